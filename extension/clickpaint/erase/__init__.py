@@ -1,0 +1,1 @@
+"""From a mask to a picture in which what was selected is gone."""

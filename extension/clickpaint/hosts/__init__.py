@@ -1,0 +1,1 @@
+"""Where Clickpaint runs: on its own (`embedded`) or inside a web UI (`webui`)."""

@@ -1,0 +1,54 @@
+"""The one interface between Clickpaint and the program it runs in."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from clickpaint.weights.device import Device
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What the host can do now. `reason` says in one sentence why it cannot paint, if it cannot."""
+
+    paint: bool = False
+    caption: bool = False
+    controlnet: bool = False
+    samplers: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Host(Protocol):
+    """Implemented once per host. Only the implementation knows the host's modules."""
+
+    name: str
+
+    def capabilities(self) -> Capabilities: ...
+
+    def folders(self, kind: str) -> list[Path]:
+        """Folders where model files of `kind` ("sam", "lama", "Stable-diffusion", …) may lie. The first is where downloads go
+        (it need not exist yet); the others are only read."""
+        ...
+
+    def output_folder(self) -> Path: ...
+
+    def setting(self, key: str) -> Any:
+        """The value of a setting of `clickpaint.settings.SETTINGS`, always usable."""
+        ...
+
+    def device(self) -> Device:
+        """The device and precision to work on, by the user's choice or the host's."""
+        ...
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the GPU: the host's own queue lock where it has one. Not re-entrant."""
+        ...
+
+    def interrupted(self) -> bool:
+        """Whether the user asked *the host* to stop (its own Interrupt button); requests have their own way."""
+        ...

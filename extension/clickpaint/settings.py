@@ -1,0 +1,87 @@
+"""Every setting, declared once and typed; hosts store the values, everybody reads them through `Host.setting(key)`."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from clickpaint.errors import InvalidInput
+
+log = logging.getLogger(__name__)
+
+MEGAPIXEL = 1_000_000
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its type is its default's.
+
+    choices: allowed values, if only some are. minimum, maximum: inclusive, for numbers. private: paths, addresses and
+    keys, which no API may read or set.
+    """
+
+    key: str
+    default: bool | int | float | str
+    label: str
+    help: str = ""
+    choices: tuple[str, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    private: bool = False
+
+    def parsed(self, value: Any) -> Any:
+        """`value` as this setting's type, or `InvalidInput` that names the setting and what it takes."""
+        kind = type(self.default)
+        try:
+            if kind is bool:
+                if not isinstance(value, (bool, int)) and str(value).lower() not in ("true", "false", "0", "1"):
+                    raise ValueError(value)
+                parsed: Any = str(value).lower() in ("true", "1")
+            else:
+                parsed = kind(value)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"It takes a value of type {kind.__name__}.") from error
+        if self.choices is not None and parsed not in self.choices:
+            raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"Choose one of {', '.join(self.choices)}.")
+        if (self.minimum is not None and parsed < self.minimum) or (self.maximum is not None and parsed > self.maximum):
+            raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"It goes from {self.minimum:g} to {self.maximum:g}.")
+        return parsed
+
+
+_ALL = (
+    Setting("segmenter", "auto", "Segmenter", "auto: the best one whose file is here, otherwise the one that needs no file."),
+    Setting("eraser", "auto", "Eraser", "auto: LaMa if its file is here, otherwise one that needs no file."),
+    Setting("erase_grow", 8, "Grow before erasing (px)", "Takes the object's edge and shadow along.", minimum=0, maximum=256),
+    Setting("erase_feather", 4, "Feather (px)", "Width of the band in which the result fades into the picture.", minimum=0, maximum=128),
+    Setting("max_megapixels", 64, "Largest picture (megapixels)", minimum=1, maximum=1000),
+    Setting("max_upload_mb", 256, "Largest file (MB)", minimum=1, maximum=4096),
+    Setting("device", "auto", "Device", "auto, cpu, cuda, cuda:1, mps, xpu …; auto takes what the host uses, or the fastest found."),
+    Setting("precision", "auto", "Precision", "auto: half where the device is faster with it and the result stays right.",
+            choices=("auto", "full", "half")),
+    Setting("models_budget_mb", 0, "Memory for loaded models (MB)", "0: half of the device's free memory.", minimum=0, maximum=1 << 20),
+    Setting("embeddings_budget_mb", 512, "Memory for encoded pictures (MB)", minimum=0, maximum=1 << 20),
+    Setting("max_workspaces", 32, "Open pictures at most", "Over all users; the one unused longest is closed.", minimum=1, maximum=4096),
+    Setting("workspaces_budget_mb", 4096, "Memory for open pictures (MB)", minimum=64, maximum=1 << 20),
+    Setting("workspace_minutes", 240, "Close unused pictures after (minutes)", minimum=1, maximum=100_000),
+    Setting("download_mirror", "", "Download mirror", "Put before every address of the catalog, e.g. https://mirror.example/.", private=True),
+    Setting("offline", False, "Never download"),
+    Setting("models_dir", "", "Folder for downloaded models", "Empty: the host's usual folders.", private=True),
+    Setting("output_dir", "", "Folder for saved pictures", "Empty: the host's usual folder.", private=True),
+    Setting("language", "auto", "Language", choices=("auto", "en", "zh_CN")),
+)  # fmt: skip
+
+SETTINGS: dict[str, Setting] = {setting.key: setting for setting in _ALL}
+
+
+def usable(key: str, stored: Any) -> Any:
+    """The stored value if it can be used, otherwise the default (and a line in the log): a bad file must not stop the program."""
+    setting = SETTINGS[key]
+    if stored is None:
+        return setting.default
+    try:
+        return setting.parsed(stored)
+    except InvalidInput as error:
+        log.warning("%s Using %r.", error, setting.default)
+        return setting.default
