@@ -1,0 +1,84 @@
+"""From a field of logits to masks of the picture's size, without upscaling what has only one sign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_DENSE_PIXELS = 1 << 19
+"""Up to here interpolating every pixel is the faster way."""
+
+
+def above(field: Tensor, size: tuple[int, int], threshold: float = 0.0) -> list[np.ndarray]:
+    """Where `field`, bilinearly resized to `size`, is above the threshold.
+
+    The same as `F.interpolate(field, size, mode="bilinear", align_corners=False) > threshold`. A pixel between four samples
+    on the same side of the threshold lies on that side too, so only those on a mask's edge are interpolated: a picture of
+    16 megapixels costs milliseconds instead of tenths of a second, and no float array of its size.
+
+    Args:
+        field: float32 [N, h, w]. size: (H, W).
+
+    Returns:
+        N masks, bool [H, W], on the CPU.
+    """
+    height, width = size
+    enlarges = height >= field.shape[1] and width >= field.shape[2]
+    if field.device.type != "cpu" or height * width <= _DENSE_PIXELS or not enlarges:
+        return [_dense(one, size, threshold) for one in field]
+    rows, columns = _Axis(field.shape[1], height), _Axis(field.shape[2], width)
+    return [_sparse(one, size, threshold, rows, columns) for one in field]
+
+
+def _dense(field: Tensor, size: tuple[int, int], threshold: float) -> np.ndarray:
+    from torch.nn import functional
+
+    full = functional.interpolate(field[None, None], size, mode="bilinear", align_corners=False)
+    return (full[0, 0] > threshold).cpu().numpy()
+
+
+class _Axis:
+    """Along one axis: between which two samples each of `size` pixels lies, and where the pixels of each sample begin.
+
+    The arithmetic is torch's, in float32, so that the interpolated values are its values.
+    """
+
+    def __init__(self, samples: int, size: int) -> None:
+        ratio = np.float32(samples) / np.float32(size)
+        at = np.maximum(ratio * (np.arange(size, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5), np.float32(0))
+        self.low = np.minimum(at.astype(np.int32), samples - 1)
+        self.high = np.minimum(self.low + 1, samples - 1)
+        self.far = np.clip(at - self.low.astype(np.float32), np.float32(0), np.float32(1))
+        self.near = np.float32(1) - self.far
+        self.begin = np.searchsorted(self.low, np.arange(samples + 1)).astype(np.int32)
+        self.most = int(np.diff(self.begin).max())
+
+
+def _sparse(field: Tensor, size: tuple[int, int], threshold: float, rows: _Axis, columns: _Axis) -> np.ndarray:
+    values = np.ascontiguousarray(field.numpy())
+    over = values > threshold
+    down = np.concatenate([over[1:], over[-1:]])
+    right, both = (np.concatenate([part[:, 1:], part[:, -1:]], axis=1) for part in (over, down))
+    every = over & down & right & both
+    mixed = (over | down | right | both) & ~every
+    if mixed.mean() > 0.1:
+        return _dense(field, size, threshold)
+    mask = np.take(np.take(every, columns.low, axis=1), rows.low, axis=0)
+
+    top, left = np.nonzero(mixed)
+    y = rows.begin[top][:, None] + np.arange(rows.most, dtype=np.int32)
+    x = columns.begin[left][:, None] + np.arange(columns.most, dtype=np.int32)
+    inside = (y < rows.begin[top + 1][:, None])[:, :, None] & (x < columns.begin[left + 1][:, None])[:, None, :]
+    y, x = np.minimum(y, size[0] - 1), np.minimum(x, size[1] - 1)
+    near, far = columns.near[x], columns.far[x]
+    bottom, after = np.minimum(top + 1, values.shape[0] - 1), np.minimum(left + 1, values.shape[1] - 1)
+    upper = values[top, left][:, None] * near + values[top, after][:, None] * far
+    lower = values[bottom, left][:, None] * near + values[bottom, after][:, None] * far
+    edge = upper[:, None, :] * rows.near[y][:, :, None] + lower[:, None, :] * rows.far[y][:, :, None]
+    where = np.broadcast_to(y[:, :, None], inside.shape)[inside], np.broadcast_to(x[:, None, :], inside.shape)[inside]
+    mask[where] = edge[inside] > threshold
+    return mask
