@@ -1,0 +1,115 @@
+"""The host of the stand-alone program: its settings are a file, its folders are the project's, its lock is its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.errors import InvalidInput
+from clickpaint.hosts.base import Capabilities
+from clickpaint.settings import SETTINGS, usable
+
+if TYPE_CHECKING:
+    from clickpaint.weights.device import Device
+
+log = logging.getLogger(__name__)
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+_ALSO_IN = {
+    "sam": ("sams", "../extensions/sd-webui-segment-anything/models/sam", "../extensions/sd-webui-inpaint-anything/models"),
+}
+"""Where other programs keep files of a kind, seen from a folder of models."""
+
+
+class EmbeddedHost:
+    """Implements `Host`.
+
+    Args:
+        data_dir: where settings.json, models/ and outputs/ are; the project's folder by default.
+        models_dirs: further folders of models (a web UI's `models`, say). Downloads go to the first, the others are only read.
+        overrides: settings that come before all others (command-line options). One that cannot be used raises `InvalidInput`.
+        environment: where `CLICKPAINT_DEVICE=cpu` and the like are looked up; they come before the file.
+
+    Settings are read once: from overrides, the environment, settings.json, and their defaults, in this order.
+    """
+
+    name = "stand-alone"
+
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        *,
+        models_dirs: Sequence[Path] = (),
+        overrides: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._data = (data_dir or PROJECT).resolve()
+        self._settings = _settings(self._data / "settings.json", overrides or {}, environment)
+        own = self._settings["models_dir"]
+        bases = [*models_dirs, *([Path(own)] if own else []), self._data / "models"]
+        self._bases = [(self._data / base.expanduser()).resolve() for base in bases]
+        self._lock = threading.Lock()
+        self._device: Device | None = None
+        self._torch_home = Path(
+            environment.get("TORCH_HOME") or Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
+        )
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(reason="The stand-alone program has no checkpoint to paint with.")
+
+    def folders(self, kind: str) -> list[Path]:
+        found = [base / kind for base in self._bases]
+        for base in self._bases:
+            found += [(base / place).resolve() for place in _ALSO_IN.get(kind, ())] + [base]
+        found.append(self._torch_home / "hub" / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
+        return list(dict.fromkeys(found))
+
+    def output_folder(self) -> Path:
+        return (self._data / Path(self._settings["output_dir"] or "outputs").expanduser()).resolve()
+
+    def setting(self, key: str) -> Any:
+        return self._settings[key]
+
+    def device(self) -> Device:
+        if self._device is None:
+            from clickpaint.weights.device import pick
+
+            self._device = pick(self._settings["device"], self._settings["precision"])
+        return self._device
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with self._lock:
+            yield
+
+    def interrupted(self) -> bool:
+        return False
+
+
+def _settings(file: Path, overrides: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    stored = _stored(file)
+    for key in stored.keys() - SETTINGS.keys():
+        log.warning("%s: there is no setting %r.", file, key)
+    values = {key: usable(key, environment.get(f"CLICKPAINT_{key.upper()}", stored.get(key))) for key in SETTINGS}
+    return {**values, **{key: SETTINGS[key].parsed(value) for key, value in overrides.items()}}
+
+
+def _stored(file: Path) -> dict[str, Any]:
+    """What the settings file says; a file that cannot be read must not stop the program."""
+    if not file.exists():
+        return {}
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(stored, dict):
+            raise InvalidInput("It has to hold one object, from names of settings to their values.")
+    except (OSError, ValueError, InvalidInput) as error:
+        log.warning("%s is not used: %s", file, error)
+        return {}
+    return stored

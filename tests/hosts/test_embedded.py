@@ -1,0 +1,98 @@
+"""The stand-alone host: where its settings come from, and where it looks for models."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from clickpaint.errors import InvalidInput
+from clickpaint.hosts.base import Host
+from clickpaint.hosts.embedded import EmbeddedHost
+from clickpaint.settings import SETTINGS
+
+
+def host(folder: Path, settings: object = None, **more) -> EmbeddedHost:
+    if settings is not None:
+        (folder / "settings.json").write_text(settings if isinstance(settings, str) else json.dumps(settings), encoding="utf-8")
+    return EmbeddedHost(folder, **{"environment": {}, **more})
+
+
+def test_without_a_file_every_setting_has_its_default(tmp_path):
+    made: Host = host(tmp_path)
+    assert {key: made.setting(key) for key in SETTINGS} == {key: setting.default for key, setting in SETTINGS.items()}
+    assert list(tmp_path.iterdir()) == []  # looking at settings makes no files and folders
+
+
+def test_options_come_before_the_environment_before_the_file(tmp_path):
+    stored = {"erase_grow": 1, "erase_feather": 1, "offline": True}
+    made = host(
+        tmp_path, stored, environment={"CLICKPAINT_ERASE_GROW": "2", "CLICKPAINT_ERASE_FEATHER": "2"}, overrides={"erase_grow": "3"}
+    )
+    assert [made.setting(key) for key in ("erase_grow", "erase_feather", "offline")] == [3, 2, True]
+
+
+def test_a_bad_stored_value_is_logged_and_defaulted(tmp_path, caplog):
+    made = host(tmp_path, {"erase_grow": -5, "precision": "quarter", "colour": "red", "offline": True})
+    assert made.setting("erase_grow") == 8
+    assert made.setting("precision") == "auto"
+    assert made.setting("offline") is True
+    assert all(word in caplog.text for word in ("erase_grow", "precision", "colour"))
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', ""])
+def test_a_broken_settings_file_is_logged_and_ignored(tmp_path, caplog, content):
+    made = host(tmp_path, content)
+    assert made.setting("erase_grow") == 8
+    assert "settings.json is not used" in caplog.text
+
+
+def test_a_bad_option_is_refused_by_name(tmp_path):
+    with pytest.raises(InvalidInput, match="erase_grow"):
+        host(tmp_path, overrides={"erase_grow": "much"})
+
+
+def test_downloads_go_to_the_projects_models_folder(tmp_path):
+    assert host(tmp_path).folders("lama")[0] == tmp_path / "models" / "lama"
+
+
+def test_the_first_models_folder_takes_downloads_and_all_are_searched(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "webui" / "models"
+    found = host(tmp_path, {"models_dir": "own"}, models_dirs=(first, second)).folders("sam")
+    assert found[0] == first / "sam"
+    for expected in (second / "sam", second, tmp_path / "own" / "sam", tmp_path / "models" / "sam"):
+        assert expected in found
+    assert tmp_path / "webui" / "extensions" / "sd-webui-segment-anything" / "models" / "sam" in found
+    assert len(found) == len(set(found))
+
+
+def test_what_lama_cleaner_downloaded_is_found(tmp_path):
+    assert tmp_path / "t" / "hub" / "checkpoints" in host(tmp_path, environment={"TORCH_HOME": str(tmp_path / "t")}).folders("lama")
+
+
+def test_the_output_folder_is_in_the_data_folder_unless_chosen(tmp_path):
+    assert host(tmp_path).output_folder() == tmp_path / "outputs"
+    assert host(tmp_path, overrides={"output_dir": str(tmp_path / "elsewhere")}).output_folder() == tmp_path / "elsewhere"
+
+
+def test_the_device_is_the_chosen_one(tmp_path):
+    made = host(tmp_path, overrides={"device": "cpu", "precision": "full"})
+    assert (made.device().type, made.device().dtype) == ("cpu", "float32")
+
+
+def test_only_one_works_at_a_time(tmp_path):
+    made, order = host(tmp_path), []
+
+    def second():
+        with made.exclusive():
+            order.append("second")
+
+    with made.exclusive():
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.05)
+        order.append("first")
+    thread.join(5)
+    assert order == ["first", "second"]
