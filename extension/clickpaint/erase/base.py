@@ -1,0 +1,72 @@
+"""What every eraser offers: a picture and a mask in, the picture without what was masked out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from clickpaint.errors import InvalidInput
+from clickpaint.image import blend
+from clickpaint.image.geometry import CropRules
+from clickpaint.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class EraseOptions:
+    """How far beyond the mask an eraser may go.
+
+    grow: pixels by which the mask is dilated first, so that the object's edge and shadow go too. feather: width in
+    pixels of the band around that in which the result fades into the picture.
+    """
+
+    grow: int = 8
+    feather: int = 4
+
+    def __post_init__(self) -> None:
+        for name, value, most in (("grow", self.grow, 256), ("feather", self.feather, 128)):
+            if not 0 <= value <= most:
+                raise InvalidInput(f"{name} cannot be {value}.", f"It goes from 0 to {most} pixels.")
+
+
+class Eraser(ABC):
+    """Erases by filling a crop around each group of holes; cutting, scaling and blending are the same for all.
+
+    name: the key in the registry. rules: how much context the crops have and at which size `fill` works well.
+    """
+
+    name: str
+    rules: CropRules
+
+    def erase(
+        self, pixels: np.ndarray, mask: np.ndarray, options: EraseOptions = EraseOptions(), progress: Progress = SILENT
+    ) -> np.ndarray:
+        """`pixels` without what `mask` selects; every pixel outside the grown and feathered mask stays bit for bit.
+
+        Args:
+            pixels: uint8 [H, W, 3] RGB. mask: bool [H, W], True = remove. Neither is written to.
+
+        Raises:
+            InvalidInput: wrong shape or type. Interrupted: the user stopped it. ModelMissing, CorruptModel, OutOfMemory.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise InvalidInput(f"A picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")
+        if mask.dtype != np.bool_ or mask.shape != pixels.shape[:2]:
+            raise InvalidInput(f"The mask is {mask.dtype} {list(mask.shape)}.", f"It must be bool {list(pixels.shape[:2])}.")
+        return blend.inpaint(
+            pixels, mask, self._fill_around, rules=self.rules, grow=options.grow, feather=options.feather, progress=progress
+        )
+
+    def _fill_around(self, crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+        progress.check()
+        if not hole.any():
+            return crop.copy()
+        if hole.all():  # nothing is left that could be continued
+            return np.broadcast_to(np.rint(crop.mean(axis=(0, 1))).astype(np.uint8), crop.shape).copy()
+        return self.fill(crop, hole, progress)
+
+    @abstractmethod
+    def fill(self, crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+        """`crop` (uint8 [h, w, 3] RGB, already at the size of `rules`) with `hole` (bool [h, w], never empty, never all
+        of it) filled. What is returned outside the hole is ignored. Must not write into its arguments."""

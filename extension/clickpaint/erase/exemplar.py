@@ -1,0 +1,264 @@
+"""Fills a hole with patches from around it; needs nothing but numpy and OpenCV.
+
+Coarse to fine, alternating between searching every patch's nearest neighbour and letting the neighbours vote (Wexler,
+Shechtman, Irani 2007, "Space-Time Completion of Video"), with the search of Barnes et al. 2009 ("PatchMatch"), in a form
+that numpy can do for all patches at once: distances are taken between the patches' principal components, and all patches
+look at their neighbours' matches at the same time. From Newson et al. 2014 ("Video Inpainting of Complex Scenes") come the
+texture channels, without which wide holes turn flat, and the first fill, ring by ring from the rim inwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clickpaint.progress import Progress
+
+RADIUS = 3
+"""Patches are squares of 2 · RADIUS + 1 pixels."""
+COMPONENTS = 24
+TEXTURE_WEIGHT = 2.0
+CONFIDENCE = 1.3
+"""By how much a vote weighs less per pixel further inside the hole."""
+SEARCH_PIXELS = 70_000
+"""Levels with more hole pixels than this take their matches from the level below without searching."""
+_STEPS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
+
+
+@dataclass(eq=False)
+class _Level:
+    """One scale. channels: float32 [h, w, 5], RGB and two of texture, 0..255, the hole filled as well as is known so far.
+    hole: bool [h, w]. targets: flat indices of all pixels whose patch touches the hole. sources: bool [h, w], where a whole
+    patch is known."""
+
+    channels: np.ndarray
+    hole: np.ndarray
+    targets: np.ndarray
+    sources: np.ndarray
+
+
+def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) -> np.ndarray | None:
+    """`crop` (uint8 [h, w, 3]) with `hole` (bool [h, w]) filled; None if not a single patch around it is whole.
+
+    The same input and seed give the same result. Raises `Interrupted` within a fraction of a second.
+    """
+    levels = _pyramid(crop, hole)
+    if not levels:
+        return None
+    rng = np.random.default_rng(seed)
+    matches = _peel(levels[0], progress)
+    for number, level in enumerate(levels):
+        share = progress.part(number / len(levels), (number + 1) / len(levels))
+        if number > 0:
+            matches = _upsampled(matches, levels[number - 1], level, rng)
+            _vote(level, matches, None, sharp=False)
+        if len(level.targets) > SEARCH_PIXELS:
+            continue
+        rounds = max(2, 10 - 3 * number)
+        features = _features(level)
+        for turn in range(rounds):
+            share.report(turn / rounds, "Matching patches")
+            matches, distances = _search(level, features, matches, rng, share)
+            _vote(level, matches, distances, sharp=turn == rounds - 1)
+    finest = levels[-1].channels[..., :3]
+    result = crop.copy()
+    result[hole] = np.clip(np.rint(finest[hole]), 0, 255).astype(np.uint8)
+    return result
+
+
+def _pyramid(crop: np.ndarray, hole: np.ndarray) -> list[_Level]:
+    """Coarsest first; so many that the hole is only a few pixels wide in the first."""
+    import cv2
+
+    depth = float(cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3).max())
+    known = (~hole).astype(np.float32)
+    gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    around = cv2.erode(known, np.ones((3, 3), np.uint8))  # a gradient across the rim says nothing
+    texture = [np.abs(cv2.Sobel(gray, cv2.CV_32F, dx, dy, scale=0.25)) * around for dx, dy in ((1, 0), (0, 1))]
+    weight = cv2.blur(around, (15, 15)) + 1e-6
+    texture = [TEXTURE_WEIGHT * cv2.blur(channel, (15, 15)) / weight for channel in texture]
+    channels = np.dstack([crop.astype(np.float32), *texture])
+    levels: list[_Level] = []
+    while True:
+        level = _level(channels, known)
+        if level is None:
+            break
+        levels.append(level)
+        height, width = known.shape
+        if depth <= 2 * RADIUS or min(height, width) < 8 * RADIUS:
+            break
+        size = ((width + 1) // 2, (height + 1) // 2)
+        share = _halved(known, size)
+        channels = _halved(channels * known[..., None], size) / np.maximum(share, 1e-6)[..., None]
+        known = (share > 0.999).astype(np.float32)
+        depth /= 2
+    return levels[::-1]
+
+
+def _halved(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(
+        cv2.copyMakeBorder(plane, 0, plane.shape[0] % 2, 0, plane.shape[1] % 2, cv2.BORDER_REPLICATE), size, interpolation=cv2.INTER_AREA
+    )
+
+
+def _level(channels: np.ndarray, known: np.ndarray) -> _Level | None:
+    import cv2
+
+    hole = known == 0
+    side = 2 * RADIUS + 1
+    touched = cv2.dilate(hole.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    sources = ~touched
+    sources[:RADIUS] = sources[-RADIUS:] = False
+    sources[:, :RADIUS] = sources[:, -RADIUS:] = False
+    if not sources.any():
+        return None
+    return _Level(channels.astype(np.float32), hole, np.flatnonzero(touched), sources)
+
+
+def _patches(channels: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The patches around the flat indices `where`, [n, side² · channels]; over the border the picture's edge repeats."""
+    width = channels.shape[1]
+    padded = np.pad(channels, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="edge")
+    rows, columns = np.divmod(where, width)
+    views = np.lib.stride_tricks.sliding_window_view(padded, (2 * RADIUS + 1, 2 * RADIUS + 1), axis=(0, 1))
+    return views[rows, columns].reshape(len(where), -1)
+
+
+def _peel(level: _Level, progress: Progress) -> np.ndarray:
+    """Fill the coarsest level ring by ring, each patch by the best match for what of it is known, and return the matches."""
+    import cv2
+
+    height, width = level.hole.shape
+    sources = np.flatnonzero(level.sources)
+    library = _patches(level.channels, sources)
+    known = (~level.hole).astype(np.float32)
+    matches = np.zeros(height * width, np.int64)
+    count = level.channels.shape[2]
+    while True:
+        progress.check()
+        ring = np.flatnonzero((known == 0) & (cv2.dilate(known, np.ones((3, 3), np.uint8)) > 0))
+        if len(ring) == 0:
+            break
+        weights = np.tile(_patches(known[..., None], ring), (1, count))
+        patches = _patches(level.channels, ring) * weights
+        cost = weights @ (library**2).T - 2 * patches @ library.T
+        best = sources[cost.argmin(axis=1)]
+        matches[ring] = best
+        level.channels.reshape(-1, count)[ring] = level.channels.reshape(-1, count)[best]
+        known.reshape(-1)[ring] = 1
+    rest = level.targets[~level.hole.reshape(-1)[level.targets]]
+    patches = _patches(level.channels, rest)
+    matches[rest] = sources[((library**2).sum(1) - 2 * patches @ library.T).argmin(axis=1)]
+    return matches
+
+
+def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random.Generator) -> np.ndarray:
+    """The matches of a level from those of the next coarser one."""
+    width, small = level.hole.shape[1], below.hole.shape[1]
+    rows, columns = np.divmod(level.targets, width)
+    coarse = matches[(rows // 2) * small + columns // 2]
+    coarse_rows, coarse_columns = np.divmod(coarse, small)
+    result = np.zeros(level.hole.size, np.int64)
+    found_rows = np.minimum(coarse_rows * 2 + rows % 2, level.hole.shape[0] - 1)
+    found_columns = np.minimum(coarse_columns * 2 + columns % 2, width - 1)
+    found = found_rows * width + found_columns
+    lost = ~level.sources.reshape(-1)[found]
+    found[lost] = rng.choice(np.flatnonzero(level.sources), int(lost.sum()))
+    result[level.targets] = found
+    return result
+
+
+def _features(level: _Level) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Principal components of the sources' patches: (all sources' features [h · w, n], mean, axes)."""
+    sources = np.flatnonzero(level.sources)
+    sample = _patches(level.channels, sources[:: max(1, len(sources) // 4000)])
+    mean = sample.mean(axis=0)
+    _, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False))
+    axes = vectors[:, ::-1][:, :COMPONENTS].astype(np.float32)
+    table = np.zeros((level.hole.size, axes.shape[1]), np.float32)
+    for start in range(0, len(sources), 16384):
+        part = sources[start : start + 16384]
+        table[part] = (_patches(level.channels, part) - mean) @ axes
+    return table, mean, axes
+
+
+def _search(
+    level: _Level, features: tuple[np.ndarray, np.ndarray, np.ndarray], matches: np.ndarray, rng: np.random.Generator, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """Better matches for the level as it is filled now, and their squared distances, both [h · w]."""
+    table, mean, axes = features
+    height, width = level.hole.shape
+    targets = level.targets
+    wanted = np.concatenate([(_patches(level.channels, part) - mean) @ axes for part in np.array_split(targets, len(targets) // 16384 + 1)])
+    usable = level.sources.reshape(-1)
+    is_target = np.zeros(height * width, bool)
+    is_target[targets] = True
+    rows, columns = np.divmod(targets, width)
+    found = matches[targets]
+    found_rows, found_columns = np.divmod(found, width)
+    best = ((wanted - table[found]) ** 2).sum(axis=1)
+
+    def offer(new_rows: np.ndarray, new_columns: np.ndarray, of: np.ndarray) -> None:
+        inside = (new_rows >= 0) & (new_rows < height) & (new_columns >= 0) & (new_columns < width) & of
+        where = np.flatnonzero(inside)
+        flat = new_rows[where] * width + new_columns[where]
+        keep = usable[flat]
+        where, flat = where[keep], flat[keep]
+        difference = wanted[where] - table[flat]
+        distance = np.einsum("nd,nd->n", difference, difference)
+        better = distance < best[where]
+        where, flat = where[better], flat[better]
+        best[where] = distance[better]
+        found_rows[where], found_columns[where] = np.divmod(flat, width)
+
+    everywhere = np.ones(len(targets), bool)
+    position = np.zeros(height * width, np.int64)
+    position[targets] = np.arange(len(targets))
+    for step in (4, 2, 1, 1):
+        progress.check()
+        for dy, dx in ((0, -step), (0, step), (-step, 0), (step, 0)):
+            near_rows, near_columns = rows + dy, columns + dx
+            inside = (near_rows >= 0) & (near_rows < height) & (near_columns >= 0) & (near_columns < width)
+            near = np.where(inside, near_rows * width + near_columns, 0)
+            of = inside & is_target[near]
+            index = position[near]
+            offer(found_rows[index] - dy, found_columns[index] - dx, of)
+        reach = max(height, width)
+        while reach >= 1:
+            shift = rng.integers(-reach, reach + 1, (2, len(targets)))
+            offer(found_rows + shift[0], found_columns + shift[1], everywhere)
+            reach //= 3
+    result, distances = np.zeros(height * width, np.int64), np.zeros(height * width, np.float32)
+    result[targets] = found_rows * width + found_columns
+    distances[targets] = best
+    return result, distances
+
+
+def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray | None, sharp: bool) -> None:
+    """Set every hole pixel to the mean of what the patches over it say, the sure ones weighing more."""
+    import cv2
+
+    height, width = level.hole.shape
+    depth = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, 3).reshape(-1)
+    weights = CONFIDENCE ** -np.minimum(depth, 60)
+    if distances is not None:
+        spread = np.percentile(distances[level.targets], 75 if not sharp else 25) + 1e-3
+        weights = weights * np.exp(-distances / (2 * spread))
+    weights = weights.astype(np.float32) + 1e-12
+    is_target = np.zeros(height * width, bool)
+    is_target[level.targets] = True
+    pixels = np.flatnonzero(level.hole)
+    rows, columns = np.divmod(pixels, width)
+    flat = level.channels.reshape(height * width, -1)
+    total = np.zeros((len(pixels), flat.shape[1]), np.float32)
+    weight = np.zeros(len(pixels), np.float32)
+    for dy, dx in _STEPS:
+        inside = (rows + dy >= 0) & (rows + dy < height) & (columns + dx >= 0) & (columns + dx < width)
+        over = np.where(inside, (rows + dy) * width + columns + dx, pixels)
+        share = weights[over] * inside
+        total += flat[np.where(inside, matches[over] - dy * width - dx, matches[pixels])] * share[:, None]
+        weight += share
+    flat[pixels] = total / weight[:, None]

@@ -1,0 +1,73 @@
+"""Every eraser by name, and whether it can run here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clickpaint.erase.base import Eraser
+from clickpaint.errors import InvalidInput, ModelMissing
+
+if TYPE_CHECKING:
+    from clickpaint.weights.cache import ModelCache
+    from clickpaint.weights.device import Device
+    from clickpaint.weights.store import Store
+
+
+@dataclass(frozen=True)
+class EraserInfo:
+    """title: for people. model: its name in the catalog, None where it needs no file. needs: packages it imports.
+    kind: "module:class" under `clickpaint.erase`."""
+
+    name: str
+    title: str
+    model: str | None
+    needs: tuple[str, ...]
+    kind: str
+
+
+_TORCH = ("torch", "cv2")
+_NETWORKS = ("torch", "cv2", "lama_cleaner", "loguru", "pydantic", "diffusers")
+_ALL = (
+    EraserInfo("lama", "LaMa", "lama", _TORCH, "lama:Lama"),
+    EraserInfo("anime_lama", "LaMa for anime", "anime_lama", _TORCH, "lama:AnimeLama"),
+    EraserInfo("classic", "Classic (no download)", None, ("cv2",), "classic:ClassicEraser"),
+    EraserInfo("patchmatch", "PatchMatch", None, ("cv2",), "classic:PatchMatchEraser"),
+    EraserInfo("opencv_telea", "OpenCV Telea", None, ("cv2",), "classic:TeleaEraser"),
+    EraserInfo("opencv_ns", "OpenCV Navier-Stokes", None, ("cv2",), "classic:NavierStokesEraser"),
+)
+
+ERASERS: dict[str, EraserInfo] = {info.name: info for info in _ALL}
+
+order = ("lama", "anime_lama", "classic")
+"""What "auto" tries, best first; the last one always works."""
+
+
+def info(name: str) -> EraserInfo:
+    """Raises `InvalidInput` that lists the names for one that is unknown."""
+    try:
+        return ERASERS[name]
+    except KeyError:
+        raise InvalidInput(f"There is no eraser {name!r}.", f"Choose one of {', '.join(ERASERS)}.", name=name) from None
+
+
+def unavailable(name: str) -> str | None:
+    """Why the eraser cannot run in this environment, or None. Its model file is another question (`Store.state`)."""
+    missing = [package for package in info(name).needs if importlib.util.find_spec(package) is None]
+    return f"needs the package {', '.join(missing)}" if missing else None
+
+
+def create(name: str, store: Store, device: Device, cache: ModelCache) -> Eraser:
+    """The eraser `name`; cheap, a network is loaded on its first use.
+
+    Raises:
+        InvalidInput: unknown name. ModelMissing: a package it needs is not installed.
+    """
+    module, _, kind = info(name).kind.partition(":")
+    reason = unavailable(name)
+    if reason is not None:
+        raise ModelMissing(f"The eraser {name} cannot run here: it {reason}.", "Install it, or choose another eraser.", name=name)
+    found = getattr(importlib.import_module(f"clickpaint.erase.{module}"), kind)
+    return found() if info(name).model is None else found(store, device, cache)

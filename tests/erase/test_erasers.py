@@ -1,0 +1,101 @@
+"""What holds for every eraser: nothing outside the mask changes, nothing is written to, every shape works."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickpaint.erase import registry
+from clickpaint.erase.base import EraseOptions
+from clickpaint.errors import Interrupted, InvalidInput
+from clickpaint.image import blend
+from clickpaint.progress import Progress
+from clickpaint.weights.cache import ModelCache
+from clickpaint.weights.device import Device
+from clickpaint.weights.store import Store
+
+CLASSIC = ("classic", "patchmatch", "opencv_telea", "opencv_ns")
+
+
+def create(name: str):
+    return registry.create(name, Store(lambda kind: []), Device(), ModelCache(lambda: 1 << 30))
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, EraseOptions]:
+    """Pictures of odd sizes, one pixel wide, with noise or flat; masks at borders, empty, full, of specks or of a box."""
+    height, width = draw(st.sampled_from([(1, 1), (1, 37), (41, 1), (7, 9), (33, 50), (64, 64), (90, 131)]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    flat = np.full((height, width, 3), draw(st.integers(0, 255)), np.uint8)
+    pixels = draw(st.sampled_from([flat, rng.integers(0, 256, (height, width, 3), np.uint8)]))
+    mask = np.zeros((height, width), bool)
+    kind = draw(st.sampled_from(["empty", "full", "specks", "box", "border"]))
+    if kind == "full":
+        mask[:] = True
+    elif kind == "specks":
+        mask = rng.random((height, width)) < 0.02
+    elif kind == "box":
+        top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        mask[top : top + draw(st.integers(1, 30)), left : left + draw(st.integers(1, 30))] = True
+    elif kind == "border":
+        mask[:, -1:] = True
+    return pixels, mask, EraseOptions(draw(st.integers(0, 9)), draw(st.integers(0, 6)))
+
+
+def check_unchanged_outside(eraser, pixels: np.ndarray, mask: np.ndarray, options: EraseOptions) -> None:
+    before, mask_before = pixels.copy(), mask.copy()
+    pixels.flags.writeable = mask.flags.writeable = False
+    result = eraser.erase(pixels, mask, options)
+    assert result.dtype == np.uint8 and result.shape == pixels.shape and not np.shares_memory(result, pixels)
+    outside = ~blend.hole(mask, options.grow, options.feather)
+    np.testing.assert_array_equal(result[outside], before[outside])
+    np.testing.assert_array_equal(pixels, before)
+    np.testing.assert_array_equal(mask, mask_before)
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+@settings(deadline=None, max_examples=25)
+@given(job=jobs())
+def test_nothing_outside_the_mask_changes(name: str, job: tuple[np.ndarray, np.ndarray, EraseOptions]) -> None:
+    check_unchanged_outside(create(name), *job)
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+def test_a_flat_picture_is_restored(name: str) -> None:
+    pixels = np.full((80, 100, 3), (200, 120, 40), np.uint8)
+    mask = np.zeros((80, 100), bool)
+    mask[30:50, 40:60] = True
+    damaged = pixels.copy()
+    damaged[mask] = 0
+    assert np.abs(create(name).erase(damaged, mask).astype(int) - pixels).max() <= 8  # Telea drifts a little
+
+
+def test_the_same_again_gives_the_same() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (90, 90, 3), np.uint8)
+    mask = np.zeros((90, 90), bool)
+    mask[30:60, 30:60] = True
+    eraser = create("classic")
+    np.testing.assert_array_equal(eraser.erase(pixels, mask), eraser.erase(pixels, mask))
+
+
+def test_bad_input_is_refused() -> None:
+    eraser = create("classic")
+    pixels = np.zeros((10, 10, 3), np.uint8)
+    with pytest.raises(InvalidInput):
+        eraser.erase(pixels, np.zeros((10, 11), bool))
+    with pytest.raises(InvalidInput):
+        eraser.erase(pixels, np.zeros((10, 10), np.uint8))
+    with pytest.raises(InvalidInput):
+        eraser.erase(pixels[..., 0], np.zeros((10, 10), bool))
+    with pytest.raises(InvalidInput):
+        EraseOptions(grow=-1)
+
+
+def test_an_interrupt_stops_it() -> None:
+    mask = np.zeros((300, 300), bool)
+    mask[100:200, 100:200] = True
+    stop = Progress(None, lambda: True)
+    with pytest.raises(Interrupted):
+        create("classic").erase(np.zeros((300, 300, 3), np.uint8), mask, EraseOptions(), stop)
