@@ -40,16 +40,28 @@ class Progress:
         self._start, self._end = 0.0, 1.0
         self._began = time.monotonic()
 
-    def report(self, fraction: float | None, text: str, *, done: int | None = None, total: int | None = None, unit: str = "") -> None:
-        """Tell where the work is; `fraction` is of *this* part. Raises `Interrupted` if the user asked to stop."""
+    def report(
+        self,
+        fraction: float | None,
+        text: str,
+        *,
+        done: int | None = None,
+        total: int | None = None,
+        unit: str = "",
+        seconds_left: float | None = None,
+    ) -> None:
+        """Tell where the work is; `fraction` is of *this* part. Raises `Interrupted` if the user asked to stop.
+
+        seconds_left: where the caller knows better than "as fast as since the start" (a resumed download does).
+        """
         self.check()
         if self._listener is None:
             return
-        left = None
+        left = seconds_left
         if fraction is not None:
             fraction = min(max(fraction, 0.0), 1.0)
             spent = time.monotonic() - self._began
-            if fraction > 0.02 and spent > 0.3:
+            if left is None and fraction > 0.02 and spent > 0.3:
                 left = spent * (1.0 - fraction) / fraction
             fraction = self._start + (self._end - self._start) * fraction
         self._listener(Step(fraction, text, done, total, unit, left))

@@ -86,7 +86,7 @@ def parse(document: dict[str, Any]) -> dict[str, ModelFile]:
     """The files of a catalog. Raises `ValueError` that names the entry and what is wrong with it."""
     files: dict[str, ModelFile] = {}
     for entry in document["files"]:
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
         values.setdefault("part_of", values["name"])
         file = ModelFile(**values)
         if file.name in files:
@@ -98,7 +98,7 @@ def parse(document: dict[str, Any]) -> dict[str, ModelFile]:
 
 def _check(file: ModelFile) -> None:
     for name in file.filenames:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", name):
             raise ValueError(f"catalog: {file.name}: {name!r} is not a plain file name")
     for url in file.urls:
         if urlsplit(url).scheme != "https":

@@ -76,11 +76,13 @@ class Store:
         file = _one(name)
         wrong = None
         for path in self._candidates(file):
-            wrong = self._known_wrong(file, path) or self._mismatch(file, path, progress)
-            if wrong is None:
+            found = self._known_wrong(file, path) or self._mismatch(file, path, progress)
+            if found is None:
                 return path
+            if path.name in file.aliases:
+                continue  # another file that happens to have this name
             kept = self.set_aside(path)
-            wrong = wrong if kept == path else f"{wrong} It was set aside as {kept.name}."
+            wrong = found if kept == path else f"{found} It was set aside as {kept.name}."
         if wrong is not None:
             raise CorruptModel(f"{file.title}: {wrong}", _remedy(file), model=name, filename=file.filename)
         raise ModelMissing(f"{file.title} ({file.filename}) is not on this machine.", _remedy(file), model=name, filename=file.filename)
@@ -113,7 +115,7 @@ class Store:
             for path in list(self._candidates(file)):
                 self._forget(file, path)
                 wrong = self._known_wrong(file, path) or self._mismatch(file, path, part)
-                if wrong is not None:
+                if wrong is not None and path.name not in file.aliases:
                     log.warning("%s", wrong)
                     self.set_aside(path)
         return self.state(name)
@@ -169,8 +171,9 @@ class Store:
         part = downloading.part_of(self._folders(file.kind)[0] / file.filename)
         if part.is_file() and file.urls:
             return ModelState(file.name, "partial", None, part.stat().st_size, file.bytes, "Its download was begun and can be resumed.")
-        if found:
-            return ModelState(file.name, "corrupt", None, 0, file.bytes, f"{wrong[found[0]]} {_remedy(file)}")
+        corrupt = next((path for path in found if path.name not in file.aliases), None)
+        if corrupt is not None:
+            return ModelState(file.name, "corrupt", None, 0, file.bytes, f"{wrong[corrupt]} {_remedy(file)}")
         if not file.urls:
             return ModelState(file.name, "unavailable", None, 0, file.bytes, _remedy(file))
         aside = sorted(part.parent.glob(f"{file.filename}*.corrupt"))
