@@ -166,9 +166,7 @@ def plan_crop(mask_box: Box, size: tuple[int, int], rules: CropRules) -> CropPla
     if rules.square:
         wanted = [max(wanted)] * 2
     wanted = [_ceil(side, rules.multiple) for side in wanted]
-    (left, right), (top, bottom) = (
-        _around(middle, side, whole) for middle, side, whole in zip(mask_box.center, wanted, size, strict=True)
-    )
+    (left, right), (top, bottom) = (_around(middle, side, whole) for middle, side, whole in zip(mask_box.center, wanted, size, strict=True))
     box = Box(left, top, right, bottom)
 
     longest = rules.max_size // rules.multiple * rules.multiple
