@@ -60,8 +60,7 @@ def _import_without_operators() -> None:
     _define_operators()
     importlib.import_module("torchvision")
     extension = importlib.import_module("torchvision.extension")
-    # ops.boxes asks this before it calls nms. ops.roi_align took its own reference to the original, which still says no,
-    # and so keeps to its pure Python path.
+    # ops.boxes asks this before it calls nms. The other operators stay missing and say so when they are called.
     extension._has_ops = lambda: True  # type: ignore[attr-defined]
     log.info("torchvision does not match torch %s: using its Python code and a substitute for nms.", sys.modules["torch"].__version__)
 

@@ -117,8 +117,9 @@ def free_bytes(device: Device) -> int:
     import torch
 
     if device.kind == "cuda":
-        free, _ = torch.cuda.mem_get_info(device.torch)
-        return free + torch.cuda.memory_reserved(device.torch) - torch.cuda.memory_allocated(device.torch)
+        index = torch.cuda.current_device() if device.torch.index is None else device.torch.index
+        free, _ = torch.cuda.mem_get_info(index)
+        return free + torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index)
     if device.kind == "mps":
         recommended = getattr(torch.mps, "recommended_max_memory", lambda: _free_ram() + torch.mps.driver_allocated_memory())()
         return max(0, min(_free_ram(), recommended - torch.mps.driver_allocated_memory()))

@@ -152,23 +152,26 @@ class _Transfer:
     def run(self) -> Path:
         if self.part.is_file():
             self._take_up()
-        fruitless = 0
-        while not self.complete:
-            before = self.done
+        fruitless, furthest = 0, self.done
+        while not self.complete or self._mixed_up():
             try:
                 self._connect()
             except _Again as error:
-                fruitless = 0 if self.done > before else fruitless + 1
+                fruitless = 0 if self.done > furthest else fruitless + 1
+                furthest = max(furthest, self.done)
                 if fruitless > self.network.retries:
                     raise _Unusable(f"{error}") from error
                 log.info("%s: %s (at byte %d); trying again", self.url, error, self.done)
                 self._pause(max(error.after, min(30.0, self.network.backoff * 2**fruitless) * random.uniform(0.75, 1.25)))
-                continue
-            if self.complete and self.hasher.hexdigest() != self.expected.value and self.resumed:
-                # The part's beginning may come from another version or a server that lied: once more, from the start.
-                log.warning("%s: what was resumed does not fit together; starting over", self.url)
-                self._restart()
         return self._finish()
+
+    def _mixed_up(self) -> bool:
+        """Whether the part's beginning, from an earlier run, does not fit the rest; it is emptied then, once."""
+        if not self.resumed or self.hasher.hexdigest() == self.expected.value:
+            return False
+        log.warning("%s: what was resumed does not fit together; starting over", self.url)
+        self._restart()
+        return True
 
     def _take_up(self) -> None:
         """Go on from the bytes that are there already."""
@@ -347,9 +350,11 @@ def _alone(target: Path, file: ModelFile, progress: Progress) -> Iterator[None]:
     from filelock import FileLock, Timeout  # comes with torch
 
     lock = FileLock(str(target.with_name(f".{target.name}.lock")))
-    while True:
+    while not lock.is_locked:
         try:
             lock.acquire(timeout=0.2)
+        except NotImplementedError:
+            log.warning("%s lies on a file system without locks: do not download there twice at once", target.parent)
             break
         except Timeout:
             part = part_of(target)

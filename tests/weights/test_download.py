@@ -1,0 +1,308 @@
+"""Downloads from a server that resumes, stalls, truncates and lies, and two who want the same file."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from clickpaint.errors import DownloadFailed, Interrupted, InvalidInput, ModelMissing
+from clickpaint.progress import Progress
+from clickpaint.weights import download as downloading
+from clickpaint.weights.download import Network, download
+
+EXTENSION = Path(__file__).parents[2] / "extension"
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
+
+
+def test_brings_the_file_and_nothing_else(server, model, network, body, tmp_path):
+    steps = []
+    path = download(model("/good"), tmp_path / "new" / "folder", network, Progress(steps.append))
+    assert path.read_bytes() == body
+    assert leftovers(path.parent) == ["toy.pt"]
+    assert len(server.requests) == 1
+
+
+def test_a_file_that_is_there_is_not_asked_for_again(server, model, network, body, tmp_path):
+    (tmp_path / "toy.pt").write_bytes(body)
+    assert download(model("/good"), tmp_path, network).read_bytes() == body
+    assert server.requests == []
+
+
+def test_a_wrong_file_that_is_there_is_kept_beside(model, network, body, tmp_path):
+    (tmp_path / "toy.pt").write_bytes(b"mine")
+    download(model("/good"), tmp_path, network)
+    assert (tmp_path / "toy.pt").read_bytes() == body
+    assert (tmp_path / "toy.pt.corrupt").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    ["breaks", "stalls", "no_ranges", "breaks_without_ranges", "too_long_length", "too_short_length", "more_than_promised",
+     "chunked", "without_length", "busy", "redirects"],
+)  # fmt: skip
+@pytest.mark.parametrize("size_known", [True, False])
+def test_comes_through(behaviour, size_known, server, model, network, body, tmp_path):
+    if not size_known and behaviour in ("more_than_promised", "too_short_length", "too_long_length"):
+        pytest.skip("without a known size a server that lies about it cannot be told from one that does not")
+    file = model(f"/{behaviour}") if size_known else model(f"/{behaviour}", size=None)
+    assert download(file, tmp_path, network).read_bytes() == body
+    assert leftovers(tmp_path) == ["toy.pt"]
+
+
+def test_goes_on_where_it_broke_off(server, model, network, body, tmp_path):
+    download(model("/breaks"), tmp_path, network)
+    assert [wanted for _, wanted, _ in server.requests] == [None, "bytes=200000-", "bytes=400000-"]
+    assert {condition for _, _, condition in server.requests[1:]} == {server.etag}
+
+
+def test_takes_up_a_part_left_by_an_earlier_run(server, model, network, body, tmp_path):
+    (tmp_path / "toy.pt.part").write_bytes(body[:123_456])
+    steps = []
+    assert download(model("/good"), tmp_path, network, Progress(steps.append)).read_bytes() == body
+    assert server.requests == [("/good", "bytes=123456-", None)]
+
+
+def test_a_part_of_another_version_is_not_mixed_in(server, model, network, body, tmp_path):
+    """The server says so (If-Range) …"""
+    (tmp_path / "toy.pt.part").write_bytes(b"x" * 1000)
+    (tmp_path / "toy.pt.part.json").write_text(json.dumps({"url": server.url("/good"), "validator": '"old"'}))
+    assert download(model("/good"), tmp_path, network).read_bytes() == body
+    assert len(server.requests) == 1
+
+
+def test_a_part_that_does_not_fit_is_started_over(server, model, network, body, tmp_path):
+    """… or the checksum does."""
+    (tmp_path / "toy.pt.part").write_bytes(b"x" * 1000)
+    assert download(model("/good"), tmp_path, network).read_bytes() == body
+    assert [wanted for _, wanted, _ in server.requests] == ["bytes=1000-", None]
+
+
+@pytest.mark.parametrize("extra", [b"", b"more"])
+def test_a_part_that_has_everything_or_too_much(server, model, network, body, tmp_path, extra):
+    (tmp_path / "toy.pt.part").write_bytes(body + extra)
+    assert download(model("/good"), tmp_path, network).read_bytes() == body
+
+
+def test_a_complete_part_of_unknown_size(server, model, network, body, tmp_path):
+    (tmp_path / "toy.pt.part").write_bytes(body)
+    assert download(model("/good", size=None), tmp_path, network).read_bytes() == body
+
+
+def test_broken_metadata_of_a_part_does_no_harm(model, network, body, tmp_path):
+    (tmp_path / "toy.pt.part").write_bytes(body[:10])
+    (tmp_path / "toy.pt.part.json").write_text("[1, 2")
+    assert download(model("/good"), tmp_path, network).read_bytes() == body
+
+
+def test_another_part_than_asked_for_is_refused(server, model, network, body, tmp_path):
+    (tmp_path / "toy.pt.part").write_bytes(body[:5000])
+    assert download(model("/wrong_part"), tmp_path, network).read_bytes() == body
+
+
+def test_wrong_bytes_are_set_aside_and_named(server, model, network, body, tmp_path):
+    with pytest.raises(DownloadFailed) as caught:
+        download(model("/wrong_bytes"), tmp_path, network)
+    text = str(caught.value)
+    assert "toy.pt" in text
+    assert hashlib.sha256(body).hexdigest() in text
+    assert hashlib.sha256(bytes(len(body))).hexdigest() in text
+    assert leftovers(tmp_path) == ["toy.pt.corrupt"]
+
+
+def test_md5_where_no_sha256_is_known(model, network, body, tmp_path):
+    md5 = hashlib.md5(body).hexdigest()
+    assert download(model("/good", sha256=None, md5=md5), tmp_path, network).read_bytes() == body
+    with pytest.raises(DownloadFailed, match=md5[::-1]):
+        download(model("/good", sha256=None, md5=md5[::-1], filename="other.pt"), tmp_path, network)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ("missing", "404"),
+        ("page", "web page"),
+        ("disguised_page", "web page"),
+        ("to_a_file", "not allowed"),
+        ("to_ftp", "not an http"),
+        ("never_answers", "no byte came"),
+    ],
+)
+def test_says_why_it_failed_and_leaves_nothing_that_counts(behaviour, said, model, network, tmp_path):
+    with pytest.raises(DownloadFailed, match=said) as caught:
+        download(model(f"/{behaviour}"), tmp_path, network)
+    assert caught.value.remedy
+    assert not (tmp_path / "toy.pt").exists()
+
+
+def test_the_next_address_is_asked_and_goes_on_with_the_bytes(server, model, network, body, tmp_path):
+    (tmp_path / "toy.pt.part").write_bytes(body[:300_000])
+    download(model("/missing", "/page", "/good"), tmp_path, network)
+    assert (tmp_path / "toy.pt").read_bytes() == body
+    assert server.requests[-1][:2] == ("/good", "bytes=300000-")
+
+
+def test_a_mirror_is_put_before_the_address(server, model, network, body, tmp_path):
+    file = model("/x", urls=("https://far.example/toy.pt",))
+    mirrored = Network(mirror=server.url("/good/"), timeout=1.0)
+    assert download(file, tmp_path, mirrored).read_bytes() == body
+    assert server.requests[0][0] == "/good/https://far.example/toy.pt"
+
+
+def test_a_mirror_must_be_http(model, tmp_path):
+    with pytest.raises(InvalidInput, match="mirror"):
+        download(model("/good"), tmp_path, Network(mirror="file:///tmp/"))
+
+
+def test_a_proxy_of_the_environment_is_used(server, model, network, body, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url(""))
+    monkeypatch.setenv("no_proxy", "")
+    assert download(model("/x", urls=("http://far.example/good",)), tmp_path, network).read_bytes() == body
+    assert server.requests[0][0] == "http://far.example/good"
+
+
+def test_offline_says_what_to_do(server, model, tmp_path):
+    with pytest.raises(ModelMissing, match=r"put it into") as caught:
+        download(model("/good"), tmp_path, Network(offline=True))
+    assert "offline" in caught.value.remedy
+    assert server.requests == []
+
+
+def test_without_a_checksum_nothing_is_downloaded(server, model, network, tmp_path):
+    with pytest.raises(ModelMissing, match="Ask the authors"):
+        download(model("/good", sha256=None, note="Ask the authors."), tmp_path, network)
+    assert server.requests == []
+
+
+def test_progress_counts_bytes_and_seconds(server, model, body, tmp_path):
+    server.pace = 0.04  # 600 kB in 1.2 s
+    (tmp_path / "toy.pt.part").write_bytes(body[:100_000])
+    steps = []
+    download(model("/good"), tmp_path, Network(), Progress(steps.append))
+    loading = [step for step in steps if step.text == "Downloading Toy"]
+    assert len(loading) > 3
+    assert all(step.unit == "B" and step.total == len(body) for step in loading)
+    assert [step.done for step in loading] == sorted(step.done for step in loading)
+    assert loading[0].done > 100_000
+    timed = [step for step in loading if step.seconds_left is not None]
+    assert timed
+    assert 0.0 < timed[0].seconds_left < 3.0  # 1 s is right: what an earlier run brought does not count as speed
+
+
+@pytest.mark.parametrize("behaviour", ["never_answers", "stalls"])
+def test_can_be_interrupted_within_a_second_whatever_the_server_does(behaviour, model, tmp_path):
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        download(model(f"/{behaviour}"), tmp_path, Network(timeout=30), Progress(interrupted=lambda: time.monotonic() > began + 0.3))
+    assert time.monotonic() - began < 1.3
+    assert not (tmp_path / "toy.pt").exists()
+
+
+def test_an_interrupted_download_goes_on_later(server, model, network, body, tmp_path):
+    server.pace = 0.02
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        download(model("/good"), tmp_path, network, Progress(interrupted=lambda: time.monotonic() > began + 0.25))
+    done = (tmp_path / "toy.pt.part").stat().st_size
+    assert 0 < done < len(body)
+    server.pace = 0.0
+    assert download(model("/good"), tmp_path, network).read_bytes() == body
+    assert server.requests[-1][1] == f"bytes={done}-"
+
+
+def test_no_room_is_said_before_the_first_byte(model, network, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
+    with pytest.raises(DownloadFailed, match=r"full .*needs 1 MB more"):
+        download(model("/good"), tmp_path, network)
+
+
+def test_a_disk_that_fills_up_meanwhile(model, network, tmp_path, monkeypatch):
+    def full(self, *_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(downloading._Transfer, "_receive", full)
+    with pytest.raises(DownloadFailed, match="full"):
+        download(model("/good"), tmp_path, network)
+
+
+def test_a_folder_that_cannot_be_made(model, network, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DownloadFailed, match="cannot be written"):
+        download(model("/good"), tmp_path / "file" / "models", network)
+
+
+def test_two_threads_one_download(server, model, network, body, tmp_path):
+    server.pace = 0.01
+    results, texts = [], []
+    file = model("/good")
+    listeners = [Progress(lambda step: texts.append(step.text)) for _ in range(3)]
+    threads = [threading.Thread(target=lambda p=p: results.append(download(file, tmp_path, network, p))) for p in listeners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert results == [tmp_path / "toy.pt"] * 3
+    assert (tmp_path / "toy.pt").read_bytes() == body
+    assert len(server.requests) == 1
+    assert any("another process" in text for text in texts)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from clickpaint.weights.catalog import ModelFile
+from clickpaint.weights.download import Network, download
+url, folder, sha256, size = sys.argv[1:]
+file = ModelFile("toy", "Toy", "eraser", "lama", "lama", "toy.pt", "none", "", urls=(url,), bytes=int(size), sha256=sha256)
+print("began", flush=True)
+print(download(file, Path(folder), Network(timeout=5)), flush=True)
+"""
+
+
+def start(server, body: bytes, folder: Path) -> subprocess.Popen:
+    arguments = [server.url("/good"), str(folder), hashlib.sha256(body).hexdigest(), str(len(body))]
+    environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    return subprocess.Popen(command, env={**environment, "PYTHONPATH": str(EXTENSION)}, stdout=subprocess.PIPE, text=True)
+
+
+def test_resumes_after_a_kill(server, model, network, body, tmp_path):
+    server.pace = 0.05
+    process = start(server, body, tmp_path)
+    part = tmp_path / "toy.pt.part"
+    deadline = time.monotonic() + 20
+    while not (part.is_file() and part.stat().st_size > 100_000):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+    process.wait(10)
+    done = part.stat().st_size
+    assert 0 < done < len(body)
+    assert not (tmp_path / "toy.pt").exists()
+    server.pace = 0.0
+    assert download(model("/good"), tmp_path, network).read_bytes() == body  # the dead process's lock is not in the way
+    assert server.requests[-1][1] == f"bytes={done}-"
+
+
+def test_two_processes_one_download(server, body, tmp_path):
+    server.pace = 0.05
+    processes = [start(server, body, tmp_path) for _ in range(2)]
+    for process in processes:
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert output.splitlines()[-1] == str(tmp_path / "toy.pt")
+    assert (tmp_path / "toy.pt").read_bytes() == body
+    assert len(server.requests) == 1
