@@ -1,0 +1,112 @@
+"""Who may use the API and the page."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from clickpaint.api import errors
+from clickpaint.api.errors import AccessDenied
+
+COOKIE = "clickpaint_token"
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_KEPT_SECONDS = 30 * 24 * 3600
+
+
+class Gate(Protocol):
+    """Decides about one request; the stand-alone app and each host have their own."""
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Raises `AccessDenied`."""
+        ...
+
+
+class LocalGate:
+    """The stand-alone app's gate.
+
+    With a token: it must come as `Authorization: Bearer TOKEN` or in the cookie that a visit to `/?token=TOKEN` sets.
+    Without one: a page from elsewhere must not reach the app through its user's browser, neither across origins nor under a
+    name of its own that it lets point here (DNS rebinding).
+
+    Args:
+        token: None for an app that only this machine reaches.
+        loopback: whether the app listens on the loopback address only.
+        names: further host names by which it may be called.
+    """
+
+    def __init__(self, token: str | None = None, *, loopback: bool = True, names: frozenset[str] = frozenset()) -> None:
+        self._token = token.encode() if token else None
+        self._loopback = loopback
+        self._names = _LOCAL_NAMES | {name.lower() for name in names}
+
+    def check(self, connection: HTTPConnection) -> None:
+        if self._token is not None:
+            # a browser sends the cookie along from no other site (SameSite), so that its origin says nothing more
+            kind, _, value = connection.headers.get("authorization", "").partition(" ")
+            if not self.admits(value.strip() if kind.lower() == "bearer" else connection.cookies.get(COOKIE)):
+                raise AccessDenied(401, "This needs the access token.", "Open the address with ?token= shown when the program started.")
+            return
+        host = connection.headers.get("host", "")
+        if self._loopback and _hostname(host) not in self._names:
+            raise AccessDenied(403, "This program answers only under the name localhost.", "Open the address shown when it started.")
+        origin = connection.headers.get("origin")
+        if origin is not None and origin.lower().partition("://")[2] != host.lower():
+            raise AccessDenied(403, "Requests from pages of another origin are refused.", "Use the program's own page.")
+
+    def admits(self, token: str | None) -> bool:
+        """Whether this is the token; takes as long for one that is nearly right as for any other."""
+        return self._token is not None and hmac.compare_digest((token or "").encode("utf-8", "replace"), self._token)
+
+
+class AccessMiddleware:
+    """Puts a gate before a whole app (ASGI), websockets included, and lets a visit to `/?token=TOKEN` leave the token as a cookie."""
+
+    def __init__(self, app: ASGIApp, gate: LocalGate) -> None:
+        self._app, self._gate = app, gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        token = connection.query_params.get("token")
+        if scope["type"] == "http" and scope["method"] == "GET" and self._gate.admits(token):
+            await _remember(connection, token or "")(scope, receive, send)
+            return
+        try:
+            self._gate.check(connection)
+        except AccessDenied as denied:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await _refusal(connection, denied)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _remember(connection: HTTPConnection, token: str) -> Response:
+    # relative, since a proxy may have taken a part of the path away; "./", since a colon in it would make it another scheme
+    query = urlencode([(key, value) for key, value in connection.query_params.multi_items() if key != "token"])
+    here = quote("./" + connection.url.path.rpartition("/")[2])
+    response = RedirectResponse(f"{here}?{query}" if query else here, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    secure = connection.url.scheme == "https"
+    response.set_cookie(COOKIE, token, max_age=_KEPT_SECONDS, httponly=True, samesite="lax", secure=secure)
+    return response
+
+
+def _refusal(connection: HTTPConnection, denied: AccessDenied) -> Response:
+    if "text/html" in connection.headers.get("accept", ""):
+        return PlainTextResponse(f"{denied.message} {denied.remedy}", denied.status)
+    return errors.of_error(denied)
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

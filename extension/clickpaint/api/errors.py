@@ -1,0 +1,57 @@
+"""Errors as HTTP answers: one table, one shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Response
+from fastapi.exceptions import RequestValidationError
+
+from clickpaint import errors
+from clickpaint.api.encode import answer
+
+STATUS: dict[type[errors.ClickpaintError], int] = {
+    errors.InvalidInput: 400,
+    errors.NotFound: 404,
+    errors.TooLarge: 413,
+    errors.ModelMissing: 409,
+    errors.DownloadFailed: 409,
+    errors.OutOfMemory: 413,
+    errors.Busy: 429,
+    errors.Interrupted: 409,
+    errors.HostUnsupported: 409,
+}
+"""By the nearest class in an error's ancestry."""
+
+_TYPE_TAGS = ("constrained-int", "constrained-float", "ConstrainedIntValue", "ConstrainedFloatValue")
+
+
+class AccessDenied(errors.ClickpaintError):
+    """Whoever asked may not. status: 401 (say who you are) or 403 (not from there)."""
+
+    def __init__(self, status: int, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.status = status
+
+
+def of_error(error: errors.ClickpaintError) -> Response:
+    status = error.status if isinstance(error, AccessDenied) else next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "2"}}.get(status)
+    return described(status, type(error).__name__, error.message, error.remedy, error.data, headers)
+
+
+def of_validation(error: RequestValidationError) -> Response:
+    """A body or parameter of the wrong shape, in one sentence with the names of the fields."""
+    found: dict[str, str] = {}
+    for one in error.errors():
+        where = ".".join(str(part) for part in one["loc"] if part != "body" and part not in _TYPE_TAGS)
+        found[where] = str(one["msg"]).rstrip(".")  # of several for a field (a union's) the last
+    message = "; ".join(f"{where}: {what}" if where else what for where, what in [*found.items()][:3]) or "The request cannot be read"
+    remedy = "See the API's documentation for what this address takes; its body is JSON with the content type application/json."
+    return described(422, "InvalidInput", message + ".", remedy, {"fields": [*found][:20]})
+
+
+def described(
+    status: int, error: str, message: str, remedy: str = "", data: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    return answer({"error": error, "message": message, "remedy": remedy, "data": data or {}}, status, headers)

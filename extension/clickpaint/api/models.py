@@ -1,0 +1,72 @@
+"""The routes about what can be used here, and about getting more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from clickpaint import __version__
+from clickpaint.api import schemas
+from clickpaint.api.encode import answer
+from clickpaint.engines import Engine
+from clickpaint.studio import Studio
+from clickpaint.weights.catalog import files_of, models
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    tags: list[Any] = ["models"]
+    setting = studio.host.setting
+
+    @router.get("/capabilities", tags=tags, summary="What can be used here", response_model=schemas.CapabilitiesAnswer)
+    def capabilities() -> Response:
+        host = studio.host.capabilities()
+        device = studio.host.device()
+        return answer({
+            "version": __version__, "host": studio.host.name, "device": f"{device.type} ({device.dtype})",
+            "segmenters": [_engine(one) for one in studio.engines.segmenters()],
+            "erasers": [_engine(one) for one in studio.engines.erasers()],
+            "defaults": {
+                "segmenter": studio.engines.segmenter_name(), "eraser": studio.engines.eraser_name(),
+                "grow": setting("erase_grow"), "feather": setting("erase_feather"),
+            },
+            "limits": {key: setting(key) for key in ("max_megapixels", "max_upload_mb", "max_workspaces", "workspace_minutes")},
+            "paint": {
+                "available": host.paint, "caption": host.caption, "controlnet": host.controlnet,
+                "samplers": list(host.samplers), "checkpoints": list(host.checkpoints), "reason": host.reason,
+            },
+            "offline": setting("offline"),
+        })  # fmt: skip
+
+    @router.get("/models", tags=tags, summary="All model files of the catalog", response_model=list[schemas.ModelAnswer])
+    def list_models() -> Response:
+        return answer([_model(name) for name in models()])
+
+    @router.post("/models/{name}/download", tags=tags, summary="Begin a download", status_code=202, response_model=schemas.TaskStarted)
+    def download(name: str) -> Response:
+        return answer({"task": studio.download(name).describe()}, 202)
+
+    @router.post("/models/{name}/cancel", tags=tags, summary="Stop a download", response_model=schemas.Cancelled)
+    def cancel(name: str) -> Response:
+        return answer({"cancelled": studio.cancel(name)})
+
+    @router.post("/models/{name}/verify", tags=tags, summary="Check a file", status_code=202, response_model=schemas.TaskStarted)
+    def verify(name: str) -> Response:
+        return answer({"task": studio.verify(name).describe()}, 202)
+
+    def _model(name: str) -> dict[str, Any]:
+        state = studio.engines.store.state(name)
+        first = files_of(name)[0]
+        task = studio.tasks.find(("download", "verify"), name)
+        return {
+            "name": name, "title": first.title, "role": first.role, "bytes": state.bytes, "bytes_done": state.bytes_done,
+            "licence": first.licence, "source": first.source, "note": first.note, "state": state.state, "reason": state.reason,
+            "progress": task.describe() if task is not None else None,
+        }  # fmt: skip
+
+
+def _engine(engine: Engine) -> dict[str, Any]:
+    return {
+        "name": engine.name, "title": engine.title, "available": engine.available, "reason": engine.reason, "model": engine.model,
+        "state": engine.state,
+    }  # fmt: skip

@@ -1,0 +1,46 @@
+"""All routes together, for the stand-alone app and for the app of a host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from clickpaint.api import errors, events, models, samples, schemas, stateless, workspaces
+from clickpaint.api.access import Gate
+from clickpaint.api.route import guarded
+from clickpaint.settings import MEGABYTE
+from clickpaint.studio import Studio
+
+PREFIX = "/clickpaint/v1"
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The request cannot be worked on"},
+    401: {"description": "The access token is missing"},
+    403: {"description": "Not from there"},
+    404: {"description": "No such workspace, model, version or address (any more)"},
+    409: {"description": "Not now: a model is missing, or the work was interrupted"},
+    413: {"description": "More than a limit of the settings, or than the memory"},
+    422: {"description": "A field is missing, unknown or of the wrong type"},
+    429: {"description": "Too much is waiting; the same request will work later"},
+}
+
+
+def create_router(studio: Studio, gate: Gate) -> APIRouter:
+    """The routes under `PREFIX`. They bring their own error handling, so that the app they are included in needs none for them."""
+    responses: dict[int | str, dict[str, Any]] = {status: {**told, "model": schemas.ErrorAnswer} for status, told in _ERRORS.items()}
+
+    def limit() -> int:
+        # a file in base64 is a third larger
+        return studio.host.setting("max_upload_mb") * MEGABYTE * 4 // 3 + MEGABYTE
+
+    router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit), responses=responses)
+    for part in (workspaces, stateless, models, events, samples):
+        part.add_routes(router, studio)
+
+    @router.api_route("/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False)
+    def unknown(request: Request, rest: str) -> Response:
+        message = f"There is nothing at {request.method} {PREFIX}/{rest}."
+        return errors.described(404, "NotFound", message, "See the API's documentation for its addresses.")
+
+    return router

@@ -1,0 +1,269 @@
+"""What requests and answers look like. Requests are checked against these; answers are only documented by them.
+
+Coordinates are pixels of the full picture, origin top-left; boxes are [left, top, right, bottom], right and bottom exclusive.
+A picture in JSON is base64, with or without a `data:` prefix; a mask in an answer is a PNG data URL of one channel and the picture's size.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, StrictBool, StrictStr
+
+from clickpaint.api.pydantic_compat import Body, Integer, Number
+
+Mode = Literal["replace", "add", "subtract", "intersect"]
+Box = tuple[Number, Number, Number, Number]
+Op = Literal[
+    "grow", "shrink", "feather", "invert", "clear", "all", "fill_holes", "drop_specks", "strokes", "lasso", "upload", "box", "region"
+]  # fmt: skip
+
+
+class PointBody(Body):
+    x: Number
+    y: Number
+    label: Integer = Field(1, description="1 adds what lies there, 0 takes it away.")
+
+
+class OpenBody(Body):
+    image: StrictStr = Field(..., description="The picture's file, base64 or a data URL.")
+    name: StrictStr = Field("", description="Its file name, for saving.")
+
+
+class SelectBody(Body):
+    points: list[PointBody] = Field([], description="All points of this series of clicks, not only the newest.")
+    box: Box | None = None
+    segmenter: StrictStr | None = Field(None, description="Its name; left out, the setting's.")
+    previous: Integer | None = Field(None, description="Refine the candidate with this index of the last answer.")
+    mode: Mode = Field("replace", description="How the result is combined with the selection as it was before this series of clicks.")
+    candidate: Integer | None = Field(None, description="Make this candidate the selection; left out, the best.")
+    preview: StrictBool = Field(False, description="Change nothing; for a preview under the pointer.")
+
+
+class ChooseBody(Body):
+    candidate: Integer
+
+
+class StrokeBody(Body):
+    points: list[tuple[Number, Number]]
+    radius: Number = Field(..., description="Of the round brush, in pixels of the picture.")
+    erase: StrictBool = False
+
+
+class OperationBody(Body):
+    """One operation on the selection. `amount`: pixels for grow, shrink and feather; an area in pixels for drop_specks and fill_holes."""
+
+    op: Op
+    amount: Integer | None = None
+    strokes: list[StrokeBody] = Field([])
+    points: list[tuple[Number, Number]] = Field([], description="Of a lasso.")
+    box: Box | None = None
+    image: StrictStr | None = Field(None, description="To upload: white, or opaque, is selected.")
+    index: Integer | None = Field(None, description="Of a region of the last 'everything'.")
+    mode: Mode = Field("add", description="How a shape is combined with the selection.")
+
+
+class MaskBody(Body):
+    operations: list[OperationBody]
+
+
+class EverythingBody(Body):
+    """Meta's parameters of the automatic mask generator; what is left out has Meta's default."""
+
+    segmenter: StrictStr | None = None
+    points_per_side: Integer | None = None
+    points_per_batch: Integer | None = None
+    pred_iou_thresh: Number | None = None
+    stability_score_thresh: Number | None = None
+    stability_score_offset: Number | None = None
+    box_nms_thresh: Number | None = None
+    crop_n_layers: Integer | None = None
+    crop_nms_thresh: Number | None = None
+    crop_overlap_ratio: Number | None = None
+    crop_n_points_downscale_factor: Integer | None = None
+    min_mask_region_area: Integer | None = None
+
+
+class EraseBody(Body):
+    eraser: StrictStr | None = Field(None, description="Its name; left out, the setting's.")
+    grow: Integer | None = Field(None, description="Pixels by which the selection is grown first; left out, the setting's.")
+    feather: Integer | None = Field(None, description="Width in pixels of the soft edge; left out, the selection's or the setting's.")
+
+
+class SegmentBody(Body):
+    image: StrictStr
+    points: list[PointBody] = Field([])
+    box: Box | None = None
+    segmenter: StrictStr | None = None
+    everything: EverythingBody | StrictBool = Field(False, description="All regions instead of what was pointed at.")
+
+
+class ErasePictureBody(Body):
+    image: StrictStr
+    mask: StrictStr = Field(..., description="A picture of the same size; white, or opaque, is removed.")
+    eraser: StrictStr | None = None
+    grow: Integer | None = None
+    feather: Integer | None = None
+    format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
+
+
+class InterruptBody(Body):
+    workspace: StrictStr | None = Field(None, description="Left out: requests that belong to no workspace.")
+
+
+class ErrorAnswer(BaseModel):
+    error: str = Field(..., description="The kind of error.")
+    message: str = Field(..., description="What is wrong, one sentence.")
+    remedy: str = Field("", description="What to do about it, one sentence.")
+    data: dict[str, Any] = Field({}, description="The facts behind it.")
+
+
+class SelectionAnswer(BaseModel):
+    mask: str | None = Field(None, description="PNG data URL, soft where the selection is feathered; not in GET /workspaces/{id}.")
+    area: int
+    box: tuple[int, int, int, int]
+    feather: int = 0
+
+
+class StateAnswer(BaseModel):
+    version: int
+    selection: SelectionAnswer | None
+    can_undo: bool
+    can_redo: bool
+    label: str = Field("", description="The step that was made, undone or redone.")
+
+
+class TaskAnswer(BaseModel):
+    id: str
+    kind: Literal["encode", "select", "erase", "everything", "download", "verify"]
+    workspace: str | None
+    subject: str = Field("", description="The model's name, for downloads and checks.")
+    state: Literal["waiting", "running", "done", "failed", "interrupted"]
+    text: str
+    fraction: float | None
+    done: int | None
+    total: int | None
+    unit: str
+    seconds_left: float | None
+    queue_position: int | None = Field(None, description="How many come before this one; 0 while it is computed.")
+
+
+class TasksAnswer(BaseModel):
+    tasks: list[TaskAnswer]
+
+
+class WorkspaceAnswer(BaseModel):
+    id: str
+    width: int
+    height: int
+    format: str
+    name: str
+    segmenter: str
+    version: int
+    versions: list[int]
+    selection: SelectionAnswer | None
+    can_undo: bool
+    can_redo: bool
+    tasks: list[TaskAnswer]
+
+
+class CandidateAnswer(BaseModel):
+    score: float
+    area: int
+    box: tuple[int, int, int, int] | None
+    mask: str
+
+
+class CandidatesAnswer(BaseModel):
+    segmenter: str
+    milliseconds: float
+    candidates: list[CandidateAnswer]
+
+
+class SelectAnswer(CandidatesAnswer):
+    chosen: int
+    version: int
+    selection: SelectionAnswer | None
+    can_undo: bool
+    can_redo: bool
+
+
+class RegionAnswer(BaseModel):
+    score: float
+    area: int
+    box: tuple[int, int, int, int]
+
+
+class EverythingAnswer(BaseModel):
+    segmenter: str
+    milliseconds: float
+    regions: list[RegionAnswer]
+    labels: str = Field(..., description="PNG data URL, 16 bit: 1 + index of the region at each pixel, 0 for none.")
+    overview: str = Field(..., description="PNG data URL: the picture with its regions coloured.")
+
+
+class EraseAnswer(BaseModel):
+    version: int
+    eraser: str
+    milliseconds: float
+    changed: tuple[int, int, int, int]
+    selection: SelectionAnswer | None
+    can_undo: bool
+    can_redo: bool
+
+
+class ErasePictureAnswer(BaseModel):
+    image: str
+    eraser: str
+
+
+class EngineAnswer(BaseModel):
+    name: str
+    title: str
+    available: bool
+    reason: str
+    model: str | None
+    state: str
+
+
+class CapabilitiesAnswer(BaseModel):
+    version: str
+    host: str
+    device: str
+    segmenters: list[EngineAnswer]
+    erasers: list[EngineAnswer]
+    defaults: dict[str, Any]
+    limits: dict[str, int]
+    paint: dict[str, Any]
+    offline: bool
+
+
+class ModelAnswer(BaseModel):
+    name: str
+    title: str
+    role: str
+    bytes: int | None
+    bytes_done: int
+    licence: str
+    source: str
+    note: str
+    state: Literal["present", "missing", "partial", "corrupt", "unavailable"]
+    reason: str
+    progress: TaskAnswer | None
+
+
+class TaskStarted(BaseModel):
+    task: TaskAnswer
+
+
+class Cancelled(BaseModel):
+    cancelled: bool
+
+
+class Interrupted(BaseModel):
+    interrupted: int
+
+
+class SampleAnswer(BaseModel):
+    name: str
+    title: str

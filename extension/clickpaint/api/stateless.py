@@ -1,0 +1,43 @@
+"""The routes that need no session: a picture comes with the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Response
+
+from clickpaint.api import schemas, translate
+from clickpaint.api.encode import answer, data_url
+from clickpaint.errors import InvalidInput
+from clickpaint.image import mask as masks
+from clickpaint.image.picture import media_type
+from clickpaint.studio import Studio
+
+_FORMATS = ("source", "png", "jpeg", "webp")
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    tags: list[Any] = ["without a session"]
+
+    @router.post("/segment", tags=tags, summary="Masks for a picture", response_model=schemas.CandidatesAnswer)
+    def segment(body: schemas.SegmentBody) -> Response:
+        """With `everything` the answer is that of /workspaces/{id}/everything."""
+        picture = studio.decode(translate.picture_bytes(body.image))
+        if body.everything is False:
+            return answer(translate.candidates(studio.segment(picture, translate.prompts(body), body.segmenter)))
+        options = body.everything if isinstance(body.everything, schemas.EverythingBody) else None
+        name = body.segmenter or (options.segmenter if options else None)
+        return answer(translate.everything(studio.segment_everything(picture, translate.everything_options(options), name)))
+
+    @router.post("/erase", tags=tags, summary="Remove what a mask selects", response_model=schemas.ErasePictureAnswer)
+    def erase(body: schemas.ErasePictureBody) -> Response:
+        wanted = body.format.lower()
+        if wanted not in _FORMATS:
+            raise InvalidInput(f"The format {body.format!r} is unknown.", f"Choose one of {', '.join(_FORMATS)}.")
+        picture = studio.decode(translate.picture_bytes(body.image))
+        mask: np.ndarray = masks.from_file(translate.picture_bytes(body.mask), picture.size)
+        eraser, result = studio.erase_picture(picture, mask, body.eraser, body.grow, body.feather)
+        name = picture.source.format if wanted == "source" else wanted.upper()
+        data = studio.encode(result, None if wanted == "source" else name)
+        return answer({"image": data_url(data, media_type(name)), "eraser": eraser})

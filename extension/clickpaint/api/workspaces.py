@@ -1,0 +1,174 @@
+"""The routes of one user's session."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from clickpaint.api import schemas, translate
+from clickpaint.api.encode import answer
+from clickpaint.errors import InvalidInput, NotFound
+from clickpaint.image.picture import extension, media_type
+from clickpaint.studio import Studio
+from clickpaint.workspace import Workspace
+
+_FORMATS = ("png", "jpeg", "webp", "source")
+_OPEN_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
+        },
+        "application/json": {
+            "schema": {
+                "type": "object", "required": ["image"],
+                "properties": {"image": {"type": "string", "description": "Base64 or a data URL."}, "name": {"type": "string"}},
+            }
+        },
+    },
+}  # fmt: skip
+
+
+async def _upload(request: Request) -> tuple[bytes, str]:
+    """The picture's file (or the JSON around it) and its name, as they came."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        try:
+            async with request.form(max_files=1, max_fields=8) as form:
+                file = form.get("file")
+                if not isinstance(file, UploadFile):
+                    raise InvalidInput("The form has no file.", "Send the picture in the field 'file'.")
+                return await file.read(), file.filename or ""
+        except (InvalidInput, HTTPException):
+            raise
+        except Exception as error:  # whatever the installed parser makes of a broken form
+            raise InvalidInput("The form cannot be read.", "Send multipart/form-data with the picture in the field 'file'.") from error
+    if kind == "application/json" or kind.endswith("+json"):
+        return await request.body(), "\0json"
+    raise InvalidInput("The picture must come as multipart/form-data or as application/json.", "Set the content type.")
+
+
+def _picture(upload: tuple[bytes, str]) -> tuple[bytes, str]:
+    data, name = upload
+    if name != "\0json":
+        return data, name
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("The body is not valid JSON.", 'Send {"image": "…"} with the file in base64.') from error
+    image, name = (body.get("image"), body.get("name", "")) if isinstance(body, dict) else (None, "")
+    if not isinstance(image, str) or not isinstance(name, str):
+        raise InvalidInput("The body has no image.", 'Send {"image": "…", "name": "…"} with the file in base64.')
+    return translate.picture_bytes(image), name
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    tags: list[Any] = ["workspace"]
+
+    @router.post("/workspaces", tags=tags, summary="Open a picture", status_code=201, response_model=schemas.WorkspaceAnswer,
+                 openapi_extra={"requestBody": _OPEN_BODY})  # fmt: skip
+    def open_workspace(upload: tuple[bytes, str] = Depends(_upload)) -> Response:
+        data, name = _picture(upload)
+        return answer(_told(studio.open(data, _file_name(name))), 201)
+
+    @router.get("/workspaces/{id}", tags=tags, summary="What there is", response_model=schemas.WorkspaceAnswer)
+    def get_workspace(id: str) -> Response:
+        return answer(_told(studio.workspace(id)))
+
+    @router.delete("/workspaces/{id}", tags=tags, summary="Close", status_code=204, response_class=Response)
+    def close_workspace(id: str) -> Response:
+        studio.close(id)
+        return Response(status_code=204)
+
+    @router.post("/workspaces/{id}/select", tags=tags, summary="Select what is clicked on", response_model=schemas.SelectAnswer)
+    def select(id: str, body: schemas.SelectBody) -> Response:
+        workspace = studio.workspace(id)
+        found = studio.select(workspace, translate.prompts(body), body.segmenter, body.mode, body.previous, body.candidate, body.preview)
+        return answer(translate.clicked(found, workspace, body.mode))
+
+    @router.post("/workspaces/{id}/choose", tags=tags, summary="Take another candidate", response_model=schemas.StateAnswer)
+    def choose(id: str, body: schemas.ChooseBody) -> Response:
+        workspace = studio.workspace(id)
+        return answer(translate.position(workspace, state=studio.choose(workspace, body.candidate)))
+
+    @router.post("/workspaces/{id}/mask", tags=tags, summary="Adjust the selection", response_model=schemas.StateAnswer)
+    def adjust_mask(id: str, body: schemas.MaskBody) -> Response:
+        workspace = studio.workspace(id)
+        return answer(translate.position(workspace, state=studio.adjust(workspace, translate.adjustments(body))))
+
+    @router.post("/workspaces/{id}/everything", tags=tags, summary="Find all regions", response_model=schemas.EverythingAnswer)
+    def find_everything(id: str, body: schemas.EverythingBody | None = None) -> Response:
+        workspace = studio.workspace(id)
+        options = translate.everything_options(body)
+        return answer(translate.everything(studio.everything(workspace, options, body.segmenter if body else None)))
+
+    @router.post("/workspaces/{id}/erase", tags=tags, summary="Remove what is selected", response_model=schemas.EraseAnswer)
+    def erase(id: str, body: schemas.EraseBody | None = None) -> Response:
+        workspace = studio.workspace(id)
+        done = studio.erase(workspace, body.eraser, body.grow, body.feather) if body else studio.erase(workspace)
+        told = translate.position(workspace, state=done.state)
+        return answer({**told, "eraser": done.eraser, "milliseconds": round(done.milliseconds, 1), "changed": list(done.changed)})
+
+    @router.post("/workspaces/{id}/undo", tags=tags, summary="One step back", response_model=schemas.StateAnswer)
+    def undo(id: str) -> Response:
+        workspace = studio.workspace(id)
+        return answer(translate.position(workspace, studio.undo(workspace).label))
+
+    @router.post("/workspaces/{id}/redo", tags=tags, summary="One step forth", response_model=schemas.StateAnswer)
+    def redo(id: str) -> Response:
+        workspace = studio.workspace(id)
+        return answer(translate.position(workspace, studio.redo(workspace).label))
+
+    @router.get("/workspaces/{id}/image", tags=tags, summary="The picture", response_class=Response,
+                responses={200: {"content": {"image/*": {}}}})  # fmt: skip
+    def image(id: str, version: str = "", format: str = "png", download: str = "0") -> Response:
+        """version: a number or "original"; left out, the one shown now. format: png, jpeg, webp or source (as it came in)."""
+        workspace = studio.workspace(id)
+        picture = workspace.picture(_version(version))
+        wanted = format.lower()
+        if wanted not in _FORMATS:
+            raise InvalidInput(f"The format {format!r} is unknown.", f"Choose one of {', '.join(_FORMATS)}.")
+        name = picture.source.format if wanted == "source" else wanted.upper()
+        headers = {"Cache-Control": "private, no-store"}
+        if download not in ("", "0", "false"):
+            stem = PurePosixPath(workspace.name).stem or "picture"
+            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(stem + extension(name), safe='')}"
+        return Response(studio.encode(picture, None if wanted == "source" else name), 200, headers, media_type(name))
+
+    @router.get("/workspaces/{id}/mask", tags=tags, summary="The selection", response_class=Response,
+                responses={200: {"content": {"image/png": {}}}})  # fmt: skip
+    def mask(id: str) -> Response:
+        workspace = studio.workspace(id)
+        data = translate.selection_png(workspace.state, workspace)
+        return Response(data, 200, {"Cache-Control": "private, no-store"}, "image/png")
+
+    def _told(workspace: Workspace) -> dict[str, Any]:
+        state = workspace.state
+        return {
+            "id": workspace.id, "width": workspace.size[0], "height": workspace.size[1], "format": workspace.original.source.format,
+            "name": workspace.name, "segmenter": workspace.segmenter, "version": state.version, "versions": workspace.versions,
+            "selection": translate.selection(state, workspace, with_mask=False), "can_undo": workspace.can_undo,
+            "can_redo": workspace.can_redo, "tasks": translate.tasks(studio.tasks.visible(workspace.id), studio),
+        }  # fmt: skip
+
+
+def _version(text: str) -> int | None:
+    if text == "":
+        return None
+    if text == "original":
+        return 0
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise NotFound(f"There is no version {text!r} of this picture.", "Give a number, or original.")
+    return int(text)
+
+
+def _file_name(name: str) -> str:
+    """The last part of a name that came with a file, without what no file name may hold."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable() and letter not in '<>:"|?*')[:200].strip(". ")

@@ -1,0 +1,129 @@
+"""Which segmenters and erasers can work here, which one is meant by "auto", and what they keep in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TypeVar
+
+from clickpaint.erase import registry as erasers
+from clickpaint.erase.base import Eraser
+from clickpaint.errors import InvalidInput, NotFound
+from clickpaint.hosts.base import Host
+from clickpaint.image.picture import Picture
+from clickpaint.progress import Progress
+from clickpaint.segment import registry as segmenters
+from clickpaint.segment.base import Embedding, Segmenter
+from clickpaint.settings import MEGABYTE
+from clickpaint.weights.cache import EmbeddingCache, ModelCache
+from clickpaint.weights.device import models_budget, release, retrying
+from clickpaint.weights.store import Store
+
+T = TypeVar("T")
+
+_REMEMBERED_SECONDS = 2.0
+_ADVICE = "Try a smaller picture, set the precision to half, choose a smaller model, or close other programs that use the device."
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A segmenter or an eraser as a list shows it.
+
+    available: it would work now. reason: why it would not. model: the catalog's name of its file, None where it needs none.
+    state: of that file, as in `weights.store.ModelState`; "present" where none is needed.
+    """
+
+    name: str
+    title: str
+    available: bool
+    reason: str
+    model: str | None
+    state: str
+
+
+class Engines:
+    """Hands out segmenters and erasers, and holds the caches that make them fast."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.store = Store(host.folders)
+        self.models = ModelCache(self._models_budget, self._release)
+        self.embeddings = EmbeddingCache(lambda: host.setting("embeddings_budget_mb") * MEGABYTE)
+        self._resolved: dict[str, tuple[float, str]] = {}
+
+    def segmenters(self) -> list[Engine]:
+        return [self._engine(info.name, info.title, info.model, segmenters.unavailable) for info in segmenters.SEGMENTERS.values()]
+
+    def erasers(self) -> list[Engine]:
+        return [self._engine(info.name, info.title, info.model, erasers.unavailable) for info in erasers.ERASERS.values()]
+
+    def segmenter_name(self, name: str | None = None) -> str:
+        """The segmenter that is meant: None is the setting's, "auto" the best one that would work now."""
+        return self._meant("segmenter", name, segmenters.SEGMENTERS, segmenters.order, self.segmenters)
+
+    def eraser_name(self, name: str | None = None) -> str:
+        return self._meant("eraser", name, erasers.ERASERS, erasers.order, self.erasers)
+
+    def segmenter(self, name: str) -> Segmenter:
+        """Raises `InvalidInput` for an unknown name, `ModelMissing` for one that cannot work here."""
+        return segmenters.create(name, self.store, self.host.device(), self.models)
+
+    def eraser(self, name: str) -> Eraser:
+        return erasers.create(name, self.store, self.host.device(), self.models)
+
+    def encoded(self, segmenter: Segmenter, picture: Picture, progress: Progress) -> Embedding:
+        """The picture's embedding, from the cache where it is there."""
+        return self.embeddings.get((segmenter.name, picture.digest), lambda: segmenter.encode(picture.pixels, progress), progress)
+
+    def careful(self, work: Callable[[], T]) -> T:
+        """`work`'s result; where memory runs out, everything that is ours is freed and it is tried once more.
+
+        Raises:
+            OutOfMemory: it ran out again.
+        """
+        return retrying((work, work), self.free, _ADVICE)
+
+    def free(self) -> None:
+        """Forget loaded models and encoded pictures; they come back when they are needed."""
+        self.embeddings.unload()
+        self.models.unload()
+        self._release()
+
+    def changed(self) -> None:
+        """A model's file came or went: "auto" may mean something else now."""
+        self._resolved.clear()
+
+    def _meant(
+        self, role: str, name: str | None, known: Collection[str], order: tuple[str, ...], listed: Callable[[], list[Engine]]
+    ) -> str:
+        name = name or str(self.host.setting(role))
+        if name != "auto":
+            if name not in known:
+                raise InvalidInput(f"There is no {role} {name!r}.", f"Choose one of auto, {', '.join(known)}.", name=name)
+            return name
+        at, last = self._resolved.get(role, (0.0, ""))
+        if last and time.monotonic() - at < _REMEMBERED_SECONDS:  # looking for packages and files takes longer than a click may
+            return last
+        available = {engine.name for engine in listed() if engine.available}
+        found = next((one for one in order if one in available), order[-1])
+        self._resolved[role] = (time.monotonic(), found)
+        return found
+
+    def _engine(self, name: str, title: str, model: str | None, unavailable: Callable[[str], str | None]) -> Engine:
+        reason = unavailable(name) or ""
+        state = "present"
+        if model is not None:
+            try:
+                found = self.store.state(model)
+                state, why = found.state, found.reason
+            except NotFound as error:
+                state, why = "unavailable", error.message
+            reason = reason or ("" if state == "present" else why)
+        return Engine(name, title, not reason and state == "present", reason, model, state)
+
+    def _models_budget(self) -> int:
+        return models_budget(self.host.device(), self.host.setting("models_budget_mb"), self.models.nbytes)
+
+    def _release(self) -> None:
+        release(self.host.device())

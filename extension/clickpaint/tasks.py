@@ -1,0 +1,276 @@
+"""Work that takes a while: what is under way, how far it is, who waits for whom, and how it is stopped."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Generic, TypeVar
+
+from clickpaint.errors import Busy, ClickpaintError, Interrupted
+from clickpaint.progress import Progress, Step
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CLICK, WORK, BACKGROUND = 0, 1, 2
+"""Urgency in the queue: a click goes before a removal, and both before encoding ahead of time."""
+
+_KEPT_SECONDS = 5.0
+_IDLE_SECONDS = 30.0
+
+
+class Task:
+    """One piece of work as its owner sees it.
+
+    kind: "encode", "select", "erase", "everything", "download" or "verify". workspace: its id, or None for work that belongs to none.
+    subject: what is worked on where the kind alone does not say it (a model's name).
+    state: "waiting", "running", and then one of "done", "failed", "interrupted".
+    """
+
+    def __init__(
+        self, kind: str, workspace: str | None = None, subject: str = "", host_interrupted: Callable[[], bool] | None = None
+    ) -> None:
+        self.id = secrets.token_urlsafe(8)
+        self.kind, self.workspace, self.subject = kind, workspace, subject
+        self.state = "waiting"
+        self.step = Step(None, "")
+        self.error = ""
+        self.ended: float | None = None
+        self.wake = threading.Event()  # set as soon as there is no point in waiting any longer
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._host_interrupted = host_interrupted
+
+    @property
+    def active(self) -> bool:
+        return self.ended is None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether someone asked this task to stop."""
+        return self._stop.is_set()
+
+    def interrupt(self) -> None:
+        self._stop.set()
+        self.wake.set()
+
+    def check(self) -> None:
+        """Raise `Interrupted` if someone asked this task to stop."""
+        if self.stopped:
+            raise Interrupted()
+
+    def begin(self) -> Progress:
+        """The work starts now; the progress to hand down."""
+        self.state = "running" if self.active else self.state
+        return Progress(self._listen, self._interrupted)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """The work is over; only the first call counts."""
+        with self._lock:
+            if self.ended is not None:
+                return
+            if error is None:
+                self.state = "done"
+            elif isinstance(error, Interrupted):
+                self.state = "interrupted"
+            else:
+                self.state = "failed"
+                self.error = str(error) if isinstance(error, ClickpaintError) else "Something went wrong; the log of the program says more."
+            self.ended = time.monotonic()
+        self.wake.set()
+
+    def describe(self, queue_position: int | None = None) -> dict[str, Any]:
+        """This task as JSON-compatible data."""
+        step = self.step
+        return {
+            "id": self.id, "kind": self.kind, "workspace": self.workspace, "subject": self.subject, "state": self.state,
+            "text": self.error or step.text, "fraction": step.fraction, "done": step.done, "total": step.total, "unit": step.unit,
+            "seconds_left": None if step.seconds_left is None else round(step.seconds_left, 1), "queue_position": queue_position,
+        }  # fmt: skip
+
+    def _listen(self, step: Step) -> None:
+        self.step = step
+
+    def _interrupted(self) -> bool:
+        return self.stopped or (self._host_interrupted is not None and self._host_interrupted())
+
+
+class Tasks:
+    """All tasks under way, and for a few seconds those that ended."""
+
+    def __init__(self, host_interrupted: Callable[[], bool] | None = None) -> None:
+        self._host_interrupted = host_interrupted
+        self._tasks: dict[str, Task] = {}
+        self._lock = threading.Lock()
+
+    def start(self, kind: str, workspace: str | None = None, subject: str = "") -> Task:
+        task = Task(kind, workspace, subject, self._host_interrupted)
+        with self._lock:
+            self._forget()
+            self._tasks[task.id] = task
+        return task
+
+    @contextmanager
+    def under_way(self, kind: str, workspace: str | None = None) -> Iterator[Task]:
+        """A task that ends with the block, well or badly."""
+        task = self.start(kind, workspace)
+        try:
+            yield task
+        except BaseException as error:
+            task.finish(error)
+            raise
+        task.finish()
+
+    def visible(self, workspace: str | None = None) -> list[Task]:
+        """The tasks of one workspace (None: of none) and every download: nobody learns of other people's workspaces."""
+        with self._lock:
+            self._forget()
+            return [task for task in self._tasks.values() if task.workspace == workspace or task.kind in ("download", "verify")]
+
+    def active(self, workspace: str) -> bool:
+        """Whether anything but encoding ahead of time is under way for this workspace."""
+        return any(task.active and task.workspace == workspace and task.kind != "encode" for task in self._snapshot())
+
+    def find(self, kinds: tuple[str, ...], subject: str) -> Task | None:
+        """The active task of one of these kinds on this subject, if there is one."""
+        return next((task for task in self._snapshot() if task.active and task.kind in kinds and task.subject == subject), None)
+
+    def count(self, kinds: tuple[str, ...]) -> int:
+        """How many active tasks of these kinds there are."""
+        return sum(task.active and task.kind in kinds for task in self._snapshot())
+
+    def interrupt(self, workspace: str | None = None) -> int:
+        """Stop what is under way for one workspace (None: for requests that belong to none), except downloads; returns how many."""
+        found = [
+            task for task in self._snapshot() if task.active and task.workspace == workspace and task.kind not in ("download", "verify")
+        ]
+        for task in found:
+            task.interrupt()
+        return len(found)
+
+    def interrupt_all(self) -> None:
+        for task in self._snapshot():
+            task.interrupt()
+
+    def _snapshot(self) -> list[Task]:
+        with self._lock:
+            return [*self._tasks.values()]
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        for task in [*self._tasks.values()]:
+            if task.ended is not None and now - task.ended > _KEPT_SECONDS:
+                del self._tasks[task.id]
+
+
+class _Job(Generic[T]):
+    def __init__(self, task: Task, work: Callable[[Progress], T], order: tuple[int, int]) -> None:
+        self.task, self.work, self.order = task, work, order
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class Compute:
+    """One thread that computes, the most urgent job first, holding the host's lock meanwhile.
+
+    A thread of its own lets a request return as soon as it is interrupted, even while a network's forward pass that cannot be
+    stopped runs on or the host holds its lock.
+
+    Args:
+        exclusive: `Host.exclusive`.
+        limit: how many jobs may wait; one more is `Busy`.
+    """
+
+    def __init__(self, exclusive: Callable[[], AbstractContextManager[None]], limit: int = 16) -> None:
+        self._exclusive, self._limit = exclusive, limit
+        self._changed = threading.Condition()
+        self._numbers = itertools.count()
+        self._waiting: list[_Job[Any]] = []
+        self._running: _Job[Any] | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, task: Task, work: Callable[[Progress], T], urgency: int = WORK) -> T:
+        """`work(progress)` on the computing thread; waits for its turn and its end.
+
+        Raises:
+            Busy: too many wait already. Interrupted: `task` was interrupted, waiting or running. And whatever `work` raises.
+        """
+        job = self._enqueue(task, work, urgency)
+        if job is None:
+            error = Busy("Too much is waiting to be computed.", "Try again in a few seconds.", limit=self._limit)
+            task.finish(error)
+            raise error
+        task.wake.wait()
+        if task.stopped and task.active:
+            with self._changed:
+                if job in self._waiting:
+                    self._waiting.remove(job)
+            task.finish(Interrupted())
+        if task.state == "interrupted" and job.error is None:
+            raise Interrupted()
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]  # set by the thread, which woke us up
+
+    def submit(self, task: Task, work: Callable[[Progress], Any], urgency: int = BACKGROUND) -> bool:
+        """Let `work` be done some time, its outcome only seen in `task`; False (and `task` interrupted) where too much waits already."""
+        if self._enqueue(task, work, urgency) is None:
+            task.finish(Interrupted())
+            return False
+        return True
+
+    def position(self, task: Task) -> int | None:
+        """How many jobs come before this one; 0 while it runs, None if it is not here."""
+        with self._changed:
+            if self._running is not None and self._running.task is task:
+                return 0
+            for index, job in enumerate(self._waiting):
+                if job.task is task:
+                    return index + (self._running is not None)
+        return None
+
+    def _enqueue(self, task: Task, work: Callable[[Progress], T], urgency: int) -> _Job[T] | None:
+        with self._changed:
+            if len(self._waiting) >= self._limit:
+                # encoding ahead of time is only a kindness: it gives way
+                if urgency == BACKGROUND or self._waiting[-1].order[0] != BACKGROUND:
+                    return None
+                self._waiting.pop().task.finish(Interrupted())
+            job = _Job(task, work, (urgency, next(self._numbers)))
+            bisect.insort(self._waiting, job, key=lambda waiting: waiting.order)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="clickpaint-compute", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+            return job
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                if not self._waiting and not self._changed.wait_for(lambda: bool(self._waiting), _IDLE_SECONDS):
+                    self._thread = None
+                    return
+                job = self._running = self._waiting.pop(0)
+            self._do(job)
+            with self._changed:
+                self._running = None
+            del job  # its result belongs to who asked for it, not to an idle thread
+
+    def _do(self, job: _Job[Any]) -> None:
+        try:
+            job.task.check()
+            with self._exclusive():
+                job.task.check()
+                job.result = job.work(job.task.begin())
+        except BaseException as error:
+            job.error = error
+            if not isinstance(error, ClickpaintError):
+                log.exception("A task of kind %s failed", job.task.kind)
+        job.task.finish(job.error)

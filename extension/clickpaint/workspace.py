@@ -1,0 +1,366 @@
+"""One user's editing session as data: the picture, what was selected, what was changed, and the way back and forth."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clickpaint.errors import Busy, InvalidInput, NotFound, TooLarge
+from clickpaint.image.geometry import Box
+from clickpaint.segment.base import Point
+from clickpaint.selection import Packed
+
+if TYPE_CHECKING:
+    from clickpaint.image.picture import Picture
+
+_TILE = 256
+_MOST_STEPS = 200
+_MOST_ANSWERS = 16  # how many clicks back `choose` and `previous` still work after an undo
+_MOST_WAITING = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a segmenter answered to a click. masks: None for a candidate that selects nothing. logits: to refine that candidate."""
+
+    segmenter: str
+    masks: tuple[Packed | None, ...]
+    scores: tuple[float, ...]
+    logits: tuple[np.ndarray | None, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(mask.nbytes for mask in self.masks if mask is not None) + sum(part.nbytes for part in self.logits if part is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Clicks that belong together, because each request repeats points of the one before, adding some or leaving some out.
+
+    base: what was selected before the first of them, which `mode` combines their result with.
+    """
+
+    points: tuple[Point, ...]
+    box: tuple[float, float, float, float] | None
+    mode: str
+    base: Packed | None
+
+    def continued_by(self, points: tuple[Point, ...], box: tuple[float, float, float, float] | None) -> bool:
+        if self.points:
+            return not set(self.points).isdisjoint(points)
+        return box == self.box
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where the user was after a step.
+
+    label: the step, for people. version: which result is shown, 0 is the original. feather: width in pixels of the selection's
+    soft edge. series, answer, chosen: the clicks that led here, if clicks did.
+    """
+
+    label: str
+    version: int = 0
+    selection: Packed | None = None
+    feather: int = 0
+    series: Series | None = None
+    answer: Answer | None = None
+    chosen: int | None = None
+
+    def bare(self) -> State:
+        return State(self.label, self.version, self.selection, self.feather, self.series, None, None)
+
+
+class Workspace:
+    """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none.
+
+    Of results only the tiles that changed are kept, so that many small edits of a huge picture cost little.
+    """
+
+    def __init__(self, original: Picture, name: str = "") -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.name = name
+        self.original = original
+        self.size = original.size
+        self.segmenter = ""  # the one used last
+        self.regions: tuple[Packed, ...] = ()  # of the last "everything"
+        self.used = time.monotonic()
+        self.closed = False
+        self._turn = threading.Lock()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._states = [State("Open")]
+        self._index = 0
+        self._tiles: dict[int, dict[tuple[int, int], np.ndarray]] = {}
+        self._numbers = itertools.count(1)
+        self._latest: tuple[int, Picture] = (0, original)
+
+    @contextmanager
+    def turn(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Be the only one who changes this workspace. `check` is called while waiting and may raise.
+
+        Raises:
+            Busy: too many wait already. NotFound: it was closed.
+        """
+        with self._lock:
+            if self._waiting >= _MOST_WAITING:
+                raise Busy("Too many requests wait for this picture.", "Try again when the ones before have been answered.")
+            self._waiting += 1
+        try:
+            while not self._turn.acquire(timeout=0.1):
+                check()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        try:
+            check()
+            if self.closed:
+                raise NotFound("This workspace was closed.", "Open the picture again.")
+            yield
+        finally:
+            self._turn.release()
+
+    @property
+    def state(self) -> State:
+        with self._lock:
+            return self._states[self._index]
+
+    @property
+    def can_undo(self) -> bool:
+        with self._lock:
+            return self._index > 0
+
+    @property
+    def can_redo(self) -> bool:
+        with self._lock:
+            return self._index + 1 < len(self._states)
+
+    @property
+    def versions(self) -> list[int]:
+        """The results that can be shown, in the order they were made."""
+        with self._lock:
+            return sorted({state.version for state in self._states} | {0})
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that this workspace holds."""
+        with self._lock:
+            held: dict[int, int] = {}
+            for state in self._states:
+                for part in (state.selection, state.answer, state.series.base if state.series else None):
+                    if part is not None:
+                        held[id(part)] = part.nbytes
+            tiles = sum(tile.nbytes for changed in self._tiles.values() for tile in changed.values())
+            pictures = _picture_bytes(self.original) + (self._latest[1].pixels.nbytes if self._latest[0] else 0)
+            return sum(held.values()) + tiles + pictures + sum(region.nbytes for region in self.regions)
+
+    def push(self, state: State) -> None:
+        """The user's next step; what could be redone before is gone."""
+        with self._lock:
+            del self._states[self._index + 1 :]
+            self._states.append(state)
+            self._forget_unreachable()
+            old = len(self._states) - _MOST_ANSWERS - 1
+            if old >= 0 and self._states[old].answer is not None:
+                self._states[old] = self._states[old].bare()
+            self._index = len(self._states) - 1
+        if len(self._states) > _MOST_STEPS:
+            self.forget_oldest(len(self._states) - _MOST_STEPS)
+
+    def undo(self) -> State:
+        """One step back; returns the step that was undone."""
+        with self._lock:
+            if self._index == 0:
+                raise InvalidInput("There is nothing to undo.")
+            self._index -= 1
+            return self._states[self._index + 1]
+
+    def redo(self) -> State:
+        """One step forth; returns the step that was redone."""
+        with self._lock:
+            if self._index + 1 >= len(self._states):
+                raise InvalidInput("There is nothing to redo.")
+            self._index += 1
+            return self._states[self._index]
+
+    def picture(self, version: int | None = None) -> Picture:
+        """The result of that number (None: the one shown now) with the original's metadata. Raises `NotFound`."""
+        with self._lock:
+            wanted = self._states[self._index].version if version is None else version
+            if wanted == 0:
+                return self.original
+            number, latest = self._latest
+            if wanted == number:
+                return latest
+            if wanted not in self._tiles:
+                raise NotFound(f"There is no version {wanted} of this picture.", "Ask for one of the versions of the workspace.")
+            chain = [one for one in sorted(self._tiles) if one <= wanted]
+            if 0 < number < wanted:
+                chain = [one for one in chain if one > number]
+            pixels = (latest if number < wanted else self.original).pixels.copy()
+            for one in chain:
+                for (top, left), tile in self._tiles[one].items():
+                    pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+            pixels.setflags(write=False)  # it is ours, and need not be copied once more
+            picture = self.original.with_pixels(pixels)
+            self._latest = (wanted, picture)
+            return picture
+
+    def add_result(self, pixels: np.ndarray, label: str, area: Box) -> State:
+        """Make `pixels`, uint8 [H, W, 3], the next result, with nothing selected.
+
+        area: outside of it they are known to be those of the picture shown now.
+        """
+        before = self.picture().pixels
+        changed = {}
+        for top in range(area.top // _TILE * _TILE, area.bottom, _TILE):
+            for left in range(area.left // _TILE * _TILE, area.right, _TILE):
+                tile = (slice(top, top + _TILE), slice(left, left + _TILE))
+                if not np.array_equal(pixels[tile], before[tile]):
+                    changed[top, left] = pixels[tile].copy()
+        version = next(self._numbers)
+        picture = self.original.with_pixels(pixels)
+        with self._lock:
+            # first what could be redone goes, so that the results left are those this one was made from
+            del self._states[self._index + 1 :]
+            self._forget_unreachable()
+            self._tiles[version] = changed
+            self._latest = (version, picture)
+            self.regions = ()
+        state = State(label, version)
+        self.push(state)
+        return state
+
+    def forget_oldest(self, steps: int = 1) -> bool:
+        """Give up the oldest steps of the history, never the one shown now; False where there is none to give up."""
+        with self._lock:
+            steps = min(steps, self._index)
+            if steps <= 0:
+                return False
+            del self._states[:steps]
+            self._index -= steps
+            oldest = self._states[0].version
+            merged: dict[tuple[int, int], np.ndarray] = {}
+            for version in [one for one in sorted(self._tiles) if one <= oldest]:
+                merged.update(self._tiles.pop(version))
+            if oldest:
+                self._tiles[oldest] = merged
+            return True
+
+    def _forget_unreachable(self) -> None:
+        newest = max(state.version for state in self._states)
+        for version in [one for one in self._tiles if one > newest]:
+            del self._tiles[version]
+        if self._latest[0] > newest:
+            self._latest = (0, self.original)
+
+
+def _picture_bytes(picture: Picture) -> int:
+    source = picture.source
+    parts = (picture.pixels, picture.alpha, source.rgb, source.samples.array if source.samples is not None else None)
+    return sum(part.nbytes for part in {id(part): part for part in parts if part is not None}.values())
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many workspaces there may be, what they may hold together, and after how many unused seconds one is closed."""
+
+    number: int
+    nbytes: int
+    seconds: float
+
+
+class Workspaces:
+    """All open workspaces.
+
+    Args:
+        bounds: asked whenever something is opened or grows.
+        in_use: whether something is under way for the workspace of this id, which then is not closed for lack of room.
+        closed: called with the id of every workspace that is closed.
+    """
+
+    def __init__(
+        self, bounds: Callable[[], Bounds], in_use: Callable[[str], bool], closed: Callable[[str], object] = lambda _: None
+    ) -> None:
+        self._bounds, self._in_use, self._closed = bounds, in_use, closed
+        self._all: dict[str, Workspace] = {}
+        self._lock = threading.Lock()
+
+    def open(self, original: Picture, name: str = "") -> Workspace:
+        """Raises `TooLarge` where one picture is more than all may hold, `Busy` where no other can be closed for it."""
+        workspace = Workspace(original, name)
+        bounds = self._bounds()
+        if workspace.nbytes > bounds.nbytes:
+            raise TooLarge(
+                f"This picture needs {workspace.nbytes >> 20} MB, more than all open pictures may take.",
+                "Raise the setting workspaces_budget_mb, or open a smaller one.",
+                nbytes=workspace.nbytes, limit=bounds.nbytes,
+            )  # fmt: skip
+        self._close_expired(bounds)
+        with self._lock:
+            self._all[workspace.id] = workspace
+        if not self.make_room(workspace):
+            self.close(workspace.id)
+            raise Busy("Too many pictures are being worked on.", "Try again in a minute, or close one.", limit=bounds.number)
+        return workspace
+
+    def get(self, id: str) -> Workspace:
+        """The workspace, which counts as used now. Raises `NotFound`."""
+        self._close_expired(self._bounds())
+        with self._lock:
+            workspace = self._all.get(id)
+        if workspace is None:
+            raise NotFound("There is no such workspace (any more).", "Open the picture again.")
+        workspace.used = time.monotonic()
+        return workspace
+
+    def close(self, id: str) -> bool:
+        """Forget a workspace; what is under way for it finds it closed. Whether there was one."""
+        with self._lock:
+            workspace = self._all.pop(id, None)
+        if workspace is None:
+            return False
+        workspace.closed = True
+        self._closed(id)
+        return True
+
+    def make_room(self, keep: Workspace) -> bool:
+        """Close what was unused longest, except `keep` and what is in use, until the rest is within bounds; then let `keep` forget its
+        oldest steps. False where that was not enough."""
+        bounds = self._bounds()
+        for workspace in sorted(self._list(), key=lambda one: one.used):
+            if self._within(bounds):
+                return True
+            if workspace is not keep and not self._in_use(workspace.id):
+                self.close(workspace.id)
+        while self.nbytes > bounds.nbytes and keep.forget_oldest():
+            pass
+        return self._within(bounds)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(workspace.nbytes for workspace in self._list())
+
+    def _within(self, bounds: Bounds) -> bool:
+        return len(self) <= bounds.number and self.nbytes <= bounds.nbytes
+
+    def _list(self) -> list[Workspace]:
+        with self._lock:
+            return [*self._all.values()]
+
+    def _close_expired(self, bounds: Bounds) -> None:
+        now = time.monotonic()
+        for workspace in self._list():
+            if now - workspace.used > bounds.seconds and not self._in_use(workspace.id):
+                self.close(workspace.id)
