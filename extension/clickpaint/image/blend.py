@@ -42,7 +42,7 @@ def inpaint(
     mask: np.ndarray,
     fill: Fill,
     *,
-    rules: CropRules = CropRules(),
+    rules: CropRules,
     grow: float = 0,
     feather: float = 0,
     progress: Progress = SILENT,

@@ -114,9 +114,9 @@ def fill_holes(mask: np.ndarray, max_area: int | None = None) -> np.ndarray:
     # One ring of "outside" joins everything that is open to the box's border into one piece, label 1 (0 is the mask).
     outside = np.pad(~mask[box.slices], 1, constant_values=True).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    hole = np.ones(len(stats), bool) if max_area is None else stats[:, cv2.CC_STAT_AREA] <= max_area
-    hole[[0, labels[0, 0]]] = False
-    out[box.slices] |= hole[labels[1:-1, 1:-1]]
+    hole = np.ones(len(stats), bool) if max_area is None else stats[:, 4] <= max_area
+    hole[0] = hole[int(labels[0, 0])] = False
+    out[box.slices] |= np.take(hole, labels[1:-1, 1:-1])
     return out
 
 

@@ -50,28 +50,36 @@ def upright_xmp(xmp: bytes) -> bytes:
     return re.sub(rb"""(tiff:Orientation(?:\s*=\s*["']|>))[2-8]""", rb"\g<1>1", xmp)
 
 
-def png_chunks(data: bytes) -> list[Chunk]:
-    """All chunks of a PNG, (type, content).
+def kept_chunks(png: bytes) -> tuple[Chunk, ...]:
+    """The chunks that say something about the whole picture, upright: colour, resolution, text, EXIF, XMP.
 
     Raises:
         InvalidInput: the file ends before its last chunk.
     """
-    chunks, at = [], len(PNG_SIGNATURE)
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if at + 12 + length > len(data):
+    kept: list[Chunk] = []
+    at = len(PNG_SIGNATURE)
+    while at + 12 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, at)
+        if at + 12 + length > len(png):
             break
-        chunks.append((kind, data[at + 8 : at + 8 + length]))
         if kind == b"IEND":
-            return chunks
+            return tuple(kept)
+        if kind in _KEPT:
+            content = png[at + 8 : at + 8 + length]
+            kept.append((kind, upright_exif(content) if kind == b"eXIf" else upright_xmp(content) if kind == b"iTXt" else content))
         at += 12 + length
     raise InvalidInput("The picture file is cut off.", "Copy or download it again.")
 
 
-def kept_chunks(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
-    """Those that say something about the whole picture, upright: colour, resolution, text, EXIF, XMP."""
-    upright = {b"eXIf": upright_exif, b"iTXt": upright_xmp}
-    return tuple((kind, upright.get(kind, bytes)(content)) for kind, content in chunks if kind in _KEPT)
+def webp_is_lossless(data: bytes) -> bool:
+    """Whether the (first) picture in a WebP file is of the lossless kind."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+        at += 24 if kind == b"ANMF" else 8 + length + length % 2  # a frame's own chunks follow its 16 bytes of header
+    return False
 
 
 def png_with(png: bytes, chunks: Iterable[Chunk]) -> bytes:

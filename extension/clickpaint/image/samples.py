@@ -69,14 +69,16 @@ def changed_to(
 
     Where the two are alike the samples stay as they are, to the bit, and so do all alpha samples. A palette takes new colours
     in the entries that no pixel uses any more; if they do not all fit, the whole becomes RGB or RGBA, or, for files that must
-    have a palette (`only_palette`), new pixels take the nearest of as many new colours as fit.
+    have a palette (`only_palette`), new pixels take the nearest of as many new colours as fit. Wholly transparent pixels keep
+    their entry of the palette.
     """
     changed = (pixels != before).any(axis=2)
     if not changed.any():
         return samples
-    new, mode = pixels[changed], samples.mode
+    mode = samples.mode
     if mode == "P":
-        return _in_palette(samples, changed, new, pixels, alpha, only_palette)
+        return _in_palette(samples, changed, pixels, alpha, only_palette)
+    new = pixels[changed]
     array = samples.array.copy()
     if mode == "CMYK":
         array[changed] = _through_profile(new[None], icc, "RGB", "CMYK")[0]
@@ -138,39 +140,36 @@ def _through_profile(array: np.ndarray, icc: bytes, mode: str, into: str) -> np.
     return np.asarray(image.convert(into))
 
 
-def _in_palette(
-    samples: Samples, changed: np.ndarray, new: np.ndarray, pixels: np.ndarray, alpha: np.ndarray | None, only_palette: bool
-) -> Samples:
+def _in_palette(samples: Samples, changed: np.ndarray, pixels: np.ndarray, alpha: np.ndarray | None, only_palette: bool) -> Samples:
     assert samples.palette is not None
+    if alpha is not None:
+        changed = changed & (alpha > 0)  # the others keep their index: their colour is not seen
+    new = pixels[changed]
     opaque = np.full(len(new), 255, np.uint8) if alpha is None else alpha[changed]
     colours, which = np.unique(_packed(np.column_stack([new, opaque])), return_inverse=True)
     used = np.unique(samples.array[~changed])
+    free = np.setdiff1d(np.arange(256), used)
     palette = np.zeros((256, 4), np.uint8)
     palette[:, 3] = 255
     palette[: len(samples.palette)] = samples.palette
     known = dict(zip(_packed(palette[used]).tolist(), used.tolist(), strict=True))
     missing = [colour for colour in colours.tolist() if colour not in known]
-    free = np.setdiff1d(np.arange(256), used)
 
     array = samples.array.copy()
     if len(missing) <= len(free):
-        for index, colour in zip(free.tolist(), missing, strict=False):
-            palette[index] = _unpacked(colour)
-            known[colour] = index
+        palette[free[: len(missing)]] = np.array(missing, np.uint32).view(np.uint8).reshape(-1, 4)
+        known |= dict(zip(missing, free.tolist(), strict=False))
         array[changed] = np.array([known[colour] for colour in colours.tolist()], np.uint8)[which.reshape(-1)]
     elif not only_palette:
         return from_rgb(pixels, alpha)
     else:
-        # Pixels that are transparent keep their index: their colour is not seen.
-        seen = opaque > 0
         if len(free):
-            fresh = Image.fromarray(new[seen][None]).quantize(len(free)).getpalette() or []
+            fresh = Image.fromarray(new[None]).quantize(len(free)).getpalette() or []
             fresh = np.array(fresh[: 3 * len(free)], np.uint8).reshape(-1, 3)
-            palette[free[: len(fresh)], :3] = fresh
-            palette[free[: len(fresh)], 3] = 255
+            palette[free[: len(fresh)]] = np.column_stack([fresh, np.full(len(fresh), 255, np.uint8)])
             used = np.concatenate([used, free[: len(fresh)]])
         usable = used[palette[used, 3] > 0]
-        array[changed] = np.where(seen, usable[_nearest(new, palette[usable, :3])], samples.array[changed])
+        array[changed] = usable[_nearest(new, palette[usable, :3])]
     return Samples("P", array, palette[: max(int(array.max()) + 1, len(samples.palette))])
 
 
@@ -184,7 +183,3 @@ def _nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 def _packed(rgba: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rgba, np.uint8).view(np.uint32).reshape(-1)
-
-
-def _unpacked(colour: int) -> np.ndarray:
-    return np.array([colour], np.uint32).view(np.uint8)

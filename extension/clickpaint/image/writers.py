@@ -1,81 +1,110 @@
-"""The formats that Pillow cannot write as we need them: 16-bit PNG, and TIFF of any depth with all its tags."""
+"""Samples and metadata → a file."""
 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import TiffImagePlugin
+from PIL import Image
 
-from clickpaint.image.metadata import PNG_SIGNATURE, png_chunk
-from clickpaint.image.samples import Samples
+from clickpaint.image import metadata, png_tiff
+from clickpaint.image.png_tiff import SUB_DIRECTORIES, TIFF_TAGS
+from clickpaint.image.samples import Samples, from_rgb, to_pil, without_16_bits
 
-_PNG_COLOUR = {"I;16": 0, "RGB;16": 2, "LA;16": 4, "RGBA;16": 6}
-_STRIP_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from clickpaint.image.picture import Source
 
-
-def png_16(samples: Samples) -> bytes:
-    """A PNG of 16 bits per sample; every row is filtered by Paeth's predictor (PNG specification, 9.4)."""
-    height, width = samples.array.shape[:2]
-    rows = np.frombuffer(samples.array.astype(">u2").tobytes(), np.uint8).reshape(height, -1)
-    step = rows.shape[1] // width
-    packer = zlib.compressobj(4)
-    packed = []
-    above = np.zeros(rows.shape[1] + step, np.int16)
-    for row in rows:
-        here = np.concatenate([np.zeros(step, np.int16), row])
-        a, b, c = here[:-step], above[step:], above[:-step]
-        to_a, to_b, to_c = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
-        predicted = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
-        packed.append(packer.compress(b"\4" + (row - predicted).astype(np.uint8).tobytes()))
-        above = here
-    header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOUR[samples.mode], 0, 0, 0)
-    body = b"".join(packed) + packer.flush()
-    return PNG_SIGNATURE + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
+_WRITABLE = {
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "WEBP": ("RGB", "RGBA"),
+    "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "RGB;16", "RGBA;16"),
+    "BMP": ("1", "L", "P", "RGB", "RGBA"),
+    "GIF": ("1", "L", "P"),
+}
 
 
-def tiff(samples: Samples, tags: Mapping[int, Any], icc: bytes = b"") -> bytes:
-    """A TIFF in strips, losslessly packed (Deflate; horizontal predictor where it helps). `tags` go in as they are; a dict
-    is a sub-directory (EXIF, GPS)."""
-    array, mode = samples.array, samples.mode
-    height, width = array.shape[:2]
-    channels = array.shape[2] if array.ndim == 3 else 1
-    bits = 1 if mode == "1" else array.dtype.itemsize * 8
-    photometric = 3 if mode == "P" else 5 if mode == "CMYK" else 2 if mode.startswith("RGB") else 1
-    predictor = 2 if mode not in ("1", "P") else 1
-    if predictor == 2:
-        flat = array.reshape(height, width, channels)
-        array = np.concatenate([flat[:, :1], flat[:, 1:] - flat[:, :-1]], axis=1)
-    raw = np.packbits(array, axis=1) if mode == "1" else array.astype(array.dtype.newbyteorder("<"), copy=False)
-    per_strip = max(1, _STRIP_BYTES // max(1, raw.nbytes // height))
-    strips = [zlib.compress(raw[top : top + per_strip].tobytes(), 6) for top in range(0, height, per_strip)]
-    lengths = [len(strip) for strip in strips]
+def writable(samples: Samples, pixels: np.ndarray, alpha: np.ndarray | None, came_as: str, target: str) -> Samples:
+    """`samples`, or the nearest to them that the format `target` can hold; they look like `pixels` and `alpha`."""
+    if target == "JPEG" and alpha is not None:
+        share = alpha[..., None].astype(np.uint16)
+        return Samples("RGB", ((pixels * share + 255 * (255 - share) + 127) // 255).astype(np.uint8))
+    # How a palette or a single colour is made transparent differs from format to format.
+    if target == came_as or not (samples.palette is not None or samples.key is not None) or not samples.has_alpha:
+        for candidate in (samples, without_16_bits(samples)):
+            if candidate.mode in _WRITABLE[target]:
+                return candidate
+    if samples.mode == "1":
+        return Samples("L", pixels[..., 0]) if target == "JPEG" else from_rgb(pixels, None)
+    samples = from_rgb(pixels, alpha)
+    return _palettised(samples) if target == "GIF" else samples
 
-    ifd = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag, value in tags.items():
-        ifd[tag] = value
-    if icc:
-        ifd.tagtype[34675] = 7
-        ifd[34675] = icc
-    ifd[256], ifd[257] = width, height
-    ifd[258], ifd[259], ifd[262] = (bits,) * channels, 8, photometric
-    ifd[277], ifd[278], ifd[284], ifd[317] = channels, per_strip, 1, predictor
-    if mode.startswith(("LA", "RGBA")):
-        ifd[338] = 2  # the last channel is alpha, not multiplied in
-    if mode == "P":
-        assert samples.palette is not None
-        colours = np.zeros((256, 3), np.uint16)
-        colours[: len(samples.palette)] = samples.palette[:, :3].astype(np.uint16) * 257
-        ifd[320] = tuple(colours.T.ravel().tolist())
-    # Pillow's writer adds the directory's own length to these; it must not take 16-bit numbers for them.
-    for tag in (273, 279):
-        ifd.tagtype[tag] = 4
-    ifd[273] = tuple(np.cumsum([0, *lengths[:-1]]).tolist())
-    ifd[279] = tuple(lengths)
+
+def _palettised(samples: Samples) -> Samples:
+    """At most 256 colours, one of them transparent if alpha needs it."""
+    image = to_pil(samples)
+    if samples.mode == "RGB":
+        image = image.quantize(256)
+        return Samples("P", np.array(image), _opaque(image.getpalette() or []))
+    image = Image.fromarray(np.ascontiguousarray(samples.array[..., :3])).quantize(255)
+    palette = np.vstack([_opaque(image.getpalette() or [])[:255], [[0, 0, 0, 0]]]).astype(np.uint8)
+    return Samples("P", np.where(samples.array[..., 3] < 128, np.uint8(len(palette) - 1), np.asarray(image)), palette)
+
+
+def _opaque(flat: list[int]) -> np.ndarray:
+    rgb = np.array(flat, np.uint8).reshape(-1, 3)
+    return np.column_stack([rgb, np.full(len(rgb), 255, np.uint8)])
+
+
+def write(samples: Samples, source: Source, target: str, quality: int | None) -> bytes:
+    """The file. Raises OSError, ValueError or struct.error for what the format cannot hold."""
+    same = target == source.format
+    spaces = {"CMYK": b"CMYK"} | dict.fromkeys(("1", "L", "LA", "I;16", "LA;16"), b"GRAY")
+    icc = source.icc if source.icc[16:20] == spaces.get(samples.mode, b"RGB ") else b""
+    if target == "TIFF":
+        return png_tiff.tiff(samples, source.extras["tags"] if same else _as_tags(source), icc)
+    options: dict[str, Any] = {}
+    if target == "PNG" and same:
+        chunks = source.extras.get("chunks", ())
+    else:
+        chunks = ()
+        options |= {"icc_profile": icc or None, "exif": source.exif or b"", "dpi": source.dpi}
+        options = {name: value for name, value in options.items() if value}
+    if samples.array.dtype == np.uint16:
+        return metadata.png_with(png_tiff.png_16(samples), chunks)
+    if target == "JPEG":
+        options |= _jpeg_options(samples, source, same, quality)
+    elif target == "WEBP":
+        lossless = quality is None and (source.extras["lossless"] if same else source.format != "JPEG")
+        options |= {"lossless": lossless, "exact": True, "quality": 80 if lossless else quality or 95, "xmp": source.xmp}
+    elif target == "GIF":
+        options |= {"optimize": False, "comment": source.extras.get("comment", b"") if same else b""}
+    if samples.palette is not None and samples.has_alpha:
+        options["transparency"] = samples.palette[:, 3].tobytes() if target == "PNG" else int(np.argmin(samples.palette[:, 3]))
+    elif samples.key is not None:
+        options["transparency"] = samples.key[0] if samples.mode == "L" else samples.key
     out = io.BytesIO()
-    ifd.save(out)
-    return out.getvalue() + b"".join(strips)
+    to_pil(samples).save(out, target, **options)
+    return metadata.png_with(out.getvalue(), chunks) if chunks else out.getvalue()
+
+
+def _jpeg_options(samples: Samples, source: Source, same: bool, quality: int | None) -> dict[str, Any]:
+    options = {name: source.extras[name] for name in ("progressive", "comment", "extra") if same and source.extras[name]}
+    if not same or quality is not None or samples.mode != source.mode:
+        return options | {"quality": quality or 95, "subsampling": 0 if (quality or 95) >= 90 else 2}
+    if source.extras["subsampling"] >= 0:
+        options["subsampling"] = source.extras["subsampling"]
+    return options | {"qtables": source.extras["qtables"]}
+
+
+def _as_tags(source: Source) -> dict[int, Any]:
+    """EXIF and resolution as a TIFF's tags."""
+    exif = Image.Exif()
+    if source.exif:
+        exif.load(source.exif)
+    tags = {tag: exif[tag] for tag in TIFF_TAGS if tag in exif}
+    tags |= {tag: dict(exif.get_ifd(tag)) for tag in SUB_DIRECTORIES if exif.get_ifd(tag)}
+    if source.dpi:
+        tags |= {282: source.dpi[0], 283: source.dpi[1], 296: 2}
+    return tags
