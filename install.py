@@ -5,6 +5,7 @@ Standard library only; it must at least be readable for Python 3.7, so that an o
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.util
 import json
@@ -44,8 +45,8 @@ print(json.dumps({"version": sys.version_info[:2], "packages": sysconfig.get_pat
 
 # Packages of which a killed installation wrote only a part: taken for absent, so that they are installed again.
 FORGET_BROKEN = """
-import importlib.metadata, pathlib, shutil
-for package in list(importlib.metadata.distributions()):
+import importlib.metadata, pathlib, shutil, sys
+for package in list(importlib.metadata.distributions(path=[sys.argv[1]])):
     files = [file for file in package.files or () if file.suffix != ".pyc"]
     if not files or not all(file.locate().exists() for file in files):
         print("Repairing", pathlib.Path(package._path).name)
@@ -86,23 +87,26 @@ def inside_web_ui() -> bool:
 
 def run(arguments: list[str]) -> int:
     """Install what is missing, then serve the page until stopped."""
-    sys.path.insert(0, str(ROOT / "extension"))
-    import argparse
+    torch_index = run_parser().parse_args(arguments).torch_index
+    python = prepare(("app",), torch_index)
+    return hand_over([str(python), "-m", "clickpaint", "serve", *without_option(arguments, "--torch-index")])
 
+
+def run_parser() -> argparse.ArgumentParser:
+    """The options of `run`: those of `clickpaint serve`, and where torch comes from."""
+    sys.path.insert(0, str(ROOT / "extension"))
     from clickpaint.cli import add_serve_options
 
-    parser = argparse.ArgumentParser(prog="install.py run", description="Installs what is missing, then serves the page.")
+    parser = argparse.ArgumentParser(
+        prog="install.py run", description="Installs what is missing, then serves the page.", allow_abbrev=False
+    )
     add_serve_options(parser)
     parser.add_argument(
         "--torch-index",
         metavar="WHERE",
         help="where PyTorch comes from: cpu, cu126, cu130, rocm6.4, … for PyTorch's own builds, or an address (chosen by the card found)",
     )
-    torch_index = parser.parse_args(arguments).torch_index
-    python = prepare(("app",), torch_index)
-    if torch_index is not None:
-        arguments = without_option(arguments, "--torch-index")
-    return hand_over([str(python), "-m", "clickpaint", "serve", *arguments])
+    return parser
 
 
 def test(arguments: list[str]) -> int:
@@ -159,7 +163,7 @@ def prepare(extras: tuple[str, ...], torch_index: str | None) -> Path:
 
     if stamp_file.exists() and "pins" not in stamp:
         print("The last installation did not finish; looking at what is there.", flush=True)
-        subprocess.run([str(python), "-c", FORGET_BROKEN], check=True)
+        subprocess.run([str(python), "-c", FORGET_BROKEN, str(packages)], check=True)
     torch_index = torch_index or stamp.get("torch")
     extras = tuple(sorted({*extras, *stamp.get("extras", ())}))
     stamp = {"extras": extras, "torch": torch_index}
@@ -262,7 +266,7 @@ def install(python: Path, facts: dict, extras: tuple[str, ...], torch_index: str
 def pip(python: Path, *arguments: str) -> None:
     """One `pip install`, with its own progress on the terminal."""
     settings = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    quiet = [] if sys.stdout.isatty() else ["-qq"]
     command = [str(python), "-m", "pip", "install", *quiet, *arguments]
     if subprocess.run(command, env={**os.environ, **settings}, stdin=subprocess.DEVNULL).returncode != 0:
         raise Problem(

@@ -1,0 +1,8 @@
+"""`python -m clickpaint` is the command line."""
+
+import sys
+
+from clickpaint.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""The plan of the house, held: which room may know which, what may be imported when, and what lies where."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "extension" / "clickpaint"
+
+ROOMS = (
+    "__init__", "errors", "progress", "settings", "compat", "image", "weights", "segment", "erase", "paint", "caption", "control",
+    "video", "hosts", "tasks", "selection", "workspace", "engines", "studio", "api", "ui", "serving", "doctor", "cli", "__main__",
+)  # fmt: skip
+"""From the ground up: a room imports only rooms that stand before it."""
+
+HEAVY = ("torch", "torchvision", "cv2", "diffusers", "transformers", "gradio", "scipy", "segment_anything", "lama_cleaner", "timm")
+"""Imported in the function that needs them, never by importing a module of the package."""
+
+TOP_LEVEL = {
+    "extension", "scripts", "javascript", "models", "tests", "install.py", "README.md",
+    "pyproject.toml", "metadata.ini", "style.css", "LICENSE", "CHANGELOG.md", ".ci", ".gitignore", "localizations",
+}  # fmt: skip
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    found = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = ["clickpaint", *file.relative_to(PACKAGE).with_suffix("").parts]
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imports(source: str, module: str, is_package: bool = False) -> Iterator[str]:
+    """The dotted name of everything that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                base = ".".join(parts[: len(parts) - node.level + is_package] + ([node.module] if node.module else []))
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def room(name: str) -> str | None:
+    """The room that a dotted name belongs to, None for what is not ours."""
+    parts = name.split(".")
+    if parts[0] != "clickpaint":
+        return None
+    inner = parts[1] if len(parts) > 1 else "__init__"
+    return inner if inner in ROOMS or (PACKAGE / inner).is_dir() or (PACKAGE / f"{inner}.py").exists() else "__init__"
+
+
+def wrong_arrows(source: str, module: str, is_package: bool = False) -> list[str]:
+    """The imports of a module that point up the list of rooms, or into a web UI from outside `hosts.webui`."""
+    here = room(module)
+    assert here in ROOMS, f"{module} is in no room of the plan: give it its place in ROOMS"
+    wrong = []
+    for name in imports(source, module, is_package):
+        target = room(name)
+        upward = target is not None and target != here and (target not in ROOMS or ROOMS.index(target) > ROOMS.index(here))
+        host = name.split(".")[0] in ("modules", "modules_forge", "backend") and not module.startswith("clickpaint.hosts.webui")
+        if upward or host:
+            wrong.append(name)
+    return wrong
+
+
+def test_the_arrows_are_read_right():
+    assert wrong_arrows("from clickpaint.errors import InvalidInput\nimport numpy", "clickpaint.image.mask") == []
+    assert wrong_arrows("from clickpaint import studio", "clickpaint.image.mask") == ["clickpaint.studio"]
+    assert wrong_arrows("def f():\n    import clickpaint.api.router", "clickpaint.studio") == ["clickpaint.api.router"]
+    assert wrong_arrows("from ..hosts import base", "clickpaint.segment.sam") == ["clickpaint.hosts.base"]
+    assert wrong_arrows("from .. import hosts", "clickpaint.segment", is_package=True) == ["clickpaint.hosts"]
+    assert wrong_arrows("from . import base, mask", "clickpaint.image", is_package=True) == []
+    assert wrong_arrows("from modules import shared", "clickpaint.studio") == ["modules.shared"]
+    assert wrong_arrows("from modules import shared", "clickpaint.hosts.webui") == []
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_room_imports_only_rooms_before_it(module):
+    file = modules()[module]
+    assert wrong_arrows(file.read_text(encoding="utf-8"), module, file.name == "__init__.py") == []
+
+
+def python(code: str, *arguments: str) -> str:
+    """What this code prints in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension")}
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_package_types_and_schemas_import_where_heavy_libraries_are_missing():
+    needed = """clickpaint clickpaint.errors clickpaint.progress clickpaint.settings clickpaint.image.geometry clickpaint.segment.base
+        clickpaint.erase.base clickpaint.hosts.base clickpaint.hosts.embedded clickpaint.segment.registry clickpaint.erase.registry
+        clickpaint.api.schemas clickpaint.cli"""
+    code = """
+import importlib, sys
+blocked = sys.argv[1].split()
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in blocked:
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocked())
+for name in sys.argv[2].split():
+    importlib.import_module(name)
+from clickpaint.weights.catalog import catalog
+print(len(catalog()))
+"""
+    assert int(python(code, " ".join(HEAVY), needed)) > 10
+
+
+def test_importing_every_module_imports_nothing_heavy():
+    code = """
+import importlib, json, sys
+for name in sys.argv[1].split():
+    importlib.import_module(name)
+print(json.dumps(sorted(set(sys.argv[2].split()) & set(sys.modules))))
+"""
+    names = [name for name in modules() if not name.startswith("clickpaint.hosts.webui") and name != "clickpaint.__main__"]
+    assert json.loads(python(code, " ".join(names), " ".join(HEAVY))) == []
+
+
+def test_code_is_clean_and_formatted():
+    for arguments in (["check"], ["format", "--check"]):
+        result = subprocess.run([sys.executable, "-m", "ruff", *arguments, "."], capture_output=True, text=True, cwd=ROOT)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_types_are_right():
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    environment = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "PYRIGHT_PYTHON_GLOBAL_NODE": "0"}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    """The files of the repository, as paths from its root."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs the git checkout, to tell the repository's files from others")
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT, check=True)
+    return [path for path in listed.stdout.split("\0") if path and (ROOT / path).exists()]
+
+
+def test_the_top_level_is_as_planned(tracked):
+    found = {path.split("/")[0] for path in tracked}
+    assert found - TOP_LEVEL == set()
+    assert {
+        "install.py",
+        "README.md",
+        "pyproject.toml",
+        "LICENSE",
+        "CHANGELOG.md",
+        ".ci",
+        "extension",
+        "javascript",
+        "models",
+        "tests",
+    } <= found
+    below = {
+        folder: {path.split("/")[1] for path in tracked if path.startswith(folder + "/")} for folder in ("scripts", "javascript", "models")
+    }
+    assert below["scripts"] <= {"clickpaint.py"}
+    assert below["javascript"] == {"clickpaint.mjs", "clickpaint"}
+    assert below["models"] == {"catalog.json", "README.md"}
+
+
+def test_no_machines_paths_and_no_registries_are_in_the_files(tracked):
+    forbidden = re.compile(
+        "|".join(
+            (
+                r"/(?:ro" + r"ot|wo" + r"rk)/", r"/ho" + r"me/\w", r"[A-Z]:\\+Us" + r"ers", "py" + r"pi\.org", "pythonho" + r"sted\.org",
+                r"registry\.np" + r"mjs", r"/opt/py" + r"pi",
+            )
+        )
+    )  # fmt: skip
+    wrong = []
+    for path in tracked:
+        try:
+            lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        wrong += [f"{path}:{number}: {line.strip()[:100]}" for number, line in enumerate(lines, 1) if forbidden.search(line)]
+    assert wrong == []
+
+
+def readme_commands() -> list[list[str]]:
+    """Every command line in the code blocks of the README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:bash|sh|shell|console|text|powershell)?\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = [shlex.split(line, comments=True) for line in lines if re.match(r"(python3?|clickpaint|\.venv\S*clickpaint)\s", line)]
+    return [["python" if re.fullmatch(r"python3?", words[0]) else "clickpaint", *words[1:]] for words in commands]
+
+
+def test_every_command_of_the_readme_exists():
+    import install
+    from clickpaint.cli import build_parser
+
+    commands = readme_commands()
+    assert ["python", "install.py", "run"] in commands
+    assert ["python", "install.py", "test"] in commands
+    for command in commands:
+        if command[0] == "clickpaint" or command[1:3] == ["-m", "clickpaint"]:
+            build_parser().parse_args(command[3:] if command[0] == "python" else command[1:])
+        elif command[1] == "install.py":
+            assert command[2] in ("run", "test"), command
+            if command[2] == "run":
+                install.run_parser().parse_args(command[3:])
+        elif command[1] == "-m" and command[2].startswith("tests.benchmarks."):
+            assert (ROOT / Path(*command[2].split("."))).with_suffix(".py").exists(), command
+        else:
+            assert command[1:3] == ["-m", "pytest"] or command[1:3] == ["-m", "venv"], f"who checks {shlex.join(command)}?"
+
+
+def test_the_licence_is_whole():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
