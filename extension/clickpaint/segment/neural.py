@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ SIDE = 1024
 """What the encoders see is a square of this many pixels."""
 LOGITS = 256
 """Side of the square of low-resolution logits that the decoders give and take back."""
+_LESS_MEMORY = "Close other programs, choose a smaller segmenter, or set the device to cpu."
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,7 @@ class NeuralSegmenter(ABC):
             logits, scores = self._decoded(embedding, given)
             order = self._ranked(logits[0], scores[0], definite)
             logits, scores = logits[0, order], scores[0, order]
-            masks = self.masks(embedding, logits)
+            masks = [mask for (mask,) in self.masks(embedding, logits)]
             kept = logits[:, None].cpu().numpy()
         return [
             Candidate(mask, min(max(score, 0.0), 1.0), low) for mask, score, low in zip(masks, scores.tolist(), kept, strict=True)
@@ -114,21 +116,29 @@ class NeuralSegmenter(ABC):
         Returns:
             Low-resolution logits, float32 [N, 3, 256, 256], and the predicted IoU, float32 [N, 3], both on the device.
         """
-        import torch
 
         self._own(embedding)
         coords = self._coords(embedding, np.asarray(points, dtype=np.float64)[:, None])
-        labels = torch.ones(coords.shape[:2], dtype=torch.int32, device=self._device.torch)
-        with torch.inference_mode():
-            logits, scores = self._decoded(embedding, Given(points=coords, labels=labels))
-        return logits[:, 1:], scores[:, 1:]
+        sizes = sorted({len(points), max(1, len(points) // 8), 1}, reverse=True)
+        attempts = [partial(self._decoded_in_turn, embedding, coords, size) for size in sizes]
+        return retrying(attempts, lambda: release(self._device), _LESS_MEMORY)
 
-    def masks(self, embedding: Embedding, logits: Tensor, threshold: float = 0.0) -> list[np.ndarray]:
-        """The masks, bool [H, W] each, of low-resolution logits [N, 256, 256]: True where they are above the threshold."""
+    def _decoded_in_turn(self, embedding: Embedding, coords: Tensor, at_once: int) -> tuple[Tensor, Tensor]:
         import torch
 
+        labels = torch.ones(coords.shape[:2], dtype=torch.int32, device=coords.device)
+        parts = zip(coords.split(at_once), labels.split(at_once), strict=True)
         with torch.inference_mode():
-            return above(self._unpadded(embedding, logits), (embedding.height, embedding.width), threshold)
+            decoded = [self._decoded(embedding, Given(points=part, labels=label)) for part, label in parts]
+            return torch.cat([logits[:, 1:] for logits, _ in decoded]), torch.cat([scores[:, 1:] for _, scores in decoded])
+
+    def masks(self, embedding: Embedding, logits: Tensor, thresholds: Sequence[float] = (0.0,)) -> Iterator[list[np.ndarray]]:
+        """For each of the low-resolution logits [N, 256, 256] the masks, bool [H, W], of where they are above the thresholds."""
+        return above(self._unpadded(embedding, logits), (embedding.height, embedding.width), thresholds)
+
+    @property
+    def on_cpu(self) -> bool:
+        return self._device.kind == "cpu"
 
     @abstractmethod
     def _build(self, state: dict[str, Tensor]) -> tuple[nn.Module, Callable[[nn.Module], Tensor]]:
@@ -208,7 +218,7 @@ class NeuralSegmenter(ABC):
         attempts = [lambda: work(self), lambda: work(self)]
         if self._device.kind != "cpu":
             attempts.append(elsewhere)
-        return retrying(attempts, free, "Close other programs, choose a smaller segmenter, or set the device to cpu.")
+        return retrying(attempts, free, _LESS_MEMORY)
 
     def _decoded(self, embedding: Embedding, given: Given) -> tuple[Tensor, Tensor]:
         network = self._network()

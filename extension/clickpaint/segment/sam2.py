@@ -52,13 +52,10 @@ class Sam2(NeuralSegmenter):
     def _build(self, state: dict[str, Tensor]) -> tuple[nn.Module, Callable[[nn.Module], Tensor]]:
         import torch
 
-        if importlib.util.find_spec("torchvision") is not None:  # not needed, but transformers imports it where it is
-            torchvision.ensure()
-        from transformers import Sam2Model
-
         weights = from_meta(state) if any(key.startswith("sam_mask_decoder.") for key in state) else _with_shared_embedding(state)
+        settings = config(self.model)
         with torch.device("meta"):
-            module = Sam2Model(config(self.model))
+            module = _transformers().Sam2Model(settings)
         missing, _ = module.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False, assign=True)
         if missing:
             raise KeyError(f"no weights for {', '.join(missing[:5])}")
@@ -106,11 +103,18 @@ class Sam2(NeuralSegmenter):
 
 def config(model: str) -> Any:
     """The `transformers.Sam2Config` of one of `BACKBONES`."""
-    from transformers import Sam2Config, Sam2HieraDetConfig, Sam2VisionConfig
+    transformers = _transformers()
+    backbone = transformers.Sam2HieraDetConfig(**BACKBONES[model])
+    vision = transformers.Sam2VisionConfig(backbone_config=backbone, backbone_channel_list=backbone.embed_dim_per_stage[::-1])
+    return transformers.Sam2Config(vision_config=vision)
 
-    backbone = Sam2HieraDetConfig(**BACKBONES[model])
-    channels = cast("list[int]", backbone.embed_dim_per_stage)
-    return Sam2Config(vision_config=Sam2VisionConfig(backbone_config=backbone, backbone_channel_list=channels[::-1]))
+
+def _transformers() -> Any:
+    if importlib.util.find_spec("torchvision") is not None:  # not needed, but transformers imports it where it is
+        torchvision.ensure()
+    import transformers
+
+    return transformers
 
 
 _RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(

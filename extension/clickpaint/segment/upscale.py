@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,8 @@ _DENSE_PIXELS = 1 << 19
 """Up to here interpolating every pixel is the faster way."""
 
 
-def above(field: Tensor, size: tuple[int, int], threshold: float = 0.0) -> list[np.ndarray]:
-    """Where `field`, bilinearly resized to `size`, is above the threshold.
+def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0.0,)) -> Iterator[list[np.ndarray]]:
+    """Where `field`, bilinearly resized to `size`, is above the thresholds.
 
     The same as `F.interpolate(field, size, mode="bilinear", align_corners=False) > threshold`. A pixel between four samples
     on the same side of the threshold lies on that side too, so only those on a mask's edge are interpolated: a picture of
@@ -24,21 +25,22 @@ def above(field: Tensor, size: tuple[int, int], threshold: float = 0.0) -> list[
         field: float32 [N, h, w]. size: (H, W).
 
     Returns:
-        N masks, bool [H, W], on the CPU.
+        N times the masks of the thresholds, bool [H, W] on the CPU; one after the other, as many may not fit into memory.
     """
     height, width = size
     enlarges = height >= field.shape[1] and width >= field.shape[2]
     if field.device.type != "cpu" or height * width <= _DENSE_PIXELS or not enlarges:
-        return [_dense(one, size, threshold) for one in field]
+        yield from (_dense(one, size, thresholds) for one in field)
+        return
     rows, columns = _Axis(field.shape[1], height), _Axis(field.shape[2], width)
-    return [_sparse(one, size, threshold, rows, columns) for one in field]
+    yield from ([_sparse(one, size, threshold, rows, columns) for threshold in thresholds] for one in field)
 
 
-def _dense(field: Tensor, size: tuple[int, int], threshold: float) -> np.ndarray:
+def _dense(field: Tensor, size: tuple[int, int], thresholds: Sequence[float]) -> list[np.ndarray]:
     from torch.nn import functional
 
-    full = functional.interpolate(field[None, None], size, mode="bilinear", align_corners=False)
-    return (full[0, 0] > threshold).cpu().numpy()
+    full = functional.interpolate(field[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+    return [(full > threshold).cpu().numpy() for threshold in thresholds]
 
 
 class _Axis:
@@ -66,7 +68,7 @@ def _sparse(field: Tensor, size: tuple[int, int], threshold: float, rows: _Axis,
     every = over & down & right & both
     mixed = (over | down | right | both) & ~every
     if mixed.mean() > 0.1:
-        return _dense(field, size, threshold)
+        return _dense(field, size, (threshold,))[0]
     mask = np.take(np.take(every, columns.low, axis=1), rows.low, axis=0)
 
     top, left = np.nonzero(mixed)

@@ -1,0 +1,78 @@
+"""Masks at the picture's size are torch's own bilinear interpolation, cut at the threshold."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickpaint.segment import upscale
+
+torch = pytest.importorskip("torch")
+
+
+def smooth(height: int, width: int, seed: int = 0, count: int = 2) -> torch.Tensor:
+    """A few waves: large areas of one sign, as the logits of a trained network have."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / 40.0
+    waves = [
+        np.sin(x * rng.uniform(0.3, 2) + rng.uniform(0, 6)) + np.cos(y * rng.uniform(0.3, 2) + rng.uniform(0, 6)) for _ in range(count)
+    ]
+    return torch.tensor(np.stack(waves).astype(np.float32) * 8)
+
+
+def expected(field: torch.Tensor, size: tuple[int, int], threshold: float) -> np.ndarray:
+    full = torch.nn.functional.interpolate(field[None], size, mode="bilinear", align_corners=False)[0]
+    return (full > threshold).numpy()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 70), st.integers(1, 70), st.integers(0, 300), st.integers(0, 300), st.integers(0, 999), st.sampled_from([0.0, 1.0, -1.0])
+)
+def test_only_the_edges_are_interpolated_and_every_pixel_is_right(h: int, w: int, more_h: int, more_w: int, seed: int, at: float) -> None:
+    field = smooth(h, w, seed)
+    size = (h + more_h, w + more_w)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upscale, "_DENSE_PIXELS", 0)
+        found = list(upscale.above(field, size, (at,)))
+    assert np.array_equal(np.stack([mask for (mask,) in found]), expected(field, size, at))
+
+
+@pytest.mark.parametrize("size", [(1500, 1000), (3000, 2000), (683, 1024), (300, 400)])
+def test_pictures_of_all_sizes(size: tuple[int, int]) -> None:
+    field = smooth(683, 1024) if size[0] < size[1] else smooth(1024, 683)
+    for index, masks in enumerate(upscale.above(field, size, (0.0, 1.0, -1.0))):
+        for mask, threshold in zip(masks, (0.0, 1.0, -1.0), strict=True):
+            assert mask.dtype == bool
+            assert np.array_equal(mask, expected(field, size, threshold)[index])
+
+
+def test_noise_is_interpolated_everywhere() -> None:
+    field = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 256, 256)).astype(np.float32))
+    ((mask,),) = upscale.above(field, (1000, 1200))
+    assert np.array_equal(mask, expected(field, (1000, 1200), 0.0)[0])
+
+
+def test_the_field_is_left_alone() -> None:
+    field = smooth(64, 64)
+    before = field.clone()
+    list(upscale.above(field, (1024, 1024)))
+    assert torch.equal(field, before)
+
+
+def test_a_large_picture_costs_less_than_upscaling_it() -> None:
+    field, size = smooth(1024, 1024, count=1), (4000, 4000)
+    list(upscale.above(field, size))
+    sparse, dense = [], []
+    for _ in range(3):
+        began = time.perf_counter()
+        list(upscale.above(field, size))
+        between = time.perf_counter()
+        expected(field, size, 0.0)
+        sparse.append(between - began)
+        dense.append(time.perf_counter() - between)
+    assert min(sparse) < min(dense)
