@@ -1,0 +1,86 @@
+"""What differs between gradio 3.41, 4.40 and 6: the rest of the page does not ask which one it runs in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import gradio as gr
+    from fastapi import FastAPI
+
+
+def version() -> int:
+    """The major version that is installed."""
+    import gradio
+
+    return int(gradio.__version__.partition(".")[0])
+
+
+def accepted(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+    """Those of `arguments` that `function` takes by name."""
+    known = inspect.signature(function).parameters
+    return {name: value for name, value in arguments.items() if name in known}
+
+
+def on(
+    trigger: Callable[..., Any],
+    js: str,
+    inputs: Sequence[Any] = (),
+    fn: Callable[..., Any] | None = None,
+    outputs: Sequence[Any] = (),
+) -> None:
+    """Run `js` in the page when `trigger` (say `button.click`) fires, and then `fn`, if there is one, with what it returned.
+
+    Args:
+        js: a function of the inputs' values that returns a list. Without `fn` that list is empty.
+    """
+    known = inspect.signature(trigger).parameters
+    key = "js" if version() >= 4 else "_js"
+    quiet = accepted(trigger, show_progress="hidden", api_name=False, show_api=False, api_visibility="private", queue=fn is not None)
+    if "api_visibility" in known:
+        quiet.pop("show_api", None)
+        quiet.pop("api_name", None)
+    trigger(fn=fn, inputs=list(inputs) or None, outputs=list(outputs) or None, **quiet, **{key: js})
+
+
+def gallery(**arguments: Any) -> gr.Gallery:
+    """A gallery without buttons that would send pictures elsewhere."""
+    import gradio as gr
+
+    kept = accepted(gr.Gallery.__init__, show_share_button=False, buttons=["download", "fullscreen"], interactive=False)
+    return gr.Gallery(**arguments, **kept)
+
+
+def html(value: str, **arguments: Any) -> gr.HTML:
+    """Raw HTML, without the padding that newer versions put around it."""
+    import gradio as gr
+
+    return gr.HTML(value, **arguments, **accepted(gr.HTML.__init__, padding=False, js_on_load=None))
+
+
+def blocks(title: str) -> gr.Blocks:
+    import gradio as gr
+
+    return gr.Blocks(title=title, analytics_enabled=False, **accepted(gr.Blocks.__init__, fill_width=True))
+
+
+def theme(**variables: str) -> Any:
+    """A theme that loads no font from anywhere. `variables`: theme variables; those this version does not know are left out."""
+    import gradio as gr
+    from gradio.themes.utils.fonts import Font
+
+    sans = [Font(name) for name in ("system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans SC", "Microsoft YaHei", "sans-serif")]
+    mono = [Font(name) for name in ("ui-monospace", "Consolas", "monospace")]
+    base = gr.themes.Base(primary_hue=gr.themes.colors.indigo, neutral_hue=gr.themes.colors.slate, font=sans, font_mono=mono)
+    return base.set(**accepted(base.set, **variables))
+
+
+def mount(app: FastAPI, page: gr.Blocks, *, head: str, theme: Any) -> FastAPI:
+    """Put the page at the root of `app`, with `head` in its <head>. For gradio 6, the stand-alone program's."""
+    import gradio as gr
+
+    return gr.mount_gradio_app(
+        app, page, path="/", head=head, theme=theme, footer_links=[], run_history=False, ssr_mode=False, mcp_server=False
+    )

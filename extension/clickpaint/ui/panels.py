@@ -1,0 +1,116 @@
+"""The parts of the page beside the canvas, one function each. Widgets tell the canvas what was chosen; it talks to the API itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.errors import ClickpaintError
+from clickpaint.ui import gradio_compat as compat
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from clickpaint.studio import Studio
+
+AUTOMATIC = "Automatic"
+FORMATS = {"As it came in": "source", "PNG": "png", "JPEG": "jpeg", "WebP": "webp"}
+_MOST_RESULTS = 12
+_THUMBNAIL = 640
+
+
+def removing(studio: Studio) -> None:
+    """The button that does it, and how."""
+    import gradio as gr
+
+    setting = studio.host.setting
+    remove = gr.Button("Remove", variant="primary", elem_id="clickpaint_remove", elem_classes=["cp-primary"])
+    with gr.Group(elem_classes=["cp-options-group"]):
+        names = _engines(studio.engines.erasers())
+        eraser = gr.Dropdown(label="Remove with", choices=[*names], value=_label(names, setting("eraser")), elem_id="clickpaint_eraser")
+        grow = gr.Slider(0, 64, setting("erase_grow"), step=1, label="Grow", elem_id="clickpaint_grow")
+        feather = gr.Slider(0, 64, setting("erase_feather"), step=1, label="Feather", elem_id="clickpaint_feather")
+    _tells("eraser", eraser, names)
+    _tells("grow", grow)
+    _tells("feather", feather)
+    js = f"(e, g, f) => {{ window.clickpaint?.remove({{eraser: {json.dumps(names)}[e] ?? null, grow: g, feather: f}}); return []; }}"
+    compat.on(remove.click, js, [eraser, grow, feather])
+
+
+def selecting(studio: Studio) -> None:
+    """What answers the clicks."""
+    import gradio as gr
+
+    with gr.Group(elem_classes=["cp-options-group"]):
+        names = _engines(studio.engines.segmenters())
+        chosen = _label(names, studio.host.setting("segmenter"))
+        segmenter = gr.Dropdown(label="Select with", choices=[*names], value=chosen, elem_id="clickpaint_segmenter")
+        preview = gr.Checkbox(True, label="Preview under the pointer", elem_id="clickpaint_preview")
+    _tells("segmenter", segmenter, names)
+    _tells("preview", preview)
+
+
+def saving() -> None:
+    """The format that is saved; the quality is seen only where there is one to choose."""
+    import gradio as gr
+
+    with gr.Group(elem_classes=["cp-options-group"]):
+        format = gr.Dropdown(label="Save as", choices=[*FORMATS], value=next(iter(FORMATS)), elem_id="clickpaint_format")
+        quality = gr.Slider(1, 100, 92, step=1, label="Quality", elem_id="clickpaint_quality", elem_classes=["cp-hidden"])
+    save = gr.Button("Save", elem_id="clickpaint_save")
+    _tells("format", format, FORMATS)
+    _tells("quality", quality)
+    compat.on(save.click, "() => { window.clickpaint?.save(); return []; }")
+
+
+def results(studio: Studio) -> None:
+    """What was made so far, as thumbnails. The canvas presses the hidden button whenever there is a new one."""
+    import gradio as gr
+
+    with gr.Accordion("Results", open=False, elem_id="clickpaint_results"):
+        shown = compat.gallery(label="Results", show_label=False, columns=3, height=220, object_fit="cover", elem_id="clickpaint_gallery")
+    kept = gr.State([])
+    with gr.Row(elem_classes=["cp-hidden"]):
+        workspace = gr.Textbox(label="Workspace", elem_id="clickpaint_workspace")
+        version = gr.Number(label="Version", elem_id="clickpaint_version")
+        added = gr.Button("Add result", elem_id="clickpaint_result")
+
+    def add(id: str, number: float, pictures: list[Any]) -> tuple[list[Any], list[Any]]:
+        try:
+            pixels = studio.workspace(id or "").picture(int(number or 0)).pixels
+        except ClickpaintError:  # closed meanwhile: its results stay as they are
+            return pictures, pictures
+        from PIL import Image
+
+        thumbnail = Image.fromarray(pixels)
+        thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        pictures = [thumbnail, *pictures][:_MOST_RESULTS]
+        return pictures, pictures
+
+    js = "(id, version, pictures) => [...(window.clickpaint?.shown() ?? [null, null]), pictures]"
+    compat.on(added.click, js, [workspace, version, kept], add, [shown, kept])
+
+
+def models() -> None:
+    """The files that can be had."""
+    import gradio as gr
+
+    with gr.Accordion("Models", open=False, elem_id="clickpaint_models"):
+        compat.html("<clickpaint-models></clickpaint-models>")
+
+
+def _engines(engines: list[Any]) -> dict[str, str]:
+    """From what a list shows to the engine's name, "auto" first. Only what could work here, its file once downloaded."""
+    usable = [engine for engine in engines if engine.available or engine.state in ("missing", "partial", "corrupt")]
+    return {AUTOMATIC: "auto", **{engine.title: engine.name for engine in usable}}
+
+
+def _label(names: Mapping[str, str], value: str) -> str:
+    return next((label for label, name in names.items() if name == value), AUTOMATIC)
+
+
+def _tells(option: str, widget: gr.components.Component, names: Mapping[str, str] | None = None) -> None:
+    """Whatever is chosen in `widget` becomes the canvas's option."""
+    value = f"({json.dumps(dict(names))})[v]" if names else "v"
+    compat.on(widget.change, f"(v) => {{ window.clickpaint?.option({json.dumps(option)}, {value}); return []; }}", [widget])

@@ -1,0 +1,106 @@
+"""The stand-alone program as one ASGI app: the API, the page's files, and the page at the root."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from clickpaint import __version__
+from clickpaint.api.access import AccessMiddleware, LocalGate
+from clickpaint.api.router import create_router
+from clickpaint.ui import gradio_compat as compat
+from clickpaint.ui import tab
+
+if TYPE_CHECKING:
+    from clickpaint.studio import Studio
+
+PROJECT = Path(__file__).resolve().parents[3]
+STATIC = "clickpaint/static"
+
+_SHAPES = '<circle cx="10" cy="10" r="4.2"/><path d="M10 2v2.4M10 15.6V18M2 10h2.4M15.6 10H18"/>'
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20"><rect width="20" height="20" rx="5" fill="#4f46e5"/>'
+    f'<g transform="translate(3 3) scale(.7)" fill="none" stroke="#fff" stroke-width="2.2" stroke-linecap="round">{_SHAPES}</g></svg>'
+)
+_HEADER = f'<header class="cp-header">{_ICON}<h1>Clickpaint</h1></header>'
+
+_THEME = {
+    "body_text_color_subdued": "*neutral_500",
+    "body_text_color_subdued_dark": "*neutral_400",
+    "body_background_fill": "#f4f5f8",
+    "body_background_fill_dark": "#101116",
+    "block_background_fill_dark": "#1a1b22",
+    "background_fill_primary_dark": "#1a1b22",
+    "background_fill_secondary_dark": "#15161c",
+    "input_background_fill_dark": "#23242d",
+    "border_color_primary_dark": "#2c2d37",
+    "block_border_width": "0px",
+    "block_shadow": "none",
+    "block_label_text_weight": "500",
+    "block_title_text_weight": "500",
+    "block_title_text_size": "*text_sm",
+    "block_radius": "12px",
+    "button_primary_background_fill": "*primary_600",
+    "button_primary_background_fill_hover": "*primary_500",
+    "button_primary_background_fill_dark": "*primary_500",
+    "button_primary_background_fill_hover_dark": "*primary_400",
+    "button_primary_text_color": "white",
+    "button_large_radius": "12px",
+    "slider_color": "*primary_500",
+}
+
+
+class Assets(StaticFiles):
+    """The modules. A browser asks about them again each time, so that an update is seen at once.
+
+    Their type is said here, because on Windows the registry may call them text/plain, and browsers refuse to run that.
+    """
+
+    def file_response(self, full_path: Any, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(full_path, *args, **kwargs)
+        response.headers["content-type"] = "text/javascript; charset=utf-8"
+        response.headers["cache-control"] = "no-cache"
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
+
+
+def create_app(studio: Studio, gate: LocalGate) -> FastAPI:
+    """The app for a server such as uvicorn. Whoever `gate` refuses gets neither the API nor the page.
+
+    FastAPI's own documentation pages are left out: they load their scripts from another server.
+    """
+    app = FastAPI(title="Clickpaint", version=__version__, docs_url=None, redoc_url=None, openapi_url="/clickpaint/openapi.json")
+    app.include_router(create_router(studio, gate))
+    app.mount(f"/{STATIC}/javascript", Assets(directory=PROJECT / "javascript"), name="clickpaint-javascript")
+    app.get(f"/{STATIC}/style.css", include_in_schema=False)(_style)
+    app.add_middleware(AccessMiddleware, gate=gate)
+    page = tab.build(studio, header=_HEADER)
+    return compat.mount(app, page, head=head(studio.host.setting("language")), theme=compat.theme(**_THEME))
+
+
+def head(language: str) -> str:
+    """What a web UI puts into its pages by itself: the style, the module, and the translations of Gradio's labels."""
+    table = json.loads((PROJECT / "localizations" / "zh_CN.json").read_text("utf-8"))
+    data = json.dumps({"language": language, "zh_CN": table}).replace("<", "\\u003c")
+    module = PROJECT / "javascript" / "clickpaint.mjs"
+    return f"""
+<link rel="stylesheet" href="{STATIC}/style.css?{_changed(PROJECT / "style.css")}">
+<link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">
+<script type="application/json" id="clickpaint_localization">{data}</script>
+<script type="module" src="{STATIC}/javascript/clickpaint.mjs?{_changed(module)}"></script>
+<script type="module" src="{STATIC}/javascript/clickpaint/localize.mjs"></script>
+"""
+
+
+def _style() -> Response:
+    return FileResponse(PROJECT / "style.css", media_type="text/css", headers={"cache-control": "no-cache"})
+
+
+def _changed(file: Path) -> int:
+    return int(file.stat().st_mtime)

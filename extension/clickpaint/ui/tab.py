@@ -1,0 +1,50 @@
+"""The tab: the canvas, and beside it what can be chosen. The same in the web UI and stand-alone."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING
+
+from clickpaint.ui import gradio_compat as compat
+from clickpaint.ui import panels
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from clickpaint.studio import Studio
+
+
+def build(studio: Studio, *, header: str = "", language: str | None = None) -> gr.Blocks:
+    """The page as Gradio blocks. The page must load `javascript/clickpaint.mjs` and `style.css`; a web UI does so by itself.
+
+    Args:
+        header: HTML above the canvas; a web UI has its own.
+        language: "auto", "en" or "zh_CN" for the canvas; None for the setting's.
+    """
+    import gradio as gr
+
+    with compat.blocks("Clickpaint") as page:
+        if header:
+            compat.html(header, elem_id="clickpaint_header")
+        with gr.Row(elem_id="clickpaint", elem_classes=["cp-page"], **compat.accepted(gr.Row.__init__, equal_height=False)):
+            with gr.Column(scale=5, min_width=320, elem_classes=["cp-main"]):
+                compat.html(canvas(studio, language or studio.host.setting("language")), elem_id="clickpaint_canvas")
+            with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
+                panels.removing(studio)
+                panels.selecting(studio)
+                panels.saving()
+                panels.results(studio)
+                panels.models()
+    return page
+
+
+def canvas(studio: Studio, language: str) -> str:
+    """The canvas element, which starts with the host's settings."""
+    setting = studio.host.setting
+    options = {key: setting(name) for key, name in _SETTINGS.items()}
+    data = html.escape(json.dumps(options), quote=True)
+    return f'<clickpaint-canvas data-language="{html.escape(language)}" data-options="{data}"></clickpaint-canvas>'
+
+
+_SETTINGS = {"segmenter": "segmenter", "eraser": "eraser", "grow": "erase_grow", "feather": "erase_feather"}

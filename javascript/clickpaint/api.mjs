@@ -1,0 +1,132 @@
+/** The REST API, by its names. Addresses hang on where this very module came from, so they survive sub-paths, proxies and shares. */
+
+/** The address that the program's root has, seen from a page that loaded the module `url`. Ends with a slash. */
+export function rootOf(url, page) {
+    const found = url.match(/^(.*?\/)(?:clickpaint\/static\/|gradio_api\/file=|file=)/);
+    if (found) return found[1];
+    return new URL("./", page).href;
+}
+
+export class ApiError extends Error {
+    constructor(status, {error = "", message = "", remedy = "", data = {}} = {}) {
+        super(message);
+        Object.assign(this, {status, kind: error, remedy, data});
+    }
+}
+
+export class Api {
+    constructor(root, fetcher = (...args) => globalThis.fetch(...args)) {
+        this.base = `${root}clickpaint/v1/`;
+        this.fetch = fetcher;
+    }
+
+    url(path, query = {}) {
+        const entries = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+        return this.base + path + (entries.length ? `?${new URLSearchParams(entries)}` : "");
+    }
+
+    /** The answer as JSON (or a Blob), or an `ApiError` that carries the server's sentence. */
+    async request(method, path, {body, query, signal, blob = false} = {}) {
+        const options = {method, signal, credentials: "same-origin"};
+        if (body instanceof FormData) options.body = body;
+        else if (body !== undefined) {
+            options.body = JSON.stringify(body);
+            options.headers = {"Content-Type": "application/json"};
+        }
+        let response;
+        try {
+            response = await this.fetch(this.url(path, query), options);
+        } catch (error) {
+            if (error.name === "AbortError") throw error;
+            throw new ApiError(0, {error: "Unreachable"});
+        }
+        if (!response.ok) throw new ApiError(response.status, await problem(response));
+        if (response.status === 204) return null;
+        return blob ? response.blob() : response.json();
+    }
+
+    open(file, name) {
+        const form = new FormData();
+        form.append("file", file, name || "picture.png");
+        return this.request("POST", "workspaces", {body: form});
+    }
+
+    select(id, body, signal) {
+        return this.request("POST", `workspaces/${id}/select`, {body, signal});
+    }
+
+    choose(id, candidate) {
+        return this.request("POST", `workspaces/${id}/choose`, {body: {candidate}});
+    }
+
+    adjust(id, operations) {
+        return this.request("POST", `workspaces/${id}/mask`, {body: {operations}});
+    }
+
+    everything(id, body = {}) {
+        return this.request("POST", `workspaces/${id}/everything`, {body});
+    }
+
+    erase(id, body) {
+        return this.request("POST", `workspaces/${id}/erase`, {body});
+    }
+
+    undo(id) {
+        return this.request("POST", `workspaces/${id}/undo`);
+    }
+
+    redo(id) {
+        return this.request("POST", `workspaces/${id}/redo`);
+    }
+
+    picture(id, version, query = {}) {
+        return this.request("GET", `workspaces/${id}/image`, {query: {version, format: "png", ...query}, blob: true});
+    }
+
+    close(id) {
+        return this.request("DELETE", `workspaces/${id}`);
+    }
+
+    capabilities() {
+        return this.request("GET", "capabilities");
+    }
+
+    models() {
+        return this.request("GET", "models");
+    }
+
+    download(name) {
+        return this.request("POST", `models/${encodeURIComponent(name)}/download`);
+    }
+
+    cancelDownload(name) {
+        return this.request("POST", `models/${encodeURIComponent(name)}/cancel`);
+    }
+
+    progress(workspace) {
+        return this.request("GET", "progress", {query: {workspace}});
+    }
+
+    interrupt(workspace) {
+        return this.request("POST", "interrupt", {body: {workspace}});
+    }
+
+    samples() {
+        return this.request("GET", "samples");
+    }
+
+    sample(name) {
+        return this.request("GET", `samples/${encodeURIComponent(name)}`, {blob: true});
+    }
+}
+
+async function problem(response) {
+    try {
+        const body = await response.json();
+        if (body.message) return body;
+        const detail = body.detail ?? body.error;
+        return {message: typeof detail === "string" ? detail : ""};
+    } catch {
+        return {};
+    }
+}

@@ -1,0 +1,53 @@
+/** Small helpers for making elements and for listeners that can be taken off again. */
+
+import {icon} from "./icons.mjs";
+
+/** h("button.cp-x", {title, onclick, ariaLabel}, ...children) */
+export function h(selector, properties = {}, ...children) {
+    const [tag, ...classes] = selector.split(".");
+    const element = document.createElement(tag);
+    if (classes.length) element.className = classes.join(" ");
+    for (const [name, value] of Object.entries(properties)) {
+        if (value === null || value === undefined) continue;
+        if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+        else if (name in element && typeof value !== "string") element[name] = value;
+        else element.setAttribute(name, value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+}
+
+/** A button with an icon; its name is both its tooltip and its label for screen readers. */
+export function iconButton(name, label, onclick, {key = "", className = ""} = {}) {
+    const button = h("button.cp-icon", {type: "button", title: key ? `${label} (${key})` : label, "aria-label": label, onclick});
+    if (className) button.classList.add(className);
+    button.append(icon(name));
+    return button;
+}
+
+export function toolbar(className, label, ...children) {
+    return h(`div.cp-bar.${className}`, {role: "toolbar", "aria-label": label}, ...children);
+}
+
+/** All listeners of a part, so that they go off together. */
+export class Listeners {
+    #off = [];
+
+    on(target, type, handler, options) {
+        target.addEventListener(type, handler, options);
+        this.#off.push(() => target.removeEventListener(type, handler, options));
+    }
+
+    observe(observer, target, options) {
+        observer.observe(target, options);
+        this.#off.push(() => observer.disconnect());
+    }
+
+    add(off) {
+        this.#off.push(off);
+    }
+
+    off() {
+        for (const off of this.#off.splice(0)) off();
+    }
+}

@@ -1,0 +1,62 @@
+/** Which key does what. The help overlay is made from the same table. */
+
+export const SHORTCUTS = [
+    {group: "tools", keys: ["C"], match: plain("c"), action: "tool:click"},
+    {group: "tools", keys: ["R"], match: plain("r"), action: "tool:box"},
+    {group: "tools", keys: ["L"], match: plain("l"), action: "tool:lasso"},
+    {group: "tools", keys: ["B"], match: plain("b"), action: "tool:brush"},
+    {group: "tools", keys: ["E"], match: plain("e"), action: "tool:eraser"},
+    {group: "tools", keys: ["A"], match: plain("a"), action: "everything"},
+    {group: "tools", keys: ["["], match: plain("["), action: "smaller"},
+    {group: "tools", keys: ["]"], match: plain("]"), action: "larger"},
+    {group: "selection", keys: ["Click"], action: "help:add"},
+    {group: "selection", keys: ["Right click", "Alt+Click"], action: "help:subtract"},
+    {group: "selection", keys: ["Shift+Click"], action: "help:another"},
+    {group: "selection", keys: ["1", "2", "3"], match: (e) => bare(e) && /^[1-3]$/.test(e.key), action: "candidate"},
+    {group: "selection", keys: ["+", "-"], match: plain("+", "=", "-"), action: "resize"},
+    {group: "selection", keys: ["I"], match: plain("i"), action: "invert"},
+    {group: "selection", keys: ["F"], match: plain("f"), action: "fill_holes"},
+    {group: "selection", keys: ["Esc"], match: plain("escape"), action: "escape"},
+    {group: "picture", keys: ["Delete"], match: plain("delete", "backspace"), action: "remove"},
+    {group: "picture", keys: ["Ctrl+Z"], match: command("z"), action: "undo"},
+    {group: "picture", keys: ["Shift+Ctrl+Z", "Ctrl+Y"], match: (e) => command("z", true)(e) || command("y")(e), action: "redo"},
+    {group: "picture", keys: ["Tab", "O"], match: plain("tab", "o"), action: "compare"},
+    {group: "picture", keys: ["Ctrl+O"], match: command("o"), action: "open"},
+    {group: "picture", keys: ["Ctrl+V"], action: "help:paste"},
+    {group: "picture", keys: ["Ctrl+C"], match: command("c"), action: "copy"},
+    {group: "picture", keys: ["Ctrl+S"], match: command("s"), action: "save"},
+    {group: "view", keys: ["Wheel"], action: "help:zoom"},
+    {group: "view", keys: ["Space+Drag", "Middle drag"], action: "help:pan"},
+    {group: "view", keys: ["0"], match: plain("0"), action: "fit"},
+    {group: "view", keys: ["Arrows"], match: (e) => !e.ctrlKey && !e.metaKey && /^Arrow/.test(e.key), action: "move"},
+    {group: "view", keys: ["Enter"], match: (e) => !e.ctrlKey && !e.metaKey && e.key === "Enter", action: "press"},
+    {group: "view", keys: ["?"], match: (e) => e.key === "?" && !e.ctrlKey && !e.metaKey, action: "help"},
+];
+
+function bare(event) {
+    return !event.ctrlKey && !event.metaKey && !event.altKey;
+}
+
+function plain(...keys) {
+    return (event) => bare(event) && keys.includes(event.key.toLowerCase());
+}
+
+function command(key, shift = false) {
+    return (event) => (event.ctrlKey || event.metaKey) && !event.altKey && event.shiftKey === shift && event.key.toLowerCase() === key;
+}
+
+/** The action of a key event, or null. */
+export function actionOf(event) {
+    return SHORTCUTS.find((shortcut) => shortcut.match?.(event))?.action ?? null;
+}
+
+/** How far an arrow key moves the crosshair, in steps: {x, y}. */
+export function arrow(key) {
+    return {ArrowLeft: {x: -1, y: 0}, ArrowRight: {x: 1, y: 0}, ArrowUp: {x: 0, y: -1}, ArrowDown: {x: 0, y: 1}}[key] ?? {x: 0, y: 0};
+}
+
+/** Whether a key pressed there is meant for that element (typing, moving a slider), not for the canvas. */
+export function belongsToField(target) {
+    if (!target?.closest) return false;
+    return Boolean(target.closest("input, textarea, select, [contenteditable=''], [contenteditable=true], [role=listbox], [role=slider]"));
+}

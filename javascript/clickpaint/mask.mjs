@@ -1,0 +1,71 @@
+/** Masks as pictures: from the server's PNG to something that can be laid over the canvas. */
+
+/** A mask's selected pixels, white with the mask as alpha, cut to its box [left, top, right, bottom]. */
+export class MaskLayer {
+    constructor(bitmap, box) {
+        this.bitmap = bitmap;
+        this.box = box;
+    }
+
+    get width() {
+        return this.box[2] - this.box[0];
+    }
+
+    get height() {
+        return this.box[3] - this.box[1];
+    }
+
+    close() {
+        this.bitmap.close();
+    }
+}
+
+export function blobOf(dataUrl) {
+    const [head, body] = dataUrl.split(",", 2);
+    const text = atob(body), data = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) data[i] = text.charCodeAt(i);
+    return new Blob([data], {type: head.slice(5).split(";")[0]});
+}
+
+/** The layer of a PNG data URL (white = selected); null where nothing is selected. Only the box's pixels are touched. */
+export async function layerOf(dataUrl, box) {
+    if (!dataUrl || !box) return null;
+    const [left, top, right, bottom] = box.map(Math.round);
+    if (right <= left || bottom <= top) return null;
+    const whole = await createImageBitmap(blobOf(dataUrl));
+    const canvas = new OffscreenCanvas(right - left, bottom - top);
+    const context = canvas.getContext("2d", {willReadFrequently: true});
+    context.drawImage(whole, -left, -top);
+    whole.close();
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+    whiten(new Uint32Array(pixels.data.buffer));
+    return new MaskLayer(await createImageBitmap(pixels), [left, top, right, bottom]);
+}
+
+/** Grey RGBA pixels (little-endian words) become white ones whose alpha is the grey. */
+export function whiten(words) {
+    for (let i = 0; i < words.length; i++) words[i] = 0x00ffffff | ((words[i] & 0xff) << 24);
+}
+
+/** The layer of one region of a label map. */
+export async function layerOfRegion(labels, index, box) {
+    const [left, top, right, bottom] = box;
+    const pixels = new ImageData(right - left, bottom - top);
+    const words = new Uint32Array(pixels.data.buffer);
+    let at = 0;
+    for (let y = top; y < bottom; y++) {
+        for (let i = y * labels.width + left, end = i + right - left; i < end; i++) words[at++] = labels.data[i] === index ? 0xffffffff : 0;
+    }
+    return new MaskLayer(await createImageBitmap(pixels), box);
+}
+
+/** The silhouette of a layer, drawn as large as fits into a small canvas. */
+export function drawSilhouette(canvas, layer, picture) {
+    const context = canvas.getContext("2d");
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
+    const x = (canvas.width - picture.width * scale) / 2, y = (canvas.height - picture.height * scale) / 2;
+    context.fillStyle = "rgba(127, 127, 140, .28)";
+    context.fillRect(x, y, picture.width * scale, picture.height * scale);
+    if (layer) context.drawImage(layer.bitmap, x + layer.box[0] * scale, y + layer.box[1] * scale, layer.width * scale, layer.height * scale);
+}

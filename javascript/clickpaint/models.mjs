@@ -1,0 +1,66 @@
+/** <clickpaint-models>: the files that can be had, their licences, and their downloads. */
+
+import {h} from "./dom.mjs";
+import {bytes, t} from "./i18n.mjs";
+import {downloadText} from "./status.mjs";
+
+const ROLES = ["segmenter", "eraser"];
+
+export class ClickpaintModels extends HTMLElement {
+    #redraw = () => this.#draw();
+
+    connectedCallback() {
+        this.classList.add("cp");
+        customElements.whenDefined("clickpaint-canvas").then(() => this.#attach());
+    }
+
+    #attach() {
+        this.canvas = document.querySelector("clickpaint-canvas");
+        this.downloads = this.canvas?.downloads;
+        this.downloads?.addEventListener("models", this.#redraw);
+        this.downloads?.addEventListener("tasks", this.#redraw);
+        this.#draw();
+    }
+
+    disconnectedCallback() {
+        this.downloads?.removeEventListener("models", this.#redraw);
+        this.downloads?.removeEventListener("tasks", this.#redraw);
+    }
+
+    #draw() {
+        const list = this.downloads?.list;
+        if (!list) return this.replaceChildren(h("p", {}, t("models.empty")));
+        const groups = ROLES.map((role) => [role, list.filter((model) => model.role === role)]).filter(([, models]) => models.length);
+        return this.replaceChildren(
+            ...groups.map(([role, models]) => h("section", {}, h("h4", {}, t(`role.${role}`)), h("ul", {}, ...models.map((model) => this.#row(model))))),
+        );
+    }
+
+    #row(model) {
+        const task = this.downloads.task(model.name);
+        const facts = [model.bytes ? bytes(model.bytes) : "", model.licence].filter(Boolean).join(" · ");
+        const state = h(`span.cp-state.cp-${model.state}`, {title: model.reason || ""}, t(`state.${model.state}`));
+        const source = /^https?:/.test(model.source ?? "") ? h("a", {href: model.source, target: "_blank", rel: "noreferrer noopener"}, t("models.source")) : null;
+        return h(
+            "li",
+            {},
+            h("div.cp-model-text", {}, h("strong", {}, model.title), h("small", {}, facts, source ? " · " : null, source)),
+            task ? this.#running(model, task) : state,
+            this.#button(model, task),
+        );
+    }
+
+    #running(model, task) {
+        const fill = h("div.cp-progress-fill");
+        fill.style.width = `${Math.round(100 * (task.fraction ?? 0))}%`;
+        return h("div.cp-progress-track", {role: "progressbar", title: downloadText(model.title, task), "aria-label": downloadText(model.title, task)}, fill);
+    }
+
+    #button(model, task) {
+        const {downloads} = this;
+        if (task) return h("button.cp-text", {type: "button", onclick: () => downloads.cancel(model.name)}, t("models.cancel"));
+        if (this.canvas.editor.capabilities?.offline || !["missing", "partial", "corrupt"].includes(model.state)) return null;
+        const label = t(model.state === "corrupt" ? "models.retry" : "models.download");
+        return h("button.cp-text", {type: "button", "aria-label": `${label} ${model.title}`, onclick: () => downloads.start(model.name)}, label);
+    }
+}

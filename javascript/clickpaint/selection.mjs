@@ -1,0 +1,72 @@
+/** The bar that comes with a selection: its other candidates, what can be done to it, and Remove. */
+
+import {h, iconButton} from "./dom.mjs";
+import {t} from "./i18n.mjs";
+import {icon} from "./icons.mjs";
+import {drawSilhouette, layerOf} from "./mask.mjs";
+
+export class SelectionBar {
+    #drawn = null;
+    #buttons = [];
+
+    constructor(editor, actions) {
+        this.editor = editor;
+        const adjust = (op) => () => editor.adjust({op});
+        this.candidates = h("div.cp-candidates", {role: "radiogroup", "aria-label": t("candidates")});
+        this.remove = h("button.cp-remove", {type: "button", title: `${t("remove")} (Delete)`, onclick: actions.remove}, icon("remove"), t("remove"));
+        this.edits = h(
+            "div.cp-group.cp-edits",
+            {},
+            iconButton("shrink", t("shrink"), () => actions.resize(-1), {key: "-"}),
+            iconButton("grow", t("grow"), () => actions.resize(1), {key: "+"}),
+            iconButton("specks", t("drop_specks"), actions.dropSpecks),
+            iconButton("holes", t("fill_holes"), adjust("fill_holes"), {key: "F"}),
+            iconButton("invert", t("invert"), adjust("invert"), {key: "I"}),
+            iconButton("clear", t("clear"), adjust("clear"), {key: "Esc"}),
+        );
+        this.element = h("div.cp-bar.cp-selection", {role: "toolbar", "aria-label": t("selection"), hidden: true}, this.candidates, this.edits, this.remove);
+    }
+
+    update() {
+        const {state} = this.editor;
+        this.element.hidden = !state.selection;
+        const {candidates, chosen} = state.prompts;
+        if (candidates !== this.#drawn) this.#draw(candidates);
+        this.#buttons.forEach((button, i) => {
+            button.classList.toggle("cp-on", i === chosen);
+            button.setAttribute("aria-checked", i === chosen);
+        });
+    }
+
+    #draw(candidates) {
+        this.#drawn = candidates;
+        const {editor} = this;
+        this.#buttons = candidates.map((candidate, i) => {
+            const score = Math.round(100 * candidate.score);
+            const picture = h("canvas", {width: 44, height: 44});
+            this.#silhouette(picture, candidate);
+            return h(
+                "button.cp-candidate",
+                {
+                    type: "button",
+                    role: "radio",
+                    title: t("candidate", {number: i + 1, score}),
+                    "aria-label": t("candidate", {number: i + 1, score}),
+                    onclick: () => editor.choose(i),
+                    onpointerenter: () => editor.showCandidate(i),
+                    onpointerleave: () => editor.showCandidate(-1),
+                },
+                picture,
+                h("span", {}, `${score}`),
+            );
+        });
+        this.candidates.replaceChildren(...this.#buttons);
+        this.candidates.hidden = candidates.length < 2;
+    }
+
+    async #silhouette(canvas, {mask, box}) {
+        const layer = await layerOf(mask, box);
+        drawSilhouette(canvas, layer, this.editor.size);
+        layer?.close();
+    }
+}

@@ -1,0 +1,107 @@
+/**
+ * What the user did, as data. The server keeps pictures and masks; this keeps the prompts that belong to each of its steps,
+ * so that undo brings the clicks back together with the mask.
+ */
+
+import {nearest} from "./shapes.mjs";
+
+const NOTHING = Object.freeze({points: [], box: null, mode: "replace", candidates: [], chosen: null});
+
+export class State {
+    constructor() {
+        this.close();
+    }
+
+    close() {
+        this.workspace = null;
+        this.name = "";
+        this.version = 0;
+        this.selection = null;
+        this.canUndo = this.canRedo = false;
+        this.prompts = NOTHING;
+        this.past = [];
+        this.future = [];
+    }
+
+    open({id, width, height, name, format, version = 0, can_undo = false, can_redo = false}) {
+        this.close();
+        Object.assign(this, {workspace: {id, width, height, format}, name: name ?? "", version});
+        this.#steps(can_undo, can_redo);
+    }
+
+    #steps(undo, redo) {
+        this.canUndo = Boolean(undo);
+        this.canRedo = Boolean(redo);
+    }
+
+    /**
+     * The prompts that a click makes, or null where it means nothing.
+     *
+     * A click goes on with the clicks before it, except with `another` (Shift: one more object) or `restart` (the mode was changed). One
+     * on a point that is there, within `reach`, takes that point away. A negative one with nothing to go on with takes the object under it
+     * away from the selection.
+     */
+    clicked({x, y, label}, {another = false, restart = false, mode = "replace", reach = 0} = {}) {
+        const {points, box} = this.prompts;
+        const goesOn = !another && !restart && (points.length > 0 || box !== null);
+        if (goesOn) {
+            const hit = nearest(points, {x, y}, reach);
+            const left = hit >= 0 ? points.filter((_, i) => i !== hit) : [...points, {x, y, label}];
+            return {points: left, box, mode: this.prompts.mode, previous: hit >= 0 ? null : this.prompts.chosen};
+        }
+        if (!label && !this.selection) return null;
+        const combined = label ? (another ? "add" : mode) : "subtract";
+        return {points: [{x, y, label: 1}], box: null, mode: this.selection ? combined : "replace", previous: null};
+    }
+
+    boxed(box, mode = "replace") {
+        return {points: [], box, mode: this.selection ? mode : "replace", previous: null};
+    }
+
+    /** A step of the server's timeline: a new selection that came from `prompts` (none for brush, lasso and adjustments). */
+    selected(answer, prompts = null) {
+        this.past.push(this.prompts);
+        this.future = [];
+        this.prompts = prompts
+            ? {points: prompts.points, box: prompts.box, mode: prompts.mode, candidates: answer.candidates ?? [], chosen: answer.chosen ?? null}
+            : NOTHING;
+        this.selection = answer.selection;
+        this.#steps(answer.can_undo, answer.can_redo);
+    }
+
+    /** Another of the last candidates was taken. */
+    chose(answer, index) {
+        this.past.push(this.prompts);
+        this.future = [];
+        this.prompts = {...this.prompts, chosen: index};
+        this.selection = answer.selection;
+        this.#steps(answer.can_undo, answer.can_redo);
+    }
+
+    /** The picture changed; its selection is used up. */
+    painted({version, can_undo, can_redo}) {
+        this.past.push(this.prompts);
+        this.future = [];
+        this.prompts = NOTHING;
+        this.selection = null;
+        this.version = version;
+        this.#steps(can_undo, can_redo);
+    }
+
+    undone(answer) {
+        this.#move(this.past, this.future, answer);
+    }
+
+    redone(answer) {
+        this.#move(this.future, this.past, answer);
+    }
+
+    #move(from, to, {version, selection, can_undo, can_redo}) {
+        to.push(this.prompts);
+        // The server has dropped the logits by now: the candidates can be looked at no more, the clicks can be continued.
+        this.prompts = {...(from.pop() ?? NOTHING), candidates: [], chosen: null};
+        this.version = version;
+        this.selection = selection;
+        this.#steps(can_undo, can_redo);
+    }
+}
