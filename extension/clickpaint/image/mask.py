@@ -105,18 +105,14 @@ def difference(mask: np.ndarray, *others: np.ndarray) -> np.ndarray:
 
 def fill_holes(mask: np.ndarray, max_area: int | None = None) -> np.ndarray:
     """With the holes selected that are wholly enclosed; only those of at most `max_area` pixels if that is given."""
-    import cv2
-
     out = mask.copy()
     box = bounds(mask)
-    if box is None:
-        return out
-    # One ring of "outside" joins everything that is open to the box's border into one piece, label 1 (0 is the mask).
-    outside = np.pad(~mask[box.slices], 1, constant_values=True).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    hole = np.ones(len(stats), bool) if max_area is None else stats[:, 4] <= max_area
-    hole[0] = hole[int(labels[0, 0])] = False
-    out[box.slices] |= np.take(hole, labels[1:-1, 1:-1])
+    if box is not None:
+        # A ring of "outside" joins everything that is open to the box's border into one piece.
+        labels, stats = _labelled(np.pad(~mask[box.slices], 1, constant_values=True), connectivity=4)
+        hole = np.ones(len(stats), bool) if max_area is None else stats[:, 4] <= max_area
+        hole[0] = hole[labels[0, 0]] = False
+        out[box.slices] |= hole[labels[1:-1, 1:-1]]
     return out
 
 
@@ -279,11 +275,11 @@ def _bounds_padded(mask: np.ndarray, pixels: int) -> Box | None:
     return None if box is None else box.padded(pixels).clipped(mask.shape[1], mask.shape[0])
 
 
-def _labelled(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _labelled(mask: np.ndarray, connectivity: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Labels int32 [H, W], 0 = unselected, and per label (left, top, width, height, area)."""
     import cv2
 
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=connectivity)
     return labels, stats
 
 

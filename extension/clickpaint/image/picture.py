@@ -231,7 +231,7 @@ def _picture(image: Any, format: str, data: bytes) -> Picture:
         metadata.upright_exif(readers.read_exif(image, format)),
         metadata.upright_xmp(info.get("xmp") or b""),
         {str(name): str(text) for name, text in getattr(image, "text", {}).items()},
-        info.get("dpi"),
+        info.get("dpi") if format != "TIFF" or 282 in image.tag_v2 else None,  # Pillow makes one up for a TIFF
         readers.read_extras(image, format, data),
     )
     return Picture(pixels, None if alpha is None else _frozen(alpha), source)

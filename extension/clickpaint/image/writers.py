@@ -64,20 +64,21 @@ def write(samples: Samples, source: Source, target: str, quality: int | None) ->
     icc = source.icc if source.icc[16:20] == spaces.get(samples.mode, b"RGB ") else b""
     if target == "TIFF":
         return png_tiff.tiff(samples, source.extras["tags"] if same else _as_tags(source), icc)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"compress_level": 4} if target == "PNG" else {}  # 4 times as fast as the default 6, no larger
     if target == "PNG" and same:
         chunks = source.extras.get("chunks", ())
     else:
         chunks = ()
-        options |= {"icc_profile": icc or None, "exif": source.exif or b"", "dpi": source.dpi}
-        options = {name: value for name, value in options.items() if value}
+        kept = {"icc_profile": icc, "exif": source.exif, "dpi": source.dpi}
+        options |= {name: value for name, value in kept.items() if value}
     if samples.array.dtype == np.uint16:
         return metadata.png_with(png_tiff.png_16(samples), chunks)
     if target == "JPEG":
         options |= _jpeg_options(samples, source, same, quality)
     elif target == "WEBP":
         lossless = quality is None and (source.extras["lossless"] if same else source.format != "JPEG")
-        options |= {"lossless": lossless, "exact": True, "quality": 80 if lossless else quality or 95, "xmp": source.xmp}
+        options |= {"lossless": lossless, "exact": True, "xmp": source.xmp}
+        options |= {"quality": 20, "method": 2} if lossless else {"quality": quality or 95}  # more effort gains 1 %
     elif target == "GIF":
         options |= {"optimize": False, "comment": source.extras.get("comment", b"") if same else b""}
     if samples.palette is not None and samples.has_alpha:
