@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What the host can do now. `reason` says in one sentence why it cannot paint, if it cannot."""
+    """What the host can do now. `reason` says in one sentence why it cannot paint, if it cannot.
+
+    checkpoint: the one that is loaded, "" for none yet. native_size: side in pixels of the square it was trained on.
+    """
 
     paint: bool = False
     caption: bool = False
     controlnet: bool = False
     samplers: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
+    checkpoint: str = ""
+    native_size: int = 512
     reason: str = ""
 
 
