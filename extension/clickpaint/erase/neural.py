@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clickpaint.erase.background import interruptible
 from clickpaint.erase.base import Eraser
+from clickpaint.errors import CorruptModel
 from clickpaint.progress import Progress
 from clickpaint.weights import catalog
 from clickpaint.weights import device as devices
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 class NeuralEraser(Eraser):
     """An eraser whose network is loaded on first use and kept in `cache`.
 
-    half: whether the network's answer stays right at half precision on a GPU; most here are Fourier networks, and FFTs
-    of half floats exist only for some sizes on CUDA and not at all on CPUs.
+    half: whether the network stays right in float16 on CUDA. Most here are Fourier networks, and FFTs of half floats exist
+    only for some sizes on CUDA and not at all on CPUs; bfloat16's 8 bits show as bands in a picture.
     """
 
     half = False
@@ -35,7 +37,8 @@ class NeuralEraser(Eraser):
         if device.kind not in ("cpu", "cuda", "xpu"):  # MPS and DirectML lack operations that the networks use
             device = Device("cpu")
         self.store, self.cache = store, cache
-        self.device = device if self.half and device.kind == "cuda" else device.full()
+        half = self.half and device.kind == "cuda" and device.dtype != "float32"
+        self.device = replace(device, dtype="float16" if half else "float32")
 
     @abstractmethod
     def load(self, device: Device) -> tuple[Any, int]:
@@ -46,7 +49,11 @@ class NeuralEraser(Eraser):
         """Fill `hole` of `crop` with the loaded network; uint8 [h, w, 3] RGB. Runs without gradients."""
 
     def fill(self, crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
-        attempts = [lambda: self._run(crop, hole, self.device, progress), lambda: self._run_halved(crop, hole, self.device, progress)]
+        multiple = self.rules.multiple
+        half_size = tuple(max(side // 2 // multiple, 1) * multiple for side in hole.shape[::-1])
+        attempts = [lambda: self._run(crop, hole, self.device, progress)]
+        if half_size < hole.shape[::-1]:
+            attempts.append(lambda: self._run_at(half_size, crop, hole, progress))
         if self.device.kind != "cpu":
             attempts.append(lambda: self._run(crop, hole, Device("cpu"), progress))
         return devices.retrying(attempts, self._free, "Close other programs, or choose an eraser that needs no weights.")
@@ -62,18 +69,20 @@ class NeuralEraser(Eraser):
             with torch.inference_mode(), device.autocast():
                 return self.infer(network, crop, hole, device, progress.part(0.1, 1.0))
 
-        return interruptible(work, progress) if device.kind == "cpu" else work()
+        try:
+            return interruptible(work, progress) if device.kind == "cpu" else work()
+        except FloatingPointError:
+            if device.dtype == "float32":
+                raise CorruptModel(f"The network of {self.name} answers with NaN.", "Put another file there.", model=self.name) from None
+        return self._run(crop, hole, device.full(), progress)
 
-    def _run_halved(self, crop: np.ndarray, hole: np.ndarray, device: Device, progress: Progress) -> np.ndarray:
-        """The same at half the size: a quarter of the memory, and softer."""
+    def _run_at(self, size: tuple[int, ...], crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+        """The same at a smaller size (width, height): less memory, and softer."""
         import cv2
 
-        height, width = hole.shape
-        multiple = self.rules.multiple
-        small = tuple(max(round(side / 2 / multiple), 1) * multiple for side in (width, height))
-        shrunk = cv2.resize(crop, small, interpolation=cv2.INTER_AREA)
-        covered = cv2.resize(hole.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0
-        return cv2.resize(self._run(shrunk, covered, device, progress), (width, height), interpolation=cv2.INTER_CUBIC)
+        shrunk = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+        covered = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        return cv2.resize(self._run(shrunk, covered, self.device, progress), hole.shape[::-1], interpolation=cv2.INTER_CUBIC)
 
     def _free(self) -> None:
         self.cache.unload()
@@ -102,5 +111,7 @@ def tensors(crop: np.ndarray, hole: np.ndarray, device: Device) -> tuple[torch.T
 
 
 def picture(image: torch.Tensor) -> np.ndarray:
-    """[1, 3, h, w] in 0..1 as uint8 [h, w, 3]."""
+    """[1, 3, h, w] in 0..1 as uint8 [h, w, 3]. Raises `FloatingPointError` for NaN, which float16 can overflow to."""
+    if image.isnan().any():
+        raise FloatingPointError
     return (image[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()

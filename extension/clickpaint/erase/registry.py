@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,15 @@ class EraserInfo:
 
 
 _TORCH = ("torch", "cv2")
-_NETWORKS = ("torch", "cv2", "lama_cleaner", "loguru", "pydantic", "diffusers")
+_NETWORKS = ("torch", "cv2", "lama_cleaner", "loguru", "pydantic", "rich", "diffusers")
 _ALL = (
     EraserInfo("lama", "LaMa", "lama", _TORCH, "lama:Lama"),
     EraserInfo("anime_lama", "LaMa for anime", "anime_lama", _TORCH, "lama:AnimeLama"),
+    EraserInfo("mat", "MAT", "mat", _NETWORKS, "gan:MatEraser"),
+    EraserInfo("fcf", "FcF", "fcf", _NETWORKS, "gan:FcfEraser"),
+    EraserInfo("zits", "ZITS", "zits", _NETWORKS, "zits:ZitsEraser"),
+    EraserInfo("ldm", "Latent diffusion", "ldm", _TORCH, "ldm:LatentDiffusionEraser"),
+    EraserInfo("manga", "Manga", "manga", _TORCH, "manga:MangaEraser"),
     EraserInfo("classic", "Classic (no download)", None, ("cv2",), "classic:ClassicEraser"),
     EraserInfo("patchmatch", "PatchMatch", None, ("cv2",), "classic:PatchMatchEraser"),
     EraserInfo("opencv_telea", "OpenCV Telea", None, ("cv2",), "classic:TeleaEraser"),
@@ -41,8 +47,8 @@ _ALL = (
 
 ERASERS: dict[str, EraserInfo] = {info.name: info for info in _ALL}
 
-order = ("lama", "anime_lama", "classic")
-"""What "auto" tries, best first; the last one always works."""
+order = ("lama", "mat", "zits", "fcf", "ldm", "anime_lama", "classic")
+"""What "auto" tries, best first; the last one always works. Not manga, which paints grey."""
 
 
 def info(name: str) -> EraserInfo:
@@ -55,7 +61,10 @@ def info(name: str) -> EraserInfo:
 
 def unavailable(name: str) -> str | None:
     """Why the eraser cannot run in this environment, or None. Its model file is another question (`Store.state`)."""
-    missing = [package for package in info(name).needs if importlib.util.find_spec(package) is None]
+    needs = info(name).needs
+    if "lama_cleaner" in needs and sys.version_info >= (3, 13):
+        return "needs lama-cleaner, which runs on Python up to 3.12"
+    missing = [package for package in needs if importlib.util.find_spec(package) is None]
     return f"needs the package {', '.join(missing)}" if missing else None
 
 
