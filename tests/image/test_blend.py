@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from clickpaint.errors import InvalidInput, Interrupted
-from clickpaint.image import blend
-from clickpaint.image.geometry import CropRules
-from clickpaint.progress import Progress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from clickpaint.errors import Interrupted, InvalidInput
+from clickpaint.image import blend
+from clickpaint.image.geometry import CropRules
+from clickpaint.progress import Progress
 
 RULES = CropRules(padding=0.25, padding_min=4, min_size=16, multiple=8, max_size=64)
 

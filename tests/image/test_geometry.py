@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from clickpaint.image.geometry import Box, CropRules, plan_crop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from clickpaint.image.geometry import Box, CropRules, plan_crop
 
 SMALL = CropRules(padding=0.25, padding_min=4, min_size=16, multiple=8, max_size=64)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+
 from clickpaint.image.geometry import Box, CropRules, plan_crop
 from clickpaint.image.groups import MAX_GROUPS, groups
 

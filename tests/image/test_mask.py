@@ -4,14 +4,15 @@ import io
 
 import numpy as np
 import pytest
-from clickpaint.errors import InvalidInput
-from clickpaint.image import mask as masks
-from clickpaint.image.geometry import Box
-from clickpaint.image.mask import Stroke
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+
+from clickpaint.errors import InvalidInput
+from clickpaint.image import mask as masks
+from clickpaint.image.geometry import Box
+from clickpaint.image.mask import Stroke
 
 any_mask = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=24))
 quick = settings(deadline=None, max_examples=60)

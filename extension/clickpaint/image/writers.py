@@ -86,8 +86,16 @@ def write(samples: Samples, source: Source, target: str, quality: int | None) ->
     elif samples.key is not None:
         options["transparency"] = samples.key[0] if samples.mode == "L" else samples.key
     out = io.BytesIO()
-    to_pil(samples).save(out, target, **options)
-    return metadata.png_with(out.getvalue(), chunks) if chunks else out.getvalue()
+    image = to_pil(samples)
+    try:
+        image.save(out, target, **options)
+    except OSError:
+        if not options.pop("progressive", False):
+            raise
+        # Pillow's buffer holds only one byte per pixel of a progressive JPEG; the best qualities need more.
+        out = io.BytesIO()
+        image.save(out, target, **options)
+    return metadata.png_with(out.getvalue(), chunks)
 
 
 def _jpeg_options(samples: Samples, source: Source, same: bool, quality: int | None) -> dict[str, Any]:
