@@ -336,14 +336,20 @@ class Workspaces:
         """Close what was unused longest, except `keep` and what is in use, until the rest is within bounds; then let `keep` forget its
         oldest steps. False where that was not enough."""
         bounds = self._bounds()
+        sizes = {workspace.id: workspace.nbytes for workspace in self._list()}
+
+        def within() -> bool:
+            return len(sizes) <= bounds.number and sum(sizes.values()) <= bounds.nbytes
+
         for workspace in sorted(self._list(), key=lambda one: one.used):
-            if self._within(bounds):
+            if within():
                 return True
             if workspace is not keep and not self._in_use(workspace.id):
                 self.close(workspace.id)
-        while self.nbytes > bounds.nbytes and keep.forget_oldest():
-            pass
-        return self._within(bounds)
+                sizes.pop(workspace.id, None)
+        while sum(sizes.values()) > bounds.nbytes and keep.forget_oldest():
+            sizes[keep.id] = keep.nbytes
+        return within()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -351,9 +357,6 @@ class Workspaces:
     @property
     def nbytes(self) -> int:
         return sum(workspace.nbytes for workspace in self._list())
-
-    def _within(self, bounds: Bounds) -> bool:
-        return len(self) <= bounds.number and self.nbytes <= bounds.nbytes
 
     def _list(self) -> list[Workspace]:
         with self._lock:

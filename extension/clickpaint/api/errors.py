@@ -27,16 +27,24 @@ _TYPE_TAGS = ("constrained-int", "constrained-float", "ConstrainedIntValue", "Co
 
 
 class AccessDenied(errors.ClickpaintError):
-    """Whoever asked may not. status: 401 (say who you are) or 403 (not from there)."""
+    """Whoever asked may not. status: 401 (say who you are) or 403 (not from there). challenge: how to say it (WWW-Authenticate)."""
 
-    def __init__(self, status: int, message: str, remedy: str = "") -> None:
+    def __init__(self, status: int, message: str, remedy: str = "", challenge: str = "Bearer") -> None:
         super().__init__(message, remedy)
         self.status = status
+        self.challenge = challenge
 
 
 def of_error(error: errors.ClickpaintError) -> Response:
-    status = error.status if isinstance(error, AccessDenied) else next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "2"}}.get(status)
+    headers = None
+    if isinstance(error, AccessDenied):
+        status = error.status
+        if status == 401 and error.challenge:
+            headers = {"WWW-Authenticate": error.challenge}
+    else:
+        status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+        if status == 429:
+            headers = {"Retry-After": "2"}
     return described(status, type(error).__name__, error.message, error.remedy, error.data, headers)
 
 

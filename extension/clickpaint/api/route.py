@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 
 from clickpaint.api import errors
 from clickpaint.api.access import Gate
-from clickpaint.errors import ClickpaintError, TooLarge
+from clickpaint.errors import ClickpaintError, OutOfMemory, TooLarge
+from clickpaint.weights.device import out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,10 @@ def guarded(gate: Gate, limit: Callable[[], int]) -> type[APIRoute]:
                     if isinstance(error.detail, TooLarge):
                         return errors.of_error(error.detail)
                     return errors.described(error.status_code, "InvalidInput", f"{error.detail}.".replace("..", "."))
-                except Exception:
+                except Exception as error:
+                    if out_of_memory(error):
+                        advice = "Send a smaller picture, or close other programs."
+                        return errors.of_error(OutOfMemory("The memory does not suffice for this.", advice))
                     log.exception("%s %s failed", request.method, request.url.path)
                     return errors.described(500, "InternalError", "Something went wrong.", "The log of the program says more.")
 

@@ -1,0 +1,147 @@
+"""A scriptable host and a studio on it, whose segmenter and eraser do something simple that can be told from outside."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clickpaint.erase.base import Eraser
+from clickpaint.hosts.base import Capabilities
+from clickpaint.image.geometry import CropRules
+from clickpaint.progress import SILENT, Progress
+from clickpaint.segment.base import Candidate, Embedding, Prompts
+from clickpaint.settings import SETTINGS
+from clickpaint.studio import Studio
+from clickpaint.weights.device import Device
+
+RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 160, 40), (20, 50, 210), (128, 128, 128)
+FILLED = 7
+"""The value of every sample that the toy eraser fills in."""
+
+
+class ToyHost:
+    """Settings by name, models and results under `folder`."""
+
+    name = "toy"
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder, self.settings = folder, settings
+        self.stop = False
+        self.lock = threading.Lock()
+        self.entered = 0
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(reason="The toy host cannot paint.")
+
+    def folders(self, kind: str) -> list[Path]:
+        return [self.folder / kind]
+
+    def output_folder(self) -> Path:
+        return self.folder / "outputs"
+
+    def setting(self, key: str) -> Any:
+        return self.settings.get(key, SETTINGS[key].default)
+
+    def device(self) -> Device:
+        return Device("cpu")
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with self.lock:
+            self.entered += 1
+            yield
+
+    def interrupted(self) -> bool:
+        return self.stop
+
+
+class ToySegmenter:
+    """First candidate: everything of the colours clicked on; second: the pixels clicked on; third: nothing. A box selects itself."""
+
+    name = "classic"
+
+    def __init__(self) -> None:
+        self.encoded: list[tuple[int, int]] = []
+        self.previous: list[np.ndarray | None] = []
+        self.before_encoding: Callable[[Progress], None] = lambda progress: None
+        self.before_predicting: Callable[[Progress], None] = lambda progress: None
+
+    def encode(self, pixels: np.ndarray, progress: Progress = SILENT) -> Embedding:
+        progress.report(0.5, "Encoding the toy")
+        self.before_encoding(progress)
+        height, width = pixels.shape[:2]
+        self.encoded.append((width, height))
+        return Embedding(self.name, width, height, pixels.nbytes, pixels.copy())
+
+    def predict(self, embedding: Embedding, prompts: Prompts, progress: Progress = SILENT) -> list[Candidate]:
+        self.before_predicting(progress)
+        self.previous.append(prompts.previous)
+        pixels: np.ndarray = embedding.data
+        colours, spots = np.zeros(pixels.shape[:2], bool), np.zeros(pixels.shape[:2], bool)
+        if prompts.box is not None:
+            left, top, right, bottom = (round(value) for value in prompts.box)
+            colours[max(top, 0) : bottom, max(left, 0) : right] = True
+        for point in prompts.points:
+            x, y = int(point.x), int(point.y)
+            same = (pixels == pixels[y, x]).all(axis=2)
+            colours = colours | same if point.label else colours & ~same
+            spots[y, x] = bool(point.label)
+        masks = (colours, spots, np.zeros_like(spots))
+        return [Candidate(mask, 0.9 - 0.2 * i, np.full((1, 256, 256), i, np.float32)) for i, mask in enumerate(masks)]
+
+    def regions(self, pixels: np.ndarray, progress: Progress = SILENT) -> list[Candidate]:
+        colours = np.unique(pixels.reshape(-1, 3), axis=0)
+        return [Candidate((pixels == colour).all(axis=2), 0.9 - 0.1 * i) for i, colour in enumerate(colours)]
+
+
+class ToyEraser(Eraser):
+    """Fills with `FILLED`."""
+
+    name = "classic"
+    rules = CropRules()
+
+    def __init__(self) -> None:
+        self.before: Callable[[Progress], None] = lambda progress: None
+
+    def fill(self, crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+        self.before(progress)
+        return np.where(hole[..., None], np.uint8(FILLED), crop)
+
+
+class ToyStudio(Studio):
+    def __init__(self, host: ToyHost) -> None:
+        super().__init__(host)
+        self.toy = host
+        self.segmenter, self.eraser = ToySegmenter(), ToyEraser()
+        self.engines.segmenter = lambda name: self.segmenter  # type: ignore[method-assign]
+        self.engines.eraser = lambda name: self.eraser  # type: ignore[method-assign]
+
+
+def toy_studio(folder: Path, **settings: Any) -> ToyStudio:
+    return ToyStudio(ToyHost(folder, **{"segmenter": "classic", "eraser": "classic", "erase_grow": 0, "erase_feather": 0, **settings}))
+
+
+def pixels(width: int = 60, height: int = 40, background: tuple[int, int, int] = GREY, colour: tuple[int, int, int] = RED) -> np.ndarray:
+    """A rectangle of `colour`, from a third to two thirds of each side, and one of blue at the bottom right."""
+    image = np.empty((height, width, 3), np.uint8)
+    image[:] = background
+    image[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3] = colour
+    image[height * 5 // 6 :, width * 5 // 6 :] = BLUE
+    return image
+
+
+def file_of(image: np.ndarray, format: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format)
+    return stream.getvalue()
+
+
+def array_of(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
