@@ -365,6 +365,61 @@ def test_a_cmyk_profile_is_not_put_on_rgb():
     assert "icc_profile" not in opened(encode(picture, "PNG")).info
 
 
+def cmyk_profile() -> bytes:
+    """An ICC profile of a press that prints greys with black ink alone: L* = 100 % - K, and back."""
+
+    def table(inputs: int, outputs: int, corners: np.ndarray) -> bytes:
+        identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+        line = bytes(range(256))
+        return (
+            b"mft1\0\0\0\0"
+            + bytes([inputs, outputs, 2, 0])
+            + identity
+            + line * inputs
+            + corners.astype(np.uint8).tobytes()
+            + line * outputs
+        )
+
+    c, m, y, k = np.mgrid[:2, :2, :2, :2]
+    light = (1 - k) * (1 - (c + m + y) / 4)
+    to_lab = table(4, 3, np.stack([255 * light, np.full(k.shape, 128), np.full(k.shape, 128)], axis=-1))
+    lightness = np.mgrid[:2, :2, :2][0]
+    to_cmyk = table(3, 4, np.stack([0 * lightness] * 3 + [255 * (1 - lightness)], axis=-1))
+    head = struct.pack(">I4sI4s4s4s12x4s24x4xIII48x", 0, b"lcms", 0x02400000, b"prtr", b"CMYK", b"Lab ", b"acsp", 0xF6D6, 0x10000, 0xD32D)
+    at = 128 + 4 + 12 * 2
+    assert len(head) == 128
+    tags = struct.pack(">I4sII4sII", 2, b"A2B0", at, len(to_lab), b"B2A0", at + len(to_lab), len(to_cmyk))
+    body = head + tags + to_lab + to_cmyk
+    return struct.pack(">I", len(body)) + body[4:]
+
+
+def test_cmyk_goes_through_its_profile_and_back():
+    array = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    array[..., 3] = np.linspace(0, 255, WIDTH)
+    data = file_of(Image.frombytes("CMYK", (WIDTH, HEIGHT), array.tobytes()), "TIFF", icc_profile=cmyk_profile())
+    picture = decode(data)
+    grey = picture.pixels[0, WIDTH // 2]
+    assert np.abs(grey.astype(int) - 119).max() <= 3  # L* = 50 %; the plain formula gives 128
+    after, untouched = changed(picture, (119, 119, 119))
+    again = decode(encode(after))
+    assert (samples_of(again)[untouched] == array[untouched]).all()
+    ink = samples_of(again)[15, 10]
+    assert ink[:3].tolist() == [0, 0, 0] and abs(int(ink[3]) - 128) <= 3
+    assert np.abs(again.pixels[15, 10].astype(int) - 119).max() <= 3
+
+
+def test_exif_that_older_programs_wrote_as_text_turns_the_picture_only_once():
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    raw = exif.tobytes()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(raw):8d}\n{raw.hex()}\n", zip=True)
+    picture = decode(file_of(photo(), "PNG", pnginfo=text))
+    assert picture.size == (HEIGHT, WIDTH)
+    again = decode(encode(picture))
+    assert (again.pixels == picture.pixels).all() and opened(encode(picture)).getexif()[0x010F] == "Maker"
+
+
 def test_with_pixels_digest_and_from_pixels():
     pixels = np.asarray(photo()).copy()
     picture = from_pixels(pixels)

@@ -15,6 +15,7 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image.geometry import Box
+from clickpaint.image.picture import Limits, decode
 
 Rle = dict[str, list[int]]
 
@@ -194,17 +195,15 @@ def from_lasso(size: tuple[int, int], points: Sequence[tuple[float, float]]) -> 
     return canvas.astype(bool)
 
 
-def from_file(data: bytes, size: tuple[int, int]) -> np.ndarray:
+def from_file(data: bytes, size: tuple[int, int], limits: Limits = Limits()) -> np.ndarray:  # noqa: B008 (frozen)
     """A mask from a picture file: opaque is selected where the file has transparency, otherwise white is.
 
-    size: (width, height) that it must have; one with the same proportions is scaled (nearest pixel).
+    size: (width, height) that it must have; one with the same proportions is scaled (nearest pixel). limits: of the file.
 
     Raises:
         InvalidInput: not a picture, or one with other proportions.
     """
-    from clickpaint.image.picture import decode
-
-    picture = decode(data)
+    picture = decode(data, limits)
     alpha = picture.alpha
     mask = picture.pixels.max(axis=2) > 127 if alpha is None or alpha.min() == alpha.max() else alpha > 127
     width, height = size
@@ -258,7 +257,9 @@ def _distance(mask: np.ndarray) -> np.ndarray:
 
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Squares of distances are whole numbers; some versions of cv2 miss them by a rounding error, which `<=` would see.
+    return np.sqrt(np.rint(np.square(distance, out=distance), out=distance), out=distance)
 
 
 def _near(mask: np.ndarray, reach: float, of_distance: Any, dtype: Any) -> np.ndarray:

@@ -222,16 +222,17 @@ def _picture(image: Any, format: str, data: bytes) -> Picture:
     icc = info.get("icc_profile") or b""
     pixels, alpha = to_rgb(samples, icc)
     pixels = samples.array if samples.mode == "RGB" else _frozen(pixels)
+    upright_exif = metadata.upright_exif(readers.read_exif(image, format))
     source = Source(
         format,
         samples.mode,
         pixels,
         None if samples.mode == "RGB" and samples.key is None else samples,
         icc,
-        metadata.upright_exif(readers.read_exif(image, format)),
+        upright_exif,
         metadata.upright_xmp(info.get("xmp") or b""),
         {str(name): str(text) for name, text in getattr(image, "text", {}).items()},
         info.get("dpi") if format != "TIFF" or 282 in image.tag_v2 else None,  # Pillow makes one up for a TIFF
-        readers.read_extras(image, format, data),
+        readers.read_extras(image, format, data, upright_exif),
     )
     return Picture(pixels, None if alpha is None else _frozen(alpha), source)

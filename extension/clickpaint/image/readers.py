@@ -13,6 +13,8 @@ from clickpaint.image.metadata import PNG_SIGNATURE, kept_chunks, upright_xmp, w
 from clickpaint.image.png_tiff import SUB_DIRECTORIES, TIFF_TAGS
 from clickpaint.image.samples import Samples
 
+_EXIF_AS_TEXT = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
+
 
 def read_samples(image: Any, format: str, data: bytes) -> Samples:
     """The samples of a loaded Pillow image as the file has them, not yet upright."""
@@ -83,14 +85,19 @@ def read_exif(image: Any, format: str) -> bytes:
         for tag, value in _tiff_tags(image).items():
             table[tag] = value
         exif = table.tobytes() if len(table) else b""
+    elif not exif and format == "PNG" and len(image.getexif()):
+        exif = image.getexif().tobytes()  # as older programs put it into a PNG: hexadecimal, in a text
     return exif if not exif or exif.startswith(b"Exif\0\0") else b"Exif\0\0" + exif
 
 
-def read_extras(image: Any, format: str, data: bytes) -> dict[str, Any]:
-    """What only the writer of this format understands."""
+def read_extras(image: Any, format: str, data: bytes, exif: bytes) -> dict[str, Any]:
+    """What only the writer of this format understands. exif: upright."""
     info = image.info
     if format == "PNG":
-        return {"chunks": kept_chunks(data)}
+        chunks = [chunk for chunk in kept_chunks(data) if not chunk[1].startswith(_EXIF_AS_TEXT)]
+        if exif and not any(kind == b"eXIf" for kind, _ in chunks):
+            chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
+        return {"chunks": chunks}
     if format == "JPEG":
         segments = [(name, upright_xmp(content)) for name, content in image.applist if _is_xmp_or_iptc(name, content)]
         return {
