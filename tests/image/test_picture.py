@@ -198,6 +198,9 @@ def test_a_single_transparent_colour_stays_transparent_and_no_other_becomes_it(m
     again = decode(encode(picture.with_pixels(pixels)))
     assert again.source.mode == mode and (again.alpha == picture.alpha).all()
     assert np.abs(again.pixels.astype(int) - pixels).max() <= 1
+    pixels[:] = 200  # painted over transparent pixels: these stay transparent
+    again = decode(encode(picture.with_pixels(pixels)))
+    assert (again.alpha == picture.alpha).all() and (again.pixels[picture.alpha > 0] == 200).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -350,6 +353,13 @@ def test_every_kind_can_be_saved_as_every_other(format, mode, target):
         assert (again.alpha == picture.alpha).all()
     if target in ("PNG", "WEBP", "TIFF") or (target == "BMP" and picture.alpha is None):
         assert (again.pixels == picture.pixels).all()
+
+
+def test_a_tiff_with_much_before_its_samples():
+    profile = srgb() + bytes(100_000)  # offsets that 16 bits do not hold
+    picture = decode(file_of(photo(), "TIFF", icc_profile=profile))
+    out = encode(picture)
+    assert (np.asarray(opened(out)) == picture.pixels).all() and opened(out).info["icc_profile"] == profile
 
 
 def test_jpeg_shows_transparent_pixels_on_white():
