@@ -94,10 +94,14 @@ class Studio:
         with self._codecs:
             return pictures.decode(data, self.limits)
 
-    def encode(self, picture: Picture, format: str | None = None) -> bytes:
-        """The file, in the format named (None: as it came in). Raises `InvalidInput` for a format that cannot be written."""
+    def encode(self, picture: Picture, format: str | None = None, quality: int | None = None) -> bytes:
+        """The file, in the format named (None: as it came in); `quality`, 1 to 100, is for JPEG and WebP.
+
+        Raises:
+            InvalidInput: a format that cannot be written, a quality out of range.
+        """
         with self._codecs:
-            return pictures.encode(picture, format)
+            return pictures.encode(picture, format, quality=quality)
 
     # one user's session
 

@@ -40,12 +40,13 @@ export class ClickpaintModels extends HTMLElement {
         const task = this.downloads.task(model.name);
         const facts = [model.bytes ? bytes(model.bytes) : "", model.licence].filter(Boolean).join(" · ");
         const state = h(`span.cp-state.cp-${model.state}`, {title: model.reason || ""}, t(`state.${model.state}`));
-        const source = /^https?:/.test(model.source ?? "") ? h("a", {href: model.source, target: "_blank", rel: "noreferrer noopener"}, t("models.source")) : null;
+        const away = {href: model.source, target: "_blank", rel: "noreferrer noopener", title: t("models.source")};
+        const title = /^https?:/.test(model.source ?? "") ? h("a", away, model.title) : model.title;
         return h(
             "li",
             {},
-            h("div.cp-model-text", {}, h("strong", {}, model.title), h("small", {}, facts, source ? " · " : null, source)),
-            task ? this.#running(model, task) : state,
+            h("div.cp-model-text", {}, h("strong", {}, title), h("small", {title: model.note || null}, facts)),
+            task ? this.#running(model, task) : model.state === "missing" ? null : state,
             this.#button(model, task),
         );
     }

@@ -127,8 +127,9 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.get("/workspaces/{id}/image", tags=tags, summary="The picture", response_class=Response,
                 responses={200: {"content": {"image/*": {}}}})  # fmt: skip
-    def image(id: str, version: str = "", format: str = "png", download: str = "0") -> Response:
-        """version: a number or "original"; left out, the one shown now. format: png, jpeg, webp or source (as it came in)."""
+    def image(id: str, version: str = "", format: str = "png", download: str = "0", quality: str = "") -> Response:
+        """version: a number or "original"; left out, the one shown now. format: png, jpeg, webp or source (as it came in).
+        quality: 1 to 100, for jpeg and webp; left out, the source's own or a high one."""
         workspace = studio.workspace(id)
         picture = workspace.picture(_version(version))
         wanted = format.lower()
@@ -139,7 +140,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         if download not in ("", "0", "false"):
             stem = PurePosixPath(workspace.name).stem or "picture"
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(stem + extension(name), safe='')}"
-        return Response(studio.encode(picture, None if wanted == "source" else name), 200, headers, media_type(name))
+        return Response(studio.encode(picture, None if wanted == "source" else name, _quality(quality)), 200, headers, media_type(name))
 
     @router.get("/workspaces/{id}/mask", tags=tags, summary="The selection", response_class=Response,
                 responses={200: {"content": {"image/png": {}}}})  # fmt: skip
@@ -165,6 +166,14 @@ def _version(text: str) -> int | None:
         return 0
     if not text.isdecimal() or not text.isascii() or len(text) > 9:
         raise NotFound(f"There is no version {text!r} of this picture.", "Give a number, or original.")
+    return int(text)
+
+
+def _quality(text: str) -> int | None:
+    if text == "":
+        return None
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:4]) <= 100:
+        raise InvalidInput(f"The quality {text!r} cannot be used.", "It goes from 1 to 100.")
     return int(text)
 
 

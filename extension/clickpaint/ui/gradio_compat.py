@@ -36,12 +36,13 @@ def on(
     Args:
         js: a function of the inputs' values that returns a list. Without `fn` that list is empty.
     """
-    known = inspect.signature(trigger).parameters
+    # not among the host's API endpoints: newer versions have one argument for that, older ones another
+    quiet = accepted(trigger, show_progress="hidden", api_visibility="private")
+    if "api_visibility" not in quiet:
+        quiet |= accepted(trigger, api_name=False)
+    if fn is None:
+        quiet |= accepted(trigger, queue=False)
     key = "js" if version() >= 4 else "_js"
-    quiet = accepted(trigger, show_progress="hidden", api_name=False, show_api=False, api_visibility="private", queue=fn is not None)
-    if "api_visibility" in known:
-        quiet.pop("show_api", None)
-        quiet.pop("api_name", None)
     trigger(fn=fn, inputs=list(inputs) or None, outputs=list(outputs) or None, **quiet, **{key: js})
 
 

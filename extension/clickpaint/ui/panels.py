@@ -10,8 +10,6 @@ from clickpaint.errors import ClickpaintError
 from clickpaint.ui import gradio_compat as compat
 
 if TYPE_CHECKING:
-    import gradio as gr
-
     from clickpaint.studio import Studio
 
 AUTOMATIC = "Automatic"
@@ -110,7 +108,7 @@ def _label(names: Mapping[str, str], value: str) -> str:
     return next((label for label, name in names.items() if name == value), AUTOMATIC)
 
 
-def _tells(option: str, widget: gr.components.Component, names: Mapping[str, str] | None = None) -> None:
+def _tells(option: str, widget: Any, names: Mapping[str, str] | None = None) -> None:
     """Whatever is chosen in `widget` becomes the canvas's option."""
     value = f"({json.dumps(dict(names))})[v]" if names else "v"
     compat.on(widget.change, f"(v) => {{ window.clickpaint?.option({json.dumps(option)}, {value}); return []; }}", [widget])

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from fastapi import FastAPI
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
-
 from clickpaint import __version__
-from clickpaint.api.access import AccessMiddleware, LocalGate
-from clickpaint.api.router import create_router
 from clickpaint.ui import gradio_compat as compat
 from clickpaint.ui import tab
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from clickpaint.api.access import LocalGate
     from clickpaint.studio import Studio
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -56,29 +53,19 @@ _THEME = {
 }
 
 
-class Assets(StaticFiles):
-    """The modules. A browser asks about them again each time, so that an update is seen at once.
-
-    Their type is said here, because on Windows the registry may call them text/plain, and browsers refuse to run that.
-    """
-
-    def file_response(self, full_path: Any, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(full_path, *args, **kwargs)
-        response.headers["content-type"] = "text/javascript; charset=utf-8"
-        response.headers["cache-control"] = "no-cache"
-        response.headers["x-content-type-options"] = "nosniff"
-        return response
-
-
 def create_app(studio: Studio, gate: LocalGate) -> FastAPI:
     """The app for a server such as uvicorn. Whoever `gate` refuses gets neither the API nor the page.
 
     FastAPI's own documentation pages are left out: they load their scripts from another server.
     """
+    from fastapi import FastAPI
+
+    from clickpaint.api.access import AccessMiddleware
+    from clickpaint.api.router import create_router
+
     app = FastAPI(title="Clickpaint", version=__version__, docs_url=None, redoc_url=None, openapi_url="/clickpaint/openapi.json")
     app.include_router(create_router(studio, gate))
-    app.mount(f"/{STATIC}/javascript", Assets(directory=PROJECT / "javascript"), name="clickpaint-javascript")
-    app.get(f"/{STATIC}/style.css", include_in_schema=False)(_style)
+    add_files(app)
     app.add_middleware(AccessMiddleware, gate=gate)
     page = tab.build(studio, header=_HEADER)
     return compat.mount(app, page, head=head(studio.host.setting("language")), theme=compat.theme(**_THEME))
@@ -98,8 +85,26 @@ def head(language: str) -> str:
 """
 
 
-def _style() -> Response:
-    return FileResponse(PROJECT / "style.css", media_type="text/css", headers={"cache-control": "no-cache"})
+def add_files(app: FastAPI) -> None:
+    """Serve the modules and the style. A browser asks about them again each time, so that an update is seen at once."""
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, Response
+    from starlette.staticfiles import StaticFiles
+
+    class Modules(StaticFiles):
+        def file_response(self, *args: Any, **kwargs: Any) -> Response:
+            response = super().file_response(*args, **kwargs)
+            # said here, because on Windows the registry may call them text/plain, and browsers refuse to run that
+            response.headers["content-type"] = "text/javascript; charset=utf-8"
+            response.headers["cache-control"] = "no-cache"
+            response.headers["x-content-type-options"] = "nosniff"
+            return response
+
+    def style(request: Request) -> Response:
+        return FileResponse(PROJECT / "style.css", media_type="text/css", headers={"cache-control": "no-cache"})
+
+    app.mount(f"/{STATIC}/javascript", Modules(directory=PROJECT / "javascript"), name="clickpaint-javascript")
+    app.add_route(f"/{STATIC}/style.css", style)
 
 
 def _changed(file: Path) -> int:

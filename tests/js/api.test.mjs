@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import {Api, ApiError, rootOf} from "../../javascript/clickpaint/api.mjs";
+
+const module = "javascript/clickpaint/api.mjs";
+
+test("the address of the API hangs on where the module came from", () => {
+    const page = "http://host/";
+    assert.equal(rootOf(`http://host:7870/clickpaint/static/${module}`, page), "http://host:7870/");
+    assert.equal(rootOf(`https://host/sub/path/clickpaint/static/${module}`, page), "https://host/sub/path/");
+    assert.equal(rootOf(`http://host:7860/file=extensions/sd-webui-clickpaint/${module}?1700000000.5`, page), "http://host:7860/");
+    assert.equal(rootOf(`https://host/sub/file=extensions/x/${module}`, page), "https://host/sub/");
+    assert.equal(rootOf(`https://abc.gradio.live/gradio_api/file=/home/me/${module}`, page), "https://abc.gradio.live/");
+    assert.equal(rootOf("file:///elsewhere.mjs", "https://host/a/b"), "https://host/a/");
+});
+
+function fake(status, body) {
+    const calls = [];
+    const api = new Api("http://host/sub/", async (url, options) => {
+        calls.push([url, options]);
+        return new Response(status === 204 ? null : JSON.stringify(body), {status});
+    });
+    return {api, calls};
+}
+
+test("requests carry JSON, answers come back as objects", async () => {
+    const {api, calls} = fake(200, {ok: 1});
+    assert.deepEqual(await api.adjust("id", [{op: "invert"}]), {ok: 1});
+    assert.equal(calls[0][0], "http://host/sub/clickpaint/v1/workspaces/id/mask");
+    assert.equal(calls[0][1].body, '{"operations":[{"op":"invert"}]}');
+    assert.equal(calls[0][1].headers["Content-Type"], "application/json");
+});
+
+test("what is not set is left out of an address", () => {
+    const {api} = fake(200, {});
+    assert.equal(api.url("x", {a: null, b: undefined, c: "", d: 0}), "http://host/sub/clickpaint/v1/x?d=0");
+});
+
+test("an error keeps the server's sentence and remedy", async () => {
+    const {api} = fake(404, {error: "NotFound", message: "Gone.", remedy: "Open it again.", data: {id: 1}});
+    await assert.rejects(api.undo("id"), (error) => {
+        assert.ok(error instanceof ApiError);
+        assert.deepEqual([error.status, error.kind, error.message, error.remedy, error.data], [404, "NotFound", "Gone.", "Open it again.", {id: 1}]);
+        return true;
+    });
+});
+
+test("a proxy's answer and a dead server are errors too, an abort is not", async () => {
+    const proxy = new Api("/", async () => new Response("<html>", {status: 502}));
+    await assert.rejects(proxy.models(), (error) => error.status === 502 && error.message === "");
+    const dead = new Api("/", async () => { throw new TypeError("fetch failed"); });
+    await assert.rejects(dead.models(), (error) => error.kind === "Unreachable");
+    const aborted = new Api("/", async () => { throw new DOMException("", "AbortError"); });
+    await assert.rejects(aborted.models(), (error) => error.name === "AbortError");
+});
+
+test("no content is no object", async () => {
+    assert.equal(await fake(204).api.close("id"), null);
+});

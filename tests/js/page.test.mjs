@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import {readdirSync, readFileSync} from "node:fs";
+import test from "node:test";
+import {deflateSync} from "node:zlib";
+
+import {positionOf, radiusAt} from "../../javascript/clickpaint/controls.mjs";
+import {bytes, duration, languageOf, t, useLanguage} from "../../javascript/clickpaint/i18n.mjs";
+import {actionOf, arrow, SHORTCUTS} from "../../javascript/clickpaint/keys.mjs";
+import {decodeGrey} from "../../javascript/clickpaint/labels.mjs";
+import {whiten} from "../../javascript/clickpaint/mask.mjs";
+import {betterSegmenter} from "../../javascript/clickpaint/status.mjs";
+import {en, zh_CN} from "../../javascript/clickpaint/strings.mjs";
+import {modeOf} from "../../javascript/clickpaint/tools.mjs";
+
+const FOLDER = new URL("../../javascript/clickpaint/", import.meta.url);
+const key = (name, more = {}) => ({key: name, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...more});
+
+test("both languages say the same things with the same values", () => {
+    assert.deepEqual(Object.keys(zh_CN).sort(), Object.keys(en).sort());
+    const values = (sentence) => [...sentence.matchAll(/\{\w+\}/g)].map(String).sort();
+    for (const name of Object.keys(en)) assert.deepEqual(values(zh_CN[name]), values(en[name]), name);
+});
+
+test("every sentence that the code asks for is there, and every one that is there is asked for", () => {
+    const code = readdirSync(FOLDER).filter((name) => name !== "strings.mjs").map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
+    for (const [, name] of code.matchAll(/\bt\("([^"]+)"/g)) assert.ok(name in en, name);
+    const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "help.", "compare."];
+    for (const name of Object.keys(en)) assert.ok(code.includes(`"${name}"`) || built.some((start) => name.startsWith(start)) || SHORTCUTS.some((one) => one.action === name), name);
+});
+
+test("the language: the setting, the web UI's choice, the browser's", () => {
+    assert.equal(languageOf("zh_CN", {}), "zh_CN");
+    assert.equal(languageOf("auto", {opts: {localization: "zh_CN"}, navigator: {language: "en"}}), "zh_CN");
+    assert.equal(languageOf("auto", {opts: {localization: "None"}, navigator: {language: "zh-CN"}}), "en");
+    assert.equal(languageOf("auto", {opts: {localization: "zh_TW"}, navigator: {language: "zh-TW"}}), "en");
+    assert.equal(languageOf(undefined, {navigator: {language: "zh-CN"}}), "zh_CN");
+    assert.equal(languageOf("auto", {navigator: {language: "zh-TW"}}), "en");
+    assert.equal(languageOf("auto", {navigator: {language: "de-DE"}}), "en");
+});
+
+test("sentences carry their values, sizes and times read well", () => {
+    useLanguage("en");
+    assert.equal(t("offer", {title: "MobileSAM", size: bytes(40_728_226)}), "Download MobileSAM (41 MB)");
+    assert.equal(bytes(2_564_550_879), "2.6 GB");
+    assert.deepEqual([0, 1, 2.44, 31.7, 200].map(duration), ["0.1 s", "1 s", "2.4 s", "32 s", "3 min"]);
+    assert.throws(() => t("nothing of that name"));
+});
+
+test("keys do what the help says", () => {
+    assert.equal(actionOf(key("c")), "tool:click");
+    assert.equal(actionOf(key("c", {ctrlKey: true})), "copy");
+    assert.equal(actionOf(key("z", {metaKey: true})), "undo");
+    assert.equal(actionOf(key("Z", {ctrlKey: true, shiftKey: true})), "redo");
+    assert.equal(actionOf(key("y", {ctrlKey: true})), "redo");
+    assert.equal(actionOf(key("[")), "smaller");
+    assert.equal(actionOf(key("Tab")), "compare");
+    assert.equal(actionOf(key("Escape")), "escape");
+    assert.equal(actionOf(key("2")), "candidate");
+    assert.equal(actionOf(key("?", {shiftKey: true})), "help");
+    assert.equal(actionOf(key("Enter", {altKey: true})), "press");
+    assert.equal(actionOf(key("q")), null);
+    assert.equal(actionOf(key("b", {altKey: true})), null);
+    assert.deepEqual(arrow("ArrowUp"), {x: 0, y: -1});
+});
+
+test("Shift and Alt change how a shape is combined", () => {
+    assert.equal(modeOf({}, "intersect"), "intersect");
+    assert.equal(modeOf({shiftKey: true}, "replace"), "add");
+    assert.equal(modeOf({altKey: true}, "replace"), "subtract");
+    assert.equal(modeOf({shiftKey: true, altKey: true}, "replace"), "intersect");
+});
+
+test("the brush's slider and its radius belong together", () => {
+    assert.deepEqual([radiusAt(0), radiusAt(100)], [1, 512]);
+    for (const position of [0, 17, 50, 99, 100]) assert.equal(positionOf(radiusAt(position)), position);
+});
+
+test("a grey PNG becomes white with the grey as alpha", () => {
+    const words = new Uint32Array([0xff000000, 0xffffffff, 0xff808080]);
+    whiten(words);
+    assert.deepEqual([...words], [0x00ffffff, 0xffffffff, 0x80ffffff]);
+});
+
+test("MobileSAM is offered while the classic segmenter works, nothing once a better one does", () => {
+    const capabilities = {segmenters: [{name: "classic", model: null}, {name: "mobile_sam", model: "mobile_sam"}, {name: "sam_vit_b", model: "sam_vit_b"}]};
+    const models = [{name: "sam_vit_b", state: "missing", bytes: 9}, {name: "mobile_sam", state: "missing", bytes: 10}, {name: "lama", state: "missing", bytes: 1}];
+    assert.equal(betterSegmenter(capabilities, "classic", models).name, "mobile_sam");
+    assert.equal(betterSegmenter(capabilities, "mobile_sam", models), null);
+    assert.equal(betterSegmenter(capabilities, "classic", models.map((one) => ({...one, state: "unavailable"}))), null);
+    assert.equal(betterSegmenter(null, "classic", models), null);
+});
+
+function png(width, height, depth, rows) {
+    const chunk = (type, data) => {
+        const head = Buffer.alloc(8);
+        head.writeUInt32BE(data.length);
+        head.write(type, 4);
+        return Buffer.concat([head, data, Buffer.alloc(4)]);
+    };
+    const header = Buffer.alloc(13);
+    header.writeUInt32BE(width);
+    header.writeUInt32BE(height, 4);
+    header[8] = depth;
+    return new Uint8Array(Buffer.concat([Buffer.alloc(8), chunk("IHDR", header), chunk("IDAT", deflateSync(Buffer.from(rows.flat()))), chunk("IEND", Buffer.alloc(0))]));
+}
+
+test("labels of 16 bits are read with every filter", async () => {
+    // rows of [300, 301, 1] unfiltered, then each as the differences its filter asks for
+    const rows = [
+        [0, 1, 44, 1, 45, 0, 1],
+        [1, 1, 44, 0, 1, 255, 212],
+        [2, 0, 0, 0, 0, 0, 0],
+        [3, 1, 22, 0, 129, 0, 106],
+        [4, 0, 0, 0, 0, 0, 0],
+    ];
+    const {width, height, data} = await decodeGrey(png(3, 5, 16, rows));
+    assert.deepEqual([width, height], [3, 5]);
+    assert.deepEqual([...data.subarray(0, 3)], [300, 301, 1]);
+    assert.deepEqual([...data.subarray(3, 6)], [300, 301, 1]);
+    assert.deepEqual([...data.subarray(6, 9)], [300, 301, 1]);
+    assert.deepEqual([...data.subarray(12, 15)], [...data.subarray(9, 12)]);
+    await assert.rejects(decodeGrey(png(1, 1, 1, [[0, 0]])), /grey PNG/);
+});
