@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import warnings
@@ -240,6 +241,7 @@ def test_an_exif_thumbnail_does_not_show_what_was_removed():
     assert thumbnail[:40] not in out and opened(out).getexif()[0x0110] == "Cam"
 
 
+@functools.cache  # a profile holds the second it was made in
 def srgb() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

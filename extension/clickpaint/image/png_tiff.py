@@ -77,10 +77,7 @@ def tiff(samples: Samples, tags: Mapping[int, Any], icc: bytes = b"") -> bytes:
         colours = np.zeros((256, 3), np.uint16)
         colours[: len(samples.palette)] = samples.palette[:, :3].astype(np.uint16) * 257
         ifd[320] = tuple(colours.T.ravel().tolist())
-    # Pillow's writer adds the directory's own length to these; it must not take 16-bit numbers for them.
-    for tag in (273, 279):
-        ifd.tagtype[tag] = 4
-    ifd[273] = tuple(np.cumsum([0, *lengths[:-1]]).tolist())
+    ifd[273] = tuple(np.cumsum([0, *lengths[:-1]]).tolist())  # Pillow's writer adds the directory's own length
     ifd[279] = tuple(lengths)
     out = io.BytesIO()
     ifd.save(out)
