@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -218,19 +219,29 @@ def test_the_page_has_an_address_that_a_browser_here_can_open(bound, url):
     assert serving.page_address(bound, 1, "abc") == url + "?token=abc"
 
 
+def status(url: str) -> int:
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()).open(
+            url, timeout=30
+        ) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
-def test_serve_answers_until_ctrl_c(tmp_path):
-    command = [sys.executable, "-m", "clickpaint", "serve", "--port", "0", "--no-browser", "--data-dir", str(tmp_path)]
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_serve_answers_until_ctrl_c_and_asks_others_for_a_token(tmp_path, address):
+    command = [sys.executable, "-m", "clickpaint", "serve", "--host", address, "--port", "0", "--no-browser", "--data-dir", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         try:
             assert server.stdout is not None
-            url = next(line.split()[3] for line in server.stdout if " is at " in line)
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(url, timeout=30) as page:
-                assert page.status == 200 and b"clickpaint" in page.read()
-            with opener.open(url + "clickpaint/v1/capabilities", timeout=30) as answer:
-                assert b"classic" in answer.read()
+            shown = next(line.split()[3] for line in server.stdout if " is at " in line)
+            url, _, token = shown.partition("?token=")
+            assert bool(token) == (address == "0.0.0.0")
+            assert status(shown) == 200
+            assert status(url) == status(url + "clickpaint/v1/capabilities") == (401 if token else 200)
             began = time.monotonic()
             server.send_signal(signal.SIGINT)
             assert server.wait(20) == 0
