@@ -20,7 +20,7 @@ export class Editor extends EventTarget {
         super();
         Object.assign(this, {api, view});
         this.state = new State();
-        this.options = {segmenter: null, eraser: null, grow: null, feather: null, preview: true, format: "source", quality: 92};
+        this.options = {segmenter: null, eraser: null, grow: null, feather: null, preview: true, format: "source", quality: 95};
         this.capabilities = null;
         this.segmenter = "";
         this.eraser = "";

@@ -55,7 +55,7 @@ def saving() -> None:
 
     with gr.Group(elem_classes=["cp-options-group"]):
         format = gr.Dropdown(label="Save as", choices=[*FORMATS], value=next(iter(FORMATS)), elem_id="clickpaint_format")
-        quality = gr.Slider(1, 100, 92, step=1, label="Quality", elem_id="clickpaint_quality", elem_classes=["cp-hidden"])
+        quality = gr.Slider(1, 100, 95, step=1, label="Quality", elem_id="clickpaint_quality", elem_classes=["cp-hidden"])
     save = gr.Button("Save", elem_id="clickpaint_save")
     _tells("format", format, FORMATS)
     _tells("quality", quality)

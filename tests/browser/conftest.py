@@ -1,0 +1,188 @@
+"""A real server, a real Chromium, and a photograph that the tests draw themselves."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+CHROMIUM = (
+    os.environ.get("CLICKPAINT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+).split()
+
+BALL = (300, 190)  # its middle
+BALL_RADIUS = 52
+SIZE = (480, 320)
+
+
+def photograph(ball: tuple[int, int] = BALL, colour: str = "#d22b2b", seed: int = 0) -> bytes:
+    """A PNG of a ball on a meadow, with the grain of a camera."""
+    width, height = SIZE
+    rows = np.linspace(0, 1, height)[:, None, None]
+    pixels = np.broadcast_to((1 - rows) * np.array([150, 190, 235]) + rows * np.array([90, 130, 60]), (height, width, 3))
+    picture = Image.fromarray(pixels.astype(np.uint8))
+    x, y = ball
+    ImageDraw.Draw(picture).ellipse((x - BALL_RADIUS, y - BALL_RADIUS, x + BALL_RADIUS, y + BALL_RADIUS), fill=colour)
+    picture = picture.filter(ImageFilter.GaussianBlur(0.8))
+    grain = np.random.default_rng(seed).normal(0, 3, (height, width, 1))
+    file = io.BytesIO()
+    Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the stand-alone program answers, on a machine without weights and without network."""
+    uvicorn = pytest.importorskip("uvicorn")
+    pytest.importorskip("gradio")
+    from clickpaint.api.access import LocalGate
+    from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.studio import Studio
+    from clickpaint.ui.standalone import create_app
+
+    studio = Studio(EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"}))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(create_app(studio, LocalGate()), log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        until = time.monotonic() + 60
+        while not server.started:
+            assert time.monotonic() < until and thread.is_alive(), "the server did not start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/"
+        server.should_exit = True
+        thread.join(10)
+        studio.shut_down()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One browser tab on the page, with what a user would do there."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.stage = page.locator(".cp-stage")
+
+    def open(self, data: bytes, name: str = "meadow.png") -> None:
+        kind = "image/jpeg" if name.endswith(("jpg", "jpeg")) else "image/png"
+        self.page.locator(".cp-file").set_input_files({"name": name, "mimeType": kind, "buffer": data})
+        self.page.wait_for_selector("clickpaint-canvas.cp-ready")
+        self.idle()
+
+    def idle(self) -> None:
+        """Until all that was asked for is done and drawn."""
+        self.page.wait_for_function(
+            "() => { const {editor} = document.querySelector('clickpaint-canvas'); return !editor.changes.pending }"
+        )
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def js(self, expression: str) -> Any:
+        """`expression` over the canvas element `c` and its editor `e`."""
+        return self.page.evaluate(f"() => {{ const c = document.querySelector('clickpaint-canvas'), e = c.editor; return {expression} }}")
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a pixel of the picture is in the window."""
+        place = self.js(
+            f"(({{x, y}}) => {{ const r = c.stage.getBoundingClientRect(); return [x + r.left + 1, y + r.top + 1] }})(c.view.toScreen({x}, {y}))"
+        )
+        return place[0], place[1]
+
+    def click(self, x: float, y: float, **options: Any) -> None:
+        self.page.mouse.click(*self.at(x, y), **options)
+        self.idle()
+
+    def drag(self, *points: tuple[float, float]) -> None:
+        mouse = self.page.mouse
+        mouse.move(*self.at(*points[0]))
+        mouse.down()
+        for point in points[1:]:
+            mouse.move(*self.at(*point), steps=4)
+        mouse.up()
+        self.idle()
+
+    def key(self, name: str) -> None:
+        self.page.keyboard.press(name)
+        self.idle()
+
+    @property
+    def area(self) -> int:
+        return self.js("e.state.selection?.area ?? 0")
+
+    def fetch(self, path: str) -> bytes:
+        """What the API answers for this tab's workspace."""
+        answer = self.page.request.get(self.js(f"e.api.url(`workspaces/${{e.id}}/{path}`)"))
+        assert answer.ok
+        return answer.body()
+
+    def pixel(self, layer: str, x: float, y: float) -> list[int]:
+        """What is drawn on the picture's or the overlay's canvas at a pixel of the picture."""
+        script = """([layer, x, y]) => {
+            const c = document.querySelector('clickpaint-canvas'), at = c.view.toScreen(x, y), copy = new OffscreenCanvas(1, 1);
+            const context = copy.getContext('2d', {willReadFrequently: true});
+            context.drawImage(c.querySelector(`.cp-${layer}`), -Math.floor(at.x * c.painter.ratio), -Math.floor(at.y * c.painter.ratio));
+            return [...context.getImageData(0, 0, 1, 1).data];
+        }"""
+        return self.page.evaluate(script, [layer, x, y])
+
+
+@pytest.fixture
+def visit(chromium: Any, address: str) -> Iterator[Callable[..., Visit]]:
+    """`visit(**context options)`: a fresh tab. Afterwards: nothing was asked of another server, and no fault was logged."""
+    contexts: list[Any] = []
+    faults: list[str] = []
+
+    def make(*, expected: str = "", storage: Any = None, **options: Any) -> Visit:
+        context = chromium.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 860}), **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+
+        def said(message: Any) -> None:
+            if message.type in ("error", "warning") and not (expected and expected in message.text):
+                faults.append(f"console: {message.text}")
+
+        def asked(request: Any) -> None:
+            if not request.url.startswith((address, "data:", "blob:")):
+                faults.append(f"external: {request.url}")
+
+        page.on("console", said)
+        page.on("request", asked)
+        page.on("pageerror", lambda error: faults.append(f"fault: {error}"))
+        page.goto(address)
+        page.wait_for_selector(".cp-sample")
+        return Visit(page)
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not faults, faults
+
+
+@pytest.fixture
+def photo() -> bytes:
+    return photograph()
