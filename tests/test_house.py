@@ -182,7 +182,7 @@ def test_the_top_level_is_as_planned(tracked):
 
 def test_no_machines_paths_and_no_registries_are_in_the_files(tracked):
     # in halves, so that this file does not hold them either; /home/me and /home/user are nobody's
-    machines = [r"/(?:ro" + r"ot|wo" + r"rk)/", r"/ho" + r"me/(?!me/|user/)\w", r"[A-Z]:\\+Us" + r"ers"]
+    machines = [r"/(?:ro" + r"ot|wo" + r"rk)/", r"/ho" + r"me/(?!me\b|user\b)\w", r"[A-Z]:\\+Us" + r"ers"]
     registries = ["py" + r"pi\.org", "pythonho" + r"sted\.org", r"registry\.np" + r"mjs", r"/opt/py" + r"pi"]
     forbidden = re.compile("|".join(machines + registries))
     wrong = []
