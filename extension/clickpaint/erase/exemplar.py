@@ -18,11 +18,20 @@ from clickpaint.progress import Progress
 RADIUS = 3
 """Patches are squares of 2 · RADIUS + 1 pixels."""
 COMPONENTS = 24
-TEXTURE_WEIGHT = 2.0
+TEXTURE_WEIGHT = 5.0
+LAYOUT = (4.5, 1.5)
+"""What it costs to take a patch from elsewhere: standard deviations of the picture per length of its longer side, along y
+and along x. A photograph is more alike along its rows: road continues as road, a skyline as a skyline."""
 CONFIDENCE = 1.3
 """By how much a vote weighs less per pixel further inside the hole."""
 SEARCH_PIXELS = 70_000
 """Levels with more hole pixels than this take their matches from the level below without searching."""
+LIBRARY = 12_000
+"""The first fill looks at no more patches than this."""
+COARSE_PIXELS = 40_000
+"""The first fill happens on a level of at most about this many pixels."""
+_CHUNK = 1024
+_SAMPLES = 4000
 _STEPS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
 
 
@@ -36,6 +45,15 @@ class _Level:
     hole: np.ndarray
     targets: np.ndarray
     sources: np.ndarray
+
+
+@dataclass(eq=False)
+class _Axes:
+    """mean: the mean patch. vectors: [side² · channels, n]. spread: the patches' standard deviation, all components together."""
+
+    mean: np.ndarray
+    vectors: np.ndarray
+    spread: float
 
 
 def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) -> np.ndarray | None:
@@ -56,10 +74,13 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) 
         if len(level.targets) > SEARCH_PIXELS:
             continue
         rounds = max(2, 10 - 3 * number)
-        features = _features(level)
+        axes = _components(level)
+        table = np.zeros((level.hole.size, axes.vectors.shape[1] + 2), np.float32)
+        known = np.flatnonzero(level.sources)
+        table[known] = _features(level, known, axes)
         for turn in range(rounds):
             share.report(turn / rounds, "Matching patches")
-            matches, distances = _search(level, features, matches, rng, share)
+            matches, distances = _search(level, axes, table, matches, rng, share)
             _vote(level, matches, distances, sharp=turn == rounds - 1)
     finest = levels[-1].channels[..., :3]
     result = crop.copy()
@@ -86,7 +107,7 @@ def _pyramid(crop: np.ndarray, hole: np.ndarray) -> list[_Level]:
             break
         levels.append(level)
         height, width = known.shape
-        if depth <= 2 * RADIUS or min(height, width) < 8 * RADIUS:
+        if (depth <= 2 * RADIUS and height * width <= COARSE_PIXELS) or min(height, width) < 8 * RADIUS:
             break
         size = ((width + 1) // 2, (height + 1) // 2)
         share = _halved(known, size)
@@ -128,30 +149,36 @@ def _patches(channels: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def _peel(level: _Level, progress: Progress) -> np.ndarray:
-    """Fill the coarsest level ring by ring, each patch by the best match for what of it is known, and return the matches."""
+    """Fill the coarsest level ring by ring, each pixel by the best match for what is known of its patch; returns the matches."""
     import cv2
 
-    height, width = level.hole.shape
     sources = np.flatnonzero(level.sources)
+    sources = sources[:: -(-len(sources) // LIBRARY)]
     library = _patches(level.channels, sources)
+    squares, places = (library**2).T, _place(level.hole.shape, sources)
+    variance = float(library.var(axis=0).sum())
     known = (~level.hole).astype(np.float32)
-    matches = np.zeros(height * width, np.int64)
-    count = level.channels.shape[2]
+    flat = level.channels.reshape(level.hole.size, -1)
+    matches = np.zeros(level.hole.size, np.int64)
+
+    def match(where: np.ndarray) -> None:
+        for start in range(0, len(where), _CHUNK):
+            progress.check()
+            part = where[start : start + _CHUNK]
+            weights = np.tile(_patches(known[..., None], part), (1, flat.shape[1]))
+            cost = weights @ squares - 2 * (_patches(level.channels, part) * weights) @ library.T
+            for here, there in zip(_place(level.hole.shape, part).T, places.T, strict=True):
+                cost += variance * (here[:, None] - there) ** 2
+            matches[part] = sources[cost.argmin(axis=1)]
+
     while True:
-        progress.check()
         ring = np.flatnonzero((known == 0) & (cv2.dilate(known, np.ones((3, 3), np.uint8)) > 0))
         if len(ring) == 0:
             break
-        weights = np.tile(_patches(known[..., None], ring), (1, count))
-        patches = _patches(level.channels, ring) * weights
-        cost = weights @ (library**2).T - 2 * patches @ library.T
-        best = sources[cost.argmin(axis=1)]
-        matches[ring] = best
-        level.channels.reshape(-1, count)[ring] = level.channels.reshape(-1, count)[best]
+        match(ring)
+        flat[ring] = flat[matches[ring]]
         known.reshape(-1)[ring] = 1
-    rest = level.targets[~level.hole.reshape(-1)[level.targets]]
-    patches = _patches(level.channels, rest)
-    matches[rest] = sources[((library**2).sum(1) - 2 * patches @ library.T).argmin(axis=1)]
+    match(level.targets[~level.hole.reshape(-1)[level.targets]])
     return matches
 
 
@@ -171,28 +198,37 @@ def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random
     return result
 
 
-def _features(level: _Level) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Principal components of the sources' patches: (all sources' features [h · w, n], mean, axes)."""
+def _components(level: _Level) -> _Axes:
+    """The principal components of the sources' patches."""
     sources = np.flatnonzero(level.sources)
-    sample = _patches(level.channels, sources[:: max(1, len(sources) // 4000)])
+    sample = _patches(level.channels, sources[:: -(-len(sources) // _SAMPLES)])
     mean = sample.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False))
-    axes = vectors[:, ::-1][:, :COMPONENTS].astype(np.float32)
-    table = np.zeros((level.hole.size, axes.shape[1]), np.float32)
-    for start in range(0, len(sources), 16384):
-        part = sources[start : start + 16384]
-        table[part] = (_patches(level.channels, part) - mean) @ axes
-    return table, mean, axes
+    _, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False) if len(sample) > 1 else np.eye(len(mean)))
+    return _Axes(mean, vectors[:, ::-1][:, :COMPONENTS].astype(np.float32), float(np.sqrt(sample.var(axis=0).sum())))
+
+
+def _features(level: _Level, where: np.ndarray, axes: _Axes) -> np.ndarray:
+    """The patches around `where` by their principal components and their place, so that squared distance counts both."""
+    features = np.empty((len(where), axes.vectors.shape[1] + 2), np.float32)
+    for start in range(0, len(where), 16 * _CHUNK):
+        part = slice(start, start + 16 * _CHUNK)
+        features[part, :-2] = (_patches(level.channels, where[part]) - axes.mean) @ axes.vectors
+        features[part, -2:] = _place(level.hole.shape, where[part]) * axes.spread
+    return features
+
+
+def _place(shape: tuple[int, ...], where: np.ndarray) -> np.ndarray:
+    """(y, x) of flat indices in units in which one costs as much as one standard deviation of the picture; float32 [n, 2]."""
+    return (np.stack(np.divmod(where, shape[1]), axis=1) * (np.array(LAYOUT) / max(shape))).astype(np.float32)
 
 
 def _search(
-    level: _Level, features: tuple[np.ndarray, np.ndarray, np.ndarray], matches: np.ndarray, rng: np.random.Generator, progress: Progress
+    level: _Level, axes: _Axes, table: np.ndarray, matches: np.ndarray, rng: np.random.Generator, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Better matches for the level as it is filled now, and their squared distances, both [h · w]."""
-    table, mean, axes = features
+    """Better matches for the level as it is filled now, and their squared distances, both [h · w]. table: all features."""
     height, width = level.hole.shape
     targets = level.targets
-    wanted = np.concatenate([(_patches(level.channels, part) - mean) @ axes for part in np.array_split(targets, len(targets) // 16384 + 1)])
+    wanted = _features(level, targets, axes)
     usable = level.sources.reshape(-1)
     is_target = np.zeros(height * width, bool)
     is_target[targets] = True
@@ -245,7 +281,7 @@ def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray | None, shar
     depth = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, 3).reshape(-1)
     weights = CONFIDENCE ** -np.minimum(depth, 60)
     if distances is not None:
-        spread = np.percentile(distances[level.targets], 75 if not sharp else 25) + 1e-3
+        spread = np.percentile(distances[level.targets], 25 if sharp else 50) + 1e-3
         weights = weights * np.exp(-distances / (2 * spread))
     weights = weights.astype(np.float32) + 1e-12
     is_target = np.zeros(height * width, bool)
