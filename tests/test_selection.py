@@ -5,7 +5,6 @@ import io
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
@@ -47,8 +46,13 @@ B = np.array([[1, 0, 1, 0]], bool)
 
 @pytest.mark.parametrize(
     ("mode", "with_base", "without"),
-    [("replace", [1, 0, 1, 0], [1, 0, 1, 0]), ("add", [1, 1, 1, 0], [1, 0, 1, 0]), ("subtract", [0, 1, 0, 0], [0] * 4), ("intersect", [1, 0, 0, 0], [0] * 4)],
-)  # fmt: skip
+    [
+        ("replace", [1, 0, 1, 0], [1, 0, 1, 0]),
+        ("add", [1, 1, 1, 0], [1, 0, 1, 0]),
+        ("subtract", [0, 1, 0, 0], [0] * 4),
+        ("intersect", [1, 0, 0, 0], [0] * 4),
+    ],
+)
 def test_modes(mode, with_base, without):
     assert combine(A, B, mode).tolist() == [with_base]
     assert combine(None, B, mode).tolist() == [without]
@@ -118,8 +122,9 @@ def test_adjustments_go_one_after_the_other_and_feather_is_only_remembered():
 @pytest.mark.parametrize(
     "adjustment",
     [
-        Adjustment("sharpen"), Adjustment("grow"), Adjustment("feather"), Adjustment("strokes"), Adjustment("lasso", points=((0, 0), (1, 1))),
-        Adjustment("box"), Adjustment("box", box=(5, 5, 5, 9)), Adjustment("upload", image=b"no picture"), Adjustment("region"),
+        Adjustment("sharpen"), Adjustment("grow"), Adjustment("feather"), Adjustment("strokes"),
+        Adjustment("lasso", points=((0, 0), (1, 1))), Adjustment("box"), Adjustment("box", box=(5, 5, 5, 9)),
+        Adjustment("upload", image=b"no picture"), Adjustment("region"),
         Adjustment("region", index=2), Adjustment("region", index=-1), Adjustment("box", box=(0, 0, 2, 2), mode="xor"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from clickpaint import tasks
-from clickpaint.errors import Busy, InvalidInput, Interrupted
+from clickpaint.errors import Busy, Interrupted, InvalidInput
 from clickpaint.tasks import BACKGROUND, CLICK, WORK, Compute, Task, Tasks
 
 

@@ -161,7 +161,8 @@ def test_history_is_bounded_and_old_answers_go_first(monkeypatch):
 @pytest.mark.parametrize(
     ("points", "box", "expected"),
     [
-        ([(1, 1), (2, 2)], None, True), ([(1, 1)], None, True), ([(1, 1)], (0, 0, 9, 9), True), ([(2, 2)], None, False), ([], (0, 0, 9, 9), False),
+        ([(1, 1), (2, 2)], None, True), ([(1, 1)], None, True), ([(1, 1)], (0, 0, 9, 9), True), ([(2, 2)], None, False),
+        ([], (0, 0, 9, 9), False),
     ],
 )  # fmt: skip
 def test_a_series_goes_on_while_points_are_shared(points, box, expected):
@@ -259,7 +260,7 @@ def test_bytes_are_bounded_by_closing_and_then_by_forgetting():
     all_, _, closed = registry(nbytes=10 * 1000 * 1000)
     a, b = (all_.open(from_pixels(picture)) for _ in range(2))
     pixels = picture
-    for i in range(8):
+    for _ in range(8):
         pixels = pixels + np.uint8(1)
         b.add_result(pixels, "Remove", Box(0, 0, 1000, 1000))
         assert all_.make_room(b) == (all_.nbytes <= 10 * 1000 * 1000)
@@ -270,7 +271,7 @@ def test_bytes_are_bounded_by_closing_and_then_by_forgetting():
 
 
 def test_unused_ones_expire():
-    all_, bounds, closed = registry()
+    all_, _, closed = registry()
     a, b = (all_.open(from_pixels(noise(9, 9))) for _ in range(2))
     a.used -= 7200
     assert all_.get(b.id) is b and closed == [a.id]
@@ -279,3 +280,30 @@ def test_unused_ones_expire():
 def test_ids_cannot_be_guessed():
     ids = {Workspace(from_pixels(noise(2, 2))).id for _ in range(50)}
     assert len(ids) == 50 and all(len(id) >= 22 for id in ids)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from(["edit", "expand", "undo", "redo", "forget"]), min_size=1, max_size=14), st.integers(0, 99))
+def test_a_timeline_with_larger_canvases_gives_back_every_version(steps, seed):
+    """Whatever is painted, expanded, undone and forgotten: each version that is left has the pixels it was made with."""
+    random = np.random.default_rng(seed)
+    workspace = Workspace(from_pixels(random.integers(0, 256, (20, 30, 3), np.uint8)))
+    made = {0: workspace.original.pixels}
+    for step in steps:
+        shown = workspace.picture()
+        if step == "edit":
+            pixels = shown.pixels.copy()
+            left, top = int(random.integers(0, shown.width - 4)), int(random.integers(0, shown.height - 4))
+            pixels[top : top + 4, left : left + 4] = random.integers(0, 256, 3)
+            made[workspace.add_result(pixels, "Remove", Box(left, top, left + 4, top + 4)).version] = pixels
+        elif step == "expand":
+            margins = tuple(int(one) for one in random.integers(0, 300, 4))
+            pixels = np.pad(shown.pixels, ((margins[1], margins[3]), (margins[0], margins[2]), (0, 0)))
+            made[workspace.add_expanded(pixels, "Expand", margins).version] = pixels
+        elif step == "forget":
+            workspace.forget_oldest()
+        elif getattr(workspace, f"can_{step}"):
+            getattr(workspace, step)()
+        for version in workspace.versions:
+            assert np.array_equal(workspace.picture(version).pixels, made[version])
+        assert workspace.size == workspace.picture().size

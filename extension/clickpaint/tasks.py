@@ -195,6 +195,18 @@ class Compute:
         self._waiting: list[_Job[Any]] = []
         self._running: _Job[Any] | None = None
         self._thread: threading.Thread | None = None
+        self._here = threading.local()
+
+    @contextmanager
+    def in_this_thread(self, progress: Progress) -> Iterator[None]:
+        """Within this block `run` computes at once in the calling thread, which holds the host's lock already (the host calls us
+        from the middle of its own work); `progress` takes the place of the tasks' own."""
+        before = getattr(self._here, "progress", None)
+        self._here.progress = progress
+        try:
+            yield
+        finally:
+            self._here.progress = before
 
     def run(self, task: Task, work: Callable[[Progress], T], urgency: int = WORK) -> T:
         """`work(progress)` on the computing thread; waits for its turn and its end.
@@ -202,6 +214,10 @@ class Compute:
         Raises:
             Busy: too many wait already. Interrupted: `task` was interrupted, waiting or running. And whatever `work` raises.
         """
+        here = getattr(self._here, "progress", None)
+        if here is not None:
+            task.begin()
+            return work(here)
         job = self._enqueue(task, work, urgency)
         if job is None:
             error = Busy("Too much is waiting to be computed.", "Try again in a few seconds.", limit=self._limit)

@@ -79,6 +79,17 @@ class State:
         return State(self.label, self.version, self.selection, self.feather, self.series, None, None)
 
 
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One of several results of the last painting. box, pixels: what of the picture it changed, and to what. seed, infotext: as
+    the host gave them."""
+
+    box: Box
+    pixels: np.ndarray
+    seed: int
+    infotext: str
+
+
 class Workspace:
     """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none.
 
@@ -89,9 +100,9 @@ class Workspace:
         self.id = secrets.token_urlsafe(18)
         self.name = name
         self.original = original
-        self.size = original.size
         self.segmenter = ""  # the one used last
         self.regions: tuple[Packed, ...] = ()  # of the last "everything"
+        self.results: tuple[Result, ...] = ()  # to choose from, of the last painting
         self.used = time.monotonic()
         self.closed = False
         self._turn = threading.Lock()
@@ -100,6 +111,7 @@ class Workspace:
         self._states = [State("Open")]
         self._index = 0
         self._tiles: dict[int, dict[tuple[int, int], np.ndarray]] = {}
+        self._frames: dict[int, Picture] = {}  # of versions that have another size: a picture of that size, whose tiles are all kept
         self._numbers = itertools.count(1)
         self._latest: tuple[int, Picture] = (0, original)
 
@@ -134,6 +146,12 @@ class Workspace:
             return self._states[self._index]
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of what is shown now."""
+        with self._lock:
+            return self._frame(self._states[self._index].version).size
+
+    @property
     def can_undo(self) -> bool:
         with self._lock:
             return self._index > 0
@@ -159,8 +177,15 @@ class Workspace:
                     if part is not None:
                         held[id(part)] = part.nbytes
             tiles = sum(tile.nbytes for changed in self._tiles.values() for tile in changed.values())
-            pictures = _picture_bytes(self.original) + (self._latest[1].pixels.nbytes if self._latest[0] else 0)
-            return sum(held.values()) + tiles + pictures + sum(region.nbytes for region in self.regions)
+            pictures = sum(_picture_bytes(one) for one in (self.original, *self._frames.values()))
+            pictures += self._latest[1].pixels.nbytes if self._latest[0] else 0
+            return (
+                sum(held.values())
+                + tiles
+                + pictures
+                + sum(one.nbytes for one in self.regions)
+                + sum(one.pixels.nbytes for one in self.results)
+            )
 
     def push(self, state: State) -> None:
         """The user's next step; what could be redone before is gone."""
@@ -202,20 +227,21 @@ class Workspace:
                 return latest
             if wanted not in self._tiles:
                 raise NotFound(f"There is no version {wanted} of this picture.", "Ask for one of the versions of the workspace.")
-            chain = [one for one in sorted(self._tiles) if one <= wanted]
-            if 0 < number < wanted:
-                chain = [one for one in chain if one > number]
-            pixels = (latest if number < wanted else self.original).pixels.copy()
-            for one in chain:
+            first = self._framed(wanted)
+            if first <= number < wanted and number:
+                pixels, first = latest.pixels.copy(), number + 1
+            else:
+                pixels = self._frame(wanted).pixels.copy()
+            for one in [one for one in sorted(self._tiles) if first <= one <= wanted]:
                 for (top, left), tile in self._tiles[one].items():
                     pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
             pixels.setflags(write=False)  # it is ours, and need not be copied once more
-            picture = self.original.with_pixels(pixels)
+            picture = self._frame(wanted).with_pixels(pixels)
             self._latest = (wanted, picture)
             return picture
 
-    def add_result(self, pixels: np.ndarray, label: str, area: Box) -> State:
-        """Make `pixels`, uint8 [H, W, 3], the next result, with nothing selected.
+    def add_result(self, pixels: np.ndarray, label: str, area: Box, selection: Packed | None = None) -> State:
+        """Make `pixels`, uint8 [H, W, 3], the next result, with nothing selected unless told.
 
         area: outside of it they are known to be those of the picture shown now.
         """
@@ -226,18 +252,42 @@ class Workspace:
                 tile = (slice(top, top + _TILE), slice(left, left + _TILE))
                 if not np.array_equal(pixels[tile], before[tile]):
                     changed[top, left] = pixels[tile].copy()
+        return self._add_version(label, self._frame_shown().with_pixels(pixels), changed, None, selection)
+
+    def add_expanded(self, pixels: np.ndarray, label: str, margins: tuple[int, int, int, int]) -> State:
+        """Make `pixels` the next result: the picture shown now with `margins` (left, top, right, bottom) around it."""
+        picture = self.picture().expanded(pixels, margins)
+        return self._add_version(label, picture, {}, picture, None)
+
+    def _add_version(
+        self, label: str, picture: Picture, changed: dict[tuple[int, int], np.ndarray], frame: Picture | None, selection: Packed | None
+    ) -> State:
         version = next(self._numbers)
-        picture = self.original.with_pixels(pixels)
         with self._lock:
             # first what could be redone goes, so that the results left are those this one was made from
             del self._states[self._index + 1 :]
             self._forget_unreachable()
             self._tiles[version] = changed
+            if frame is not None:
+                self._frames[version] = frame
             self._latest = (version, picture)
             self.regions = ()
-        state = State(label, version)
+        state = State(label, version, selection)
         self.push(state)
         return state
+
+    def _framed(self, version: int) -> int:
+        """The version that brought the canvas of this one; 0 for the original's."""
+        return max((one for one in self._frames if one <= version), default=0)
+
+    def _frame(self, version: int) -> Picture:
+        """The picture that this version's tiles lie on."""
+        first = self._framed(version)
+        return self._frames[first] if first else self.original
+
+    def _frame_shown(self) -> Picture:
+        with self._lock:
+            return self._frame(self._states[self._index].version)
 
     def forget_oldest(self, steps: int = 1) -> bool:
         """Give up the oldest steps of the history, never the one shown now; False where there is none to give up."""
@@ -249,16 +299,22 @@ class Workspace:
             self._index -= steps
             oldest = self._states[0].version
             merged: dict[tuple[int, int], np.ndarray] = {}
+            frame = None
             for version in [one for one in sorted(self._tiles) if one <= oldest]:
+                if version in self._frames:  # what was painted on a smaller canvas is part of this one
+                    frame, merged = self._frames.pop(version), {}
                 merged.update(self._tiles.pop(version))
             if oldest:
                 self._tiles[oldest] = merged
+            if frame is not None:
+                self._frames[oldest] = frame
             return True
 
     def _forget_unreachable(self) -> None:
         newest = max(state.version for state in self._states)
         for version in [one for one in self._tiles if one > newest]:
             del self._tiles[version]
+            self._frames.pop(version, None)
         if self._latest[0] > newest:
             self._latest = (0, self.original)
 

@@ -202,14 +202,10 @@ class EverythingAnswer(BaseModel):
     overview: str = Field(..., description="PNG data URL: the picture with its regions coloured.")
 
 
-class EraseAnswer(BaseModel):
-    version: int
+class EraseAnswer(StateAnswer):
     eraser: str
     milliseconds: float
-    changed: tuple[int, int, int, int]
-    selection: SelectionAnswer | None
-    can_undo: bool
-    can_redo: bool
+    changed: tuple[int, int, int, int] = Field(..., description="Outside of this box nothing did.")
 
 
 class ErasePictureAnswer(BaseModel):

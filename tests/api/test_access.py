@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from clickpaint.api.access import COOKIE, AccessMiddleware, LocalGate
+from clickpaint.api.router import create_router
+
+CAPABILITIES = "/clickpaint/v1/capabilities"
+TOKEN = "s3cret-tökén"
+
+
+def app_behind(studio, gate):
+    app = FastAPI()
+    app.include_router(create_router(studio, gate))
+
+    @app.get("/")
+    def page():
+        return "page"
+
+    @app.websocket("/ws")
+    async def socket(websocket: WebSocket):
+        await websocket.accept()
+        await websocket.send_text("hello")
+        await websocket.close()
+
+    app.add_middleware(AccessMiddleware, gate=gate)
+    return app
+
+
+def client_of(studio, gate, base_url="http://localhost:7870"):
+    client = TestClient(app_behind(studio, gate), base_url=base_url)
+    client.follow_redirects = False
+    return client
+
+
+@pytest.mark.parametrize(
+    ("base_url", "headers", "status"),
+    [
+        ("http://localhost:7870", {}, 200),
+        ("http://127.0.0.1:7870", {}, 200),
+        ("http://localhost:7870", {"host": "[::1]:7870"}, 200),
+        ("http://LOCALHOST", {}, 200),
+        ("http://mine.example:7870", {}, 200),
+        ("http://evil.example:7870", {}, 403),
+        ("http://localhost.evil.example", {}, 403),
+        ("http://localhost:7870", {"origin": "http://localhost:7870"}, 200),
+        ("http://localhost:7870", {"origin": "http://localhost:8080"}, 403),
+        ("http://localhost:7870", {"origin": "https://evil.example"}, 403),
+        ("http://localhost:7870", {"origin": "null"}, 403),
+        ("http://localhost:7870", {"origin": "http://["}, 403),
+        ("http://localhost:7870", {"host": ""}, 403),
+        ("http://localhost:7870", {"host": "[::1"}, 403),
+    ],
+)
+def test_only_the_programs_own_page_on_this_machine(studio, base_url, headers, status):
+    client = client_of(studio, LocalGate(names=frozenset({"Mine.example"})), base_url)
+    for path in (CAPABILITIES, "/"):
+        response = client.get(path, headers=headers)
+        assert response.status_code == status
+        if status != 200:
+            assert response.json()["error"] == "AccessDenied" and response.json()["message"]
+
+
+def test_open_to_the_network_any_name_will_do(studio):
+    client = client_of(studio, LocalGate(loopback=False), "http://192.168.1.5:7870")
+    assert client.get(CAPABILITIES).status_code == 200
+    assert client.get(CAPABILITIES, headers={"origin": "http://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("given", [None, "Bearer", "Bearer wrong", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN])
+def test_a_token_is_asked_for(studio, given):
+    client = client_of(studio, LocalGate(TOKEN))
+    headers = {} if given is None else {"authorization": given.encode()}
+    for path in (CAPABILITIES, "/"):
+        response = client.get(path, headers=headers)
+        assert response.status_code == 401 and response.headers["www-authenticate"] == "Bearer"
+        assert "?token=" in response.json()["remedy"] and TOKEN not in response.text
+    assert client.get("/", headers={**headers, "accept": "text/html"}).headers["content-type"].startswith("text/plain")
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws", headers=headers):
+        pass
+
+
+def test_a_bearer_needs_nothing_else(studio):
+    client = client_of(studio, LocalGate("plain"), "http://somewhere.example")
+    headers = {"authorization": "bearer plain", "origin": "https://elsewhere.example"}
+    assert client.get(CAPABILITIES, headers=headers).status_code == 200
+    with client.websocket_connect("/ws", headers=headers) as socket:
+        assert socket.receive_text() == "hello"
+
+
+def test_a_visit_with_the_token_leaves_a_cookie(studio):
+    client = client_of(studio, LocalGate("plain"))
+    assert client.get("/?token=wrong").status_code == 401
+    response = client.get("/some/page?a=1&token=plain&b=%26")
+    assert (response.status_code, response.headers["location"]) == (303, "./page?a=1&b=%26")
+    cookie = response.headers["set-cookie"].lower()
+    assert cookie.startswith(f"{COOKIE}=plain;") and "httponly" in cookie and "samesite=lax" in cookie and "secure" not in cookie
+    assert client.get("/").json() == "page" and client.get(CAPABILITIES).status_code == 200
+    assert client.get("/?token=plain").headers["location"] == "./"
+    assert "secure" in client_of(studio, LocalGate("plain"), "https://localhost").get("/?token=plain").headers["set-cookie"].lower()
+
+
+def test_nothing_of_the_body_is_read_before(studio):
+    client = client_of(studio, LocalGate("plain"))
+    read = []
+
+    def chunks():
+        read.append(1)
+        yield b"x" * 100
+
+    app = FastAPI()
+    app.include_router(create_router(studio, LocalGate("plain")))
+    response = TestClient(app).post("/clickpaint/v1/segment", content=chunks(), headers={"content-type": "application/json"})
+    assert response.status_code == 401
+    assert client.post("/clickpaint/v1/segment").status_code == 401

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from clickpaint.api import schemas
+from clickpaint.weights.catalog import models
+from tests.toys.studio import array_of
+
+
+def test_what_can_be_used(client, tmp_path):
+    answer = client.get("capabilities").json()
+    schemas.CapabilitiesAnswer(**answer)
+    assert (answer["host"], answer["device"], answer["offline"]) == ("toy", "cpu (float32)", True)
+    assert answer["defaults"] == {"segmenter": "classic", "eraser": "classic", "grow": 0, "feather": 0}
+    assert answer["paint"]["available"] is False and answer["paint"]["reason"]
+    engines = {engine["name"]: engine for engine in answer["segmenters"] + answer["erasers"]}
+    assert engines["classic"]["available"] and not engines["lama"]["available"]
+    assert engines["lama"]["model"] == "lama" and engines["lama"]["state"] == "missing" and engines["lama"]["reason"]
+    assert str(tmp_path) not in client.get("capabilities").text
+
+
+def test_models_and_their_checks(client, tmp_path):
+    listed = client.get("models").json()
+    assert [one["name"] for one in listed] == list(models())
+    for one in listed:
+        schemas.ModelAnswer(**one)
+        assert "path" not in one and one["state"] in ("missing", "unavailable")
+    assert str(tmp_path) not in client.get("models").text
+    started = client.post("models/mobile_sam/verify")
+    assert started.status_code == 202
+    task = schemas.TaskStarted(**started.json()).task
+    assert (task.kind, task.subject, task.workspace) == ("verify", "mobile_sam", None)
+    until = time.monotonic() + 5
+    while [one["state"] for one in client.get("progress").json()["tasks"] if one["id"] == task.id] != ["done"]:
+        assert time.monotonic() < until
+    assert client.post("models/mobile_sam/cancel").json() == {"cancelled": False}
+
+
+def test_downloads_show_their_progress(client, studio, monkeypatch):
+    studio.toy.settings["offline"] = False
+
+    def download(name, network, progress):
+        while True:
+            progress.report(0.25, "Downloading", done=25, total=100, unit="B")
+            time.sleep(0.005)
+
+    monkeypatch.setattr(studio.engines.store, "download", download)
+    task = client.post("models/mobile_sam/download").json()["task"]
+    until = time.monotonic() + 5
+    while not (told := next(one for one in client.get("models").json() if one["name"] == "mobile_sam")["progress"])["done"]:
+        assert time.monotonic() < until
+    assert (told["id"], told["done"], told["total"], told["unit"], told["fraction"]) == (task["id"], 25, 100, "B", 0.25)
+    assert client.post("models/mobile_sam/cancel").json() == {"cancelled": True}
+    while any(one["state"] == "running" for one in client.get("progress").json()["tasks"]):
+        assert time.monotonic() < until
+
+
+def test_samples(client):
+    listed = client.get("samples").json()
+    assert len(listed) >= 3
+    for one in listed:
+        schemas.SampleAnswer(**one)
+    picture = array_of(client.get(f"samples/{listed[0]['name']}").content)
+    assert picture.shape == (512, 768, 3) and picture.dtype == np.uint8
+    assert client.get("samples/eagle").status_code == 404

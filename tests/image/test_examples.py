@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clickpaint.errors import NotFound
+from clickpaint.image import examples
+
+
+@pytest.mark.parametrize("name", examples.TITLES)
+def test_a_picture_is_the_same_each_time_and_looks_like_one(name):
+    data = examples.png(name)
+    again = examples.png.__wrapped__(name)
+    assert hashlib.sha256(data).digest() == hashlib.sha256(again).digest()
+    pixels = np.asarray(Image.open(io.BytesIO(data)))
+    assert pixels.shape == (512, 768, 3) and pixels.dtype == np.uint8
+    assert 40 < pixels.mean() < 215 and pixels.std(axis=(0, 1)).min() > 15  # neither dark, blown out, nor flat
+
+
+def test_the_thing_to_remove_stands_out():
+    beach = np.asarray(Image.open(io.BytesIO(examples.png("beach")))).astype(int)
+    ball, sand = beach[410, 430], beach[480, 150]
+    assert abs(ball - sand).sum() > 120
+
+
+def test_unknown():
+    with pytest.raises(NotFound, match="eagle"):
+        examples.png("eagle")
