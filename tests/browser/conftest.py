@@ -9,19 +9,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-CHROMIUM = (
-    os.environ.get("CLICKPAINT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-).split()
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = os.environ.get("CLICKPAINT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 BALL = (300, 190)  # its middle
 BALL_RADIUS = 52
@@ -107,9 +104,8 @@ class Visit:
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the picture is in the window."""
-        place = self.js(
-            f"(({{x, y}}) => {{ const r = c.stage.getBoundingClientRect(); return [x + r.left + 1, y + r.top + 1] }})(c.view.toScreen({x}, {y}))"
-        )
+        here = f"c.view.toScreen({x}, {y})"
+        place = self.js(f"(({{x, y}}, r) => [x + r.left + 1, y + r.top + 1])({here}, c.stage.getBoundingClientRect())")
         return place[0], place[1]
 
     def click(self, x: float, y: float, **options: Any) -> None:

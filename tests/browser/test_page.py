@@ -236,9 +236,10 @@ def transfer(tab: Any, data: bytes, name: str, event: str) -> None:
     script = """([bytes, name, kind]) => {
         const transfer = new DataTransfer();
         transfer.items.add(new File([new Uint8Array(bytes)], name, {type: name.endsWith('txt') ? 'text/plain' : 'image/png'}));
-        const target = document.querySelector('.cp-stage');
-        if (kind === 'paste') document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true}));
-        else for (const type of ['dragenter', 'dragover', 'drop']) target.dispatchEvent(new DragEvent(type, {dataTransfer: transfer, bubbles: true}));
+        const target = document.querySelector('.cp-stage'), bubbles = true;
+        if (kind === 'paste') document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: transfer, bubbles}));
+        for (const type of kind === 'drop' ? ['dragenter', 'dragover', 'drop'] : [])
+            target.dispatchEvent(new DragEvent(type, {dataTransfer: transfer, bubbles}));
     }"""
     tab.page.evaluate(script, [list(data), name, event])
     tab.idle()

@@ -1,0 +1,139 @@
+"""The stand-alone app: its files, its access, and a page that names nobody else's server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytest.importorskip("gradio")
+pytest.importorskip("httpx")
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.studio import Studio
+
+    studio = Studio(EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu"}))
+    yield studio
+    studio.shut_down()
+
+
+@pytest.fixture(scope="module")
+def client(studio: Any) -> Iterator[Any]:
+    from fastapi.testclient import TestClient
+
+    from clickpaint.api.access import LocalGate
+    from clickpaint.ui.standalone import create_app
+
+    with TestClient(create_app(studio, LocalGate()), base_url="http://localhost") as client:
+        yield client
+
+
+def test_the_page_and_its_files(client: Any) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    for address in ("clickpaint/static/javascript/clickpaint.mjs", "clickpaint/static/style.css"):
+        assert address in page.text
+        assert f'"/{address}' not in page.text, "an absolute address fails behind a proxy"
+    assert "clickpaint-canvas" in page.text
+
+
+@pytest.mark.parametrize("path", sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "javascript").rglob("*.mjs")))
+def test_modules_have_a_type_that_browsers_run(client: Any, path: str) -> None:
+    answer = client.get(f"/clickpaint/static/{path}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = client.get(f"/clickpaint/static/{path}", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_the_type_does_not_hang_on_the_machine(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starlette.responses.guess_type", lambda *_: ("text/plain", None))
+    answer = client.get("/clickpaint/static/javascript/clickpaint.mjs")
+    assert answer.headers["content-type"].startswith("text/javascript")
+
+
+HOSTILE = ["../pyproject.toml", "%2e%2e/pyproject.toml", "..%2fpyproject.toml", "..%5cpyproject.toml", "clickpaint/../../pyproject.toml"]
+
+
+@pytest.mark.parametrize("path", [*HOSTILE, "/etc/passwd", "%00", "nothing.mjs", ""])
+def test_nothing_else_is_served(client: Any, path: str) -> None:
+    answer = client.get(f"/clickpaint/static/javascript/{path}")
+    assert answer.status_code in (400, 404)
+    assert "build-system" not in answer.text and "root:" not in answer.text
+
+
+def test_a_token_is_asked_for_page_files_and_api(studio: Any) -> None:
+    from fastapi.testclient import TestClient
+
+    from clickpaint.api.access import LocalGate
+    from clickpaint.ui.standalone import create_app
+
+    with TestClient(create_app(studio, LocalGate("secret")), base_url="http://localhost") as client:
+        for path in ("/", "/config", "/clickpaint/static/style.css", "/clickpaint/v1/models", "/clickpaint/openapi.json"):
+            assert client.get(path).status_code == 401, path
+        assert client.get("/?token=secret").status_code == 200
+        assert client.get("/clickpaint/v1/models").status_code == 200
+
+
+def test_the_api_is_documented_without_pages_from_elsewhere(client: Any) -> None:
+    paths = client.get("/clickpaint/openapi.json").json()["paths"]
+    assert "/clickpaint/v1/workspaces" in paths
+    for path in ("/docs", "/redoc", "/clickpaint/docs"):
+        assert "cdn" not in client.get(path).text
+
+
+def test_style_and_modules_name_no_other_server() -> None:
+    for path in [ROOT / "style.css", *(ROOT / "javascript").rglob("*.mjs")]:
+        found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]{2,}", path.read_text("utf-8").replace("http://www.w3.org/2000/svg", ""))
+        assert not found, f"{path.name}: {found}"
+
+
+def ancestors(block: Any) -> Iterator[Any]:
+    while block is not None:
+        block = block.parent
+        yield block
+
+
+def test_every_label_of_the_page_is_translated(studio: Any) -> None:
+    from clickpaint.ui import tab
+
+    page = tab.build(studio)
+    table = json.loads((ROOT / "localizations" / "zh_CN.json").read_text("utf-8"))
+    shown: set[str] = set()
+    for block in page.blocks.values():
+        if any("cp-hidden" in (getattr(above, "elem_classes", None) or ()) for above in ancestors(block)):
+            continue
+        config = block.get_config()
+        shown |= {
+            config[key] for key in ("label", "info", "placeholder") if isinstance(config.get(key), str) and config.get("show_label", True)
+        }
+        if block.get_block_name() == "button":
+            shown.add(config["value"])
+    shown.discard("")
+    assert len(shown) >= 10
+    assert shown - {"Clickpaint"} <= set(table), shown - set(table)
+
+
+def test_the_canvas_starts_with_the_settings(tmp_path: Path) -> None:
+    import html
+
+    from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.studio import Studio
+    from clickpaint.ui import tab
+
+    host = EmbeddedHost(tmp_path, overrides={"device": "cpu", "erase_grow": 3, "eraser": "opencv_ns", "language": "zh_CN"})
+    element = tab.canvas(Studio(host), host.setting("language"))
+    assert 'data-language="zh_CN"' in element
+    options = re.search(r'data-options="([^"]*)"', element)
+    assert options is not None
+    assert json.loads(html.unescape(options[1])) == {"segmenter": "auto", "eraser": "opencv_ns", "grow": 3, "feather": 4}
