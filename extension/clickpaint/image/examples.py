@@ -12,7 +12,6 @@ from PIL import Image
 from clickpaint.errors import NotFound
 
 _SIZE = (768, 512)
-_FINER = 2  # drawn larger and scaled down, for smooth edges
 
 Colour = tuple[float, float, float]
 
@@ -28,10 +27,10 @@ def png(name: str) -> bytes:
 
 
 class _Painting:
-    """float [h, w, 3] in 0..1 at twice the size, with shapes laid over each other."""
+    """float [h, w, 3] in 0..1, with shapes laid over each other; their covers are soft at the edge, which smoothes it."""
 
     def __init__(self, seed: int) -> None:
-        self.width, self.height = _SIZE[0] * _FINER, _SIZE[1] * _FINER
+        self.width, self.height = _SIZE
         self.random = np.random.default_rng(seed)
         rows, columns = np.mgrid[: self.height, : self.width]
         self.x, self.y = columns / self.width, rows / self.height  # 0..1; ratio 3 : 2
@@ -58,9 +57,8 @@ class _Painting:
         return np.clip((1 - distance) * across / soft + 0.5, 0, 1)
 
     def finished(self) -> np.ndarray:
-        grain = self.random.standard_normal(self.image.shape[:2])[..., None] * 0.02
-        pixels = (np.clip(self.image + grain, 0, 1) * 255).round().astype(np.uint8)
-        return np.asarray(Image.fromarray(pixels).resize(_SIZE, Image.Resampling.BOX))
+        grain = self.random.standard_normal(self.image.shape[:2])[..., None] * 0.01
+        return (np.clip(self.image + grain, 0, 1) * 255).round().astype(np.uint8)
 
 
 def _ball(paint: _Painting, x: float, y: float, radius: float) -> None:
