@@ -89,7 +89,7 @@ def test_a_click_before_the_encoding_is_ready_waits_and_says_for_what(studio):
         until = time.monotonic() + 5
         told = {}
         while time.monotonic() < until and (told.get("select") or {}).get("queue_position") != 1:
-            told = {task.kind: task.describe(studio.compute.position(task)) for task in studio.tasks.visible(workspace.id)}
+            told = {task.kind: task.describe(studio.position(task)) for task in studio.tasks.visible(workspace.id)}
         assert told["select"]["state"] == "waiting" and told["select"]["queue_position"] == 1
         assert (told["encode"]["state"], told["encode"]["text"], told["encode"]["fraction"]) == ("running", "Encoding the toy", 0.5)
         goes_on.set()
@@ -453,3 +453,25 @@ def test_pictures_with_other_colours_are_other_pictures(studio):
     studio.select(second, at((0, 0)))
     studio.select(first, at((0, 0)))
     assert (selected(first) == grey).all() and (selected(second) == ((pixels(colour=GREEN, background=RED) == RED).all(axis=2))).all()
+
+
+def test_a_flood_leaves_room_for_asking_and_interrupting(studio):
+    workspaces = [opened(studio, pixels(colour=(i, i, i))) for i in range(6)]
+    begun, goes_on = threading.Event(), threading.Event()
+    studio.segmenter.before_predicting = lambda progress: (begun.set(), goes_on.wait(10))
+    with ThreadPoolExecutor(40) as pool:
+        calls = [pool.submit(studio.select, workspaces[i % 6], at((1, 1))) for i in range(40)]
+        assert begun.wait(5)
+        until = time.monotonic() + 5
+        while sum(call.done() for call in calls) < 16 and time.monotonic() < until:
+            time.sleep(0.01)
+        refused = [call for call in calls if call.done()]
+        assert len(refused) >= 16 and all(isinstance(call.exception(), Busy) for call in refused)
+        with pytest.raises(Busy):
+            studio.undo(workspaces[0])
+        assert sum(studio.interrupt(workspace.id) for workspace in workspaces) == len(calls) - len(refused) <= 24
+        goes_on.set()
+        for call in calls:
+            assert isinstance(call.exception(5), (Busy, Interrupted))
+    studio.segmenter.before_predicting = lambda progress: None
+    studio.select(workspaces[0], at((1, 1)))

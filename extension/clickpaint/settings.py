@@ -65,7 +65,7 @@ _ALL = (
     Setting("max_workspaces", 32, "Open pictures at most", "Over all users; the one unused longest is closed.", minimum=1, maximum=4096),
     Setting("workspaces_budget_mb", 4096, "Memory for open pictures (MB)", minimum=64, maximum=1 << 20),
     Setting("workspace_minutes", 240, "Close unused pictures after (minutes)", minimum=1, maximum=100_000),
-    Setting("download_mirror", "", "Download mirror", "Put before every address of the catalog, e.g. https://mirror.example/.", private=True),
+    Setting("download_mirror", "", "Download mirror", "Put before every address of the catalog: https://mirror.example/.", private=True),
     Setting("offline", False, "Never download"),
     Setting("models_dir", "", "Folder for downloaded models", "Empty: the host's usual folders.", private=True),
     Setting("output_dir", "", "Folder for saved pictures", "Empty: the host's usual folder.", private=True),

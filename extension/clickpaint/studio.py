@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Limits, Picture
+from clickpaint.painting import Painting
 from clickpaint.progress import Progress
 from clickpaint.segment import everything as everything_mode
 from clickpaint.segment.base import Candidate, Prompts
@@ -35,6 +37,7 @@ T = TypeVar("T")
 
 _MOST_DOWNLOADS = 4
 _MOST_CODECS = 4  # pictures decoded or encoded at once: each may take several times its size
+_MOST_REQUESTS = 24  # at once: each holds a thread of the server's 40, and those that ask for progress or interrupt need some too
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +82,12 @@ class Studio:
         self.engines = Engines(host)
         self.tasks = Tasks(host.interrupted)
         self.compute = Compute(host.exclusive)
+        self.clicks = Compute(host.beside)
         self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt)
+        self.painting = Painting(host, self.engines, self.tasks, self.compute, self.workspaces)
         self._starting = threading.Lock()
         self._codecs = threading.BoundedSemaphore(_MOST_CODECS)
+        self._requests = threading.BoundedSemaphore(_MOST_REQUESTS)
 
     # pictures
 
@@ -91,7 +97,7 @@ class Studio:
 
     def decode(self, data: bytes) -> Picture:
         """Raises `InvalidInput` for what is no picture, `TooLarge` for one over the limits."""
-        with self._codecs:
+        with self._admitted(), self._codecs:
             return pictures.decode(data, self.limits)
 
     def encode(self, picture: Picture, format: str | None = None, quality: int | None = None) -> bytes:
@@ -100,7 +106,7 @@ class Studio:
         Raises:
             InvalidInput: a format that cannot be written, a quality out of range.
         """
-        with self._codecs:
+        with self._admitted(), self._codecs:
             return pictures.encode(picture, format, quality=quality)
 
     # one user's session
@@ -136,7 +142,7 @@ class Studio:
             preview: change nothing.
         """
         prompts.checked(*workspace.size)
-        with self.tasks.under_way("select", workspace.id) as task:
+        with self._request("select", workspace.id) as task:
             if preview:
                 return self._clicked(workspace, task, prompts, segmenter, mode, previous, candidate)
             with workspace.turn(task.check):
@@ -148,7 +154,7 @@ class Studio:
 
     def choose(self, workspace: Workspace, candidate: int) -> State:
         """Make another candidate of the last answer the selection."""
-        with workspace.turn():
+        with self._admitted(), workspace.turn():
             state = workspace.state
             if state.answer is None or state.series is None:
                 raise InvalidInput("There are no candidates to choose from.", "Click on something first.")
@@ -161,7 +167,7 @@ class Studio:
         """Change the selection. Raises `InvalidInput`."""
         if not adjustments:
             raise InvalidInput("There are no operations.", "Give at least one.")
-        with workspace.turn():
+        with self._admitted(), workspace.turn():
             state = workspace.state
             mask, feather = adjusted(_unpacked(state.selection, workspace.size), state.feather, adjustments, workspace.regions)
             label = adjustments[-1].op.replace("_", " ").capitalize()
@@ -170,14 +176,14 @@ class Studio:
 
     def everything(self, workspace: Workspace, options: EverythingOptions, segmenter: str | None = None) -> Everything:
         """Every region of the picture, which "region" adjustments can then pick from."""
-        with self.tasks.under_way("everything", workspace.id) as task, workspace.turn(task.check):
+        with self._request("everything", workspace.id) as task, workspace.turn(task.check):
             found = self._everything(task, workspace.picture(), options, segmenter or workspace.segmenter)
             workspace.regions = tuple(Packed(one.size, one.box, one.bits, one.area) for one in found.regions)
             return found
 
     def erase(self, workspace: Workspace, eraser: str | None = None, grow: int | None = None, feather: int | None = None) -> Erased:
         """Remove what is selected; the next version of the picture."""
-        with self.tasks.under_way("erase", workspace.id) as task, workspace.turn(task.check):
+        with self._request("erase", workspace.id) as task, workspace.turn(task.check):
             state = workspace.state
             if state.selection is None:
                 raise InvalidInput("Nothing is selected.", "Click on what is to be removed first.")
@@ -194,12 +200,12 @@ class Studio:
 
     def undo(self, workspace: Workspace) -> State:
         """One step back, over selections and results alike; returns the step undone."""
-        with workspace.turn():
+        with self._admitted(), workspace.turn():
             return workspace.undo()
 
     def redo(self, workspace: Workspace) -> State:
         """One step forth again; returns the step redone."""
-        with workspace.turn():
+        with self._admitted(), workspace.turn():
             return workspace.redo()
 
     # without a session
@@ -207,11 +213,11 @@ class Studio:
     def segment(self, picture: Picture, prompts: Prompts, segmenter: str | None = None) -> Clicked:
         """Candidates for what was pointed at in a picture that belongs to no workspace."""
         prompts.checked(*picture.size)
-        with self.tasks.under_way("select") as task:
+        with self._request("select") as task:
             return self._predict(task, picture, prompts, self.engines.segmenter_name(segmenter))
 
     def segment_everything(self, picture: Picture, options: EverythingOptions, segmenter: str | None = None) -> Everything:
-        with self.tasks.under_way("everything") as task:
+        with self._request("everything") as task:
             return self._everything(task, picture, options, segmenter)
 
     def erase_picture(
@@ -220,7 +226,7 @@ class Studio:
         """The eraser used, and the picture without what `mask`, bool [H, W], selects."""
         if mask.shape != picture.pixels.shape[:2]:
             raise InvalidInput(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels.", f"It must be {picture.width} x {picture.height}.")
-        with self.tasks.under_way("erase") as task:
+        with self._request("erase") as task:
             name, pixels = self._erase(task, picture, mask, eraser, self._erase_options(grow, feather))
             return name, picture.with_pixels(pixels)
 
@@ -264,7 +270,32 @@ class Studio:
         """Stop everything that is under way."""
         self.tasks.interrupt_all()
 
+    @contextmanager
+    def in_this_thread(self, progress: Progress) -> Iterator[None]:
+        """See `Compute.in_this_thread`."""
+        with self.compute.in_this_thread(progress), self.clicks.in_this_thread(progress):
+            yield
+
+    def position(self, task: Task) -> int | None:
+        """How many come before this task; 0 while it is computed, None if it is not to be computed."""
+        found = self.clicks.position(task)
+        return self.compute.position(task) if found is None else found
+
     # how
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        if not self._requests.acquire(blocking=False):
+            raise Busy("Too many requests are under way.", "Try again in a few seconds.", limit=_MOST_REQUESTS)
+        try:
+            yield
+        finally:
+            self._requests.release()
+
+    @contextmanager
+    def _request(self, kind: str, workspace: str | None = None) -> Iterator[Task]:
+        with self._admitted(), self.tasks.under_way(kind, workspace) as task:
+            yield task
 
     def _clicked(
         self, workspace: Workspace, task: Task, prompts: Prompts, segmenter: str | None, mode: str,
@@ -302,7 +333,7 @@ class Studio:
             embedding = self.engines.encoded(segmenter, picture, progress.part(0.0, 0.95))
             return segmenter.predict(embedding, prompts, progress.part(0.95, 1.0))
 
-        candidates = tuple(self._compute(task, work, CLICK))
+        candidates = tuple(self._compute(task, work, CLICK, self.clicks))
         if not candidates:
             raise InvalidInput("Nothing was found there.", "Click somewhere else, or draw a box around it.")
         packed = tuple(Packed.of(candidate.mask) for candidate in candidates)
@@ -332,8 +363,8 @@ class Studio:
             grow=setting("erase_grow") if grow is None else grow, feather=setting("erase_feather") if feather is None else feather
         )
 
-    def _compute(self, task: Task, work: Callable[[Progress], T], urgency: int) -> T:
-        return self.compute.run(task, lambda progress: self.engines.careful(lambda: work(progress)), urgency)
+    def _compute(self, task: Task, work: Callable[[Progress], T], urgency: int, lane: Compute | None = None) -> T:
+        return (lane or self.compute).run(task, lambda progress: self.engines.careful(lambda: work(progress)), urgency)
 
     def _encode_ahead(self, workspace: Workspace) -> None:
         name = workspace.segmenter
@@ -342,7 +373,7 @@ class Studio:
             if not workspace.closed:
                 self.engines.encoded(self.engines.segmenter(name), workspace.picture(), progress)
 
-        self.compute.submit(self.tasks.start("encode", workspace.id), lambda progress: self.engines.careful(lambda: work(progress)))
+        self.clicks.submit(self.tasks.start("encode", workspace.id), lambda progress: self.engines.careful(lambda: work(progress)))
 
     def _in_background(self, kind: str, name: str, work: Callable[[Progress], object]) -> Task:
         with self._starting:

@@ -29,7 +29,7 @@ _IDLE_SECONDS = 30.0
 class Task:
     """One piece of work as its owner sees it.
 
-    kind: "encode", "select", "erase", "everything", "download" or "verify". workspace: its id, or None for work that belongs to none.
+    kind: "encode", "select", "erase", "paint", "everything", "download" or "verify". workspace: its id, None for work without one.
     subject: what is worked on where the kind alone does not say it (a model's name).
     state: "waiting", "running", and then one of "done", "failed", "interrupted".
     """

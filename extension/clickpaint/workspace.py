@@ -103,6 +103,7 @@ class Workspace:
         self.segmenter = ""  # the one used last
         self.regions: tuple[Packed, ...] = ()  # of the last "everything"
         self.results: tuple[Result, ...] = ()  # to choose from, of the last painting
+        self.results_of: Packed | None = None  # what was selected for them
         self.used = time.monotonic()
         self.closed = False
         self._turn = threading.Lock()
@@ -258,6 +259,10 @@ class Workspace:
         """Make `pixels` the next result: the picture shown now with `margins` (left, top, right, bottom) around it."""
         picture = self.picture().expanded(pixels, margins)
         return self._add_version(label, picture, {}, picture, None)
+
+    def hold_results(self, results: tuple[Result, ...], selection: Packed | None) -> None:
+        """Keep what a painting gave to choose from; selection: what was selected for it."""
+        self.results, self.results_of = results, selection
 
     def _add_version(
         self, label: str, picture: Picture, changed: dict[tuple[int, int], np.ndarray], frame: Picture | None, selection: Packed | None

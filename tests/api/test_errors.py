@@ -208,6 +208,8 @@ def test_all_is_documented(app):
         "/workspaces/{id}/erase": {"post"}, "/workspaces/{id}/undo": {"post"}, "/workspaces/{id}/redo": {"post"},
         "/workspaces/{id}/image": {"get"}, "/segment": {"post"}, "/erase": {"post"}, "/capabilities": {"get"}, "/models": {"get"},
         "/models/{name}/download": {"post"}, "/models/{name}/cancel": {"post"}, "/models/{name}/verify": {"post"},
+        "/workspaces/{id}/paint": {"post"}, "/workspaces/{id}/preview": {"get"}, "/workspaces/{id}/results/{index}": {"get"},
+        "/workspaces/{id}/results/{index}/use": {"post"}, "/workspaces/{id}/results/{index}/refine": {"post"},
         "/progress": {"get"}, "/events": {"get"}, "/interrupt": {"post"}, "/samples": {"get"}, "/samples/{name}": {"get"},
     }  # fmt: skip
     for path, methods in document["paths"].items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from PIL import Image
 from clickpaint.erase.base import Eraser
 from clickpaint.hosts.base import Capabilities
 from clickpaint.image.geometry import CropRules
+from clickpaint.paint.job import Painted, PaintJob
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, Embedding, Prompts
 from clickpaint.settings import SETTINGS
@@ -36,9 +37,13 @@ class ToyHost:
         self.stop = False
         self.lock = threading.Lock()
         self.entered = 0
+        self.can_paint = False
+        self.jobs: list[PaintJob] = []
+        self.kept: list[tuple[np.ndarray, np.ndarray, str, int, str]] = []
+        self.before_painting: Callable[[Progress], None] = lambda progress: None
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(reason="The toy host cannot paint.")
+        return Capabilities(paint=self.can_paint, native_size=64, reason="" if self.can_paint else "The toy host cannot paint.")
 
     def folders(self, kind: str) -> list[Path]:
         return [self.folder / kind]
@@ -58,8 +63,25 @@ class ToyHost:
             self.entered += 1
             yield
 
+    def beside(self) -> AbstractContextManager[None]:
+        return self.exclusive()
+
     def interrupted(self) -> bool:
         return self.stop
+
+    def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
+        """Each result in one grey: its seed, modulo 256; everywhere, for only the hole may be taken."""
+        assert self.lock.locked(), "painting without the host's lock"
+        self.jobs.append(job)
+        self.before_painting(progress)
+        progress.report(1.0, "Painting")
+        return [Painted(np.full_like(job.pixels, (job.seed + i) % 256), job.seed + i, f"Seed: {job.seed + i}") for i in range(job.count)]
+
+    def preview(self) -> Image.Image:
+        return Image.new("RGB", (8, 8), GREEN)
+
+    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        self.kept.append((pixels, mask, prompt, seed, infotext))
 
 
 class ToySegmenter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -9,7 +10,6 @@ from fastapi import APIRouter, Response
 from clickpaint import __version__
 from clickpaint.api import schemas
 from clickpaint.api.encode import answer
-from clickpaint.engines import Engine
 from clickpaint.studio import Studio
 from clickpaint.weights.catalog import files_of, models
 
@@ -24,8 +24,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         device = studio.host.device()
         return answer({
             "version": __version__, "host": studio.host.name, "device": f"{device.type} ({device.dtype})",
-            "segmenters": [_engine(one) for one in studio.engines.segmenters()],
-            "erasers": [_engine(one) for one in studio.engines.erasers()],
+            "segmenters": [asdict(one) for one in studio.engines.segmenters()],
+            "erasers": [asdict(one) for one in studio.engines.erasers()],
             "defaults": {
                 "segmenter": studio.engines.segmenter_name(), "eraser": studio.engines.eraser_name(),
                 "grow": setting("erase_grow"), "feather": setting("erase_feather"),
@@ -33,7 +33,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "limits": {key: setting(key) for key in ("max_megapixels", "max_upload_mb", "max_workspaces", "workspace_minutes")},
             "paint": {
                 "available": host.paint, "caption": host.caption, "controlnet": host.controlnet,
-                "samplers": list(host.samplers), "checkpoints": list(host.checkpoints), "reason": host.reason,
+                "samplers": list(host.samplers), "schedulers": list(host.schedulers), "checkpoints": list(host.checkpoints),
+                "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
             },
             "offline": setting("offline"),
         })  # fmt: skip
@@ -63,10 +64,3 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "licence": first.licence, "source": first.source, "note": first.note, "state": state.state, "reason": state.reason,
             "progress": task.describe() if task is not None else None,
         }  # fmt: skip
-
-
-def _engine(engine: Engine) -> dict[str, Any]:
-    return {
-        "name": engine.name, "title": engine.title, "available": engine.available, "reason": engine.reason, "model": engine.model,
-        "state": engine.state,
-    }  # fmt: skip

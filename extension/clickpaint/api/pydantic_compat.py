@@ -10,9 +10,11 @@ from pydantic import BaseModel, confloat, conint
 if TYPE_CHECKING:
     Number = float
     Integer = int
+    WholeNumber = int
 else:
     # JSON's numbers as they are: no text, no true and false, no NaN (which is not within any bounds), nothing astronomical
     Integer = conint(strict=True, ge=-(2**31), le=2**31)
+    WholeNumber = conint(strict=True, ge=-(2**53), le=2**53)
     Number = Union[Integer, confloat(strict=True, ge=-(2.0**31), le=2.0**31)]  # noqa: UP007 - no types, to pydantic 1
 
 
@@ -27,4 +29,4 @@ class Body(BaseModel):
         model_config = {"extra": "forbid"}
 
 
-__all__ = ["Body", "Integer", "Number"]
+__all__ = ["Body", "Integer", "Number", "WholeNumber"]

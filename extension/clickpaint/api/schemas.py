@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from clickpaint.api.pydantic_compat import Body, Integer, Number
+from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber
 
 Mode = Literal["replace", "add", "subtract", "intersect"]
 Box = tuple[Number, Number, Number, Number]
@@ -90,6 +90,44 @@ class EraseBody(Body):
     feather: Integer | None = Field(None, description="Width in pixels of the soft edge; left out, the selection's or the setting's.")
 
 
+class ControlBody(Body):
+    preprocessor: StrictStr = "none"
+    model: StrictStr
+    weight: Number = 1.0
+    start: Number = 0.0
+    end: Number = 1.0
+    mode: Literal["balanced", "prompt", "control"] = "balanced"
+
+
+class PaintBody(Body):
+    """What to paint, and how; names and ranges are those of the web UI's img2img."""
+
+    task: Literal["fill", "replace", "expand", "remove"] = "fill"
+    prompt: StrictStr = ""
+    negative_prompt: StrictStr = ""
+    styles: list[StrictStr] = Field([])
+    sampler: StrictStr = Field("", description="Left out: the host's first.")
+    scheduler: StrictStr = ""
+    steps: Integer = 20
+    cfg_scale: Number = 7.0
+    seed: WholeNumber = Field(-1, description="-1: a random one.")
+    denoising_strength: Number = 0.75
+    masked_content: Literal["fill", "original", "latent noise", "latent nothing", "erased"] = "fill"
+    batch_count: Integer = Field(1, description="How many results to choose from.")
+    soft_inpainting: StrictBool = False
+    grow: Integer | None = Field(None, description="Left out: what fits the mask's size.")
+    feather: Integer | None = Field(None, description="Left out: what fits the mask's size.")
+    resolution: Integer = Field(0, description="Side of the square whose area is painted at; 0: the checkpoint's own.")
+    refine: StrictBool | None = Field(None, description="A second pass at the picture's resolution; left out: where it is needed.")
+    refine_strength: Number = 0.35
+    clip_skip: Integer | None = None
+    vae: StrictStr | None = None
+    token_merging_ratio: Number | None = None
+    control: list[ControlBody] = Field([], description="Units of the host's ControlNet, in register with what is painted.")
+    expand: tuple[Integer, Integer, Integer, Integer] = Field((0, 0, 0, 0), description="Pixels to add: left, top, right, bottom.")
+    eraser: StrictStr | None = Field(None, description='For the masked content "erased".')
+
+
 class SegmentBody(Body):
     image: StrictStr
     points: list[PointBody] = Field([])
@@ -135,7 +173,7 @@ class StateAnswer(BaseModel):
 
 class TaskAnswer(BaseModel):
     id: str
-    kind: Literal["encode", "select", "erase", "everything", "download", "verify"]
+    kind: Literal["encode", "select", "erase", "paint", "everything", "download", "verify"]
     workspace: str | None
     subject: str = Field("", description="The model's name, for downloads and checks.")
     state: Literal["waiting", "running", "done", "failed", "interrupted"]
@@ -206,6 +244,20 @@ class EraseAnswer(StateAnswer):
     eraser: str
     milliseconds: float
     changed: tuple[int, int, int, int] = Field(..., description="Outside of this box nothing did.")
+
+
+class ResultAnswer(BaseModel):
+    index: int
+    seed: int
+    infotext: str
+    box: tuple[int, int, int, int] = Field(..., description="The part of the picture that it changed.")
+
+
+class PaintAnswer(StateAnswer):
+    width: int
+    height: int
+    milliseconds: float
+    results: list[ResultAnswer]
 
 
 class ErasePictureAnswer(BaseModel):

@@ -123,7 +123,7 @@ def everything(found: Everything) -> dict[str, Any]:
 
 
 def tasks(found: Sequence[Task], studio: Studio) -> list[dict[str, Any]]:
-    return [task.describe(studio.compute.position(task)) for task in found]
+    return [task.describe(studio.position(task)) for task in found]
 
 
 def _region(candidate: Candidate, packed: Packed | None) -> dict[str, Any]:

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from clickpaint.paint.job import Painted, PaintJob
+    from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
 
 
@@ -53,6 +58,23 @@ class Host(Protocol):
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold the GPU: the host's own queue lock where it has one. Not re-entrant."""
+        ...
+
+    def beside(self) -> AbstractContextManager[None]:
+        """Hold what a click needs: nothing while there is memory to compute beside whatever the host is doing, otherwise the same
+        as `exclusive`."""
+        ...
+
+    def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
+        """Paint one job on the loaded checkpoint; the caller is inside `exclusive`. Raises `HostUnsupported` where there is none."""
+        ...
+
+    def preview(self) -> Image.Image | None:
+        """What is being painted, as it looks now; None where there is nothing to show."""
+        ...
+
+    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        """Save a painted result, uint8 [H, W, 3], the way the host saves its own, if the user wants that; mask: bool [H, W]."""
         ...
 
     def interrupted(self) -> bool:

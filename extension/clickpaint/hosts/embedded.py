@@ -7,15 +7,19 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Capabilities
 from clickpaint.settings import SETTINGS, usable
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from clickpaint.paint.job import Painted, PaintJob
+    from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
 
 log = logging.getLogger(__name__)
@@ -88,6 +92,18 @@ class EmbeddedHost:
     def exclusive(self) -> Iterator[None]:
         with self._lock:
             yield
+
+    def beside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
+        raise HostUnsupported(self.capabilities().reason, "Use Clickpaint inside a Stable Diffusion web UI to paint.")
+
+    def preview(self) -> None:
+        return None
+
+    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        """Nothing is saved unasked."""
 
     def interrupted(self) -> bool:
         return False

@@ -97,6 +97,28 @@ class Picture:
             )
         return replace(self, pixels=_frozen(pixels))
 
+    def expanded(self, pixels: np.ndarray, margins: tuple[int, int, int, int]) -> Picture:
+        """The same picture on a larger canvas: `pixels`, uint8, with `margins` (left, top, right, bottom) more than there were.
+
+        Metadata and the depth of the samples stay; what is new is as opaque as the border that it continues.
+        """
+        left, top, right, bottom = margins
+        around = ((top, bottom), (left, right))
+        if pixels.shape != (self.height + top + bottom, self.width + left + right, 3) or pixels.dtype != np.uint8:
+            raise InvalidInput(f"The new pixels are {pixels.dtype} {pixels.shape}.", "Give the picture with the margins added.")
+        source, pixels = self.source, _frozen(pixels)
+        if source.samples is None:
+            return Picture(pixels, None, replace(source, rgb=pixels))
+        array = source.samples.array
+        samples = replace(source.samples, array=np.pad(array, around + ((0, 0),) * (array.ndim - 2), mode="edge"))
+        rgb, _ = to_rgb(samples, source.icc)
+        alpha = None if self.alpha is None else _frozen(np.pad(self.alpha, around, mode="edge"))
+        return Picture(pixels, alpha, replace(source, rgb=_frozen(rgb), samples=samples))
+
+    def with_text(self, **text: str) -> Picture:
+        """The same picture with more PNG text ("parameters" is where Stable Diffusion programs look)."""
+        return replace(self, source=replace(self.source, text={**self.source.text, **text}))
+
 
 def extension(format: str) -> str:
     """ ".png" for "PNG" and so on."""
