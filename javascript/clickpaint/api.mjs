@@ -79,8 +79,9 @@ export class Api {
         return this.request("POST", `workspaces/${id}/redo`);
     }
 
-    picture(id, version, query = {}) {
-        return this.request("GET", `workspaces/${id}/image`, {query: {version, format: "png", ...query}, blob: true});
+    /** The whole picture as a PNG, or quickly its part in `box`, for showing. */
+    picture(id, version, box = null) {
+        return this.request("GET", `workspaces/${id}/image`, {query: {version, box}, blob: true});
     }
 
     close(id) {

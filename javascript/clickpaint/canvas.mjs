@@ -8,7 +8,7 @@ import {h, Listeners} from "./dom.mjs";
 import {Downloads} from "./downloads.mjs";
 import {Editor} from "./editor.mjs";
 import {Files} from "./files.mjs";
-import {languageOf, t, useLanguage} from "./i18n.mjs";
+import {bytes, languageOf, t, useLanguage} from "./i18n.mjs";
 import {Keyboard} from "./keyboard.mjs";
 import {Painter} from "./painter.mjs";
 import {Help, Welcome} from "./panels.mjs";
@@ -140,7 +140,7 @@ export class ClickpaintCanvas extends HTMLElement {
         on(editor, "redraw", () => this.#redrawSoon());
         on(editor, "view", () => this.bars.zoom.update());
         on(editor, "task", ({detail}) => this.busy.add(detail));
-        on(editor, "error", ({detail}) => this.toasts.error(detail));
+        on(editor, "error", ({detail}) => this.#failed(detail));
         on(editor, "done", ({detail}) => this.toasts.done(detail));
         on(editor, "opened", () => (this.compare.off(), this.busy.watch()));
         on(editor, "result", ({detail}) => this.dispatchEvent(new CustomEvent("clickpaint:result", {detail, bubbles: true})));
@@ -155,6 +155,15 @@ export class ClickpaintCanvas extends HTMLElement {
         this.#listeners.observe(new ResizeObserver(() => this.#resize()), this.stage);
         this.#listeners.observe(new MutationObserver(() => this.#recolour()), document.documentElement, {attributes: true, attributeFilter: ["class", "data-theme"]});
         this.#listeners.observe(new MutationObserver(() => this.#recolour()), document.body, {attributes: true, attributeFilter: ["class"]});
+    }
+
+    /** An error; one that a download would heal comes with the offer of it. */
+    #failed(error) {
+        const name = error.data?.model ?? error.data?.name;
+        const model = error.kind === "ModelMissing" || error.kind === "CorruptModel" ? this.downloads.list?.find((one) => one.name === name) : null;
+        const able = model?.bytes && !this.editor.capabilities?.offline && ["missing", "partial", "corrupt"].includes(model.state);
+        if (!able) return this.toasts.error(error);
+        return this.toasts.missing(error, t("offer", {title: model.title, size: bytes(model.bytes)}), () => this.downloads.start(name));
     }
 
     async #downloaded(name) {
@@ -273,7 +282,7 @@ export class ClickpaintCanvas extends HTMLElement {
                 colours: this.colours,
                 overview: hidden ? null : editor.regions?.overview,
                 layer: hidden ? null : editor.layer,
-                preview: hidden ? null : editor.preview,
+                preview: hidden ? null : editor.previews.layer,
                 box: hidden ? null : prompts.box,
                 points: hidden ? [] : [...prompts.points, ...editor.pending],
                 crosshair: editor.crosshair,

@@ -1,15 +1,14 @@
 /** The user's session: what the tools and buttons ask for goes to the server from here, and the answers become the scene. */
 
 import {ApiError} from "./api.mjs";
-import {blobOf, layerOf, layerOfRegion} from "./mask.mjs";
+import {blobOf, layerOf} from "./mask.mjs";
 import {decodeLabels} from "./labels.mjs";
+import {Previews} from "./previews.mjs";
 import {Pyramid} from "./pyramid.mjs";
-import {Latest, Serial, throttled} from "./queue.mjs";
+import {Serial} from "./queue.mjs";
 import {clamped} from "./shapes.mjs";
 import {State} from "./state.mjs";
 import {createTools} from "./tools.mjs";
-
-const FAST_ENOUGH = 160;
 
 /**
  * Events: "change" (buttons and status to be redrawn), "redraw" (the canvas), "view" (zoomed or panned), "opened", "task" (detail: {kind,
@@ -29,16 +28,15 @@ export class Editor extends EventTarget {
         this.radius = 16;
         this.pointer = this.crosshair = null;
         this.pictures = new Map();
-        this.layer = this.preview = null;
+        this.layer = null;
+        this.exact = Promise.resolve();
         this.pending = [];
         this.regions = null;
         this.restart = false;
         this.tools = createTools(this);
         this.tool = this.tools.click;
         this.changes = new Serial();
-        this.previews = new Latest();
-        this.milliseconds = Infinity;
-        this.hoverSoon = throttled((point) => this.#preview(point), 90);
+        this.previews = new Previews(this);
     }
 
     get ready() {
@@ -107,8 +105,11 @@ export class Editor extends EventTarget {
     open(blob, name) {
         return this.#change("open", async () => {
             const old = this.state.workspace?.id;
+            const local = Pyramid.of(blob).catch(() => null);
             const answer = await this.api.open(blob, name);
-            const pyramid = await Pyramid.of(await this.api.picture(answer.id, 0));
+            const {id, width, height} = answer, own = await local;
+            // What the browser reads is there at once; the server's pixels, which may differ a little, follow.
+            const shown = own?.width === width && own.height === height ? own : await this.#fetch(id, 0, answer);
             this.#forgetPictures();
             if (old) this.api.close(old).catch(() => {});
             this.state.open(answer);
@@ -116,9 +117,10 @@ export class Editor extends EventTarget {
             this.#setLayer(null);
             this.regions = null;
             this.pending = [];
-            this.#keepPicture(0, pyramid);
-            this.view.setPicture(answer.width, answer.height);
-            this.radius = Math.max(Math.round(Math.min(answer.width, answer.height) / 28), 4);
+            this.#keepPicture(0, shown);
+            this.view.setPicture(width, height);
+            this.radius = Math.max(Math.round(Math.min(width, height) / 28), 4);
+            this.exact = shown === own ? this.#replaceOriginal(answer) : Promise.resolve();
             this.crosshair = null;
             this.emit("opened", answer);
             this.viewChanged();
@@ -126,7 +128,22 @@ export class Editor extends EventTarget {
         });
     }
 
+    async #fetch(id, version, {width, height}) {
+        return Pyramid.of(await this.api.picture(id, version, [0, 0, width, height].join(",")));
+    }
+
+    async #replaceOriginal(workspace) {
+        try {
+            const exact = await this.#fetch(workspace.id, 0, workspace);
+            if (this.state.workspace?.id === workspace.id) this.#keepPicture(0, exact);
+            else exact.close();
+        } catch {
+            // The next change says what is wrong with the server; until then the browser's own reading is shown.
+        }
+    }
+
     #keepPicture(version, pyramid) {
+        this.pictures.get(version)?.close();
         this.pictures.set(version, pyramid);
         pyramid.build().then(() => this.redraw(), () => {});
     }
@@ -139,23 +156,25 @@ export class Editor extends EventTarget {
         }
     }
 
-    /** Have the picture of `version` at hand; of the others only the original and the one before stay. */
-    async #show(version) {
-        const before = this.state.version;
-        if (!this.pictures.has(version)) this.#keepPicture(version, await Pyramid.of(await this.api.picture(this.id, version)));
+    /** Have the picture of `version` at hand; `changed`: where alone it differs from the one shown. Of others only two stay. */
+    async #show(version, changed = null) {
+        await this.exact;
+        const before = this.state.version, shown = this.pictures.get(before);
+        if (!this.pictures.has(version)) this.#keepPicture(version, await (changed && shown ? this.#patch(shown, version, changed) : this.#fetch(this.id, version, this.size)));
         this.#forgetPictures(0, before, version);
+    }
+
+    async #patch(shown, version, box) {
+        const patch = await createImageBitmap(await this.api.picture(this.id, version, box.join(",")));
+        const made = await shown.patched(patch, box[0], box[1]);
+        patch.close();
+        return made;
     }
 
     #setLayer(layer) {
         if (this.layer !== layer) this.layer?.close();
         this.layer = layer;
-        this.#setPreview(null);
-    }
-
-    #setPreview(layer) {
-        if (this.preview && this.preview !== layer) this.preview.close();
-        this.preview = layer;
-        this.redraw();
+        this.previews.show(null);
     }
 
     async #accept(selection) {
@@ -210,7 +229,7 @@ export class Editor extends EventTarget {
         const {points, box, mode, previous} = prompts;
         const answer = await this.api.select(this.id, {points, box, mode, previous, segmenter: this.options.segmenter});
         this.segmenter = answer.segmenter;
-        this.milliseconds = answer.milliseconds;
+        this.previews.milliseconds = answer.milliseconds;
         await this.#accept(answer.selection);
         this.state.selected(answer, prompts);
         this.restart = false;
@@ -226,14 +245,6 @@ export class Editor extends EventTarget {
         });
     }
 
-    /** Show a candidate under the pointer without taking it. */
-    async showCandidate(index) {
-        const candidate = this.state.prompts.candidates[index];
-        if (!candidate || index === this.state.prompts.chosen) return this.#setPreview(null);
-        const layer = await this.previews.run(() => layerOf(candidate.mask, candidate.box));
-        if (layer) this.#setPreview(layer);
-    }
-
     adjust(...operations) {
         return this.#change("mask", () => this.#adjust(operations));
     }
@@ -245,31 +256,8 @@ export class Editor extends EventTarget {
         this.restart = false;
     }
 
-    /** The mask under the pointer, while the segmenter is fast enough for it; `null` takes it away. */
     hover(point) {
-        const able = point && this.options.preview && this.ready && this.tool.name === "click" && !this.changes.pending;
-        if (able && this.regions) this.#previewRegion(point);
-        else if (able && this.milliseconds < FAST_ENOUGH && !this.state.prompts.points.length) this.hoverSoon(point);
-        else {
-            this.hoverSoon.cancel();
-            this.previews.cancel();
-            this.#setPreview(null);
-        }
-    }
-
-    async #preview(point) {
-        const body = {points: [{...point, label: 1}], preview: true, segmenter: this.options.segmenter};
-        try {
-            const layer = await this.previews.run(async (signal) => {
-                const answer = await this.api.select(this.id, body, signal);
-                this.milliseconds = answer.milliseconds;
-                const {mask, box} = answer.candidates[answer.chosen ?? 0] ?? {};
-                return layerOf(mask, box);
-            });
-            if (layer !== undefined) this.#setPreview(layer);
-        } catch {
-            this.#setPreview(null);
-        }
+        this.previews.hover(point);
     }
 
     everything() {
@@ -278,7 +266,7 @@ export class Editor extends EventTarget {
         return this.#change("everything", async () => {
             const answer = await this.api.everything(this.id);
             const [overview, labels] = await Promise.all([createImageBitmap(blobOf(answer.overview)), decodeLabels(answer.labels)]);
-            this.regions = {list: answer.regions, overview, labels, under: 0};
+            this.regions = {list: answer.regions, overview, labels};
         });
     }
 
@@ -289,22 +277,8 @@ export class Editor extends EventTarget {
         this.changed();
     }
 
-    #regionAt(point) {
-        const {labels} = this.regions, x = Math.floor(point.x), y = Math.floor(point.y);
-        return labels.data[y * labels.width + x] ?? 0;
-    }
-
-    async #previewRegion(point) {
-        const index = this.#regionAt(point);
-        if (index === this.regions.under) return;
-        this.regions.under = index;
-        const region = this.regions.list[index - 1];
-        const layer = await this.previews.run(() => (region ? layerOfRegion(this.regions.labels, index, region.box) : null));
-        if (layer !== undefined) this.#setPreview(layer);
-    }
-
     pickRegion(point, mode) {
-        const index = this.#regionAt(point);
+        const index = this.previews.regionAt(point);
         return index ? this.adjust({op: "region", index: index - 1, mode}) : undefined;
     }
 
@@ -315,7 +289,7 @@ export class Editor extends EventTarget {
             const {eraser, grow, feather} = this.options;
             const answer = await this.api.erase(this.id, {eraser, grow, feather});
             this.eraser = answer.eraser;
-            await this.#show(answer.version);
+            await this.#show(answer.version, answer.changed);
             this.#setLayer(null);
             this.leaveEverything();
             this.state.painted(answer);
@@ -352,7 +326,7 @@ export class Editor extends EventTarget {
 
     setOption(name, value) {
         this.options[name] = value === "auto" || value === "" ? null : value;
-        if (name === "segmenter") this.milliseconds = Infinity;
+        if (name === "segmenter") this.previews.milliseconds = Infinity;
         if (name === "preview") this.hover(null);
         this.changed();
     }
@@ -367,7 +341,6 @@ export class Editor extends EventTarget {
     }
 
     dispose() {
-        this.previews.cancel();
-        this.hoverSoon.cancel();
+        this.previews.stop();
     }
 }

@@ -13,6 +13,15 @@ export class Pyramid {
         return new Pyramid(await createImageBitmap(blob));
     }
 
+    /** A copy in which `patch`, a bitmap, replaces what lies at (left, top). */
+    async patched(patch, left, top) {
+        const canvas = new OffscreenCanvas(this.width, this.height), context = canvas.getContext("2d");
+        context.drawImage(this.levels[0], 0, 0);
+        context.clearRect(left, top, patch.width, patch.height);
+        context.drawImage(patch, left, top);
+        return new Pyramid(await createImageBitmap(canvas));
+    }
+
     /** Add the smaller levels; what is drawn meanwhile comes from those that are there. */
     async build() {
         let last = this.levels[0];

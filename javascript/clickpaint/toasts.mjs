@@ -22,6 +22,14 @@ export class Toasts {
         toast.setAttribute("role", "alert");
     }
 
+    /** A model is missing: with the button that gets it. */
+    missing(error, label, start) {
+        const toast = this.#show("bad", "warning", error.message, error.remedy);
+        toast.setAttribute("role", "alert");
+        const go = () => (start(), toast.remove());
+        toast.querySelector(".cp-toast-text").append(h("button.cp-text.cp-strong", {type: "button", onclick: go}, label));
+    }
+
     #show(kind, name, message, remedy = "") {
         const close = () => toast.remove();
         const text = h("div.cp-toast-text", {}, h("strong", {}, message), remedy ? h("span", {}, remedy) : null);

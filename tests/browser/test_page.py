@@ -310,14 +310,14 @@ def test_two_tabs_never_mix(visit: Any) -> None:
 def test_preview_under_the_pointer(visit: Any, photo: bytes) -> None:
     tab = visit()
     tab.open(photo)
-    tab.js("void (e.milliseconds = 1)")
+    tab.js("void (e.previews.milliseconds = 1)")
     tab.page.mouse.move(*tab.at(BALL[0] + 4, BALL[1]))
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.preview")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.previews.layer")
     assert tab.area == 0 and not tab.js("e.state.canUndo"), "a preview changes nothing"
     tab.page.locator("#clickpaint_preview input").uncheck()
     tab.page.mouse.move(*tab.at(BALL[0] - 4, BALL[1]))
     tab.idle()
-    assert tab.js("e.preview === null && e.options.preview === false")
+    assert tab.js("e.previews.layer === null && e.options.preview === false")
 
 
 def test_everything_can_be_clicked(visit: Any, photo: bytes) -> None:

@@ -39,7 +39,7 @@ def grey_png(values: np.ndarray) -> bytes:
 
 
 def rgb_png(pixels: np.ndarray) -> bytes:
-    """A PNG of uint8 [H, W, 3], made fast rather than small."""
+    """A PNG of uint8 [H, W, 3], or [H, W, 4] with alpha, made fast rather than small."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
