@@ -81,9 +81,10 @@ def test_opening_encodes_ahead_and_a_click_then_only_predicts(studio):
 
 
 def test_a_click_before_the_encoding_is_ready_waits_and_says_for_what(studio):
-    goes_on = threading.Event()
-    studio.segmenter.before_encoding = lambda progress: goes_on.wait(10)
+    begun, goes_on = threading.Event(), threading.Event()
+    studio.segmenter.before_encoding = lambda progress: (begun.set(), goes_on.wait(10))
     workspace = studio.open(file_of(pixels()), "toy.png")
+    assert begun.wait(5)
     with ThreadPoolExecutor() as pool:
         click = pool.submit(studio.select, workspace, at((30, 20)))
         until = time.monotonic() + 5
@@ -103,6 +104,9 @@ def test_a_click_goes_before_encoding_ahead(studio):
     studio.segmenter.before_encoding = lambda progress: (order.append("encode"), goes_on.wait(10))
     studio.segmenter.before_predicting = lambda progress: order.append("click")
     others = [studio.open(file_of(pixels(colour=(i, i, i))), "toy.png") for i in range(3)]
+    until = time.monotonic() + 5
+    while not order and time.monotonic() < until:
+        time.sleep(0.005)
     with ThreadPoolExecutor() as pool:
         click = pool.submit(studio.select, first, at((30, 20)))
         until = time.monotonic() + 5
