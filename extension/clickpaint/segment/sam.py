@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +14,7 @@ from PIL import Image
 
 from clickpaint.compat import torchvision
 from clickpaint.segment.base import Embedding
-from clickpaint.segment.neural import SIDE, Given, Network, NeuralSegmenter
+from clickpaint.segment.neural import LOGITS, SIDE, Given, Network, NeuralSegmenter
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,8 +84,11 @@ class Sam(NeuralSegmenter):
         from torch.nn import functional
 
         height, width = _fitted(embedding.height, embedding.width)
-        square = functional.interpolate(logits[None], (SIDE, SIDE), mode="bilinear", align_corners=False)[0]
-        return square[:, :height, :width]
+        # The reference enlarges the whole square and cuts the padding off; a sample more than needed makes the same of less.
+        rows, columns = (min(LOGITS, math.ceil(side * LOGITS / SIDE) + 1) for side in (height, width))
+        part = logits[None, :, :rows, :columns]
+        enlarged = functional.interpolate(part, scale_factor=SIDE / LOGITS, mode="bilinear", align_corners=False)[0]
+        return enlarged[:, :height, :width]
 
 
 class MobileSam(Sam):

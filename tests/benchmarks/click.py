@@ -1,0 +1,227 @@
+"""What a click costs: `python -m tests.benchmarks.click [--segmenter mobile_sam] [--picture FILE] [--clicks 40] [--reference]`.
+
+A network of the real size with random weights, the studio and the API on a real server, over loopback. The click is to cost
+at most 1.15 times the decoder alone plus 5 ms; exits with 1 if it does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "extension"))
+
+from clickpaint.compat import torchvision  # noqa: E402
+from clickpaint.hosts.embedded import EmbeddedHost  # noqa: E402
+from clickpaint.image.picture import from_pixels  # noqa: E402
+from clickpaint.progress import SILENT, Progress  # noqa: E402
+from clickpaint.segment import registry  # noqa: E402
+from clickpaint.segment.base import Embedding, Point, Prompts  # noqa: E402
+from clickpaint.segment.neural import NeuralSegmenter  # noqa: E402
+from clickpaint.studio import Studio  # noqa: E402
+from clickpaint.weights.store import ModelState, Store  # noqa: E402
+
+BUILDERS = {"sam_vit_b": ("segment_anything", "vit_b"), "mobile_sam": ("mobile_sam", "vit_t")}
+FACTOR, CONSTANT = 1.15, 5.0  # ms
+
+
+class RandomWeights(Store):
+    """Has one model, made up."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(lambda kind: [path.parent])
+        self.name, self.path = name, path
+
+    def require(self, name: str, progress: Progress = SILENT) -> Path:
+        return self.path if name == self.name else super().require(name, progress)
+
+    def state(self, name: str) -> ModelState:
+        return ModelState(name, "present", self.path) if name == self.name else super().state(name)
+
+
+def random_network(name: str) -> Any:
+    """The package's own model. What comes out of it is smoothed, as a trained network's masks are areas and not noise."""
+    import torch
+
+    torchvision.ensure()
+    torch.manual_seed(0)
+    package, size = BUILDERS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = __import__(package).sam_model_registry[size]().eval()
+    with torch.no_grad():
+        last, upscaling = module.image_encoder.neck[2].weight, module.mask_decoder.output_upscaling
+        last.copy_(last.mean(dim=(2, 3), keepdim=True).expand_as(last) * 3)
+        for layer in (upscaling[0].weight, upscaling[3].weight):
+            layer.copy_(layer.mean(dim=(2, 3), keepdim=True).expand_as(layer))
+    return module
+
+
+def picture(file: Path | None, size: tuple[int, int]) -> np.ndarray:
+    """The file's pixels in this size, or soft shapes, uint8 [H, W, 3]."""
+    if file is not None:
+        return np.array(Image.open(file).convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    y, x = np.mgrid[: size[1], : size[0]] / max(size)
+    shapes = np.stack([np.sin(9 * x + 5 * y), np.cos(7 * y - 3 * x), np.sin(20 * np.hypot(x - 0.5, y - 0.3))], axis=-1)
+    return (127.5 + 120 * shapes).astype(np.uint8)
+
+
+def milliseconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+@contextmanager
+def served(studio: Studio) -> Iterator[int]:
+    """The API alone, on a free port of the loopback address."""
+    import uvicorn
+    from fastapi import FastAPI
+
+    from clickpaint.api.access import LocalGate
+    from clickpaint.api.router import create_router
+
+    app = FastAPI()
+    app.include_router(create_router(studio, LocalGate()))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+class Client:
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port)
+        self.connection.connect()
+        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def post(self, path: str, body: Any, kind: str = "application/json") -> Any:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.connection.request("POST", f"/clickpaint/v1{path}", data, {"Content-Type": kind})
+        response = self.connection.getresponse()
+        answered = response.read()
+        if response.status >= 400:
+            raise SystemExit(f"{path}: {response.status} {answered[:500]!r}")
+        return json.loads(answered)
+
+    def open(self, pixels: np.ndarray) -> str:
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+        boundary = "clickpaint"
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+        body = head.encode() + stream.getvalue() + f"\r\n--{boundary}--\r\n".encode()
+        return self.post("/workspaces", body, f"multipart/form-data; boundary={boundary}")["id"]
+
+
+def measure(studio: Studio, client: Client, pixels: np.ndarray, clicks: int) -> tuple[float, float, float, float]:
+    """Medians in ms of the decoder alone, our `predict`, and the click through HTTP, taken in turn; and the seconds of encoding.
+
+    Everything is computed on the studio's own thread, as torch keeps a pool of workers for every thread that calls it.
+    """
+    import torch
+
+    segmenter = studio.engines.segmenter(studio.engines.segmenter_name())
+    assert isinstance(segmenter, NeuralSegmenter)
+    height, width = pixels.shape[:2]
+    rng = np.random.default_rng(0)
+
+    def computed(work: Callable[[Progress], Any]) -> Any:
+        with studio.tasks.under_way("select") as task:
+            return studio.compute.run(task, work, 0)
+
+    began = time.perf_counter()
+    id = client.open(pixels)
+    client.post(f"/workspaces/{id}/select", {"points": [{"x": 1, "y": 1, "label": 1}], "preview": True})
+    encoding = time.perf_counter() - began
+    embedding: Embedding = computed(lambda progress: studio.engines.encoded(segmenter, from_pixels(pixels), progress))
+
+    decoder, predict, click = [], [], []
+    for _ in range(clicks + 3):
+        x, y = float(rng.integers(width)), float(rng.integers(height))
+        prompts = Prompts((Point(x, y),))
+        given = segmenter._given(embedding, prompts)
+
+        def decode(given: Any = given) -> None:
+            with torch.inference_mode():
+                segmenter._decode(segmenter._network(), embedding.data, given)
+
+        decoder.append(computed(lambda _, decode=decode: milliseconds(decode)))
+        predict.append(computed(lambda _, prompts=prompts: milliseconds(lambda: segmenter.predict(embedding, prompts))))
+        body = {"points": [{"x": x, "y": y, "label": 1}]}
+        click.append(milliseconds(lambda body=body: client.post(f"/workspaces/{id}/select", body)))
+    return *(statistics.median(times[3:]) for times in (decoder, predict, click)), encoding
+
+
+def reference(name: str, module: Any, pixels: np.ndarray, clicks: int) -> None:
+    predictor = __import__(BUILDERS[name][0]).SamPredictor(module)
+    print(f"  the package's own SamPredictor: set_image {milliseconds(lambda: predictor.set_image(pixels)) / 1000:.2f} s, ", end="")
+    point, label = np.array([[10.0, 10.0]]), np.array([1])
+    times = [milliseconds(lambda: predictor.predict(point, label)) for _ in range(clicks)]
+    print(f"predict {statistics.median(times):.1f} ms")
+
+
+def main() -> int:
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--segmenter", choices=sorted(BUILDERS), default="sam_vit_b")
+    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--clicks", type=int, default=40)
+    parser.add_argument("--reference", action="store_true", help="measure the package's own predictor, too")
+    options = parser.parse_args()
+    reason = registry.unavailable(options.segmenter)
+    if reason is not None:
+        raise SystemExit(reason)
+
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        module = random_network(options.segmenter)
+        path = Path(folder) / f"{options.segmenter}.pth"
+        torch.save(module.state_dict(), path)
+        host = EmbeddedHost(Path(folder), overrides={"segmenter": options.segmenter})
+        studio = Studio(host)
+        studio.engines.store = RandomWeights(options.segmenter, path)
+        device = host.device()
+        print(f"{options.segmenter} with random weights on {device.type}, encoder in {device.dtype}, {torch.get_num_threads()} threads")
+        with served(studio) as port:
+            for size in ((1200, 800), (4896, 3264)):
+                client = Client(port)  # the server closes one that was idle
+                pixels = picture(options.picture, size)
+                decoder, predict, click, encoding = measure(studio, client, pixels, options.clicks)
+                allowed = FACTOR * decoder + CONSTANT
+                print(
+                    f"{size[0]} x {size[1]}: open and encode {encoding:.2f} s, decoder {decoder:.1f} ms, predict {predict:.1f} ms, ", end=""
+                )
+                print(f"click through HTTP {click:.1f} ms (allowed {allowed:.1f})")
+                if options.reference:
+                    reference(options.segmenter, module, pixels, options.clicks)
+                good &= click <= allowed or size[0] * size[1] > 2_000_000  # the promise is for pictures of the usual size
+        studio.shut_down()
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
