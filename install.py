@@ -1,4 +1,4 @@
-"""Sets up all that Clickpaint needs, and starts it; a web UI runs it without arguments.
+"""Sets up all that Clickpaint needs, and starts it. A web UI runs it without arguments at each of its starts.
 
 Standard library only; it must at least be readable for Python 3.7, so that an old one gets a sentence and not a traceback.
 """
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
         print("\nStopped. The next start goes on from here.", file=sys.stderr)
         return 130
     if not arguments and inside_web_ui():
-        return 0
+        return set_up_web_ui()
     print(USAGE)
     return 0 if role in ("", "-h", "--help", "help") else 2
 
@@ -83,6 +83,18 @@ def main(arguments: list[str]) -> int:
 def inside_web_ui() -> bool:
     """Whether a web UI runs this file at its start: it puts its own folder, with `modules` and `launch`, on the path."""
     return all(importlib.util.find_spec(name) is not None for name in ("modules", "launch"))
+
+
+def set_up_web_ui() -> int:
+    """Install what the web UI does not bring. Nothing that goes wrong here may keep it from starting."""
+    sys.path.insert(0, str(ROOT / "extension"))
+    try:
+        from clickpaint.hosts.webui.setup import install_missing
+
+        install_missing()
+    except Exception as error:
+        print(f"Clickpaint could not look for missing packages ({type(error).__name__}: {error}); its tab says what does not work.")
+    return 0
 
 
 def run(arguments: list[str]) -> int:

@@ -1,0 +1,122 @@
+"""The web UI as `Host`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.hosts.base import Capabilities
+from clickpaint.hosts.webui import painting, saving
+from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
+from clickpaint.hosts.webui.runner import has_control
+from clickpaint.settings import usable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from clickpaint.paint.job import Painted, PaintJob
+    from clickpaint.progress import Progress
+    from clickpaint.weights.device import Device
+
+OPTION = "clickpaint_"
+"""Put before our settings' keys in the web UI's options."""
+
+_ALSO_IN = {
+    "sam": ("sd-webui-segment-anything/models/sam", "sd-webui-inpaint-anything/models", "sd-webui-replacer/models"),
+}
+"""Where other extensions keep files of a kind, below the folder of extensions."""
+
+
+_BESIDE = 3 << 30
+"""Bytes that must be free for a click to be computed while the web UI generates: what SAM's encoder takes at its peak."""
+
+
+class WebUIHost:
+    """Implements `Host` for A1111, Forge and reForge."""
+
+    @property
+    def name(self) -> str:
+        return flavor().name
+
+    def capabilities(self) -> Capabilities:
+        from modules import sd_models, sd_samplers
+
+        schedulers: tuple[str, ...] = ()
+        if flavor().schedulers:
+            from modules import sd_schedulers
+
+            schedulers = tuple(one.label for one in sd_schedulers.schedulers)
+        checkpoints = tuple(sd_models.checkpoint_tiles())
+        model = loaded_model()
+        return Capabilities(
+            paint=bool(checkpoints),
+            controlnet=has_control(),
+            samplers=tuple(one.name for one in sd_samplers.visible_samplers()),
+            schedulers=schedulers,
+            checkpoints=checkpoints,
+            checkpoint=model.sd_checkpoint_info.title if model is not None else "",
+            native_size=native_size(model) if model is not None else 512,
+            reason="" if checkpoints else "The web UI has no checkpoint: put one into its models/Stable-diffusion folder.",
+        )
+
+    def folders(self, kind: str) -> list[Path]:
+        from modules import paths
+
+        own = self.setting("models_dir")
+        base = Path(paths.models_path)
+        found = [Path(own).expanduser() / kind] if own else []
+        found += [base / kind, *(Path(paths.extensions_dir) / place for place in _ALSO_IN.get(kind, ()))]
+        import torch
+
+        found.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
+        return list(dict.fromkeys(path.absolute() for path in found))
+
+    def output_folder(self) -> Path:
+        from modules import paths, shared
+
+        folder = self.setting("output_dir") or shared.opts.outdir_samples or shared.opts.outdir_img2img_samples
+        return Path(paths.data_path) / Path(folder).expanduser()
+
+    def setting(self, key: str) -> Any:
+        from modules import shared
+
+        return usable(key, shared.opts.data.get(OPTION + key))
+
+    def device(self) -> Device:
+        from modules import devices
+
+        from clickpaint.weights.device import pick
+
+        wanted, precision = self.setting("device"), self.setting("precision")
+        if wanted == "auto":
+            wanted = str(devices.device)
+        if precision == "auto" and str(devices.dtype) == "torch.float32":
+            precision = "full"  # --no-half, or a device on which the host found half precision unsafe
+        return pick(wanted, precision)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        from modules import call_queue
+
+        return call_queue.queue_lock
+
+    def beside(self) -> AbstractContextManager[None]:
+        device = self.device()
+        if device.kind == "cpu":
+            return nullcontext()
+        from clickpaint.weights.device import free_bytes
+
+        return nullcontext() if free_bytes(device) > _BESIDE else self.exclusive()
+
+    def interrupted(self) -> bool:
+        return False  # a generation asks the host itself; the host's button is not meant for our clicks
+
+    def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
+        return painting.paint(job, progress)
+
+    def preview(self) -> Image.Image | None:
+        return painting.preview()
+
+    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        saving.save(pixels, mask, prompt, seed, infotext, folder=self.output_folder())

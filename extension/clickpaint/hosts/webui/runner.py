@@ -1,0 +1,117 @@
+"""The web UI's always-on scripts during our generations: a runner of our own with copies of just those that are wanted.
+
+The global runner, its scripts and its arguments are only read: other extensions keep what the user set in their tabs.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from clickpaint.errors import HostUnsupported
+from clickpaint.paint.job import ControlUnit, PaintOptions
+
+_CONTROL_MODES = {"balanced": "Balanced", "prompt": "My prompt is more important", "control": "ControlNet is more important"}
+
+
+def runner_for(options: PaintOptions) -> tuple[Any, tuple[Any, ...]]:
+    """A script runner and its arguments for one generation with these options.
+
+    Raises:
+        HostUnsupported: ControlNet units or soft inpainting are asked for and the web UI has no such script.
+    """
+    source = _filled_runner()
+    wanted: list[tuple[Any, list[Any]]] = []
+    if options.control:
+        script = _script(source, "controlnet")
+        if script is None:
+            raise HostUnsupported(
+                "This web UI has no ControlNet.", "Install the extension sd-webui-controlnet, or leave the ControlNet units out."
+            )
+        modules, models = _offered(script)
+        wanted.append((script, [_unit(unit, modules, models) for unit in options.control]))
+    if options.soft_inpainting:
+        script = _script(source, "soft inpainting")
+        if script is None:
+            raise HostUnsupported("This web UI has no soft inpainting.", "Switch soft inpainting off, or update the web UI.")
+        wanted.append((script, [True, *_defaults(source, script)[1:]]))
+
+    runner = copy.copy(source)
+    runner.callback_map = {}  # its cache of which script answers which callback
+    runner.title_map = {}
+    runner.selectable_scripts = []
+    runner.alwayson_scripts = []
+    arguments: list[Any] = [0]  # the index of the selectable script: none
+    for script, values in wanted:
+        mine = copy.copy(script)
+        mine.args_from, mine.args_to = len(arguments), len(arguments) + len(values)
+        arguments += values
+        runner.alwayson_scripts.append(mine)
+        runner.title_map[mine.title().lower()] = mine
+    runner.scripts = list(runner.alwayson_scripts)
+    return runner, tuple(arguments)
+
+
+def has_control() -> bool:
+    """Whether the web UI has a ControlNet (False until its page is made, too)."""
+    from modules import scripts
+
+    return _script(scripts.scripts_img2img, "controlnet") is not None
+
+
+def control_names() -> tuple[list[str], list[str]]:
+    """Names of the preprocessors and of the models that the web UI's ControlNet offers now; empty without one."""
+    script = _script(_filled_runner(), "controlnet")
+    return ([], []) if script is None else _offered(script)
+
+
+def _offered(script: Any) -> tuple[list[str], list[str]]:
+    # The web UI does not put modules of scripts into sys.modules; what they imported is in the globals of their functions.
+    names = type(script).title.__globals__
+    state = names["global_state"]
+    if hasattr(state, "get_all_preprocessor_names"):  # Forge's own
+        return list(state.get_all_preprocessor_names()), list(state.get_all_controlnet_names())
+    sorted_ones = names["Preprocessor"].get_sorted_preprocessors()  # sd-webui-controlnet
+    return [one.label for one in sorted_ones], list(state.cn_models_names.values())
+
+
+def _filled_runner() -> Any:
+    from modules import scripts
+
+    runner = scripts.scripts_img2img
+    if not runner.scripts:  # the page, whose making fills it, is not there yet
+        raise HostUnsupported("The web UI is still starting.", "Try again in a few seconds.")
+    return runner
+
+
+def _script(runner: Any, title: str) -> Any | None:
+    return next((script for script in runner.alwayson_scripts if script.title().lower() == title), None)
+
+
+def _defaults(runner: Any, script: Any) -> list[Any]:
+    """The values that the script's inputs in img2img start with."""
+    return [getattr(component, "value", None) for component in runner.inputs[script.args_from : script.args_to]]
+
+
+def _unit(unit: ControlUnit, modules: list[str], models: list[str]) -> dict[str, Any]:
+    """The unit as both ControlNets take it from API clients. Without a picture of its own it looks at the picture and mask of the
+    generation itself, which are our crop: so the map is in register with what is painted."""
+    return {
+        "enabled": True, "module": _known(unit.preprocessor, modules, "preprocessor"), "model": _known(unit.model, models, "model"),
+        "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end, "pixel_perfect": True,
+        "control_mode": _CONTROL_MODES[unit.mode], "resize_mode": "Just Resize", "save_detected_map": False,
+    }  # fmt: skip
+
+
+def _known(name: str, offered: list[str], kind: str) -> str:
+    """`name` as the web UI writes it: with its own capitals, and models with their hash.
+
+    An unknown one must be told here: the web UI would only log it and paint without.
+    """
+    wanted = (name or "none").lower()
+    for one in offered:
+        if wanted in (one.lower(), one.lower().rpartition(" [")[0]):
+            return one
+    if wanted == "none":
+        return "None"
+    raise HostUnsupported(f"The web UI's ControlNet has no {kind} {name!r}.", f"Choose one of {', '.join(offered) or 'none'}.")

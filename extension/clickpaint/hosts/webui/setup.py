@@ -1,0 +1,44 @@
+"""What `install.py` does inside a web UI: bring the packages that are missing, and move none that are there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+PACKAGES = {
+    "segment-anything": "segment-anything==1.0",
+    "segment-anything-hq": "segment-anything-hq==0.3",
+    "mobilesam-mirror": "mobilesam-mirror==1.0.0",
+    "lama-cleaner": "lama-cleaner==1.2.5",
+    "loguru": "loguru==0.7.3",
+}
+"""Distribution → requirement. All are installed without their dependencies, whose pins would move the web UI's packages; what they
+need beside these (torch, torchvision, timm, OpenCV, SciPy, Pillow, pydantic) every web UI brings itself."""
+
+
+def missing() -> list[str]:
+    """The distributions that are not installed; takes milliseconds."""
+    absent = []
+    for name in PACKAGES:
+        try:
+            importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            absent.append(name)
+    return absent
+
+
+def install_missing() -> None:
+    """Install what is missing through the web UI's own helper, which knows its index and `--skip-install`.
+
+    A package that cannot be had is told and does not stop the rest: what needs it is listed as unavailable in the tab.
+    """
+    absent = missing()
+    if not absent:
+        return
+    import launch  # the web UI's; only now, because importing it takes longer than all the rest
+
+    for name in absent:
+        try:
+            launch.run_pip(f'install --no-deps "{PACKAGES[name]}"', f"{name} for Clickpaint")
+        except Exception as error:
+            reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+            print(f"Clickpaint goes on without {name}: {reason.removeprefix('stderr: ')} It is tried again at the next start.")

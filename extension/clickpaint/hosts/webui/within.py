@@ -1,0 +1,52 @@
+"""What of the web UI is changed for a while, and put back whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from clickpaint.hosts.webui.probe import flavor
+
+_PROGRESS = (
+    "job", "job_no", "job_count", "processing_has_refined_job_count", "sampling_step", "sampling_steps", "current_latent",
+    "current_image", "current_image_sampling_step", "textinfo",
+)  # fmt: skip
+"""Of `shared.state`: how far the job is. The wishes of the user (interrupted, skipped) are not among it."""
+
+
+@contextmanager
+def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
+    """`thing.name` is `value` within this block."""
+    before = getattr(thing, name)
+    setattr(thing, name, value)
+    try:
+        yield
+    finally:
+        setattr(thing, name, before)
+
+
+@contextmanager
+def inside(generation: Any) -> Iterator[None]:
+    """Another `process_images` may run within this block, in the middle of `generation`, which does not notice."""
+    from modules import sd_models, shared
+
+    state = shared.state
+    progress = {name: getattr(state, name) for name in _PROGRESS}
+    merged = getattr(shared.sd_model, "applied_token_merged_ratio", 0)  # A1111 applies it once per generation, Forge at each sampling
+    last_picture, state.stopping_generation = state.stopping_generation, False  # "stop after this picture": this is part of it
+    bars = type(shared.total_tqdm)()
+    try:
+        with replaced(shared, "total_tqdm", bars):
+            yield
+    finally:
+        bars.clear()
+        for name, value in progress.items():
+            setattr(state, name, value)
+        state.stopping_generation = state.stopping_generation or last_picture
+        state.skipped = False
+        if not flavor().forge:
+            from modules import sd_hijack
+
+            sd_hijack.model_hijack.apply_circular(generation.tiling)
+            sd_models.apply_token_merging(shared.sd_model, merged)

@@ -1,0 +1,148 @@
+"""Clickpaint inside a web UI: the composition of host, studio, routes and page, and their registration."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Match
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from clickpaint.studio import Studio
+
+TITLE, ELEMENT = "Clickpaint", "clickpaint"
+_ADDRESSES = ("/clickpaint/v1/", "/clickpaint/openapi.json/")
+_SEND_AFTER = {"txt2img_send_to_extras": "txt2img", "img2img_send_to_extras": "img2img"}
+
+
+def register() -> None:
+    """Register with the web UI; `scripts/clickpaint.py` calls this on every load of the scripts."""
+    from clickpaint.hosts.webui import hooks
+    from clickpaint.hosts.webui.options import add_options
+
+    hooks.register(tab=_tab, settings=add_options, started=_started, after_component=_after_component)
+
+
+def script() -> type:
+    """The class of the always-on script, for the module that the web UI looks through."""
+    from clickpaint.hosts.webui.script import script_class
+
+    def apply(*arguments: Any) -> Any:
+        from clickpaint.touchup import touch_up
+
+        return touch_up(studio(), *arguments)
+
+    return script_class(apply)
+
+
+@functools.lru_cache(maxsize=1)
+def studio() -> Studio:
+    """The one studio of this process: open pictures and loaded models outlive a reload of the page."""
+    from clickpaint.hosts.webui.host import WebUIHost
+    from clickpaint.studio import Studio
+
+    return Studio(WebUIHost())
+
+
+class HostGate:
+    """Asks for what the web UI asks for (`api.access.Gate`)."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def check(self, connection: HTTPConnection) -> None:
+        from clickpaint.api.errors import AccessDenied
+        from clickpaint.hosts.webui import credentials
+
+        if not credentials.origin_allowed(connection.headers.get("origin"), connection.headers.get("host", "")):
+            raise AccessDenied(403, "Requests from pages of another origin are refused.", "Start the web UI with --cors-allow-origins.")
+        if not credentials.needed(self._app):
+            return
+        if credentials.logged_in(self._app, dict(connection.cookies)):
+            return
+        if not credentials.password_right(connection.headers.get("authorization", "")):
+            basic = credentials.takes_passwords()
+            remedy = "Send a user and a password of --api-auth (basic authentication)." if basic else "Log in to the web UI."
+            raise AccessDenied(401, "This needs a login.", remedy, challenge='Basic realm="Clickpaint"' if basic else "")
+
+
+def _tab() -> list[tuple[Any, str, str]]:
+    from clickpaint.hosts.webui import hooks
+
+    try:
+        from clickpaint.ui import tab
+
+        return [(tab.build(studio()), TITLE, ELEMENT)]
+    except Exception as error:  # a tab that says what is wrong helps; one that is missing does not
+        hooks.report("the tab could not be made")
+        return [(_broken(error), TITLE, ELEMENT)]
+
+
+def _broken(error: Exception) -> Any:
+    import gradio as gr
+
+    with gr.Blocks(analytics_enabled=False) as page:
+        gr.Markdown(
+            f"**Clickpaint could not start:** {type(error).__name__}: {error}\n\nThe log of the web UI says more. Updating the extension,"
+            " or reinstalling its packages by deleting and adding it again, usually helps. Nothing else of the web UI is affected."
+        )
+    return page
+
+
+def _started(page: Any, app: Any) -> None:
+    app.router.routes.insert(0, LazyRoutes(HostGate(app)))
+
+
+class LazyRoutes(BaseRoute):
+    """All our addresses as one route of the web UI's app, made when the first of them is asked for.
+
+    With the versions of FastAPI and pydantic that web UIs have, describing our routes takes a good part of a second, which
+    nobody should wait for at every start.
+    """
+
+    def __init__(self, gate: HostGate) -> None:
+        self._gate = gate
+        self._lock = threading.Lock()
+        self._made: ASGIApp | None = None
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        # behind --subpath, newer servers leave the subpath in the path and older ones take it away
+        ours = scope["type"] == "http" and (scope["path"].removeprefix(scope.get("root_path", "")) + "/").startswith(_ADDRESSES)
+        return (Match.FULL if ours else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from clickpaint.api import errors
+
+        try:
+            self._gate.check(HTTPConnection(scope))
+        except errors.AccessDenied as denied:  # also for the description of the routes, which has no gate of its own
+            await errors.of_error(denied)(scope, receive, send)
+            return
+        await (self._made or await run_in_threadpool(self._make))(scope, receive, send)
+
+    def _make(self) -> ASGIApp:
+        with self._lock:
+            if self._made is None:
+                from fastapi import FastAPI
+
+                from clickpaint import __version__
+                from clickpaint.api.router import create_router
+
+                made = FastAPI(title=TITLE, version=__version__, docs_url=None, redoc_url=None, openapi_url="/clickpaint/openapi.json")
+                made.include_router(create_router(studio(), self._gate))
+                self._made = made
+            return self._made
+
+
+def _after_component(component: Any, **kwargs: Any) -> None:
+    """A "Send to Clickpaint" button beside the web UI's own under the results of txt2img and img2img."""
+    source = _SEND_AFTER.get(kwargs.get("elem_id") or "")
+    if source is not None:
+        from clickpaint.ui import panels
+
+        panels.send_here(source)
