@@ -89,6 +89,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.classList.add("cp");
         this.replaceChildren(this.stage, offer.element, status.element, this.help.element, this.files.input);
         this.#start();
+        this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
     }
 
     /** What buttons and keys can do, by name. */
@@ -227,7 +228,7 @@ export class ClickpaintCanvas extends HTMLElement {
     /** Keep the picture clear of the bars. */
     #place() {
         const narrow = this.stage.clientWidth < 640;
-        const margin = narrow ? {top: 110, right: 10, bottom: 66, left: 10} : {top: 64, right: 24, bottom: 74, left: 72};
+        const margin = narrow ? {top: 110, right: 10, bottom: 66, left: 10} : {top: 72, right: 24, bottom: 82, left: 72};
         if (JSON.stringify(margin) === JSON.stringify(this.view.margin)) return;
         this.view.margin = margin;
         if (this.view.fitted) this.view.fit();

@@ -5,13 +5,12 @@ import {en, zh_CN} from "./strings.mjs";
 const TABLES = {en, zh_CN};
 
 /**
- * The language by the host's choice: `wanted` ("auto" or a key), else the web UI's own setting, else the browser's.
- * A web UI that has a localization we do not know stays in English, like its other untranslated labels.
+ * The language: `wanted` if it is one, else what the web UI chose (its table of translations names it), else the browser's.
+ * A web UI in a language that we do not speak stays in English, like its other untranslated labels.
  */
 export function languageOf(wanted, host = globalThis) {
     if (TABLES[wanted]) return wanted;
-    const chosen = host.opts?.localization;
-    if (chosen !== undefined) return /^zh([_-](hans|cn)|$)/i.test(chosen) ? "zh_CN" : "en";
+    if (host.localization) return TABLES[host.localization.clickpaint_language] ? host.localization.clickpaint_language : "en";
     return /^zh\b(?!-(tw|hk|hant))/i.test(host.navigator?.language ?? "") ? "zh_CN" : "en";
 }
 

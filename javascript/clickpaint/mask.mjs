@@ -59,13 +59,24 @@ export async function layerOfRegion(labels, index, box) {
     return new MaskLayer(await createImageBitmap(pixels), box);
 }
 
-/** The silhouette of a layer, drawn as large as fits into a small canvas. */
-export function drawSilhouette(canvas, layer, picture) {
-    const context = canvas.getContext("2d");
+/** For each box the square of the picture to show it in, [x, y, side]: its own, but no closer than two fifths of the largest. */
+export function squaresAround(boxes) {
+    const sides = boxes.map((box) => (box ? 1.16 * Math.max(box[2] - box[0], box[3] - box[1]) : 1));
+    const least = 0.4 * Math.max(...sides);
+    return boxes.map((box, i) => {
+        const [left, top, right, bottom] = box ?? [0, 0, 1, 1], side = Math.max(sides[i], least);
+        return [(left + right - side) / 2, (top + bottom - side) / 2, side];
+    });
+}
+
+/** The silhouette of a layer within a square of the picture, in one colour. */
+export function drawSilhouette(canvas, layer, [x, y, side], colour) {
+    const context = canvas.getContext("2d"), scale = canvas.width / side;
     context.clearRect(0, 0, canvas.width, canvas.height);
-    const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
-    const x = (canvas.width - picture.width * scale) / 2, y = (canvas.height - picture.height * scale) / 2;
-    context.fillStyle = "rgba(127, 127, 140, .28)";
-    context.fillRect(x, y, picture.width * scale, picture.height * scale);
-    if (layer) context.drawImage(layer.bitmap, x + layer.box[0] * scale, y + layer.box[1] * scale, layer.width * scale, layer.height * scale);
+    if (!layer) return;
+    context.drawImage(layer.bitmap, (layer.box[0] - x) * scale, (layer.box[1] - y) * scale, layer.width * scale, layer.height * scale);
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = colour;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "source-over";
 }

@@ -11,18 +11,21 @@ export class ClickpaintModels extends HTMLElement {
 
     connectedCallback() {
         this.classList.add("cp");
-        customElements.whenDefined("clickpaint-canvas").then(() => this.#attach());
+        document.addEventListener("clickpaint:ready", this.#attach);
+        this.#attach();
     }
 
-    #attach() {
+    /** The canvas may come before or after this list. */
+    #attach = () => {
         this.canvas = document.querySelector("clickpaint-canvas");
         this.downloads = this.canvas?.downloads;
         this.downloads?.addEventListener("models", this.#redraw);
         this.downloads?.addEventListener("tasks", this.#redraw);
         this.#draw();
-    }
+    };
 
     disconnectedCallback() {
+        document.removeEventListener("clickpaint:ready", this.#attach);
         this.downloads?.removeEventListener("models", this.#redraw);
         this.downloads?.removeEventListener("tasks", this.#redraw);
     }

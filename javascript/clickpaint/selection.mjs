@@ -3,7 +3,7 @@
 import {h, iconButton} from "./dom.mjs";
 import {t} from "./i18n.mjs";
 import {icon} from "./icons.mjs";
-import {drawSilhouette, layerOf} from "./mask.mjs";
+import {drawSilhouette, layerOf, squaresAround} from "./mask.mjs";
 
 export class SelectionBar {
     #drawn = null;
@@ -40,11 +40,11 @@ export class SelectionBar {
 
     #draw(candidates) {
         this.#drawn = candidates;
-        const {editor} = this;
+        const {editor} = this, squares = squaresAround(candidates.map((candidate) => candidate.box));
         this.#buttons = candidates.map((candidate, i) => {
             const score = Math.round(100 * candidate.score);
-            const picture = h("canvas", {width: 44, height: 44});
-            this.#silhouette(picture, candidate);
+            const picture = h("canvas", {width: 88, height: 88});
+            this.#silhouette(picture, candidate, squares[i]);
             return h(
                 "button.cp-candidate",
                 {
@@ -64,9 +64,9 @@ export class SelectionBar {
         this.candidates.hidden = candidates.length < 2;
     }
 
-    async #silhouette(canvas, {mask, box}) {
+    async #silhouette(canvas, {mask, box}, square) {
         const layer = await layerOf(mask, box);
-        drawSilhouette(canvas, layer, this.editor.size);
+        drawSilhouette(canvas, layer, square, getComputedStyle(this.element).getPropertyValue("--cp-tint"));
         layer?.close();
     }
 }

@@ -7,7 +7,7 @@ import {positionOf, radiusAt} from "../../javascript/clickpaint/controls.mjs";
 import {bytes, duration, languageOf, t, useLanguage} from "../../javascript/clickpaint/i18n.mjs";
 import {actionOf, arrow, SHORTCUTS} from "../../javascript/clickpaint/keys.mjs";
 import {decodeGrey} from "../../javascript/clickpaint/labels.mjs";
-import {whiten} from "../../javascript/clickpaint/mask.mjs";
+import {squaresAround, whiten} from "../../javascript/clickpaint/mask.mjs";
 import {betterSegmenter} from "../../javascript/clickpaint/status.mjs";
 import {en, zh_CN} from "../../javascript/clickpaint/strings.mjs";
 import {modeOf} from "../../javascript/clickpaint/tools.mjs";
@@ -30,9 +30,10 @@ test("every sentence that the code asks for is there, and every one that is ther
 
 test("the language: the setting, the web UI's choice, the browser's", () => {
     assert.equal(languageOf("zh_CN", {}), "zh_CN");
-    assert.equal(languageOf("auto", {opts: {localization: "zh_CN"}, navigator: {language: "en"}}), "zh_CN");
-    assert.equal(languageOf("auto", {opts: {localization: "None"}, navigator: {language: "zh-CN"}}), "en");
-    assert.equal(languageOf("auto", {opts: {localization: "zh_TW"}, navigator: {language: "zh-TW"}}), "en");
+    const chinese = JSON.parse(readFileSync(new URL("../../localizations/zh_CN.json", import.meta.url), "utf8"));
+    assert.equal(languageOf("auto", {localization: chinese, navigator: {language: "en"}}), "zh_CN");
+    assert.equal(languageOf("auto", {localization: {}, navigator: {language: "zh-CN"}}), "en");
+    assert.equal(languageOf("auto", {localization: {Save: "儲存"}, navigator: {language: "zh-TW"}}), "en");
     assert.equal(languageOf(undefined, {navigator: {language: "zh-CN"}}), "zh_CN");
     assert.equal(languageOf("auto", {navigator: {language: "zh-TW"}}), "en");
     assert.equal(languageOf("auto", {navigator: {language: "de-DE"}}), "en");
@@ -79,6 +80,13 @@ test("a grey PNG becomes white with the grey as alpha", () => {
     const words = new Uint32Array([0xff000000, 0xffffffff, 0xff808080]);
     whiten(words);
     assert.deepEqual([...words], [0x00ffffff, 0xffffffff, 0x80ffffff]);
+});
+
+test("each candidate fills its square, a small one less than a large one", () => {
+    const [large, none, small] = squaresAround([[10, 20, 110, 60], null, [30, 30, 40, 34]]);
+    assert.deepEqual(large.map(Math.round), [2, -18, 116]);
+    assert.deepEqual(small.map(Math.round), [12, 9, 46]);
+    assert.equal(none.length, 3);
 });
 
 test("MobileSAM is offered while the classic segmenter works, nothing once a better one does", () => {
