@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,9 @@ from clickpaint.paint.painter import Run
 from clickpaint.paint.touchup import INFOTEXT, TouchUp, asked
 from clickpaint.progress import Progress
 
-Apply = Callable[[np.ndarray, TouchUp, PaintOptions, Run, Progress], np.ndarray]
-"""apply(pixels uint8 [H, W, 3], wish, options of the generation, painting within it, progress) → uint8 [H, W, 3]"""
+Apply = Callable[[np.ndarray, TouchUp, PaintOptions, int, Run, Progress], np.ndarray]
+"""apply(pixels uint8 [H, W, 3], wish, options of the generation, side of the square it was made at, painting within it, progress)
+→ uint8 [H, W, 3]"""
 
 _TITLE, _FAILED = "Clickpaint", "Clickpaint error"
 
@@ -67,7 +69,9 @@ def _touch_up(p: Any, pp: Any, values: tuple[Any, ...], apply: Apply) -> None:
         progress = Progress(interrupted=lambda: state.interrupted or state.skipped)
         # Forge generates in inference mode; models loaded in it could not be used outside of it later
         with torch.inference_mode(False), torch.no_grad():
-            pixels = apply(np.asarray(pp.image.convert("RGB")), wish, _options(p), functools.partial(painting.paint_within, p), progress)
+            side = round(math.sqrt(p.width * p.height))
+            run = functools.partial(painting.paint_within, p)
+            pixels = apply(np.asarray(pp.image.convert("RGB")), wish, _options(p), side, run, progress)
         pp.image = _with_pixels(pp.image, pixels)
     except Interrupted:
         state.skipped = False  # what was skipped is this, the generation is complete
