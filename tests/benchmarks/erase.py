@@ -22,6 +22,8 @@ from clickpaint.erase import registry
 from clickpaint.erase.base import EraseOptions, Eraser
 from clickpaint.erase.lama import Lama
 from clickpaint.image import blend
+from clickpaint.image.geometry import CropRules
+from clickpaint.progress import Progress
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device
 from clickpaint.weights.store import Store
@@ -66,6 +68,16 @@ class StandInEraser(Lama):
         return torch.jit.load(str(self._path)).eval(), self._path.stat().st_size
 
 
+class Copying(Eraser):
+    """Does nothing: what remains is the result's copy and looking for the mask, all that grows with the picture."""
+
+    name = "copying"
+    rules = CropRules()
+
+    def fill(self, crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+        return crop
+
+
 def erasers(folder: Path) -> dict[str, Eraser]:
     path = folder / "stand-in.pt"
     torch.jit.script(StandIn()).save(str(path))
@@ -73,18 +85,21 @@ def erasers(folder: Path) -> dict[str, Eraser]:
     return {name: registry.create(name, store, Device(), cache) for name in ERASERS} | {"lama (stand-in)": StandInEraser(path)}
 
 
-def timed(eraser: Eraser, pixels: np.ndarray, rounds: int) -> float:
-    """Milliseconds, the best of some rounds, for one hole of `HOLE` pixels in the middle."""
-    mask = np.zeros(pixels.shape[:2], bool)
-    top, left = (side // 2 - HOLE // 2 for side in mask.shape)
-    mask[top : top + HOLE, left : left + HOLE] = True
-    eraser.erase(pixels, mask)
-    best = float("inf")
-    for _ in range(rounds):
-        began = time.perf_counter()
-        eraser.erase(pixels, mask)
-        best = min(best, time.perf_counter() - began)
-    return best * 1000
+def timed(eraser: Eraser, pictures: list[np.ndarray], rounds: int) -> list[tuple[float, float]]:
+    """(milliseconds, processor milliseconds) per picture for one hole of `HOLE` pixels in its middle, the best of some rounds,
+    in turn, so that whatever else the machine does falls on all alike."""
+    best = [(float("inf"), float("inf"))] * len(pictures)
+    for turn in range(rounds + 1):
+        for number, pixels in enumerate(pictures):
+            mask = np.zeros(pixels.shape[:2], bool)
+            top, left = (side // 2 - HOLE // 2 for side in mask.shape)
+            mask[top : top + HOLE, left : left + HOLE] = True
+            began, worked = time.perf_counter(), time.process_time()
+            eraser.erase(pixels, mask)
+            took = (time.perf_counter() - began) * 1000, (time.process_time() - worked) * 1000
+            if turn > 0:
+                best[number] = min(best[number][0], took[0]), min(best[number][1], took[1])
+    return best
 
 
 def ratios() -> None:
@@ -93,12 +108,11 @@ def ratios() -> None:
     small = cv2.resize(middle, (1000, 1000), interpolation=cv2.INTER_CUBIC)
     large = cv2.copyMakeBorder(small, 1500, 1500, 1500, 1500, cv2.BORDER_REFLECT)
     print(f"A hole of {HOLE} x {HOLE} pixels, {torch.get_num_threads()} threads\n")
-    print(f"{'eraser':18}{'1 MP':>10}{'16 MP':>10}{'ratio':>8}")
+    print(f"{'eraser':18}{'1 MP':>12}{'16 MP':>12}{'ratio':>8}{'by processor time':>20}")
     with tempfile.TemporaryDirectory() as folder:
-        for name, eraser in erasers(Path(folder)).items():
-            rounds = 3 if "lama" in name else 7
-            times = [timed(eraser, pixels, rounds) for pixels in (small, large)]
-            print(f"{name:18}{times[0]:7.1f} ms{times[1]:7.1f} ms{times[1] / times[0]:8.2f}")
+        for name, eraser in {"(only the copies)": Copying(), **erasers(Path(folder))}.items():
+            (first, worked), (second, worked_more) = timed(eraser, [small, large], 2 if "lama" in name else 5)
+            print(f"{name:18}{first:9.1f} ms{second:9.1f} ms{second / first:8.2f}{worked_more / worked:20.2f}", flush=True)
 
 
 def likeness(first: np.ndarray, second: np.ndarray, where: np.ndarray) -> tuple[float, float]:

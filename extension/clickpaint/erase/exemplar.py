@@ -22,10 +22,14 @@ TEXTURE_WEIGHT = 5.0
 LAYOUT = (4.5, 1.5)
 """What it costs to take a patch from elsewhere: standard deviations of the picture per length of its longer side, along y
 and along x. A photograph is more alike along its rows: road continues as road, a skyline as a skyline."""
+LAYOUT_FADES = 0.5
+"""By how much that counts less on every level from the third: what lies where is settled by then, and grain repeats in rows."""
 CONFIDENCE = 1.3
 """By how much a vote weighs less per pixel further inside the hole."""
 SEARCH_PIXELS = 70_000
-"""Levels with more hole pixels than this take their matches from the level below without searching."""
+SEARCH_AREA = 700_000
+"""Levels with more hole pixels than the one, or more pixels than the other, take their matches from the next coarser level
+as they are: where a patch comes from is settled by then, and it is copied at full resolution."""
 LIBRARY = 12_000
 """The first fill looks at no more patches than this."""
 COARSE_PIXELS = 40_000
@@ -33,6 +37,7 @@ COARSE_PIXELS = 40_000
 _CHUNK = 1024
 _SAMPLES = 4000
 _STEPS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
+_FEW_STEPS = [(dy, dx) for dy, dx in _STEPS if dy % RADIUS == 0 and dx % RADIUS == 0]
 
 
 @dataclass(eq=False)
@@ -49,7 +54,8 @@ class _Level:
 
 @dataclass(eq=False)
 class _Axes:
-    """mean: the mean patch. vectors: [side² · channels, n]. spread: the patches' standard deviation, all components together."""
+    """mean: the mean patch. vectors: [side² · channels, n]. spread: what a unit of place costs: the patches' standard
+    deviation, or less."""
 
     mean: np.ndarray
     vectors: np.ndarray
@@ -61,7 +67,7 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) 
 
     The same input and seed give the same result. Raises `Interrupted` within a fraction of a second.
     """
-    levels = _pyramid(crop, hole)
+    levels = _pyramid(crop, hole, progress)
     if not levels:
         return None
     rng = np.random.default_rng(seed)
@@ -70,25 +76,25 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) 
         share = progress.part(number / len(levels), (number + 1) / len(levels))
         if number > 0:
             matches = _upsampled(matches, levels[number - 1], level, rng)
-            _vote(level, matches, None, sharp=False)
-        if len(level.targets) > SEARCH_PIXELS:
+            _vote(level, matches, None, 0.5, share)
+        if len(level.targets) > SEARCH_PIXELS or level.hole.size > SEARCH_AREA:
             continue
         rounds = max(2, 10 - 3 * number)
-        axes = _components(level)
+        axes = _components(level, layout=LAYOUT_FADES ** max(number - 1, 0))
         table = np.zeros((level.hole.size, axes.vectors.shape[1] + 2), np.float32)
         known = np.flatnonzero(level.sources)
         table[known] = _features(level, known, axes)
         for turn in range(rounds):
             share.report(turn / rounds, "Matching patches")
             matches, distances = _search(level, axes, table, matches, rng, share)
-            _vote(level, matches, distances, sharp=turn == rounds - 1)
+            _vote(level, matches, distances, 0.25 if turn == rounds - 1 else 0.5, share)
     finest = levels[-1].channels[..., :3]
     result = crop.copy()
     result[hole] = np.clip(np.rint(finest[hole]), 0, 255).astype(np.uint8)
     return result
 
 
-def _pyramid(crop: np.ndarray, hole: np.ndarray) -> list[_Level]:
+def _pyramid(crop: np.ndarray, hole: np.ndarray, progress: Progress) -> list[_Level]:
     """Coarsest first; so many that the hole is only a few pixels wide in the first."""
     import cv2
 
@@ -102,6 +108,7 @@ def _pyramid(crop: np.ndarray, hole: np.ndarray) -> list[_Level]:
     channels = np.dstack([crop.astype(np.float32), *texture])
     levels: list[_Level] = []
     while True:
+        progress.check()
         level = _level(channels, known)
         if level is None:
             break
@@ -198,13 +205,13 @@ def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random
     return result
 
 
-def _components(level: _Level) -> _Axes:
-    """The principal components of the sources' patches."""
+def _components(level: _Level, layout: float) -> _Axes:
+    """The principal components of the sources' patches. layout: how much their place counts."""
     sources = np.flatnonzero(level.sources)
     sample = _patches(level.channels, sources[:: -(-len(sources) // _SAMPLES)])
     mean = sample.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False) if len(sample) > 1 else np.eye(len(mean)))
-    return _Axes(mean, vectors[:, ::-1][:, :COMPONENTS].astype(np.float32), float(np.sqrt(sample.var(axis=0).sum())))
+    return _Axes(mean, vectors[:, ::-1][:, :COMPONENTS].astype(np.float32), layout * float(np.sqrt(sample.var(axis=0).sum())))
 
 
 def _features(level: _Level, where: np.ndarray, axes: _Axes) -> np.ndarray:
@@ -273,15 +280,19 @@ def _search(
     return result, distances
 
 
-def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray | None, sharp: bool) -> None:
-    """Set every hole pixel to the mean of what the patches over it say, the sure ones weighing more."""
+def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray | None, tolerance: float, progress: Progress) -> None:
+    """Set every hole pixel to the mean of what the patches over it say, the sure ones weighing more.
+
+    tolerance: the share of the patches that are good; distances beyond theirs hardly count. Without distances only every
+    RADIUS-th patch is asked.
+    """
     import cv2
 
     height, width = level.hole.shape
     depth = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, 3).reshape(-1)
     weights = CONFIDENCE ** -np.minimum(depth, 60)
     if distances is not None:
-        spread = np.percentile(distances[level.targets], 25 if sharp else 50) + 1e-3
+        spread = np.quantile(distances[level.targets], tolerance) + 1e-3
         weights = weights * np.exp(-distances / (2 * spread))
     weights = weights.astype(np.float32) + 1e-12
     is_target = np.zeros(height * width, bool)
@@ -291,7 +302,8 @@ def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray | None, shar
     flat = level.channels.reshape(height * width, -1)
     total = np.zeros((len(pixels), flat.shape[1]), np.float32)
     weight = np.zeros(len(pixels), np.float32)
-    for dy, dx in _STEPS:
+    for dy, dx in _STEPS if distances is not None else _FEW_STEPS:
+        progress.check()
         inside = (rows + dy >= 0) & (rows + dy < height) & (columns + dx >= 0) & (columns + dx < width)
         over = np.where(inside, (rows + dy) * width + columns + dx, pixels)
         share = weights[over] * inside
