@@ -165,7 +165,7 @@ def measure(studio: Studio, client: Client, pixels: np.ndarray, clicks: int) -> 
         given = segmenter._given(embedding, prompts)
 
         def decode(given: Any = given) -> None:
-            with torch.inference_mode():
+            with torch.no_grad():
                 segmenter._decode(segmenter._network(), embedding.data, given)
 
         decoder.append(computed(lambda _, decode=decode: milliseconds(decode)))

@@ -103,5 +103,5 @@ class Segmenter(Protocol):
         ...
 
     def predict(self, embedding: Embedding, prompts: Prompts, progress: Progress = SILENT) -> list[Candidate]:
-        """Up to three candidates, best score first. Raises `InvalidInput` for prompts that cannot be used."""
+        """Up to three candidates, the one to show first; the others by score. Raises `InvalidInput` for prompts that cannot be used."""
         ...

@@ -97,7 +97,7 @@ class NeuralSegmenter(ABC):
         progress.report(None, "Finding the object")
         given = self._given(embedding, prompts)
         definite = len(prompts.points) > 1 or prompts.box is not None or prompts.previous is not None
-        with torch.inference_mode():
+        with torch.no_grad():
             logits, scores = self._decoded(embedding, given)
             order = self._ranked(logits[0], scores[0], definite)
             logits, scores = logits[0, order], scores[0, order]
@@ -128,7 +128,7 @@ class NeuralSegmenter(ABC):
 
         labels = torch.ones(coords.shape[:2], dtype=torch.int32, device=coords.device)
         parts = zip(coords.split(at_once), labels.split(at_once), strict=True)
-        with torch.inference_mode():
+        with torch.no_grad():
             decoded = [self._decoded(embedding, Given(points=part, labels=label)) for part, label in parts]
             return torch.cat([logits[:, 1:] for logits, _ in decoded]), torch.cat([scores[:, 1:] for _, scores in decoded])
 
@@ -197,7 +197,7 @@ class NeuralSegmenter(ABC):
         network = self._network(progress)
         progress.report(0.0, "Encoding the picture")
         image = torch.from_numpy(self._prepared(pixels)).permute(2, 0, 1)[None].to(self._device.torch)
-        with torch.inference_mode(), _reporting(network, self._blocks(network.module), progress):
+        with torch.no_grad(), _reporting(network, self._blocks(network.module), progress):
             return tuple(tensor.float() for tensor in self._encoded(network, image))
 
     def _with_less_memory(self, work: Callable[[NeuralSegmenter], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

@@ -22,7 +22,6 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "sam2.1_hiera_small": {"blocks_per_stage": [1, 2, 11, 2], "global_attention_blocks": [7, 10, 13]},
     "sam2.1_hiera_base_plus": {
         "hidden_size": 112,
-        "num_attention_heads": 2,
         "embed_dim_per_stage": [112, 224, 448, 896],
         "num_attention_heads_per_stage": [2, 4, 8, 16],
         "blocks_per_stage": [2, 3, 16, 3],
@@ -31,7 +30,6 @@ BACKBONES: dict[str, dict[str, Any]] = {
     },
     "sam2.1_hiera_large": {
         "hidden_size": 144,
-        "num_attention_heads": 2,
         "embed_dim_per_stage": [144, 288, 576, 1152],
         "num_attention_heads_per_stage": [2, 4, 8, 16],
         "blocks_per_stage": [2, 6, 36, 4],
