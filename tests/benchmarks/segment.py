@@ -24,8 +24,8 @@ SAMPLES = ROOT.parent / "shared" / "samples" / "inpaint-anything"
 GROWN = {"remove": 15, "fill": 50, "replace": 0}
 """By how large a square kernel the published masks were dilated before publication, by what they were made for.
 
-15 is documented with the samples. 50 follows from them: fill_sample4 and replace_bus are one picture and one click, and dilating the mask of
-the second by 50 gives that of the first with an IoU of 0.9985.
+15 is documented with the samples. 50 follows from them: fill_sample4 and replace_bus are one picture and one click, and dilating
+the mask of the second by 50 gives that of the first with an IoU of 0.9985.
 """
 
 
@@ -110,7 +110,8 @@ def table(rows: list[Row]) -> str:
         "IoU with the published mask. click, box: the first candidate, dilated with the square kernel the published mask was dilated with",
         "(remove_* 15, fill_* 50, replace_* not). best: the best of the click's candidates, dilated alike. (plain): nothing dilated.",
         "",
-        f"{'picture':<18}{'click':>8}{'box':>8}{'best of 3':>11}{'click (plain)':>15}{'box (plain)':>13}{'encode ms':>11}{'click ms':>10}{'box ms':>8}",
+        f"{'picture':<18}{'click':>8}{'box':>8}{'best of 3':>11}{'click (plain)':>15}{'box (plain)':>13}"
+        f"{'encode ms':>11}{'click ms':>10}{'box ms':>8}",
     ]
     mean = Row("mean", *(float(np.mean([getattr(row, number) for row in rows])) for number in numbers))
     lines += [

@@ -1,7 +1,8 @@
-"""The segmenter that needs no weights: graph cuts over superpixels. A stopgap for machines without a model, and as fast as a hover needs."""
+"""The segmenter that needs no weights: graph cuts over superpixels. A stopgap for machines without a model."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, Embedding, Prompts
-from clickpaint.segment.hypotheses import Bias, Guesses, Seeds, Window, guess, rank
+from clickpaint.segment.hypotheses import Bias, Guesses, Seeds, Window, confidence, guess, overlaps, rank
 from clickpaint.segment.refine import Pixels, enlarge, sharpen
+from clickpaint.segment.regions import find_regions
 from clickpaint.segment.superpixels import Graph, build_graph
 
 WORK = 384
@@ -21,7 +23,7 @@ GUIDE = 1280
 
 LOGITS = 256
 
-CLICK_BIASES = (Bias(16, 0.0), Bias(16, 0.3), Bias(32, 0.0), Bias(32, 0.5))
+CLICK_BIASES = (Bias(16, 0.0), Bias(32, 0.3))
 BOX_BIASES = tuple(Bias(smoothness, foreground) for smoothness, foreground in product((16, 32, 64), (0.0, 0.2, 0.4, 0.6)))
 
 
@@ -74,12 +76,27 @@ class ClassicSegmenter:
             windows, biases = _box_windows(window), BOX_BIASES
         guesses = guess(graph, windows, biases, seeds, progress)
         click = next(((x, y) for x, y, label in known if label), None) if window is None else None
-        previous = None if prompts.previous is None else _node_mean(graph, prompts.previous)
-        picked = _pick(graph, guesses, rank(graph, guesses, click, window) if len(guesses.masks) else np.zeros(0), previous)
+        ranks = rank(graph, guesses, click, window) if len(guesses.masks) else np.zeros(0, np.float32)
+        if prompts.previous is not None:
+            guesses, ranks = _with_previous(graph, guesses, ranks, seeds, prompts.previous)
+        picked = _pick(graph, guesses, ranks)
         if not picked:  # nothing stood out: the patches under the points, or the box itself
             picked = [(_fallback(graph, seeds, window), 0.0)]
         progress.report(0.6, "Finding what was pointed at")
         return [self._candidate(embedding, prompts, mask, score, known) for mask, score in picked]
+
+    def regions(self, pixels: np.ndarray, progress: Progress = SILENT) -> Iterator[Candidate]:
+        """Regions that together cover nearly all of `pixels`, uint8 [H, W, 3] RGB, the likeliest things first, no two alike.
+
+        One after another, because all their full-size masks at once would not fit into memory for a large picture.
+        """
+        embedding = self.encode(pixels, progress.part(0.0, 0.1))
+        graph: Graph = embedding.data.graph
+        found = find_regions(graph, progress.part(0.1, 0.7))
+        finishing = progress.part(0.7, 1.0)
+        for index, (nodes, score) in enumerate(found):
+            finishing.report(index / len(found), "Drawing outlines", done=index, total=len(found))
+            yield self._candidate(embedding, Prompts(), nodes, score, [])
 
     def _candidate(self, embedding: Embedding, prompts: Prompts, nodes: np.ndarray, score: float, known: Pixels) -> Candidate:
         """The nodes as a mask of the full picture that obeys the prompts."""
@@ -135,21 +152,38 @@ def _box_windows(box: Window) -> list[Window]:
     return result
 
 
-def _pick(graph: Graph, guesses: Guesses, ranks: np.ndarray, previous: np.ndarray | None) -> list[tuple[np.ndarray, float]]:
-    """The best guess, the best clearly smaller and the best clearly larger one, with scores 0..1, best first."""
-    if not len(guesses.masks):
+def _pick(graph: Graph, guesses: Guesses, ranks: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    """The likeliest guess, the likeliest clearly smaller and the likeliest clearly larger one, with scores 0..1, best first.
+
+    The likeliest is the one with the largest expected IoU if each guess is right with a probability by its rank.
+    """
+    if not len(ranks):
         return []
+    chance = np.exp(ranks - ranks.max())
+    expected = overlaps(graph, guesses) @ (chance / chance.sum())
     area = guesses.masks @ graph.area
-    if previous is not None:
-        before = (previous > 0) * graph.area
-        overlap = guesses.masks @ before
-        ranks = ranks + 0.5 * overlap / np.maximum(area + before.sum() - overlap, 1)
-    best = int(ranks.argmax())
-    chosen = [best]
+    best = int(expected.argmax())
+    chosen = [(best, confidence(ranks[best]))]
     for others in (area < 0.6 * area[best], area > 1.6 * area[best]):
         if others.any():
-            chosen.append(int(np.where(others, ranks, -np.inf).argmax()))
-    return [(guesses.masks[k], float(1 / (1 + np.exp(-4 * (ranks[k] - 0.6))))) for k in sorted(chosen, key=lambda k: -ranks[k])]
+            other = int(np.where(others, ranks, -np.inf).argmax())
+            chosen.append((other, min(confidence(ranks[other]), chosen[0][1])))
+    return [(guesses.masks[k], score) for k, score in sorted(chosen, key=lambda one: -one[1])]
+
+
+def _with_previous(graph: Graph, guesses: Guesses, ranks: np.ndarray, seeds: Seeds, logits: np.ndarray) -> tuple[Guesses, np.ndarray]:
+    """The guesses ranked by their nearness to the answer that `logits` come from, and that answer itself where it obeys the points."""
+    import cv2
+
+    stretched = cv2.resize(np.asarray(logits, np.float32).reshape(logits.shape[-2:]), graph.size, interpolation=cv2.INTER_LINEAR)
+    before = np.bincount(graph.labels.ravel(), stretched.ravel(), graph.count) > 0
+    if not before.any():
+        return guesses, ranks
+    obeys = before[seeds.inside].all() and not before[seeds.outside].any()
+    all_guesses = Guesses(np.concatenate([guesses.masks, before[None]]), np.append(guesses.votes, np.float32(1)))
+    nearness = overlaps(graph, all_guesses)[-1]
+    ranks = np.append(ranks, ranks.max(initial=0.0)) + 40 * (nearness - 1)
+    return (all_guesses, ranks) if obeys else (guesses, ranks[:-1])
 
 
 def _fallback(graph: Graph, seeds: Seeds, window: Window | None) -> np.ndarray:
@@ -162,14 +196,6 @@ def _fallback(graph: Graph, seeds: Seeds, window: Window | None) -> np.ndarray:
     return mask
 
 
-def _node_mean(graph: Graph, logits: np.ndarray) -> np.ndarray:
-    """The mean logit of each node, float [n], from float32 [1, 256, 256] over the whole picture."""
-    import cv2
-
-    stretched = cv2.resize(np.asarray(logits, np.float32).reshape(logits.shape[-2:]), graph.size, interpolation=cv2.INTER_LINEAR)
-    return np.bincount(graph.labels.ravel(), stretched.ravel(), graph.count) / graph.area
-
-
 def _logits(mask: np.ndarray) -> np.ndarray:
     """float32 [1, 256, 256], -8..8, from bool [h, w]."""
     import cv2
@@ -179,7 +205,7 @@ def _logits(mask: np.ndarray) -> np.ndarray:
 
 
 def _obey(mask: np.ndarray, prompts: Prompts) -> None:
-    """Make `mask`, bool [H, W], our own, obey to the pixel: empty outside the box, points as they were labelled (the last of equals wins)."""
+    """Make `mask`, bool [H, W], our own, obey to the pixel: empty outside the box, points as they were labelled (the last wins)."""
     import cv2
 
     height, width = mask.shape

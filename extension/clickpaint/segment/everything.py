@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast, runtime_checkable
 
@@ -103,7 +103,7 @@ class Region:
 class FindsRegions(Protocol):
     """A segmenter with its own way of finding everything."""
 
-    def regions(self, pixels: np.ndarray, progress: Progress = SILENT) -> list[Candidate]: ...
+    def regions(self, pixels: np.ndarray, progress: Progress = SILENT) -> Iterable[Candidate]: ...
 
 
 def everything(

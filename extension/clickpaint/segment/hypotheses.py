@@ -6,7 +6,7 @@ then rank what came out. Each cut is GrabCut (Rother et al. 2004) with palette h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,22 @@ from clickpaint.segment.superpixels import Graph
 
 EDGE_DECAY = 0.25
 """Strength at which cutting through a boundary costs 1/e of cutting through plain colour."""
+
+
+CLICK_WEIGHTS = {
+    "edge": 23.6, "plain": -13.6, "contrast": 12.5, "compact": 10.4, "agreed": 7.1,
+    "leaning": -23.8, "size": 0.88, "size2": -0.36, "depth": 12.4,
+}  # fmt: skip
+CLICK_OFFSET = -23.3
+BOX_WEIGHTS = {
+    "edge": 11.7, "plain": -11.7, "contrast": -0.5, "compact": 13.3, "agreed": 1.6,
+    "filled": 4.3, "gap": -17.0, "share": -3.8, "share2": -6.6,
+}  # fmt: skip
+BOX_OFFSET = -2.5
+"""The ranking, fitted by expected IoU to clicks and boxes on objects that annotators of BSDS500 (Arbelaez et al. 2011) agree on."""
+
+CHUNK = 54
+"""How many cuts are solved side by side."""
 
 
 class Window(NamedTuple):
@@ -51,96 +67,153 @@ class Seeds:
     outside: np.ndarray
 
 
-def guess(graph: Graph, windows: Iterable[Window], biases: Iterable[Bias], seeds: Seeds, progress: Progress = SILENT) -> Guesses:
-    """Cut once for every window and bias. Only parts that hold a seed (the large parts where there is none) are kept, small holes are filled."""
-    found: dict[bytes, list] = {}
-    biases = tuple(biases)
-    for window in windows:
+def guess(graph: Graph, windows: Sequence[Window], biases: Sequence[Bias], seeds: Seeds, progress: Progress = SILENT) -> Guesses:
+    """Cut once for every window and bias.
+
+    Only parts that hold a seed (the large parts where there is none) are kept, and small holes are filled.
+    """
+    found = []
+    jobs = [(window, bias) for window in windows for bias in biases]
+    for start in range(0, len(jobs), CHUNK):
         progress.check()
-        for bias in biases:
-            mask = _whole(graph, cut_window(graph, window, bias, seeds), seeds)
-            if mask.any():
-                found.setdefault(mask.tobytes(), [mask, 0])[1] += 1
-    if not found:
-        return Guesses(np.zeros((0, graph.count), bool), np.zeros(0, np.float32))
-    return Guesses(np.array([mask for mask, _ in found.values()]), np.array([votes for _, votes in found.values()], np.float32))
+        chosen = cut_windows(graph, [job[0] for job in jobs[start : start + CHUNK]], [job[1] for job in jobs[start : start + CHUNK]], seeds)
+        found.append(_whole(graph, chosen[chosen.any(1)], seeds))
+    masks = np.concatenate([*found, np.zeros((0, graph.count), bool)])
+    masks = masks[masks.any(1)]
+    _, first, votes = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True, return_counts=True)
+    return Guesses(masks[first], votes.astype(np.float32))
 
 
-def cut_window(graph: Graph, window: Window, bias: Bias, seeds: Seeds, rounds: int = 3) -> np.ndarray:
-    """One object in `window`, bool [n]: its colours against those of its surroundings, both learnt anew after each round (Rother et al. 2004)."""
-    width, height = window.right - window.left, window.bottom - window.top
-    known_in, known_out = np.zeros((2, graph.count), bool)
-    known_in[seeds.inside] = True
-    known_out[seeds.outside] = True
-    free = (_share_within(graph, window) > 0.5) | known_in
-    margin = 0.35 * max(np.sqrt(width * height), 0.5 * max(width, height))
-    around = Window(window.left - margin, window.top - margin, window.right + margin, window.bottom + margin)
+def cut_windows(graph: Graph, windows: Sequence[Window], biases: Sequence[Bias], seeds: Seeds, rounds: int = 3) -> np.ndarray:
+    """One object in each window, bool [g, n]: its colours against those of its surroundings, both learnt anew after each round.
+
+    All windows go through each step together, for the many small steps would cost more than what they compute.
+    """
+    box = np.array(windows, np.float32).reshape(-1, 4)
+    middle, size = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
+    smoothness, foreground = np.array(biases, np.float32).reshape(-1, 2).T
+    known = np.zeros(graph.count, np.int8)
+    known[seeds.inside], known[seeds.outside] = 1, -1
+    free = ((_share_within(graph, box) > 0.5) & (known >= 0)) | (known > 0)
+    margin = 0.35 * np.maximum(np.sqrt(size.prod(1)), 0.5 * size.max(1))[:, None]
+    around = np.concatenate([box[:, :2] - margin, box[:, 2:] + margin], 1)
     context = _share_within(graph, around) + 0.15  # what is near says most about the background, the rest a little
-    off = (graph.center - [(window.left + window.right) / 2, (window.top + window.bottom) / 2]) / [width / 2, height / 2]
-    inner = np.where(free & ~known_out, np.exp(-1.2 * (off**2).sum(1)), 0.0)  # things fill the middle of their box
-    outer = np.where(free & ~known_out, 0.0, context)
-    colours = graph.histogram / graph.area[:, None]
-    overall = graph.histogram.sum(0) / graph.histogram.sum()
-    chosen = np.zeros(graph.count, bool)
+    off = (graph.center[None] - middle[:, None]) / (size[:, None] / 2)
+    inner = np.where(free, np.exp(-1.2 * (off**2).sum(2)), 0).astype(np.float32)  # things fill the middle of their box
+    outer = np.where(free, 0, context)
+    colours = (graph.histogram / graph.area[:, None]).T
+    chosen = np.zeros(free.shape, bool)
+    active = np.arange(len(box))
     for _ in range(rounds):
-        gain = np.clip(colours @ (_log_model(graph, inner, overall) - _log_model(graph, outer, overall)), -3, 3) + bias.foreground
+        gain = np.clip((_log_models(graph, inner) - _log_models(graph, outer)) @ colours, -3, 3) + foreground[active, None]
         gain *= graph.area
-        gain[known_out], gain[known_in] = -1e5, 1e5
-        before, chosen = chosen, min_cut(graph, gain, free, bias.smoothness)
-        if not chosen.any() or (chosen == before).all():
+        gain[:, known > 0] = 1e5
+        cut = min_cuts(graph, gain, free[active], smoothness[active])
+        moving = (cut != chosen[active]).any(1) & cut.any(1)
+        chosen[active] = cut
+        active, cut = active[moving], cut[moving]
+        if not len(active):
             break
-        inner, outer = chosen.astype(np.float64), np.where(chosen, 0.0, np.where(free, 1.0, context))
+        inner, outer = cut.astype(np.float32), np.where(cut, 0, np.where(free[active], 1, context[active]))
     return chosen
 
 
-def min_cut(graph: Graph, gain: np.ndarray, free: np.ndarray, smoothness: float) -> np.ndarray:
-    """The nodes, bool [n], whose summed `gain` minus the cost of their outline is largest; nodes outside `free` are background."""
+def min_cuts(graph: Graph, gain: np.ndarray, free: np.ndarray, smoothness: np.ndarray) -> np.ndarray:
+    """For each row of `gain`, float [g, n], the nodes whose summed gain minus the cost of their outline is largest; bool [g, n].
+
+    Nodes outside `free`, bool [g, n], are background. smoothness: float [g]. The rows are solved as one network, side by side.
+    """
     from scipy import sparse
     from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-    cost = graph.length * smoothness * np.exp(-graph.strength / EDGE_DECAY) + 0.02 * smoothness * graph.length
-    nodes = np.flatnonzero(free)
-    k = len(nodes)
-    place = np.full(graph.count, -1)
-    place[nodes] = np.arange(k)
-    i, j = place[graph.i], place[graph.j]
-    within, leaving = (i >= 0) & (j >= 0), (i >= 0) ^ (j >= 0)
-    g = gain[nodes].astype(np.float64)
-    g -= np.bincount(np.maximum(i, j)[leaving], cost[leaving], k)  # a link to the outside is cut whenever its inner node is chosen
+    cost = graph.length * (np.exp(-graph.strength / EDGE_DECAY) + 0.02)
+    place = np.cumsum(free).reshape(free.shape) - 1
+    k = int(free.sum())
+    at_i, at_j = free[:, graph.i], free[:, graph.j]
+    row, link = np.nonzero(at_i & at_j)
+    i, j = place[row, graph.i[link]], place[row, graph.j[link]]
+    between = cost[link] * smoothness[row]
+    row, link = np.nonzero(at_i ^ at_j)
+    inner = np.where(free[row, graph.i[link]], graph.i[link], graph.j[link])
+    # a link to the outside is cut whenever its inner node is chosen
+    g = gain[free].astype(np.float64) - np.bincount(place[row, inner], cost[link] * smoothness[row], k)
     up, down = np.flatnonzero(g > 0), np.flatnonzero(g < 0)
     source, sink = k, k + 1
-    rows = np.r_[i[within], j[within], np.full(len(up), source), down]
-    columns = np.r_[j[within], i[within], up, np.full(len(down), sink)]
-    capacity = np.r_[cost[within], cost[within], g[up], -g[down]]
-    scaled = np.minimum(capacity * 100, 1e8).astype(np.int32)  # the solver wants integers
+    rows = np.concatenate([i, j, np.full(len(up), source), down])
+    columns = np.concatenate([j, i, up, np.full(len(down), sink)])
+    capacity = np.concatenate([between, between, g[up], -g[down]])
+    scaled = np.minimum(capacity * 100, 1e7).astype(np.int32)  # the solver wants integers
     network = sparse.csr_matrix((scaled, (rows, columns)), (k + 2, k + 2))
     rest = network - maximum_flow(network, source, sink).flow
     rest.data[rest.data < 0] = 0
     rest.eliminate_zeros()
     reached = breadth_first_order(rest, source, return_predecessors=False)
-    chosen = np.zeros(graph.count, bool)
-    chosen[nodes[reached[reached < k]]] = True
+    on = np.zeros(k + 2, bool)
+    on[reached] = True
+    chosen = np.zeros(free.shape, bool)
+    chosen[free] = on[:k]
     return chosen
 
 
 def rank(graph: Graph, guesses: Guesses, click: tuple[float, float] | None = None, window: Window | None = None) -> np.ndarray:
-    """How much each guess looks like a whole thing, float [g], higher is better.
+    """How much each guess looks like the thing that was meant by a click at `click` or a box `window`, float [g]; see `confidence`.
 
     What counts (compare Alexe et al. 2012, "Measuring the objectness of image windows"): an outline that follows strong edges and crosses
-    no plain surface, colours unlike those around it, a size that things have, not leaning on the picture's border, being compact, the
-    click in its middle, filling the given box from side to side, and being what many cuts agree on.
+    no plain surface, colours unlike those around it, being compact, being what many cuts agree on; for a click a size that things have,
+    not leaning on the picture's border and the click well inside; for a box reaching all its sides.
     """
-    import cv2
-
     masks = guesses.masks.astype(np.float32)
     area = masks @ graph.area
     split = guesses.masks[:, graph.i] != guesses.masks[:, graph.j]
     outline = np.maximum(split @ graph.length, 1e-6)
-    edge = split @ (graph.length * graph.strength) / outline
-    plain = split @ (graph.length * (graph.strength < 0.3)) / outline
     border = masks @ graph.border
-    leaning = border / (outline + border)
+    looks = {
+        "edge": split @ (graph.length * graph.strength) / outline,
+        "plain": split @ (graph.length * (graph.strength < 0.3)) / outline,
+        "contrast": _contrast(graph, masks),
+        "compact": 4 * np.sqrt(area) / (outline + border),
+        "agreed": (overlaps(graph, guesses) > 0.8) @ guesses.votes / guesses.votes.sum(),
+    }
+    if window is not None:
+        left, top = (np.where(guesses.masks, side, np.inf).min(1) for side in graph.extent[:, :2].T)
+        right, bottom = (np.where(guesses.masks, side, -np.inf).max(1) for side in graph.extent[:, 2:].T)
+        width, height = window.right - window.left, window.bottom - window.top
+        gaps = (
+            (left - window.left) / width,
+            (top - window.top) / height,
+            (window.right - right) / width,
+            (window.bottom - bottom) / height,
+        )
+        looks["gap"] = np.clip(np.max(gaps, axis=0), 0, 1)
+        looks["filled"] = (right - left) * (bottom - top) / (width * height)
+        looks["share"] = area / (width * height)
+        looks["share2"] = looks["share"] ** 2
+        return BOX_OFFSET + np.sum([looks[name] * weight for name, weight in BOX_WEIGHTS.items()], axis=0)
+    width, height = graph.size
+    looks["leaning"] = border / (outline + border)
+    looks["size"] = np.log(area / (width * height))
+    looks["size2"] = looks["size"] ** 2
+    if click is not None:
+        away = np.hypot(*(graph.center - click).T)
+        depth = np.where(guesses.masks, max(width, height), away).min(1) / np.sqrt(area)
+        looks["depth"] = np.minimum(depth, 0.5)
+    return CLICK_OFFSET + np.sum([values * CLICK_WEIGHTS[name] for name, values in looks.items()], axis=0)
 
+
+def confidence(rank: float) -> float:
+    """The IoU, 0..1, that guesses of this rank had on average in the pictures the ranking was fitted to."""
+    return float(1 / (1 + np.exp(-rank / 12)))
+
+
+def overlaps(graph: Graph, guesses: Guesses) -> np.ndarray:
+    """The IoU of every guess with every other, float32 [g, g]."""
+    masks = guesses.masks.astype(np.float32)
+    common, area = (masks * graph.area) @ masks.T, masks @ graph.area
+    return common / (area[:, None] + area[None] - common)
+
+
+def _contrast(graph: Graph, masks: np.ndarray) -> np.ndarray:
+    """Chi-square distance, 0..1, float [g], between the colours of each mask, float32 [g, n], and those of two rows of nodes around it."""
     links = graph.neighbours()
     reach = masks.T
     for _ in range(2):
@@ -148,58 +221,57 @@ def rank(graph: Graph, guesses: Guesses, click: tuple[float, float] | None = Non
     own, ring = masks @ graph.histogram, np.maximum(reach.T - masks, 0) @ graph.histogram
     own /= own.sum(1, keepdims=True)
     ring /= np.maximum(ring.sum(1, keepdims=True), 1e-6)
-    contrast = 0.5 * ((own - ring) ** 2 / (own + ring + 1e-6)).sum(1)
-
-    left, top = (np.where(guesses.masks, graph.extent[:, c], np.inf).min(1) for c in (0, 1))
-    right, bottom = (np.where(guesses.masks, graph.extent[:, c], -np.inf).max(1) for c in (2, 3))
-    corners = graph.extent[:, [[0, 1], [0, 3], [2, 1], [2, 3]]]
-    hulls = [cv2.contourArea(cv2.convexHull(corners[mask].reshape(-1, 2))) for mask in guesses.masks]
-    solid = np.minimum(area / np.maximum(hulls, 1), 1)
-
-    overlap = (masks * graph.area) @ masks.T
-    alike = overlap / (area[:, None] + area[None] - overlap) > 0.8
-    agreed = alike @ guesses.votes / guesses.votes.sum()
-
-    score = edge - 0.35 * plain + 0.18 * contrast + 0.15 * solid + 0.8 * agreed
-    if window is None:
-        width, height = graph.size
-        size = np.log(area / (width * height))
-        score = score + 0.09 * np.minimum(size, np.log(0.12)) - 0.11 * np.maximum(size - np.log(0.4), 0) - 0.36 * leaning
-    else:
-        filled = (right - left) * (bottom - top) / ((window.right - window.left) * (window.bottom - window.top))
-        score = score + 0.8 * filled
-    if click is not None:
-        middle = masks @ (graph.center * graph.area[:, None]) / area[:, None]
-        score = score - 0.31 * np.hypot(*(middle - click).T) / np.sqrt(area)
-    return score
+    return 0.5 * ((own - ring) ** 2 / (own + ring + 1e-6)).sum(1)
 
 
-def _share_within(graph: Graph, window: Window) -> np.ndarray:
-    """How much of each node's extent lies in the window, 0..1, float [n]."""
+def _share_within(graph: Graph, boxes: np.ndarray) -> np.ndarray:
+    """How much of each node's extent lies in each box, 0..1, float32 [g, n], from [g, 4] (left, top, right, bottom)."""
     left, top, right, bottom = graph.extent.T
-    across = np.clip(np.minimum(right, window.right) - np.maximum(left, window.left), 0, None) / (right - left)
-    return across * np.clip(np.minimum(bottom, window.bottom) - np.maximum(top, window.top), 0, None) / (bottom - top)
+    x = np.clip(np.minimum(right, boxes[:, 2:3]) - np.maximum(left, boxes[:, 0:1]), 0, None) / (right - left)
+    return x * np.clip(np.minimum(bottom, boxes[:, 3:4]) - np.maximum(top, boxes[:, 1:2]), 0, None) / (bottom - top)
 
 
-def _log_model(graph: Graph, weights: np.ndarray, overall: np.ndarray) -> np.ndarray:
-    """Log-probability of every palette colour among the nodes as weighted; a little of the whole picture keeps it finite."""
+def _log_models(graph: Graph, weights: np.ndarray) -> np.ndarray:
+    """Log-probability of every palette colour, [g, k], among the nodes as weighted, [g, n], kept finite by a little of the whole."""
     counts = weights @ graph.histogram
-    return np.log(0.98 * counts / max(counts.sum(), 1e-6) + 0.02 * overall + 1e-12)
+    overall = graph.histogram.sum(0) / graph.histogram.sum()
+    return np.log(0.98 * counts / np.maximum(counts.sum(1, keepdims=True), 1e-6) + 0.02 * overall + 1e-12)
 
 
 def _whole(graph: Graph, chosen: np.ndarray, seeds: Seeds) -> np.ndarray:
-    """Without parts that hold no seed (or are small beside the largest one, where there are no seeds), and without small holes."""
-    if not chosen.any():
-        return chosen
-    parts = graph.parts(chosen)
+    """`chosen`, bool [g, n], without parts that hold no seed (or are small beside the largest, if there are no seeds) and small holes."""
+    parts, areas = _parts(graph, chosen)
     if len(seeds.inside):
-        chosen = np.isin(parts, parts[seeds.inside]) & chosen
+        keep = np.zeros(len(areas), bool)
+        keep[parts[:, seeds.inside]] = True
     else:
-        areas = np.bincount(parts[chosen], graph.area[chosen], graph.count)
-        chosen = chosen & (areas[parts] >= 0.2 * areas.max())
-    holes = graph.parts(~chosen)
-    areas = np.bincount(holes[~chosen], graph.area[~chosen], graph.count)
-    closed = np.bincount(holes[~chosen], graph.border[~chosen], graph.count) == 0
-    closed &= areas < 0.15 * graph.area[chosen].sum()
-    closed[holes[seeds.outside]] = False
-    return chosen | (closed[holes] & ~chosen)
+        largest = np.zeros(len(chosen), np.float32)
+        row, node = np.nonzero(chosen)
+        np.maximum.at(largest, row, areas[parts[row, node]])
+        keep = areas >= 0.2 * largest[_owner(parts, len(areas))]
+    chosen = chosen & keep[parts]
+    parts, areas = _parts(graph, ~chosen)
+    border = np.bincount(parts.ravel(), np.where(chosen, 0, graph.border).ravel(), len(areas))
+    small = areas < 0.15 * (chosen @ graph.area)[_owner(parts, len(areas))]
+    closed = small & (border == 0) & (areas > 0)
+    closed[parts[:, seeds.outside]] = False
+    return chosen | closed[parts]
+
+
+def _parts(graph: Graph, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The connected part of every node of every row, int [g, n], and every part's area; a node outside `chosen` is a part of its own."""
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    row, link = np.nonzero(chosen[:, graph.i] & chosen[:, graph.j])
+    start = row * graph.count
+    links = sparse.coo_matrix((np.ones(len(row), np.int8), (start + graph.i[link], start + graph.j[link])), (chosen.size, chosen.size))
+    parts = connected_components(links, directed=False)[1].reshape(chosen.shape)
+    return parts, np.bincount(parts.ravel(), np.where(chosen, graph.area, 0).ravel())
+
+
+def _owner(parts: np.ndarray, count: int) -> np.ndarray:
+    """The row that each part belongs to, int [count]."""
+    owner = np.zeros(count, int)
+    owner[parts.ravel()] = np.repeat(np.arange(len(parts)), parts.shape[1])
+    return owner

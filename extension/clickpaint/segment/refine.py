@@ -9,7 +9,10 @@ Pixels = list[tuple[int, int, int]]
 
 
 def sharpen(pixels: np.ndarray, mask: np.ndarray, known: Pixels, band: int = 5) -> np.ndarray:
-    """Move the outline of `mask`, bool [h, w], to the edges of `pixels`, uint8 [h, w, 3], by no more than `band` pixels (Rother et al. 2004)."""
+    """Move the outline of `mask`, bool [h, w], to the edges of `pixels`, uint8 [h, w, 3], by no more than `band` pixels.
+
+    One round of GrabCut (Rother et al. 2004). Known pixels get what they are known to be.
+    """
     import cv2
 
     box = _around(mask, 3 * band + 8)
@@ -61,7 +64,7 @@ def enlarge(mask: np.ndarray, small: np.ndarray, guide: np.ndarray, size: tuple[
 
 
 def _guided(guide: np.ndarray, soft: np.ndarray, radius: int, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of the colour guided filter (He et al. 2010): slope float32 [h, w, 3] and offset [h, w] with soft ≈ slope · guide + offset."""
+    """The colour guided filter (He et al. 2010): slope, float32 [h, w, 3], and offset, [h, w], with soft ≈ slope · guide + offset."""
     import cv2
 
     def mean(plane: np.ndarray) -> np.ndarray:
@@ -80,14 +83,15 @@ def _around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
     """The part of the picture that holds the mask and a margin; all of it for an empty mask."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
-        return np.s_[: mask.shape[0]], np.s_[: mask.shape[1]]
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
     return (
-        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin if rows[-1] + 1 + margin < mask.shape[0] else mask.shape[0]),
-        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin if columns[-1] + 1 + margin < mask.shape[1] else mask.shape[1]),
+        slice(max(0, int(rows[0]) - margin), min(mask.shape[0], int(rows[-1]) + 1 + margin)),
+        slice(max(0, int(columns[0]) - margin), min(mask.shape[1], int(columns[-1]) + 1 + margin)),
     )
 
 
 def _scaled(box: tuple[slice, slice], x: float, y: float, width: int, height: int) -> tuple[slice, slice]:
     """The same part of a picture of another size, at least one pixel wide and high."""
-    top, left = min(int(round(box[0].start * y)), height - 1), min(int(round(box[1].start * x)), width - 1)
-    return slice(top, max(top + 1, min(height, int(round(box[0].stop * y))))), slice(left, max(left + 1, min(width, int(round(box[1].stop * x)))))
+    top, left = min(round(box[0].start * y), height - 1), min(round(box[1].start * x), width - 1)
+    bottom, right = min(height, round(box[0].stop * y)), min(width, round(box[1].stop * x))
+    return slice(top, max(top + 1, bottom)), slice(left, max(left + 1, right))

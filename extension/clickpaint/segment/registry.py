@@ -37,7 +37,7 @@ _NEEDS = {
     "mobile_sam": (*_TORCH, ("timm", "timm"), ("mobile_sam", "mobilesam-mirror")),
     "sam_hq": (*_TORCH, ("timm", "timm"), ("segment_anything_hq", "segment-anything-hq")),
     "sam2": (("torch", "torch"), ("transformers", "transformers")),
-    "classic": (("cv2", "opencv-contrib-python-headless"),),
+    "classic": (("cv2", "opencv-contrib-python-headless"), ("scipy", "scipy")),
 }
 
 

@@ -54,7 +54,7 @@ class Graph:
         return sparse.csr_matrix((ones, (np.r_[self.i, self.j], np.r_[self.j, self.i])), (self.count, self.count))
 
     def parts(self, chosen: np.ndarray, open_links: np.ndarray | None = None) -> np.ndarray:
-        """Connected parts: int [n], equal for nodes of one part, -1 outside `chosen`, bool [n]. `open_links`, bool [m]: the links that connect."""
+        """The connected parts of `chosen`, bool [n], by the links `open_links`, bool [m] (None: all): int [n], -1 outside `chosen`."""
         from scipy import sparse
         from scipy.sparse.csgraph import connected_components
 
@@ -112,9 +112,11 @@ def _palette(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     points = lab.reshape(-1, 3)
     sample = points[:: max(1, len(points) // 12000)]
-    k = min(COLOURS, len(np.unique(sample, axis=0)))
-    cv2.setRNGSeed(1)  # k-means++ draws its starting points
-    centers = cv2.kmeans(sample, k, None, (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 12, 0.5), 1, cv2.KMEANS_PP_CENTERS)[2]  # pyright: ignore
+    centers = np.unique(sample, axis=0)
+    if len(centers) > COLOURS:
+        cv2.setRNGSeed(1)  # k-means++ draws its starting points
+        stop = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 12, 0.5)
+        centers = cv2.kmeans(sample, COLOURS, None, stop, 1, cv2.KMEANS_PP_CENTERS)[2]  # pyright: ignore
     nearest = ((centers**2).sum(1) - 2 * points @ centers.T).argmin(1)
     return centers, nearest.reshape(lab.shape[:2])
 
@@ -155,7 +157,8 @@ def _slic(lab: np.ndarray, count: int, compactness: float = 10.0, rounds: int = 
     y, x = np.mgrid[:height, :width].astype(np.float32)
     row = np.minimum((y * rows / height).astype(np.int64), rows - 1)
     column = np.minimum((x * columns / width).astype(np.int64), columns - 1)
-    planes = [np.ascontiguousarray(plane) for plane in (lab[..., 0], lab[..., 1], lab[..., 2], x * (compactness / step), y * (compactness / step))]
+    weight = compactness / step
+    planes = [np.ascontiguousarray(plane) for plane in (lab[..., 0], lab[..., 1], lab[..., 2], x * weight, y * weight)]
     offsets = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     near = []
     for dy, dx in offsets:
@@ -177,7 +180,7 @@ def _slic(lab: np.ndarray, count: int, compactness: float = 10.0, rounds: int = 
 
 
 def _tidy(labels: np.ndarray, smallest: float) -> np.ndarray:
-    """Split labels into their connected pieces and give pieces below `smallest` pixels to the neighbour with the longest common boundary."""
+    """Split labels into their connected pieces; pieces below `smallest` pixels join the neighbour with the longest common boundary."""
     from scipy import sparse
     from scipy.sparse.csgraph import connected_components
 
