@@ -20,7 +20,7 @@ def runner_for(options: PaintOptions) -> tuple[Any, tuple[Any, ...]]:
     Raises:
         HostUnsupported: ControlNet units or soft inpainting are asked for and the web UI has no such script.
     """
-    source = _filled_runner()
+    source = _runner(filled=bool(options.control or options.soft_inpainting))
     wanted: list[tuple[Any, list[Any]]] = []
     if options.control:
         script = _script(source, "controlnet")
@@ -54,14 +54,12 @@ def runner_for(options: PaintOptions) -> tuple[Any, tuple[Any, ...]]:
 
 def has_control() -> bool:
     """Whether the web UI has a ControlNet (False until its page is made, too)."""
-    from modules import scripts
-
-    return _script(scripts.scripts_img2img, "controlnet") is not None
+    return _script(_runner(), "controlnet") is not None
 
 
 def control_names() -> tuple[list[str], list[str]]:
     """Names of the preprocessors and of the models that the web UI's ControlNet offers now; empty without one."""
-    script = _script(_filled_runner(), "controlnet")
+    script = _script(_runner(), "controlnet")
     return ([], []) if script is None else _offered(script)
 
 
@@ -75,11 +73,11 @@ def _offered(script: Any) -> tuple[list[str], list[str]]:
     return [one.label for one in sorted_ones], list(state.cn_models_names.values())
 
 
-def _filled_runner() -> Any:
+def _runner(*, filled: bool = False) -> Any:
     from modules import scripts
 
     runner = scripts.scripts_img2img
-    if not runner.scripts:  # the page, whose making fills it, is not there yet
+    if filled and not runner.scripts:  # the page, whose making fills it, is not there yet
         raise HostUnsupported("The web UI is still starting.", "Try again in a few seconds.")
     return runner
 

@@ -1,0 +1,179 @@
+"""Starts a real web UI on a toy checkpoint, with this extension, in a data folder of its own: the installation itself is not touched.
+
+CLICKPAINT_A1111_DIR and CLICKPAINT_FORGE_DIR name the installations; `venv` in them is used if it is there.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.toys import checkpoint
+from tests.toys.tokenizer import write_tokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = {"a1111": "CLICKPAINT_A1111_DIR", "forge": "CLICKPAINT_FORGE_DIR"}
+_START_SECONDS = 240
+
+
+class RealHost:
+    """A running web UI. `log` is what it printed; `address` where it answers."""
+
+    def __init__(self, flavor: str, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        self.flavor = flavor
+        self.folder = Path(os.environ[FOLDERS[flavor]])
+        self.port = _free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._log = data / f"log-{self.port}.txt"
+        prepare(data, self.folder)
+        start = (
+            [str(ROOT / "tests/hosts/forge_toy.py"), "--always-cpu"]
+            if flavor == "forge"
+            else ["launch.py", "--use-cpu", "all", "--no-half"]
+        )
+        common = [
+            "--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test", "--no-half-vae", "--no-download-sd-model",
+            "--data-dir", str(data), "--ckpt", str(data / "models/Stable-diffusion/tiny.safetensors"), "--port", str(self.port),
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            [_python(self.folder), *start, *common, *arguments],
+            cwd=self.folder, stdout=self._log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+        )  # fmt: skip
+        self._wait()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def _wait(self) -> None:
+        # Not by asking over HTTP: a request between the page's launch and the host's own set-up of middleware can end A1111.
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
+            log = self.log
+            if "Startup time" in log and (self.flavor == "forge" or "Model loaded" in log):
+                time.sleep(1)
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.3)
+        self.stop()
+        raise RuntimeError(f"{self.flavor} did not start:\n{self.log[-4000:]}")
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """(status, JSON or bytes)"""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json", **headers}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=300) as answer:
+                return answer.status, _content(answer.headers.get_content_type(), answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _content(error.headers.get_content_type(), error.read())
+
+    def clickpaint(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """What one of our routes answers; fails on anything but success."""
+        status, content = self.request(method, f"/clickpaint/v1{path}", body, **headers)
+        assert status < 300, (path, status, content)
+        return content
+
+    def generate(self, **wishes: Any) -> np.ndarray:
+        """An ordinary txt2img of the web UI's own, with a fixed seed."""
+        body = {"prompt": "a house", "steps": 4, "width": 128, "height": 128, "seed": 7, "sampler_name": "Euler a", **wishes}
+        status, content = self.request("POST", "/sdapi/v1/txt2img", body)
+        assert status == 200, content
+        return pixels_of(base64.b64decode(content["images"][0]))
+
+
+def prepare(data: Path, host: Path) -> None:
+    """The data folder: toy checkpoints, and the extension as users have it, as a folder among the extensions."""
+    models = data / "models/Stable-diffusion"
+    if models.exists():
+        return
+    models.mkdir(parents=True)
+    clip = data / "clip"
+    clip.mkdir()
+    write_tokenizer(clip, host)
+    checkpoint.write(models / "tiny.safetensors", clip)
+    checkpoint.write(models / "other.safetensors", clip, seed=1)
+    checkpoint.write(models / "tiny-inpaint.safetensors", clip, in_channels=9)
+    (data / "extensions").mkdir()
+    (data / "extensions/sd-webui-clickpaint").symlink_to(ROOT, target_is_directory=True)
+    breaker = data / "extensions/breaker/scripts/breaker.py"
+    breaker.parent.mkdir(parents=True)
+    breaker.write_text(_BREAKER)
+    (data / "config.json").write_text(json.dumps({"samples_save": False, "grid_save": False}))
+
+
+_BREAKER = '''"""Makes the next generation fail in the middle, when a test asks for it."""
+import modules.processing
+import modules.script_callbacks
+
+
+def started(page, app):
+    @app.get("/breaker/arm")
+    def arm():
+        decode = modules.processing.decode_latent_batch
+
+        def broken(*args, **kwargs):
+            modules.processing.decode_latent_batch = decode
+            raise RuntimeError("broken on purpose")
+
+        modules.processing.decode_latent_batch = broken
+        return {}
+
+
+modules.script_callbacks.on_app_started(started)
+'''
+
+
+def picture(size: int = 128) -> np.ndarray:
+    """Something to click on: a red square on a grey-blue ramp, in blocks of 8 pixels, which the toy VAE keeps exactly."""
+    ramp = np.repeat(np.linspace(60, 180, size // 8), 8).astype(np.uint8)
+    image = np.stack([np.broadcast_to(ramp, (size, size)), np.broadcast_to(ramp[:, None], (size, size)), np.full((size, size), 140)], -1)
+    image = image.astype(np.uint8)
+    image[size // 4 : size // 2, size // 4 : size // 2] = (210, 40, 40)
+    return image
+
+
+def file_of(pixels: np.ndarray) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def pixels_of(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+
+
+def _content(kind: str, data: bytes) -> Any:
+    return json.loads(data) if kind == "application/json" and data else data
+
+
+def _python(folder: Path) -> str:
+    own = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return str(own) if own.exists() else sys.executable
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

@@ -1,0 +1,248 @@
+"""The whole job in a real A1111 and a real Forge, on a toy checkpoint: over HTTP and, where there is a browser, in the page.
+
+Set CLICKPAINT_A1111_DIR and CLICKPAINT_FORGE_DIR to installations to run these; see `tests/hosts/real.py`. After everything that is
+done, an ordinary txt2img with a fixed seed must give the very picture that it gave before.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of
+
+FLAVORS = [
+    pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
+    for flavor, variable in FOLDERS.items()
+]
+STEPS = {"steps": 4, "sampler": "Euler a", "seed": 11}
+
+
+@pytest.fixture(scope="module", params=FLAVORS)
+def host(request, tmp_path_factory):
+    running = RealHost(request.param, tmp_path_factory.mktemp(request.param), "--api")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def unchanged(request):
+    """The host generates what it generated before, whatever a test does."""
+    if "host" not in request.fixturenames:
+        yield
+        return
+    host = request.getfixturevalue("host")
+    before = host.generate()
+    yield
+    assert np.array_equal(host.generate(), before), "something of the test leaked into the host"
+
+
+def opened(host, pixels=None):
+    """A workspace with the red square selected, and the mask."""
+    pixels = picture() if pixels is None else pixels
+    id = host.clickpaint("POST", "/workspaces", {"image": file_of(pixels)})["id"]
+    size = pixels.shape[0]
+    box = [size // 4, size // 4, size // 2, size // 2]
+    host.clickpaint("POST", f"/workspaces/{id}/mask", {"operations": [{"op": "box", "box": box}]})
+    mask = np.zeros(pixels.shape[:2], bool)
+    mask[size // 4 : size // 2, size // 4 : size // 2] = True
+    return id, mask
+
+
+def shown(host, id):
+    return pixels_of(host.clickpaint("GET", f"/workspaces/{id}/image"))
+
+
+def test_a_click_selects_and_remove_removes(host):
+    id = host.clickpaint("POST", "/workspaces", {"image": file_of(picture())})["id"]
+    answer = host.clickpaint("POST", f"/workspaces/{id}/select", {"points": [{"x": 48, "y": 48}]})
+    mask = pixels_of(base64.b64decode(answer["selection"]["mask"].partition(",")[2]))[..., 0] > 127
+    assert mask[40:56, 40:56].all() and mask.mean() < 0.2
+    host.clickpaint("POST", f"/workspaces/{id}/erase", {"grow": 4, "feather": 2})
+    after = shown(host, id)
+    assert after[40:56, 40:56, 0].mean() < 190  # the red is gone
+    assert np.array_equal(after[:16], picture()[:16])
+
+
+@pytest.mark.parametrize("content", ["fill", "original", "latent noise", "latent nothing", "erased"])
+def test_fill_changes_the_mask_only(host, content):
+    id, mask = opened(host)
+    body = {**STEPS, "task": "fill", "prompt": "a tree", "masked_content": content, "grow": 0, "feather": 0, "batch_count": 2}
+    told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
+    assert [one["seed"] for one in told["results"]] == [11, 12]
+    assert "Seed: 11" in told["results"][0]["infotext"] and "Euler a" in told["results"][0]["infotext"]
+    first = shown(host, id)
+    assert np.array_equal(first[~mask], picture()[~mask])
+    assert (first[mask] != picture()[mask]).any()
+    host.clickpaint("POST", f"/workspaces/{id}/results/1/use")
+    second = shown(host, id)
+    assert np.array_equal(second[~mask], picture()[~mask])
+    assert not np.array_equal(first, second)
+    again = opened(host)[0]
+    host.clickpaint("POST", f"/workspaces/{again}/paint", {**body, "batch_count": 1})
+    assert np.array_equal(shown(host, again), first)  # a seed reproduces
+
+
+def test_replace_keeps_the_object_and_the_prompt_matters(host):
+    results = []
+    for prompt in ("a beach", "a forest at night"):
+        id, mask = opened(host)
+        host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "task": "replace", "prompt": prompt, "feather": 0})
+        results.append(shown(host, id))
+        assert np.array_equal(results[-1][mask], picture()[mask])
+        assert (results[-1][~mask] != picture()[~mask]).any(axis=-1).mean() > 0.9
+    assert not np.array_equal(*results)
+
+
+def test_expand_and_undo(host):
+    id, _ = opened(host)
+    body = {**STEPS, "task": "expand", "expand": [32, 0, 64, 8], "grow": 0, "feather": 0, "refine": False}
+    told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
+    assert (told["width"], told["height"]) == (224, 136)
+    assert np.array_equal(shown(host, id)[:128, 32:160], picture())
+    host.clickpaint("POST", f"/workspaces/{id}/undo")
+    assert np.array_equal(shown(host, id), picture())
+
+
+def test_an_inpainting_checkpoint_and_back(host):
+    """Nothing has to be named inpaint; the checkpoint is switched between two of our paintings."""
+    seen = []
+    for name in ("tiny-inpaint.safetensors", "other.safetensors", "tiny.safetensors"):
+        assert host.request("POST", "/sdapi/v1/options", {"sd_model_checkpoint": name})[0] == 200
+        id, mask = opened(host)
+        host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "prompt": "a tree", "grow": 0, "feather": 0})
+        seen.append(shown(host, id))
+        assert np.array_equal(seen[-1][~mask], picture()[~mask])
+    assert not np.array_equal(seen[1], seen[2])  # another checkpoint, another result
+
+
+def test_clip_skip_and_an_unknown_sampler(host):
+    id, _ = opened(host)
+    host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "clip_skip": 2})
+    status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "sampler": "Guesswork"})
+    assert status == 409 and "Guesswork" in told["message"]
+
+
+def test_interrupt_stops_within_a_second_and_keeps_the_picture(host):
+    id, _ = opened(host)
+    answers = []
+    body = {**STEPS, "steps": 150, "batch_count": 4}
+    painter = threading.Thread(target=lambda: answers.append(host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", body)))
+    painter.start()
+    _wait_for(lambda: any(task["kind"] == "paint" and (task["fraction"] or 0) > 0.1 for task in _tasks(host, id)))
+    began = time.monotonic()
+    assert host.clickpaint("POST", "/interrupt", {"workspace": id})["interrupted"] == 1
+    painter.join(30)
+    assert time.monotonic() - began < 3  # one second on a machine with nothing else to do
+    assert answers[0][0] == 409 and answers[0][1]["error"] == "Interrupted"
+    assert np.array_equal(shown(host, id), picture())
+
+
+def test_a_click_is_answered_while_the_host_generates(host):
+    generating = threading.Thread(target=lambda: host.generate(steps=150, width=256, height=256))
+    generating.start()
+    id = host.clickpaint("POST", "/workspaces", {"image": file_of(picture())})["id"]
+    answer = host.clickpaint("POST", f"/workspaces/{id}/select", {"points": [{"x": 48, "y": 48}]})
+    assert generating.is_alive(), "the generation was over too soon to tell"
+    assert answer["selection"]["area"] > 0
+    host.request("POST", "/sdapi/v1/interrupt", {})
+    generating.join(60)
+
+
+def test_an_exception_in_the_middle_leaves_everything_usable(host):
+    id, mask = opened(host)
+    host.request("GET", "/breaker/arm")
+    status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "clip_skip": 3})
+    assert status == 500 and told["message"]
+    assert np.array_equal(shown(host, id), picture())
+    assert host.request("GET", "/sdapi/v1/options")[1]["CLIP_stop_at_last_layers"] == 1
+    host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "grow": 0, "feather": 0})
+    assert np.array_equal(shown(host, id)[~mask], picture()[~mask])
+
+
+def test_two_users_at_once_never_mix(host):
+    def work(colour):
+        pixels = picture()
+        pixels[:16, :16] = colour
+        id, mask = opened(host, pixels)
+        host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "prompt": f"user {colour}", "grow": 0, "feather": 0})
+        return np.array_equal(shown(host, id)[~mask], pixels[~mask])
+
+    with ThreadPoolExecutor() as pool:
+        assert all(pool.map(work, (10, 90, 170, 250)))
+
+
+def test_soft_inpainting_and_controlnet_are_there_or_say_what_is_missing(host):
+    id, _ = opened(host)
+    for wish in ({"soft_inpainting": True}, {"control": [{"preprocessor": "canny", "model": "None"}]}):
+        status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, **wish})
+        assert status == 200 or (status == 409 and told["remedy"]), told
+
+
+def test_routes_refuse_other_origins_and_read_no_paths(host):
+    status, told = host.request("GET", "/clickpaint/v1/capabilities", None, Origin="http://elsewhere.example")
+    assert status == 403 and told["message"]
+    for image in ("/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/a.png"):
+        assert host.request("POST", "/clickpaint/v1/workspaces", {"image": image})[0] == 400
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_logins_and_passwords(flavor, tmp_path):
+    host = RealHost(flavor, tmp_path, "--api", "--gradio-auth", "ann:secret", "--api-auth", "bob:hidden")
+    try:
+        path = "/clickpaint/v1/capabilities"
+        assert host.request("GET", path)[0] == 401
+        assert host.request("GET", "/clickpaint/openapi.json")[0] == 401
+
+        def basic(pair):
+            return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+        assert host.request("GET", path, **basic("bob:wrong"))[0] == 401
+        assert host.request("GET", path, **basic("ann:secret"))[0] == 401  # the page's login is no password of the API
+        assert host.request("GET", path, **basic("bob:hidden"))[0] == 200
+        assert host.request("GET", path, Cookie="access-token=guess; access-token-unsecure=guess")[0] == 401
+        cookie = _log_in(host, "ann", "secret")
+        assert host.request("GET", path, Cookie=cookie)[0] == 200
+        assert host.request("POST", "/clickpaint/v1/interrupt", {}, Cookie=cookie)[0] == 200
+    finally:
+        host.stop()
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_without_a_page(flavor, tmp_path):
+    host = RealHost(flavor, tmp_path, "--nowebui", "--server-name", "127.0.0.1")
+    try:
+        id, mask = opened(host)
+        host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "grow": 0, "feather": 0, "prompt": "a tree"})
+        after = shown(host, id)
+        assert np.array_equal(after[~mask], picture()[~mask]) and not np.array_equal(after[mask], picture()[mask])
+        assert "Traceback" not in host.log, host.log
+    finally:
+        host.stop()
+
+
+def _log_in(host, user, password):
+    import urllib.parse
+    import urllib.request
+
+    data = urllib.parse.urlencode({"username": user, "password": password}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{host.address}/login", data)) as answer:
+        cookies = answer.headers.get_all("Set-Cookie")
+    return "; ".join(cookie.partition(";")[0] for cookie in cookies)
+
+
+def _tasks(host, id):
+    return host.clickpaint("GET", f"/progress?workspace={id}")["tasks"]
+
+
+def _wait_for(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.1)

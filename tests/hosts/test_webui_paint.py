@@ -1,0 +1,322 @@
+"""Painting through the stand-ins: what the web UI is asked for, what comes back, and that it does not notice afterwards."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+import types
+
+import numpy as np
+import pytest
+
+from clickpaint.errors import HostUnsupported, Interrupted, OutOfMemory
+from clickpaint.hosts.webui import painting
+from clickpaint.hosts.webui.host import WebUIHost
+from clickpaint.hosts.webui.probe import loaded_model, native_size
+from clickpaint.hosts.webui.runner import control_names, has_control, runner_for
+from clickpaint.paint.job import ControlUnit, PaintJob, PaintOptions
+from clickpaint.progress import SILENT, Progress
+from tests.hosts.standin import colour
+
+
+def job(options: PaintOptions | None = None, *, content: str = "fill", strength: float = 1.0, seed: int = 3, count: int = 1) -> PaintJob:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    mask = np.zeros((24, 32), bool)
+    mask[8:16, 8:24] = True
+    return PaintJob(pixels, mask, options or PaintOptions(steps=3), content, strength, seed, count)  # type: ignore[arg-type]
+
+
+def state_of(web) -> dict:
+    """Everything of the web UI that must be after a job what it was before."""
+    runner = web.scripts.scripts_img2img
+    return {
+        "options": copy.deepcopy(web.shared.opts.data),
+        "scripts": [(id(script), script.args_from, script.args_to) for script in runner.alwayson_scripts],
+        "all scripts": [id(script) for script in runner.scripts],
+        "inputs": [id(one) for one in runner.inputs],
+        "callbacks": copy.copy(runner.callback_map),
+        "titles": dict(runner.title_map),
+        "history": web.shared.cmd_opts.no_prompt_history,
+        "job": (web.shared.state.job, web.shared.state.job_count),
+        "bars": id(web.shared.total_tqdm),
+    }
+
+
+def painted(web, wanted: PaintJob, progress: Progress = SILENT):
+    before = state_of(web)
+    with WebUIHost().exclusive():
+        try:
+            return WebUIHost().paint(wanted, progress)
+        finally:
+            assert state_of(web) == before
+            assert web.closed == web.runs
+
+
+def test_the_crop_is_painted_at_its_own_size_and_nothing_else_is_asked_for(web):
+    options = PaintOptions(
+        prompt="a cat", negative_prompt="dog", styles=("Photo",), sampler="DPM++ 2M", scheduler="Karras", steps=3, cfg_scale=5.5
+    )
+    wanted = job(options, strength=0.5)
+    results = painted(web, wanted)
+    (p,) = web.runs
+    assert (p.width, p.height, p.seed, p.n_iter, p.batch_size, p.steps, p.cfg_scale) == (32, 24, 3, 1, 1, 3, 5.5)
+    assert (p.prompt, p.negative_prompt, p.styles, p.sampler_name, p.scheduler) == ("a cat", "dog", ["Photo"], "DPM++ 2M", "Karras")
+    assert (p.inpaint_full_res, p.mask_blur_x, p.mask_blur_y, p.resize_mode, p.denoising_strength) == (False, 0, 0, 0, 0.5)
+    assert p.do_not_save_samples and p.do_not_save_grid and p.is_api and p.user is None
+    assert p.scripts.alwayson_scripts == [] and p.script_args == (0,)
+    assert not web.wrote_history  # params.txt stays that of the page's last own generation
+    assert np.array_equal(np.asarray(p.init_images[0]), wanted.pixels)
+    assert np.array_equal(np.asarray(p.image_mask) > 0, wanted.mask)
+    assert len(results) == 1 and results[0].seed == 3 and results[0].infotext.startswith("a cat\nSteps: 3, Seed: 3")
+    assert np.array_equal(results[0].pixels[~wanted.mask], wanted.pixels[~wanted.mask])
+
+
+@pytest.mark.parametrize(("content", "number"), [("fill", 0), ("original", 1), ("latent noise", 2), ("latent nothing", 3)])
+def test_masked_content(web, content, number):
+    painted(web, job(content=content))
+    assert web.runs[0].inpainting_fill == number
+
+
+def test_several_results_have_their_own_seeds_and_texts_and_no_grid_or_mask_among_them(web):
+    web.shared.opts.data["return_mask"] = True
+    wanted = job(seed=40, count=3)
+    results = painted(web, wanted)
+    assert [one.seed for one in results] == [40, 41, 42]
+    for one in results:
+        assert np.array_equal(one.pixels[10, 10], colour(one.seed).astype(np.uint8))
+        assert f"Seed: {one.seed}" in one.infotext
+    assert web.seen["return_mask"] is False and web.shared.opts.return_mask is True
+
+
+def test_options_are_set_for_the_call_only(web):
+    options = PaintOptions(steps=1, clip_skip=2, token_merging_ratio=0.5, vae="good.safetensors")
+    painted(web, job(options))
+    assert (web.seen["CLIP_stop_at_last_layers"], web.seen["token_merging_ratio"]) == (2, 0.5)
+    if web.flavor == "forge":
+        assert web.seen["forge_additional_modules"] == ["models/VAE/good.safetensors"] and web.seen["sd_vae"] == "Automatic"
+    else:
+        assert web.seen["sd_vae"] == "good.safetensors"
+    with pytest.raises(HostUnsupported, match=r"good\.safetensors"):
+        painted(web, job(PaintOptions(vae="none of that name")))
+
+
+def test_frozen_settings_are_left_alone(web):
+    web.frozen = True
+    assert len(painted(web, job())) == 1
+
+
+@pytest.mark.parametrize(("options", "text"), [(PaintOptions(sampler="No"), "Euler a"), (PaintOptions(scheduler="No"), "Karras")])
+def test_unknown_samplers_and_schedulers_are_told_with_those_that_there_are(web, options, text):
+    with pytest.raises(HostUnsupported, match=text):
+        painted(web, job(options))
+    assert web.runs == []
+
+
+def test_no_checkpoint(web):
+    web.sd_models.checkpoints_list.clear()
+    with pytest.raises(HostUnsupported, match="no checkpoint"):
+        painted(web, job())
+    assert not WebUIHost().capabilities().paint
+
+
+def test_interrupting_ours_reaches_the_web_ui(web):
+    steps = []
+
+    def step(p):
+        steps.append(p)
+        time.sleep(0.02)
+
+    web.on_step = step
+    with pytest.raises(Interrupted):
+        painted(web, job(PaintOptions(steps=150)), Progress(interrupted=lambda: len(steps) > 3))
+    assert web.shared.state.interrupted and len(steps) < 100
+
+
+def test_the_web_uis_own_interrupt_reaches_us(web):
+    web.on_step = lambda p: web.shared.state.interrupt()
+    with pytest.raises(Interrupted):
+        painted(web, job(count=2))
+    web.on_step = lambda p: web.shared.state.stop_generating()
+    assert len(painted(web, job(count=3))) == 1  # "after this picture": it is kept
+    web.on_step = lambda p: None
+    assert len(painted(web, job())) == 1  # and the next job starts afresh
+
+
+def test_steps_are_reported(web):
+    seen = []
+    web.on_step = lambda p: time.sleep(0.03)
+    painted(web, job(PaintOptions(steps=12), count=2), Progress(seen.append))
+    assert seen and seen[-1].total == 24 and all(0 <= one.fraction <= 1 for one in seen)
+    assert [one.done for one in seen] == sorted(one.done for one in seen)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "text"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), OutOfMemory, "--medvram"),
+        (MemoryError(), OutOfMemory, "--medvram"),
+        ("nan", HostUnsupported, "--no-half-vae"),
+        (KeyError("of a script"), KeyError, "of a script"),
+    ],
+)
+def test_failures_are_explained_and_leave_nothing_behind(web, failure, kind, text):
+    web.failure = web.devices.NansException("all NaN") if failure == "nan" else failure
+    with pytest.raises(kind, match=text) as caught:
+        painted(web, job(PaintOptions(steps=2, clip_skip=3)))
+    assert caught.value.__cause__ is not caught.value
+    assert web.shared.opts.CLIP_stop_at_last_layers == 1
+    assert len(painted(web, job())) == 1
+
+
+# scripts
+
+
+class FakeState:
+    """Of Forge: functions with names. Of sd-webui-controlnet: a dict of models, and preprocessors elsewhere."""
+
+    def __init__(self, forge: bool) -> None:
+        if forge:
+            self.get_all_preprocessor_names = lambda: ["None", "canny", "depth_midas"]
+            self.get_all_controlnet_names = lambda: ["None", "control_canny [12ab34cd]"]
+        else:
+            self.cn_models_names = {"none": "None", "control_canny": "control_canny [12ab34cd]"}
+
+
+def control_script(web):
+    """Its functions' globals are those of a module that is not in `sys.modules`, as scripts are in the web UI."""
+    labels = [types.SimpleNamespace(label=name) for name in ("none", "canny", "depth_midas")]
+    space = {
+        "scripts": web.scripts,
+        "global_state": FakeState(web.flavor == "forge"),
+        "Preprocessor": types.SimpleNamespace(get_sorted_preprocessors=lambda: labels),
+        "__name__": "controlnet.py",
+    }
+    exec(
+        "class Script(scripts.Script):\n"
+        "    def title(self): return 'ControlNet'\n"
+        "    def process(self, p, *units): p.extra_generation_params['units'] = units\n",
+        space,
+    )
+    return space["Script"]
+
+
+def soft_script(web):
+    class Soft(web.scripts.Script):
+        def title(self):
+            return "Soft Inpainting"
+
+        def process(self, p, enabled, power, scale):
+            p.extra_generation_params["soft"] = (enabled, power, scale)
+
+    return Soft
+
+
+class Other:
+    """An always-on script of somebody else that must not take part."""
+
+    def __init__(self) -> None:
+        self.args_from = self.args_to = 0
+
+    def title(self):
+        return "Other"
+
+    def process(self, p, *args):
+        raise AssertionError("a script that was not asked for ran")
+
+
+def test_only_the_scripts_that_are_wanted_run_and_as_copies(web):
+    web.add(Other, [1, 2])
+    control = web.add(control_script(web), ["unit 0", "unit 1", "unit 2"])
+    soft = web.add(soft_script(web), [False, 1.0, 0.5])
+    options = PaintOptions(steps=1, soft_inpainting=True, control=(ControlUnit("canny", "control_canny", weight=0.5, end=0.8),))
+    painted(web, job(options))
+    (p,) = web.runs
+    unit = p.extra_generation_params["units"][0]
+    assert len(p.extra_generation_params["units"]) == 1
+    assert (unit["module"], unit["model"], unit["weight"], unit["guidance_end"]) == ("canny", "control_canny [12ab34cd]", 0.5, 0.8)
+    assert p.extra_generation_params["soft"] == (True, 1.0, 0.5)  # switched on, the rest as in the page
+    assert p.mask_blur_x == 4
+    assert all(mine is not theirs for mine, theirs in zip(p.scripts.alwayson_scripts, (control, soft), strict=True))
+    assert p.scripts is not web.scripts.scripts_img2img
+    assert p.scripts.title_map.keys() == {"controlnet", "soft inpainting"}
+    assert web.reported == []
+
+
+def test_names_of_controlnet(web):
+    assert not has_control()
+    assert control_names() == ([], [])
+    web.add(control_script(web), ["unit 0"])
+    none = "None" if web.flavor == "forge" else "none"
+    assert control_names()[0] == [none, "canny", "depth_midas"]
+    assert "control_canny [12ab34cd]" in control_names()[1]
+    assert WebUIHost().capabilities().controlnet
+
+
+def test_units_that_the_web_ui_would_leave_out_without_a_word_are_refused(web):
+    web.add(control_script(web), ["unit 0"])
+    for unit, text in ((ControlUnit("cany", "control_canny"), "canny"), (ControlUnit("canny", "control_depth"), "control_canny")):
+        with pytest.raises(HostUnsupported, match=text):
+            runner_for(PaintOptions(control=(unit,)))
+    runner, arguments = runner_for(PaintOptions(control=(ControlUnit("none", ""),)))
+    assert arguments[1]["module"] == ("None" if web.flavor == "forge" else "none") and arguments[1]["model"] == "None"
+
+
+def test_scripts_that_are_missing_are_told(web):
+    with pytest.raises(HostUnsupported, match="starting"):
+        painted(web, job(PaintOptions(soft_inpainting=True)))
+    web.add(Other, [])
+    for options in (PaintOptions(soft_inpainting=True), PaintOptions(control=(ControlUnit("canny", "x"),))):
+        with pytest.raises(HostUnsupported, match="has no"):
+            painted(web, job(options))
+
+
+# what it is
+
+
+def test_capabilities_and_folders(web, monkeypatch, tmp_path):
+    host = WebUIHost()
+    found = host.capabilities()
+    assert host.name == ("Forge" if web.flavor == "forge" else "A1111")
+    assert found.paint and not found.controlnet and found.reason == ""
+    assert found.samplers == ("Euler a", "DPM++ 2M") and found.schedulers == ("Automatic", "Karras")
+    assert found.checkpoints == ("tiny [abc]",) and found.checkpoint == "tiny [abc]" and found.native_size == 512
+    folders = host.folders("sam")
+    assert folders[0].parts[-2:] == ("models_path", "sam") and any("sd-webui-segment-anything" in str(one) for one in folders)
+    web.shared.opts.data["clickpaint_models_dir"] = str(tmp_path)
+    assert host.folders("sam")[0] == tmp_path / "sam"
+
+
+def test_native_sizes(web):
+    def model(**known):
+        predictor = types.SimpleNamespace(prediction_type=known.pop("forge", "epsilon"))
+        unet = types.SimpleNamespace(model=types.SimpleNamespace(predictor=predictor))
+        return types.SimpleNamespace(forge_objects=types.SimpleNamespace(unet=unet), **known)
+
+    assert native_size(model(is_sd1=True)) == 512
+    assert native_size(model(is_sd2=True)) == 512
+    velocity = {"forge": "v_prediction"} if web.flavor == "forge" else {"parameterization": "v"}
+    assert native_size(model(is_sd2=True, **velocity)) == 768
+    assert native_size(model(is_sdxl=True)) == 1024
+    assert native_size(model()) == 1024
+
+
+def test_a_placeholder_is_no_model(web):
+    web.sd_models.model_data.sd_model = type("FakeInitialModel", (), {})()
+    assert loaded_model() is None
+    assert WebUIHost().capabilities().checkpoint == ""
+
+
+def test_the_preview_is_the_web_uis(web):
+    web.shared.state.current_image = "picture"
+    assert painting.preview() == "picture"
+
+
+def test_every_option_is_used():
+    """A new field of `PaintOptions` must be given to the web UI, or belong to what is done around it."""
+    elsewhere = {
+        "task", "seed", "denoising_strength", "masked_content", "batch_count", "grow", "feather", "resolution", "refine",
+        "refine_strength", "expand", "control", "soft_inpainting",
+    }  # fmt: skip
+    here = {"prompt", "negative_prompt", "styles", "sampler", "scheduler", "steps", "cfg_scale", "clip_skip", "vae", "token_merging_ratio"}
+    assert {field.name for field in dataclasses.fields(PaintOptions)} == elsewhere | here
