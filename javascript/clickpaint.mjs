@@ -1,14 +1,18 @@
 /** Registers the canvas and gives Gradio's handlers something to call: `window.clickpaint`. */
 
 import {ClickpaintCanvas} from "./clickpaint/canvas.mjs";
+import {ClickpaintControl} from "./clickpaint/control.mjs";
+import {marginsFor} from "./clickpaint/expand.mjs";
 import {ClickpaintModels} from "./clickpaint/models.mjs";
 
 if (!customElements.get("clickpaint-canvas")) {
     customElements.define("clickpaint-canvas", ClickpaintCanvas);
     customElements.define("clickpaint-models", ClickpaintModels);
+    customElements.define("clickpaint-control", ClickpaintControl);
 }
 
 const canvas = () => document.querySelector("clickpaint-canvas");
+const units = () => document.querySelector("clickpaint-control")?.units() ?? [];
 
 /** What widgets may ask of the canvas. Nothing fails where there is no canvas (yet): the page may be hidden or still loading. */
 window.clickpaint = {
@@ -18,8 +22,36 @@ window.clickpaint = {
         if (name === "format") document.querySelector("#clickpaint_quality")?.classList.toggle("cp-hidden", value !== "jpeg" && value !== "webp");
     },
 
-    remove(options) {
-        return canvas()?.editor.erase(options);
+    /** Remove by the eraser of `options`; `values`: how to paint, where the eraser is the host's checkpoint. */
+    remove(options, values) {
+        return canvas()?.editor.erase(options, values);
+    },
+
+    /** Fill, replace or expand; `values`: those of the page's widgets by their names. */
+    paint(task, values) {
+        return canvas()?.editor.painting.paint(task, values, units());
+    },
+
+    /** Which of the tabs is open: it decides what is drawn over the picture. */
+    task(name) {
+        const painting = canvas()?.editor.painting;
+        if (painting) painting.setTask(name);
+    },
+
+    /** Margins to expand by changed. */
+    margins(...margins) {
+        canvas()?.editor.painting.setMargins(margins);
+    },
+
+    /** The margins of a preset for the picture shown. */
+    preset(name) {
+        const editor = canvas()?.editor;
+        return editor?.ready ? marginsFor(name, editor.size) : [0, 0, 0, 0];
+    },
+
+    /** The seed of the result that was shown last, -1 before there was one. */
+    seed() {
+        return canvas()?.editor.painting.seed ?? -1;
     },
 
     save() {

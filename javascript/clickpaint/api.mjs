@@ -71,6 +71,32 @@ export class Api {
         return this.request("POST", `workspaces/${id}/erase`, {body});
     }
 
+    /** Paint with the host's checkpoint. */
+    paint(id, body) {
+        return this.request("POST", `workspaces/${id}/paint`, {body});
+    }
+
+    useResult(id, index) {
+        return this.request("POST", `workspaces/${id}/results/${index}/use`);
+    }
+
+    refine(id, index, body) {
+        return this.request("POST", `workspaces/${id}/results/${index}/refine`, {body});
+    }
+
+    /** What is being painted, as it looks now; null where there is nothing to show. */
+    preview(id, signal) {
+        return this.request("GET", `workspaces/${id}/preview`, {blob: true, signal});
+    }
+
+    mask(id) {
+        return this.request("GET", `workspaces/${id}/mask`, {blob: true});
+    }
+
+    controlNames() {
+        return this.request("GET", "control-names");
+    }
+
     undo(id) {
         return this.request("POST", `workspaces/${id}/undo`);
     }

@@ -80,6 +80,7 @@ export class Busy {
         else this.track.setAttribute("aria-valuenow", Math.round(100 * fraction));
         this.detail.textContent = [
             task?.state === "waiting" && task.queue_position ? t("busy.queue", {position: task.queue_position}) : "",
+            task?.unit === "step" && task.total ? t("busy.steps", {done: task.done ?? 0, total: task.total}) : "",
             task?.seconds_left > 1 ? t("busy.left", {time: duration(task.seconds_left)}) : "",
         ].filter(Boolean).join(" · ");
         this.stop.hidden = !current.ours && kind !== "encode";

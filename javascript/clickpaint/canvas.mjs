@@ -13,6 +13,7 @@ import {Keyboard} from "./keyboard.mjs";
 import {Painter} from "./painter.mjs";
 import {Help, Welcome} from "./panels.mjs";
 import {Pointers} from "./pointers.mjs";
+import {LivePreview, ResultStrip} from "./results.mjs";
 import {SelectionBar} from "./selection.mjs";
 import {Offer, Status} from "./status.mjs";
 import {Toasts} from "./toasts.mjs";
@@ -42,6 +43,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.#frame = 0;
         this.editor.dispose();
         this.busy.dispose();
+        this.live.show(null);
         this.downloads.dispose();
     }
 
@@ -63,10 +65,12 @@ export class ClickpaintCanvas extends HTMLElement {
             actions: new ActionBar(editor, this.actions),
             zoom: new ZoomBar(editor, this.actions),
             selection: new SelectionBar(editor, this.actions),
+            results: new ResultStrip(editor),
             status: new Status(editor, this.actions),
             offer: new Offer(editor, this.downloads),
         };
-        const {tools, options, actions, zoom, selection, status, offer} = this.bars;
+        const {tools, options, actions, zoom, selection, results, status, offer} = this.bars;
+        this.live = new LivePreview();
         const layers = [h("canvas.cp-picture"), h("canvas.cp-overlay")];
         this.painter = new Painter(...layers, this.view);
         this.compare = new Compare(editor);
@@ -82,6 +86,8 @@ export class ClickpaintCanvas extends HTMLElement {
             h("div.cp-top", {}, options.element, actions.element),
             selection.element,
             zoom.element,
+            results.element,
+            this.live.element,
             this.busy.element,
             this.toasts.element,
             h("div.cp-drop", {}, h("span", {}, t("drop"))),
@@ -104,6 +110,7 @@ export class ClickpaintCanvas extends HTMLElement {
             everything: () => editor.everything(),
             compare: () => this.compare.toggle(),
             remove: () => this.remove(),
+            act: () => this.#act(),
             help: () => this.help.toggle(),
             escape: () => this.#escape(),
             fit: () => (this.view.fit(), editor.viewChanged()),
@@ -144,6 +151,7 @@ export class ClickpaintCanvas extends HTMLElement {
         on(editor, "error", ({detail}) => this.#failed(detail));
         on(editor, "done", ({detail}) => this.toasts.done(detail));
         on(editor, "opened", () => (this.compare.off(), this.busy.watch()));
+        on(editor.painting, "live", ({detail}) => this.live.show(detail));
         on(editor, "result", ({detail}) => this.dispatchEvent(new CustomEvent("clickpaint:result", {detail, bubbles: true})));
         on(downloads, "models", ({detail}) => this.bars.offer.models(detail));
         on(downloads, "tasks", () => this.bars.offer.update());
@@ -205,6 +213,13 @@ export class ClickpaintCanvas extends HTMLElement {
         else this.editor.erase();
     }
 
+    /** What the open tab does with the selection, by its button. */
+    #act() {
+        const {action} = this.editor.painting;
+        if (action === "remove") this.remove();
+        else document.querySelector(`#clickpaint_${action}`)?.click();
+    }
+
     #escape() {
         const {editor} = this;
         if (editor.tool.drafting) editor.tool.cancel();
@@ -220,15 +235,15 @@ export class ClickpaintCanvas extends HTMLElement {
         this.welcome.update();
         this.compare.update();
         this.classList.toggle("cp-ready", this.editor.ready);
-        document.querySelector("#clickpaint_remove")?.classList.toggle("cp-idle", !this.editor.state.selection);
+        for (const button of document.querySelectorAll("#clickpaint_remove, #clickpaint_fill, #clickpaint_replace")) button.classList.toggle("cp-idle", !this.editor.state.selection);
         this.#place();
         this.#march();
     }
 
     /** Keep the picture clear of the bars. */
     #place() {
-        const narrow = this.stage.clientWidth < 640;
-        const margin = narrow ? {top: 110, right: 10, bottom: 66, left: 10} : {top: 72, right: 24, bottom: 82, left: 72};
+        const narrow = this.stage.clientWidth < 640, results = this.editor.painting.chosen !== null;
+        const margin = narrow ? {top: 110, right: 10, bottom: results ? 134 : 66, left: 10} : {top: 72, right: results ? 100 : 24, bottom: 82, left: 72};
         if (JSON.stringify(margin) === JSON.stringify(this.view.margin)) return;
         this.view.margin = margin;
         if (this.view.fitted) this.view.fit();
@@ -275,7 +290,7 @@ export class ClickpaintCanvas extends HTMLElement {
     #draw(overlayOnly) {
         const {editor, painter, compare} = this;
         if (!this.stage.clientWidth) return;
-        if (!overlayOnly) painter.drawPicture(editor.result, editor.original, compare.split(this.view));
+        if (!overlayOnly) painter.drawPicture(editor.result, editor.original, compare.split(this.view), editor.state.offset);
         const {prompts} = editor.state, hidden = compare.holding;
         this.stage.style.cursor = editor.ready && !this.pointers.space ? editor.tool.cursor : "";
         painter.drawOverlay(
@@ -283,6 +298,8 @@ export class ClickpaintCanvas extends HTMLElement {
                 colours: this.colours,
                 overview: hidden ? null : editor.regions?.overview,
                 layer: hidden ? null : editor.layer,
+                resting: editor.painting.resting,
+                frame: hidden ? null : editor.painting.frame,
                 preview: hidden ? null : editor.previews.layer,
                 box: hidden ? null : prompts.box,
                 points: hidden ? [] : [...prompts.points, ...editor.pending],

@@ -3,6 +3,7 @@
 import {ApiError} from "./api.mjs";
 import {blobOf, layerOf} from "./mask.mjs";
 import {decodeLabels} from "./labels.mjs";
+import {Painting} from "./painting.mjs";
 import {Previews} from "./previews.mjs";
 import {Pyramid} from "./pyramid.mjs";
 import {Serial} from "./queue.mjs";
@@ -37,6 +38,7 @@ export class Editor extends EventTarget {
         this.tool = this.tools.click;
         this.changes = new Serial();
         this.previews = new Previews(this);
+        this.painting = new Painting(this);
     }
 
     get ready() {
@@ -117,6 +119,7 @@ export class Editor extends EventTarget {
             this.#setLayer(null);
             this.regions = null;
             this.pending = [];
+            this.painting.forget();
             this.#keepPicture(0, shown);
             this.view.setPicture(width, height);
             this.radius = Math.max(Math.round(Math.min(width, height) / 28), 4);
@@ -157,10 +160,10 @@ export class Editor extends EventTarget {
     }
 
     /** Have the picture of `version` at hand; `changed`: where alone it differs from the one shown. Of others only two stay. */
-    async #show(version, changed = null) {
+    async #show(version, changed = null, size = this.size) {
         await this.exact;
         const before = this.state.version, shown = this.pictures.get(before);
-        if (!this.pictures.has(version)) this.#keepPicture(version, await (changed && shown ? this.#patch(shown, version, changed) : this.#fetch(this.id, version, this.size)));
+        if (!this.pictures.has(version)) this.#keepPicture(version, await (changed && shown ? this.#patch(shown, version, changed) : this.#fetch(this.id, version, size)));
         this.#forgetPictures(0, before, version);
     }
 
@@ -282,8 +285,33 @@ export class Editor extends EventTarget {
         return index ? this.adjust({op: "region", index: index - 1, mode}) : undefined;
     }
 
-    erase(options = {}) {
+    /** A step to another picture, maybe of another size: `ask` resolves to the server's answer. `margins`: [left, top] added to the picture. */
+    repaint(kind, ask, margins) {
+        return this.#change(kind, async () => {
+            const answer = await ask();
+            await this.#show(answer.version, null, answer);
+            await this.#accept(answer.selection);
+            this.leaveEverything();
+            this.state.painted(answer, margins);
+            this.#follow();
+            this.emit("result", {workspace: this.id, version: answer.version});
+            return answer;
+        });
+    }
+
+    /** The view shows all of a picture whose size changed. */
+    #follow() {
+        const {width, height} = this.size, {picture} = this.view;
+        if (width === picture.width && height === picture.height) return;
+        this.view.setPicture(width, height);
+        this.crosshair = null;
+        this.viewChanged();
+    }
+
+    /** Remove what is selected; the eraser "diffusion" is the host's checkpoint. */
+    erase(options = {}, paint = {}) {
         Object.assign(this.options, options);
+        if (this.options.eraser === "diffusion") return this.painting.paint("remove", paint);
         return this.#change("erase", async () => {
             if (!this.state.selection) throw new ApiError(400, {error: "NoSelection"});
             const {eraser, grow, feather} = this.options;
@@ -312,9 +340,10 @@ export class Editor extends EventTarget {
         return this.#change("timeline", async () => {
             if (!(way === "undo" ? this.state.canUndo : this.state.canRedo)) return;
             const answer = await this.api[way](this.id);
-            await this.#show(answer.version);
+            await this.#show(answer.version, null, answer);
             await this.#accept(answer.selection);
             this.state[way === "undo" ? "undone" : "redone"](answer);
+            this.#follow();
             this.emit("done", {key: way === "undo" ? "undone" : "redone"});
         });
     }
@@ -342,5 +371,6 @@ export class Editor extends EventTarget {
 
     dispose() {
         this.previews.stop();
+        this.painting.dispose();
     }
 }

@@ -56,8 +56,11 @@ export class Painter {
         context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     }
 
-    /** `result` with `original` left of the screen's `split` (CSS px; null: no original, Infinity: nothing else). */
-    drawPicture(result, original = null, split = null) {
+    /**
+     * `result` with `original` left of the screen's `split` (CSS px; null: no original, Infinity: nothing else).
+     * `offset`: where the original lies in a result that was expanded, in pixels of the picture.
+     */
+    drawPicture(result, original = null, split = null, offset = {x: 0, y: 0}) {
         const context = this.picture;
         this.#begin(context);
         if (!result) return;
@@ -73,17 +76,17 @@ export class Painter {
             context.clip();
             context.fillStyle = this.checkers;
             context.fillRect(x, y, width, height);
-            this.#lay(original);
+            this.#lay(original, offset);
         }
         context.restore();
     }
 
-    #lay(pyramid) {
-        const {x, y, scale, picture} = this.view;
+    #lay(pyramid, offset = {x: 0, y: 0}) {
+        const {scale} = this.view, {x, y} = this.view.toScreen(offset.x, offset.y);
         this.picture.imageSmoothingEnabled = scale * this.ratio < 2;
         this.picture.imageSmoothingQuality = "medium";
         const source = pyramid instanceof Pyramid ? pyramid.at(scale * this.ratio) : pyramid;
-        this.picture.drawImage(source, x, y, picture.width * scale, picture.height * scale);
+        this.picture.drawImage(source, x, y, pyramid.width * scale, pyramid.height * scale);
     }
 
     /** Everything over the picture; `scene` is plain data, `phase` moves the outline. */
@@ -93,11 +96,12 @@ export class Painter {
         const {colours} = scene;
         if (scene.overview) this.#stretch(scene.overview, 0.62);
         if (scene.layer) {
-            this.#tint(scene.layer, colours.tint, 0.42);
+            if (!scene.resting) this.#tint(scene.layer, colours.tint, 0.42);
             this.#ants(scene.layer, phase);
         }
         if (scene.preview) this.#tint(scene.preview, colours.preview, scene.layer ? 0.3 : 0.36);
         if (scene.box) this.#box(scene.box, colours);
+        if (scene.frame) this.#box(scene.frame, colours);
         for (const point of scene.points) this.#point(point, colours);
         scene.draft?.(context, this.view, colours);
         if (scene.crosshair) this.#crosshair(scene.crosshair);

@@ -13,7 +13,8 @@ export class SelectionBar {
         this.editor = editor;
         const adjust = (op) => () => editor.adjust({op});
         this.candidates = h("div.cp-candidates", {role: "radiogroup", "aria-label": t("candidates")});
-        this.remove = h("button.cp-remove", {type: "button", title: `${t("remove")} (Delete)`, onclick: actions.remove}, icon("remove"), t("remove"));
+        this.label = h("span");
+        this.remove = h("button.cp-remove", {type: "button", onclick: actions.act}, icon("remove"), this.label);
         this.edits = h(
             "div.cp-group.cp-edits",
             {},
@@ -30,6 +31,9 @@ export class SelectionBar {
     update() {
         const {state} = this.editor;
         this.element.hidden = !state.selection;
+        const {action} = this.editor.painting, name = action === "remove" ? t("remove") : t(`task.${action}`);
+        this.label.textContent = name;
+        this.remove.title = action === "remove" ? `${name} (Delete)` : name;
         const {candidates, chosen} = state.prompts;
         if (candidates !== this.#drawn) this.#draw(candidates);
         this.#buttons.forEach((button, i) => {

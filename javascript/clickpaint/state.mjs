@@ -17,6 +17,7 @@ export class State {
         this.name = "";
         this.version = 0;
         this.selection = null;
+        this.offsets = new Map();
         this.canUndo = this.canRedo = false;
         this.prompts = NOTHING;
         this.past = [];
@@ -78,14 +79,25 @@ export class State {
         this.#steps(answer.can_undo, answer.can_redo);
     }
 
-    /** The picture changed; its selection is used up. */
-    painted({version, can_undo, can_redo}) {
+    /** Where the original lies in the picture shown, which may have been expanded since. */
+    get offset() {
+        return this.offsets.get(this.version) ?? {x: 0, y: 0};
+    }
+
+    /** The picture changed. Removing uses its selection up, painting leaves it; expanding adds `left` and `top` pixels before it. */
+    painted({version, selection = null, width, height, can_undo, can_redo}, [left, top] = [0, 0]) {
         this.past.push(this.prompts);
         this.future = [];
         this.prompts = NOTHING;
-        this.selection = null;
+        this.selection = selection;
+        this.offsets.set(version, {x: this.offset.x + left, y: this.offset.y + top});
         this.version = version;
+        this.#resize(width, height);
         this.#steps(can_undo, can_redo);
+    }
+
+    #resize(width = this.workspace.width, height = this.workspace.height) {
+        this.workspace = {...this.workspace, width, height};
     }
 
     undone(answer) {
@@ -96,12 +108,13 @@ export class State {
         this.#move(this.future, this.past, answer);
     }
 
-    #move(from, to, {version, selection, can_undo, can_redo}) {
+    #move(from, to, {version, selection, width, height, can_undo, can_redo}) {
         to.push(this.prompts);
         // The server has dropped the logits by now: the candidates can be looked at no more, the clicks can be continued.
         this.prompts = {...(from.pop() ?? NOTHING), candidates: [], chosen: null};
         this.version = version;
         this.selection = selection;
+        this.#resize(width, height);
         this.#steps(can_undo, can_redo);
     }
 }

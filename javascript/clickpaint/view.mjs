@@ -7,25 +7,39 @@ export class View {
         this.picture = {width: 1, height: 1};
         this.stage = {width: 1, height: 1};
         this.margin = {top: 0, right: 0, bottom: 0, left: 0};
+        this.around = [0, 0, 0, 0];
         this.scale = 1;
         this.x = 0;
         this.y = 0;
         this.fitted = true;
     }
 
+    /** What a fitting view shows: the picture and `around` it [left, top, right, bottom] pixels more. */
+    get #shown() {
+        const [left, top, right, bottom] = this.around;
+        return {left: -left, top: -top, width: left + this.picture.width + right, height: top + this.picture.height + bottom};
+    }
+
     /** The scale at which the whole picture is seen inside the margins; a small picture is enlarged twice at most. */
     get fitScale() {
+        const shown = this.#shown;
         const width = Math.max(this.stage.width - this.margin.left - this.margin.right, 16);
         const height = Math.max(this.stage.height - this.margin.top - this.margin.bottom, 16);
-        return Math.min(width / this.picture.width, height / this.picture.height, 2);
+        return Math.min(width / shown.width, height / shown.height, 2);
     }
 
     fit() {
         this.scale = this.fitScale;
-        const {left, right, top, bottom} = this.margin;
-        this.x = left + (this.stage.width - left - right - this.picture.width * this.scale) / 2;
-        this.y = top + (this.stage.height - top - bottom - this.picture.height * this.scale) / 2;
+        const {left, right, top, bottom} = this.margin, shown = this.#shown;
+        this.x = left + (this.stage.width - left - right - shown.width * this.scale) / 2 - shown.left * this.scale;
+        this.y = top + (this.stage.height - top - bottom - shown.height * this.scale) / 2 - shown.top * this.scale;
         this.fitted = true;
+    }
+
+    /** Show that much more around the picture, where all of it is shown. */
+    setAround(around) {
+        this.around = around;
+        if (this.fitted) this.fit();
     }
 
     setPicture(width, height) {

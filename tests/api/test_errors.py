@@ -210,6 +210,7 @@ def test_all_is_documented(app):
         "/models/{name}/download": {"post"}, "/models/{name}/cancel": {"post"}, "/models/{name}/verify": {"post"},
         "/workspaces/{id}/paint": {"post"}, "/workspaces/{id}/preview": {"get"}, "/workspaces/{id}/results/{index}": {"get"},
         "/workspaces/{id}/results/{index}/use": {"post"}, "/workspaces/{id}/results/{index}/refine": {"post"},
+        "/control-names": {"get"},
         "/progress": {"get"}, "/events": {"get"}, "/interrupt": {"post"}, "/samples": {"get"}, "/samples/{name}": {"get"},
     }  # fmt: skip
     for path, methods in document["paths"].items():

@@ -38,12 +38,14 @@ class ToyHost:
         self.lock = threading.Lock()
         self.entered = 0
         self.can_paint = False
+        self.controls: tuple[list[str], list[str]] = ([], [])
         self.jobs: list[PaintJob] = []
         self.kept: list[tuple[np.ndarray, np.ndarray, str, int, str]] = []
         self.before_painting: Callable[[Progress], None] = lambda progress: None
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(paint=self.can_paint, native_size=64, reason="" if self.can_paint else "The toy host cannot paint.")
+        reason = "" if self.can_paint else "The toy host cannot paint."
+        return Capabilities(paint=self.can_paint, controlnet=bool(self.controls[1]), native_size=64, reason=reason)
 
     def folders(self, kind: str) -> list[Path]:
         return [self.folder / kind]
@@ -76,6 +78,9 @@ class ToyHost:
         self.before_painting(progress)
         progress.report(1.0, "Painting")
         return [Painted(np.full_like(job.pixels, (job.seed + i) % 256), job.seed + i, f"Seed: {job.seed + i}") for i in range(job.count)]
+
+    def control_names(self) -> tuple[list[str], list[str]]:
+        return self.controls
 
     def preview(self) -> Image.Image:
         return Image.new("RGB", (8, 8), GREEN)

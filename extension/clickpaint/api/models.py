@@ -34,7 +34,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "paint": {
                 "available": host.paint, "caption": host.caption, "controlnet": host.controlnet,
                 "samplers": list(host.samplers), "schedulers": list(host.schedulers), "checkpoints": list(host.checkpoints),
-                "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
+                "styles": list(host.styles), "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
             },
             "offline": setting("offline"),
         })  # fmt: skip

@@ -58,6 +58,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         picture.convert("RGB").save(file, "JPEG", quality=80)
         return Response(file.getvalue(), 200, _PRIVATE, "image/jpeg")
 
+    @router.get("/control-names", tags=tags, summary="What the host's ControlNet offers", response_model=schemas.ControlNamesAnswer)
+    def control_names() -> Response:
+        preprocessors, models = studio.host.control_names()
+        return answer({"preprocessors": preprocessors, "models": models})
+
 
 def _options(body: schemas.PaintBody) -> PaintOptions:
     given = {name: value for name, value in dict(body).items() if name not in ("control", "styles", "expand", "eraser")}
@@ -69,9 +74,8 @@ def _told(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:
     results = [
         {"index": index, "seed": one.seed, "infotext": one.infotext, "box": list(one.box)} for index, one in enumerate(gallery.results)
     ]
-    width, height = workspace.size
     told = translate.position(workspace, state=gallery.state)
-    return {**told, "width": width, "height": height, "milliseconds": round(gallery.milliseconds, 1), "results": results}
+    return {**told, "milliseconds": round(gallery.milliseconds, 1), "results": results}
 
 
 def _index(text: str) -> int:

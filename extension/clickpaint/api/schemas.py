@@ -165,6 +165,8 @@ class SelectionAnswer(BaseModel):
 
 class StateAnswer(BaseModel):
     version: int
+    width: int = Field(..., description="Of the picture shown now; expanding changes it.")
+    height: int
     selection: SelectionAnswer | None
     can_undo: bool
     can_redo: bool
@@ -254,8 +256,6 @@ class ResultAnswer(BaseModel):
 
 
 class PaintAnswer(StateAnswer):
-    width: int
-    height: int
     milliseconds: float
     results: list[ResultAnswer]
 
@@ -284,6 +284,11 @@ class CapabilitiesAnswer(BaseModel):
     limits: dict[str, int]
     paint: dict[str, Any]
     offline: bool
+
+
+class ControlNamesAnswer(BaseModel):
+    preprocessors: list[str]
+    models: list[str]
 
 
 class ModelAnswer(BaseModel):

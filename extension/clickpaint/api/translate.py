@@ -90,9 +90,10 @@ def selection_png(state: State, workspace: Workspace) -> bytes:
 def position(workspace: Workspace, label: str = "", state: State | None = None) -> dict[str, Any]:
     """Where the user is now."""
     state = state or workspace.state
+    width, height = workspace.size
     return {
-        "version": state.version, "selection": selection(state, workspace), "label": label or state.label,
-        "can_undo": workspace.can_undo, "can_redo": workspace.can_redo,
+        "version": state.version, "width": width, "height": height, "selection": selection(state, workspace),
+        "label": label or state.label, "can_undo": workspace.can_undo, "can_redo": workspace.can_redo,
     }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ class Capabilities:
     samplers: tuple[str, ...] = ()
     schedulers: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
     checkpoint: str = ""
     native_size: int = 512
     reason: str = ""
@@ -37,7 +38,10 @@ class Capabilities:
 class Host(Protocol):
     """Implemented once per host. Only the implementation knows the host's modules."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For people: "stand-alone", "A1111", "Forge" …"""
+        ...
 
     def capabilities(self) -> Capabilities: ...
 
@@ -67,6 +71,10 @@ class Host(Protocol):
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         """Paint one job on the loaded checkpoint; the caller is inside `exclusive`. Raises `HostUnsupported` where there is none."""
+        ...
+
+    def control_names(self) -> tuple[list[str], list[str]]:
+        """Preprocessors and models that the host's ControlNet offers now; finding them may take a moment. Empty without one."""
         ...
 
     def preview(self) -> Image.Image | None:

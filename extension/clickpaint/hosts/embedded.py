@@ -99,6 +99,9 @@ class EmbeddedHost:
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         raise HostUnsupported(self.capabilities().reason, "Use Clickpaint inside a Stable Diffusion web UI to paint.")
 
+    def control_names(self) -> tuple[list[str], list[str]]:
+        return [], []
+
     def preview(self) -> None:
         return None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ def on(
     inputs: Sequence[Any] = (),
     fn: Callable[..., Any] | None = None,
     outputs: Sequence[Any] = (),
-) -> None:
+) -> Any:
     """Run `js` in the page when `trigger` (say `button.click`) fires, and then `fn`, if there is one, with what it returned.
 
     Args:
-        js: a function of the inputs' values that returns a list. Without `fn` that list is empty.
+        js: a function of the inputs' values that returns a list. Without `fn` that list holds the outputs' new values.
+
+    Returns:
+        The event, whose `then` is a trigger for what shall follow.
     """
     # not among the host's API endpoints: newer versions have one argument for that, older ones another
     quiet = accepted(trigger, show_progress="hidden", api_visibility="private")
@@ -43,7 +47,12 @@ def on(
     if fn is None:
         quiet |= accepted(trigger, queue=False)
     key = "js" if version() >= 4 else "_js"
-    trigger(fn=fn, inputs=list(inputs) or None, outputs=list(outputs) or None, **quiet, **{key: js})
+    return trigger(fn=fn, inputs=list(inputs) or None, outputs=list(outputs) or None, **quiet, **{key: js})
+
+
+def named(names: Iterable[str], values: str) -> str:
+    """A js expression: an object with these names, whose values are those of the js array `values`."""
+    return f"Object.fromEntries({json.dumps([*names])}.map((name, i) => [name, {values}[i]]))"
 
 
 def gallery(**arguments: Any) -> gr.Gallery:

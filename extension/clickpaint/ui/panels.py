@@ -13,27 +13,40 @@ if TYPE_CHECKING:
     from clickpaint.studio import Studio
 
 AUTOMATIC = "Automatic"
+DIFFUSION = "Stable Diffusion"
 FORMATS = {"As it came in": "source", "PNG": "png", "JPEG": "jpeg", "WebP": "webp"}
 _MOST_RESULTS = 12
 _THUMBNAIL = 640
 
 
-def removing(studio: Studio) -> None:
-    """The button that does it, and how."""
+def removing(studio: Studio, *, diffusion: bool = False) -> tuple[Any, Any, Any, Any]:
+    """The button that does it, and how: button, eraser, grow, feather.
+
+    Args:
+        diffusion: whether the host's checkpoint is one of the erasers.
+    """
     import gradio as gr
 
     setting = studio.host.setting
     remove = gr.Button("Remove", variant="primary", elem_id="clickpaint_remove", elem_classes=["cp-primary"])
     with gr.Group(elem_classes=["cp-options-group"]):
-        names = _engines(studio.engines.erasers())
+        names = _eraser_names(studio, diffusion)
         eraser = gr.Dropdown(label="Remove with", choices=[*names], value=_label(names, setting("eraser")), elem_id="clickpaint_eraser")
         grow = gr.Slider(0, 64, setting("erase_grow"), step=1, label="Grow", elem_id="clickpaint_grow")
         feather = gr.Slider(0, 64, setting("erase_feather"), step=1, label="Feather", elem_id="clickpaint_feather")
     _tells("eraser", eraser, names)
     _tells("grow", grow)
     _tells("feather", feather)
-    js = f"(e, g, f) => {{ window.clickpaint?.remove({{eraser: {json.dumps(names)}[e] ?? null, grow: g, feather: f}}); return []; }}"
-    compat.on(remove.click, js, [eraser, grow, feather])
+    return remove, eraser, grow, feather
+
+
+def starts_removing(studio: Studio, remove: Any, eraser: Any, grow: Any, feather: Any, paint: Mapping[str, Any] | None = None) -> None:
+    """Let the button do it. `paint`: widgets that say how to paint, by their names in the API, where the host can."""
+    paint = paint or {}
+    names = json.dumps(_eraser_names(studio, bool(paint)))
+    options = f"{{eraser: {names}[e] ?? null, grow: g, feather: f}}"
+    js = f"(e, g, f, ...v) => {{ window.clickpaint?.remove({options}, {compat.named(paint, 'v')}); return []; }}"
+    compat.on(remove.click, js, [eraser, grow, feather, *paint.values()])
 
 
 def selecting(studio: Studio) -> None:
@@ -96,6 +109,10 @@ def models() -> None:
 
     with gr.Accordion("Models", open=False, elem_id="clickpaint_models"):
         compat.html("<clickpaint-models></clickpaint-models>")
+
+
+def _eraser_names(studio: Studio, diffusion: bool) -> dict[str, str]:
+    return {**_engines(studio.engines.erasers()), **({DIFFUSION: "diffusion"} if diffusion else {})}
 
 
 def _engines(engines: list[Any]) -> dict[str, str]:

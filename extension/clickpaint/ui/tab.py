@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from clickpaint.ui import gradio_compat as compat
-from clickpaint.ui import panels
+from clickpaint.ui import painting, panels
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -31,7 +31,11 @@ def build(studio: Studio, *, header: str = "", language: str | None = None) -> g
             with gr.Column(scale=5, min_width=320, elem_classes=["cp-main"]):
                 compat.html(canvas(studio, language or studio.host.setting("language")), elem_id="clickpaint_canvas")
             with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
-                panels.removing(studio)
+                can = studio.host.capabilities()
+                if can.paint:
+                    painting.tasks(studio, can)
+                else:
+                    panels.starts_removing(studio, *panels.removing(studio))
                 panels.selecting(studio)
                 panels.saving()
                 panels.results(studio)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.hosts.base import Capabilities
 from clickpaint.hosts.webui import painting, saving
 from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
-from clickpaint.hosts.webui.runner import has_control
+from clickpaint.hosts.webui.runner import control_names, has_control
 from clickpaint.settings import usable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class WebUIHost:
         return flavor().name
 
     def capabilities(self) -> Capabilities:
-        from modules import sd_models, sd_samplers
+        from modules import sd_models, sd_samplers, shared
 
         schedulers: tuple[str, ...] = ()
         if flavor().schedulers:
@@ -56,6 +56,7 @@ class WebUIHost:
             samplers=tuple(one.name for one in sd_samplers.visible_samplers()),
             schedulers=schedulers,
             checkpoints=checkpoints,
+            styles=tuple(shared.prompt_styles.styles),
             checkpoint=model.sd_checkpoint_info.title if model is not None else "",
             native_size=native_size(model) if model is not None else 512,
             reason="" if checkpoints else "The web UI has no checkpoint: put one into its models/Stable-diffusion folder.",
@@ -114,6 +115,9 @@ class WebUIHost:
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         return painting.paint(job, progress)
+
+    def control_names(self) -> tuple[list[str], list[str]]:
+        return control_names()
 
     def preview(self) -> Image.Image | None:
         return painting.preview()

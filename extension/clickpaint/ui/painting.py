@@ -1,0 +1,118 @@
+"""The parts of the page that paint on the host's checkpoint. As everywhere beside the canvas, the widgets' values go to it by js."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.ui import gradio_compat as compat
+from clickpaint.ui import panels
+
+if TYPE_CHECKING:
+    from clickpaint.hosts.base import Capabilities
+    from clickpaint.studio import Studio
+
+MASKED_CONTENT = ("Fill", "Original", "Latent noise", "Latent nothing", "Erased")
+SECOND_PASS = (panels.AUTOMATIC, "On", "Off")
+PRESETS = {"To 16:9": "16:9", "To 4:3": "4:3", "To 1:1": "1:1", "To 9:16": "9:16", "25 % around": "25%", "None": "0%"}
+SIDES = ("left", "top", "right", "bottom")
+_DICE, _RECYCLE = "\U0001f3b2\ufe0f", "\u267b\ufe0f"  # as the web UI has them; it explains them when the pointer is over them
+_LARGEST_MARGIN = 1024
+
+
+def tasks(studio: Studio, can: Capabilities) -> None:
+    """Remove, fill, replace and expand, one tab each, and below them what is common to all that paints."""
+    import gradio as gr
+
+    prepared = compat.accepted(gr.Tab.__init__, render_children=True)  # newer versions make a tab's content when it is opened
+    starters: list[tuple[str, Any, dict[str, Any], list[Any]]] = []
+    with gr.Tabs(elem_id="clickpaint_tasks"):
+        with gr.Tab("Remove", elem_id="clickpaint_tab_remove", **prepared) as remove:
+            removing = panels.removing(studio, diffusion=True)
+        with gr.Tab("Fill", elem_id="clickpaint_tab_fill", **prepared) as fill:
+            starters.append(_prompted("fill", "What to paint inside the selection"))
+        with gr.Tab("Replace", elem_id="clickpaint_tab_replace", **prepared) as replace:
+            starters.append(_prompted("replace", "What to paint around the selection"))
+        with gr.Tab("Expand", elem_id="clickpaint_tab_expand", **prepared) as expand:
+            starters.append(_expanding())
+    sampling = _sampling(can)
+    if can.controlnet:
+        with gr.Accordion("ControlNet", open=False, elem_id="clickpaint_controlnet"):
+            compat.html("<clickpaint-control></clickpaint-control>")
+
+    for task, tab in (("remove", remove), ("fill", fill), ("replace", replace), ("expand", expand)):
+        compat.on(tab.select, f"() => {{ window.clickpaint?.task({json.dumps(task)}); return []; }}")
+    panels.starts_removing(studio, *removing, paint=sampling)
+    for task, button, own, triggers in starters:
+        call = f"window.clickpaint?.paint({json.dumps(task)}, {compat.named([*own, *sampling], 'v')})"
+        margins = [own[side] for side in SIDES if side in own]
+        # what was added is not to be added once more
+        js = f"async (...v) => await {call} ? [0, 0, 0, 0] : v.slice(1, 5)" if margins else f"(...v) => {{ {call}; return []; }}"
+        for trigger in (button.click, *triggers):
+            compat.on(trigger, js, [*own.values(), *sampling.values()], outputs=margins)
+
+
+def _prompted(task: str, placeholder: str) -> tuple[str, Any, dict[str, Any], list[Any]]:
+    """A task's name, its button, its own widgets by their names in the API, and what else starts it."""
+    import gradio as gr
+
+    prompt = gr.Textbox(label="Prompt", lines=3, placeholder=placeholder, elem_id=f"clickpaint_{task}_prompt")
+    negative = gr.Textbox(label="Negative prompt", lines=1, elem_id=f"clickpaint_{task}_negative")
+    button = gr.Button(task.capitalize(), variant="primary", elem_id=f"clickpaint_{task}", elem_classes=["cp-primary"])
+    return task, button, {"prompt": prompt, "negative_prompt": negative}, [prompt.submit]
+
+
+def _expanding() -> tuple[str, Any, dict[str, Any], list[Any]]:
+    import gradio as gr
+
+    prompt = gr.Textbox(label="Prompt", lines=2, placeholder="What to paint around the picture", elem_id="clickpaint_expand_prompt")
+    with gr.Row(elem_classes=["cp-presets"]):
+        presets = [gr.Button(label, size="sm", min_width=60) for label in PRESETS]
+    with gr.Group(elem_classes=["cp-options-group"]):
+        margins = {
+            side: gr.Slider(0, _LARGEST_MARGIN, 0, step=8, label=side.capitalize(), elem_id=f"clickpaint_expand_{side}") for side in SIDES
+        }
+    button = gr.Button("Expand", variant="primary", elem_id="clickpaint_expand", elem_classes=["cp-primary"])
+    sliders = [*margins.values()]
+    told = "(...v) => { window.clickpaint?.margins(...v); return []; }"
+    for slider in sliders:
+        compat.on(slider.change, told, sliders)
+    for one, preset in zip(presets, PRESETS.values(), strict=True):
+        compat.on(one.click, f"() => window.clickpaint?.preset({json.dumps(preset)}) ?? [0, 0, 0, 0]", outputs=sliders)
+    return "expand", button, {"prompt": prompt, **margins}, [prompt.submit]
+
+
+def _sampling(can: Capabilities) -> dict[str, Any]:
+    """How to paint: widgets by their names in the API."""
+    import gradio as gr
+
+    widgets: dict[str, Any] = {}
+    with gr.Accordion("Sampling", open=False, elem_id="clickpaint_sampling"):
+        widgets["steps"] = gr.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="clickpaint_steps")
+        widgets["sampler"] = _choice("Sampling method", [panels.AUTOMATIC, *can.samplers], "sampler")
+        if can.schedulers:
+            widgets["scheduler"] = _choice("Schedule type", [panels.AUTOMATIC, *can.schedulers], "scheduler")
+        widgets["cfg_scale"] = gr.Slider(1, 30, 7, step=0.5, label="CFG scale", elem_id="clickpaint_cfg_scale")
+        widgets["denoising_strength"] = gr.Slider(0, 1, 0.75, step=0.01, label="Denoising strength", elem_id="clickpaint_denoising")
+        widgets["batch_count"] = gr.Slider(1, 16, 1, step=1, label="Number of results", elem_id="clickpaint_batch_count")
+        with gr.Row(elem_classes=["cp-seed"]):
+            seed = widgets["seed"] = gr.Number(-1, label="Seed", precision=0, min_width=80, elem_id="clickpaint_seed")
+            random = gr.Button(_DICE, elem_id="clickpaint_random_seed", elem_classes=["tool"], scale=0, min_width=40)
+            reuse = gr.Button(_RECYCLE, elem_id="clickpaint_reuse_seed", elem_classes=["tool"], scale=0, min_width=40)
+        widgets["masked_content"] = _choice("Masked content", [*MASKED_CONTENT], "masked_content")
+        widgets["resolution"] = gr.Slider(
+            0, 2048, 0, step=64, label="Resolution (0: the checkpoint's own)", elem_id="clickpaint_resolution"
+        )
+        widgets["second_pass"] = _choice("Second pass", [*SECOND_PASS], "second_pass")
+        widgets["soft_inpainting"] = gr.Checkbox(False, label="Soft inpainting", elem_id="clickpaint_soft_inpainting")
+        if can.styles:
+            widgets["styles"] = gr.Dropdown(label="Styles", choices=[*can.styles], value=[], multiselect=True, elem_id="clickpaint_styles")
+    compat.on(random.click, "() => [-1]", outputs=[seed])
+    compat.on(reuse.click, "() => [window.clickpaint?.seed() ?? -1]", outputs=[seed])
+    return widgets
+
+
+def _choice(label: str, choices: list[str], name: str) -> Any:
+    import gradio as gr
+
+    return gr.Dropdown(label=label, choices=choices, value=choices[0], elem_id=f"clickpaint_{name}")
