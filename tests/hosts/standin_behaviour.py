@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -282,19 +284,14 @@ def _pictures(web: WebUI, p: Any) -> Any:
 
 
 def _accordion(web: WebUI) -> Any:
-    def make(value: bool, **kwargs: Any) -> Any:
+    """Used as `with InputAccordion(…) as checkbox`."""
+
+    @contextmanager
+    def make(value: bool, **kwargs: Any) -> Iterator[Any]:
         import gradio as gr
 
-        class Accordion(gr.Checkbox):
-            def __enter__(self) -> Any:
-                self.accordion.__enter__()
-                return self
-
-            def __exit__(self, *args: Any) -> None:
-                self.accordion.__exit__(*args)
-
-        box = Accordion(value, label=kwargs.get("label"), elem_id=f"{kwargs.get('elem_id')}-checkbox", visible=False)
-        box.accordion = gr.Accordion(kwargs.get("label"), open=value, elem_id=kwargs.get("elem_id"))
-        return box
+        box = gr.Checkbox(value, label=kwargs.get("label"), elem_id=f"{kwargs.get('elem_id')}-checkbox", visible=False)
+        with gr.Accordion(kwargs.get("label"), open=value, elem_id=kwargs.get("elem_id")):
+            yield box
 
     return bound(web.contract["modules.ui_components"]["InputAccordion"]["parameters"], make)

@@ -258,7 +258,7 @@ def test_units_that_the_web_ui_would_leave_out_without_a_word_are_refused(web):
     for unit, text in ((ControlUnit("cany", "control_canny"), "canny"), (ControlUnit("canny", "control_depth"), "control_canny")):
         with pytest.raises(HostUnsupported, match=text):
             runner_for(PaintOptions(control=(unit,)))
-    runner, arguments = runner_for(PaintOptions(control=(ControlUnit("none", ""),)))
+    _, arguments = runner_for(PaintOptions(control=(ControlUnit("none", ""),)))
     assert arguments[1]["module"] == ("None" if web.flavor == "forge" else "none") and arguments[1]["model"] == "None"
 
 

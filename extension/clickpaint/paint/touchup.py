@@ -90,7 +90,10 @@ def asked(values: Sequence[Any]) -> TouchUp | None:
     unknown = [str(name) for name in given if name not in NAMES]
     if unknown:
         raise InvalidInput(f"{', '.join(unknown)[:80]} is unknown.", f"Known are {', '.join(NAMES)}.")
-    if not given.pop("enabled"):
+    enabled = given.pop("enabled", False)
+    if not isinstance(enabled, bool) and enabled is not None:
+        raise InvalidInput(f"enabled cannot be {str(enabled)[:40]!r}.", "It is true or false, or the first argument an object.")
+    if not enabled:
         return None
     return TouchUp(**{name: _parsed(name, value) for name, value in given.items() if value is not None})
 

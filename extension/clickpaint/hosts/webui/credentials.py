@@ -7,7 +7,6 @@ import binascii
 import hmac
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 
 def needed(app: Any) -> bool:
@@ -50,9 +49,9 @@ def origin_allowed(origin: str | None, host: str) -> bool:
         return True
     from modules import shared
 
-    if urlsplit(origin.lower()).netloc == host.lower():
+    if origin.lower().partition("://")[2] == host.lower():
         return True
-    allowed = (shared.cmd_opts.cors_allow_origins or "").split(",")
+    allowed = [one for one in (shared.cmd_opts.cors_allow_origins or "").split(",") if one]
     pattern = shared.cmd_opts.cors_allow_origins_regex
     return origin in allowed or "*" in allowed or bool(pattern and re.fullmatch(pattern, origin))
 
