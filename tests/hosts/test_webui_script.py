@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clickpaint.errors import InvalidInput
 from clickpaint.hosts.webui import painting
 from clickpaint.hosts.webui.host import WebUIHost
 from clickpaint.hosts.webui.script import script_class
@@ -299,10 +298,3 @@ def test_painting_within_is_refused_once_stopped(web):
     with pytest.raises(Exception, match="Interrupted"):
         painting.paint_within(None, None, Progress(interrupted=lambda: web.shared.state.interrupted))
     assert web.runs == []
-
-
-def test_the_use_case_says_what_is_wrong(web):
-    with pytest.raises(InvalidInput, match="Nothing was found"):
-        from clickpaint.touchup import best
-
-        best([], (4, 4))

@@ -43,7 +43,8 @@ class TouchUp:
     def __post_init__(self) -> None:
         if self.task not in get_args(TouchUpTask):
             raise InvalidInput(f"The task {self.task!r} is unknown.", f"Choose one of {', '.join(get_args(TouchUpTask))}.")
-        pointing.tidy(self.points), pointing.tidy(self.box)
+        for text in (self.points, self.box):
+            pointing.tidy(text)
         self.painting(PaintOptions())
 
     def painting(self, generation: PaintOptions) -> PaintOptions:
