@@ -4,6 +4,7 @@ import {ClickpaintCanvas} from "./clickpaint/canvas.mjs";
 import {ClickpaintControl} from "./clickpaint/control.mjs";
 import {marginsFor} from "./clickpaint/expand.mjs";
 import {ClickpaintModels} from "./clickpaint/models.mjs";
+import {nameButtons, receive, sending, toInpaint} from "./clickpaint/webui.mjs";
 
 if (!customElements.get("clickpaint-canvas")) {
     customElements.define("clickpaint-canvas", ClickpaintCanvas);
@@ -54,6 +55,27 @@ window.clickpaint = {
         return canvas()?.editor.painting.seed ?? -1;
     },
 
+    /** Inside a web UI: take the picture of its gallery. */
+    receive(source) {
+        const here = canvas();
+        return here ? receive(here, source) : undefined;
+    },
+
+    /** Inside a web UI: what is to be sent to another tab, [workspace, version, index of the result or -1]. */
+    sending() {
+        return sending(canvas());
+    },
+
+    /** Inside a web UI: the hidden components hold the picture and its infotext; let the web UI paste them. */
+    paste(target, text) {
+        document.querySelector(`#clickpaint_paste_${target}${text ? "_text" : ""}`)?.click();
+    },
+
+    /** Inside a web UI: to inpainting, with the mask if something is selected. */
+    toInpaint() {
+        return toInpaint(canvas());
+    },
+
     save() {
         canvas()?.files.save();
     },
@@ -64,5 +86,7 @@ window.clickpaint = {
         return state?.workspace ? [state.workspace.id, state.version] : [null, null];
     },
 };
+
+globalThis.onUiLoaded?.(nameButtons);
 
 document.addEventListener("clickpaint:result", () => document.querySelector("#clickpaint_result")?.click());

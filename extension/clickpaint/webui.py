@@ -77,10 +77,29 @@ def _tab() -> list[tuple[Any, str, str]]:
     try:
         from clickpaint.ui import tab
 
-        return [(tab.build(studio()), TITLE, ELEMENT)]
+        return [(tab.build(studio(), below=_send_row), TITLE, ELEMENT)]
     except Exception as error:  # a tab that says what is wrong helps; one that is missing does not
         hooks.report("the tab could not be made")
         return [(_broken(error), TITLE, ELEMENT)]
+
+
+def _send_row() -> None:
+    from clickpaint.hosts.webui import sending
+    from clickpaint.ui import gradio_compat
+
+    def heading(text: str) -> None:
+        gradio_compat.html(f'<span class="cp-send-heading">{text}</span>', elem_id="clickpaint_send_heading")
+
+    sending.add_row(_shown, gradio_compat.on, heading)
+
+
+def _shown(workspace: str, version: int, result: int) -> tuple[Any, str]:
+    """The pixels of a version and the infotext that belongs to it: of the result it shows, or else of the file."""
+    opened = studio().workspace(workspace)
+    picture = opened.picture(version)
+    if 0 <= result < len(opened.results):
+        return picture.pixels, opened.results[result].infotext
+    return picture.pixels, picture.source.text.get("parameters", "")
 
 
 def _broken(error: Exception) -> Any:

@@ -103,6 +103,17 @@ def results(studio: Studio) -> None:
     compat.on(added.click, js, [workspace, version, kept], add, [shown, kept])
 
 
+def send_here(source: str) -> None:
+    """A button for the web UI's own row under the results of `source`, "txt2img" or "img2img": its picture goes to the canvas.
+
+    The page's script gives it its tooltip; the others of that row have symbols too.
+    """
+    import gradio as gr
+
+    button = gr.Button("\U0001f3af", elem_id=f"{source}_send_to_clickpaint", elem_classes=["tool"])
+    compat.on(button.click, f"() => {{ window.clickpaint?.receive({json.dumps(source)}); return []; }}")
+
+
 def models() -> None:
     """The files that can be had."""
     import gradio as gr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clickpaint.ui import gradio_compat as compat
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from clickpaint.studio import Studio
 
 
-def build(studio: Studio, *, header: str = "", language: str | None = None) -> gr.Blocks:
+def build(studio: Studio, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None) -> gr.Blocks:
     """The page as Gradio blocks. The page must load `javascript/clickpaint.mjs` and `style.css`; a web UI does so by itself.
 
     Args:
         header: HTML above the canvas; a web UI has its own.
         language: "auto", "en" or "zh_CN" for the canvas; None for the setting's.
+        below: makes what a host puts below the canvas.
     """
     import gradio as gr
 
@@ -30,6 +32,8 @@ def build(studio: Studio, *, header: str = "", language: str | None = None) -> g
         with gr.Row(elem_id="clickpaint", elem_classes=["cp-page"], **compat.accepted(gr.Row.__init__, equal_height=False)):
             with gr.Column(scale=5, min_width=320, elem_classes=["cp-main"]):
                 compat.html(canvas(studio, language or studio.host.setting("language")), elem_id="clickpaint_canvas")
+                if below is not None:
+                    below()
             with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
                 can = studio.host.capabilities()
                 if can.paint:

@@ -1,0 +1,103 @@
+/** Inside a web UI: pictures from its galleries, and ours into its tabs. Everything is found by its id, nothing by its place. */
+
+import {t} from "./i18n.mjs";
+
+const PATIENCE = 5000;
+const PERIOD = 50;
+
+/** The address of the picture that is selected in a gallery, of the first one if none is; null in an empty one. */
+export function pictureOf(gallery) {
+    const chosen = [".thumbnail-item.selected img", ".preview .media-button img", ".preview > button img", ".preview > img", ".thumbnail-item img", ".grid-container img"];
+    for (const selector of chosen) {
+        const found = gallery?.querySelector(selector);
+        if (found?.src && !found.closest(".livePreview")) return found.src;
+    }
+    return null;
+}
+
+/** The name of the file that an address of the web UI stands for. */
+export function fileName(address) {
+    const path = decodeURIComponent(address.split("?")[0]);
+    return path.startsWith("data:") ? "picture.png" : (path.split(/[\\/]/).pop() ?? "") || "picture.png";
+}
+
+/** Open the picture of a gallery in the canvas, and its tab. */
+export async function receive(canvas, source) {
+    const {editor} = canvas, address = pictureOf(document.querySelector(`#${source}_gallery`));
+    showTab("tab_clickpaint");
+    if (!address) return canvas.toasts.bad(t("gallery.empty"));
+    try {
+        const answer = await fetch(address, {credentials: "same-origin"});
+        if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+        return editor.open(await answer.blob(), fileName(address));
+    } catch (error) {
+        return canvas.toasts.bad(t("gallery.unreadable"), error.message);
+    }
+}
+
+/** Open the tab whose panel has this id. */
+export function showTab(id) {
+    const panel = document.getElementById(id);
+    if (!panel) return;
+    const panels = [...panel.parentElement.children].filter((element) => element.classList.contains("tabitem"));
+    const buttons = panel.parentElement.querySelector(":scope > .tab-nav")?.querySelectorAll("button") ?? [];
+    const button = document.getElementById(`${id}-button`) ?? buttons[panels.indexOf(panel)];
+    button?.click();
+}
+
+/** What `find` returns as soon as that is something. */
+async function appeared(find) {
+    const until = performance.now() + PATIENCE;
+    for (;;) {
+        const found = find();
+        if (found) return found;
+        if (performance.now() > until) throw new Error("The web UI has no place for this picture.");
+        await new Promise((done) => setTimeout(done, PERIOD));
+    }
+}
+
+/** Give a picture to an image component of the web UI, as if the user had dropped it there. */
+async function put(selector, blob, name) {
+    const place = await appeared(() => document.querySelector(selector));
+    const upload = () => place.querySelector("input[type=file]");
+    if (!upload()) place.querySelector("button[aria-label=Clear], button[aria-label='Remove Image']")?.click();
+    const input = await appeared(upload);
+    const carrier = new DataTransfer();
+    carrier.items.add(new File([blob], name, {type: blob.type}));
+    input.files = carrier.files;
+    input.dispatchEvent(new Event("change", {bubbles: true}));
+}
+
+/** What the canvas shows, for the web UI's server: [workspace, version, index of the result or -1]. Without a picture it fails. */
+export function sending(canvas) {
+    const {editor} = canvas;
+    if (editor.ready) return [editor.id, editor.state.version, editor.painting.chosen ?? -1];
+    canvas.toasts.bad(t("nothing_to_send"));
+    throw new Error(t("nothing_to_send"));
+}
+
+/** To inpainting: with the mask if something is selected, otherwise as the web UI sends pictures there. */
+export async function toInpaint(canvas) {
+    try {
+        if (canvas.editor.state.selection) await uploadMasked(canvas.editor);
+        else document.querySelector("#clickpaint_send_unmasked").click();
+    } catch (error) {
+        canvas.toasts.error(error);
+    }
+}
+
+/** Say what our buttons in the web UI's rows do. */
+export function nameButtons() {
+    for (const button of document.querySelectorAll("#txt2img_send_to_clickpaint, #img2img_send_to_clickpaint")) {
+        button.title = button.ariaLabel = t("send_here");
+    }
+}
+
+/** The picture and what is selected in it to img2img's "Inpaint upload". */
+async function uploadMasked({api, id, state}) {
+    const [picture, mask] = await Promise.all([api.picture(id, state.version), api.mask(id)]);
+    showTab("tab_img2img");
+    showTab("img2img_inpaint_upload_tab");
+    await put("#img_inpaint_base", picture, "picture.png");
+    await put("#img_inpaint_mask", mask, "mask.png");
+}
