@@ -172,11 +172,16 @@ def test_failures_are_explained_and_leave_nothing_behind(web, failure, kind, tex
 # scripts
 
 
+def preprocessor(name: str) -> types.SimpleNamespace:
+    return types.SimpleNamespace(label=name, do_not_need_model=name == "depth_midas")
+
+
 class FakeState:
     """Of Forge: functions with names. Of sd-webui-controlnet: a dict of models, and preprocessors elsewhere."""
 
     def __init__(self, forge: bool) -> None:
         if forge:
+            self.get_preprocessor = preprocessor
             self.get_all_preprocessor_names = lambda: ["None", "canny", "depth_midas"]
             self.get_all_controlnet_names = lambda: ["None", "control_canny [12ab34cd]"]
         else:
@@ -185,11 +190,12 @@ class FakeState:
 
 def control_script(web):
     """Its functions' globals are those of a module that is not in `sys.modules`, as scripts are in the web UI."""
-    labels = [types.SimpleNamespace(label=name) for name in ("none", "canny", "depth_midas")]
+    labels = [preprocessor(name) for name in ("none", "canny", "depth_midas")]
+    kind = types.SimpleNamespace(get_sorted_preprocessors=lambda: labels, get_preprocessor=preprocessor)
     space = {
         "scripts": web.scripts,
         "global_state": FakeState(web.flavor == "forge"),
-        "Preprocessor": types.SimpleNamespace(get_sorted_preprocessors=lambda: labels),
+        **({} if web.flavor == "forge" else {"Preprocessor": kind}),
         "__name__": "controlnet.py",
     }
     exec(
@@ -255,11 +261,15 @@ def test_names_of_controlnet(web):
 
 def test_units_that_the_web_ui_would_leave_out_without_a_word_are_refused(web):
     web.add(control_script(web), ["unit 0"])
-    for unit, text in ((ControlUnit("cany", "control_canny"), "canny"), (ControlUnit("canny", "control_depth"), "control_canny")):
+    for unit, text in (
+        (ControlUnit("cany", "control_canny"), "canny"),
+        (ControlUnit("canny", "control_depth"), "control_canny"),
+        (ControlUnit("canny", "None"), "needs a"),
+    ):
         with pytest.raises(HostUnsupported, match=text):
             runner_for(PaintOptions(control=(unit,)))
-    _, arguments = runner_for(PaintOptions(control=(ControlUnit("none", ""),)))
-    assert arguments[1]["module"] == ("None" if web.flavor == "forge" else "none") and arguments[1]["model"] == "None"
+    _, arguments = runner_for(PaintOptions(control=(ControlUnit("Depth_MiDaS", ""),)))
+    assert (arguments[1]["module"], arguments[1]["model"]) == ("depth_midas", "None")
 
 
 def test_scripts_that_are_missing_are_told(web):

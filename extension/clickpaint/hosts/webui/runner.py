@@ -28,8 +28,7 @@ def runner_for(options: PaintOptions) -> tuple[Any, tuple[Any, ...]]:
             raise HostUnsupported(
                 "This web UI has no ControlNet.", "Install the extension sd-webui-controlnet, or leave the ControlNet units out."
             )
-        modules, models = _offered(script)
-        wanted.append((script, [_unit(unit, modules, models) for unit in options.control]))
+        wanted.append((script, _units(script, options)))
     if options.soft_inpainting:
         script = _script(source, "soft inpainting")
         if script is None:
@@ -89,6 +88,17 @@ def _script(runner: Any, title: str) -> Any | None:
 def _defaults(runner: Any, script: Any) -> list[Any]:
     """The values that the script's inputs in img2img start with."""
     return [getattr(component, "value", None) for component in runner.inputs[script.args_from : script.args_to]]
+
+
+def _units(script: Any, options: PaintOptions) -> list[dict[str, Any]]:
+    modules, models = _offered(script)
+    units = [_unit(unit, modules, models) for unit in options.control]
+    names = type(script).title.__globals__
+    find = names.get("Preprocessor", names["global_state"]).get_preprocessor
+    for unit in units:
+        if unit["model"] == "None" and not find(unit["module"]).do_not_need_model:
+            raise HostUnsupported(f"The preprocessor {unit['module']} needs a ControlNet model.", f"Choose one of {', '.join(models)}.")
+    return units
 
 
 def _unit(unit: ControlUnit, modules: list[str], models: list[str]) -> dict[str, Any]:
