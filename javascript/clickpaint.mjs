@@ -68,7 +68,8 @@ window.clickpaint = {
 
     /** Inside a web UI: the hidden components hold the picture and its infotext; let the web UI paste them. */
     paste(target, text) {
-        document.querySelector(`#clickpaint_paste_${target}${text ? "_text" : ""}`)?.click();
+        const complete = text ? document.querySelector(`#clickpaint_paste_${target}_text`) : null;
+        (complete ?? document.querySelector(`#clickpaint_paste_${target}`))?.click();
     },
 
     /** Inside a web UI: to inpainting, with the mask if something is selected. */

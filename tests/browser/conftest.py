@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,17 +41,14 @@ def photograph(ball: tuple[int, int] = BALL, colour: str = "#d22b2b", seed: int 
     return file.getvalue()
 
 
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the stand-alone program answers, on a machine without weights and without network."""
+@contextmanager
+def serving(studio: Any) -> Iterator[str]:
+    """The stand-alone program on this studio; gives the address where it answers."""
     uvicorn = pytest.importorskip("uvicorn")
     pytest.importorskip("gradio")
     from clickpaint.api.access import LocalGate
-    from clickpaint.hosts.embedded import EmbeddedHost
-    from clickpaint.studio import Studio
     from clickpaint.ui.standalone import create_app
 
-    studio = Studio(EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"}))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -65,6 +63,17 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         studio.shut_down()
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the stand-alone program answers, on a machine without weights and without network."""
+    from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.studio import Studio
+
+    host = EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
+    with serving(Studio(host)) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,13 +61,20 @@ def of_size(infotext: str, width: int, height: int) -> str:
 
 
 def _paste_buttons(target: str, picture: Any, infotext: Any) -> None:
-    """A hidden button that the web UI makes paste the picture into a tab, and one that pastes the infotext too: pasting an empty
-    one would bring back the prompt of the last generation."""
+    """A hidden button that the web UI makes paste the picture into a tab; for img2img also one that pastes the infotext with it.
+
+    Two, because pasting an empty infotext would bring back the prompt of the last generation; and only there, because the scripts
+    of the web UIs stumble over one for inpainting, and extras have no use for it.
+    """
     import gradio as gr
 
     host = infotext_module()
-    texts: Sequence[Any] = (None, infotext)
-    for text in texts:
-        button = gr.Button("Paste", elem_id=f"clickpaint_paste_{target}{'_text' if text is not None else ''}")
+
+    def one(suffix: str, text: Any) -> None:
+        button = gr.Button("Paste", elem_id=f"clickpaint_paste_{target}{suffix}")
         binding = host.ParamBinding(paste_button=button, tabname=target, source_text_component=text, source_image_component=picture)
         host.register_paste_params_button(binding)
+
+    one("", None)
+    if target == "img2img":
+        one("_text", infotext)
