@@ -52,7 +52,8 @@ class RealHost:
         self._process = subprocess.Popen(
             [_python(self.folder), *start, *common, *arguments],
             cwd=self.folder, stdout=self._log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            # one thread, so that sums are added in one order and a seed gives the same picture to the bit
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **(environment or {})},
         )  # fmt: skip
         self._wait()
 

@@ -84,8 +84,8 @@ def _options(web: WebUI) -> None:
         data: dict[str, Any]
 
         def __getattr__(self, name: str) -> Any:
-            if name in self.data:
-                return self.data[name]
+            if name in self.data or name in defaults:
+                return self.data.get(name, defaults.get(name))
             if name in known:  # an option of the web UI that no test has set
                 return None
             raise AttributeError(f"Options has no {name!r}")
@@ -104,6 +104,7 @@ def _options(web: WebUI) -> None:
     data |= {"samples_save": True, "samples_format": "png", "persistent_cond_cache": True, "grid_only_if_multiple": True}
     data |= {"forge_additional_modules": []} if web.flavor == "forge" else {}
     assert set(data) <= known, set(data) - known
+    defaults = dict(data)
     object.__setattr__(options, "data", data)
     object.__setattr__(options, "data_labels", {})
     web._set("modules.shared.opts", options)

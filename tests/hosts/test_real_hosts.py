@@ -21,7 +21,7 @@ FLAVORS = [
     pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
     for flavor, variable in FOLDERS.items()
 ]
-STEPS = {"steps": 4, "sampler": "Euler a", "seed": 11}
+STEPS = {"steps": 4, "sampler": "Euler a", "seed": 11, "resolution": 128, "refine": False}  # small, for there is no GPU
 
 
 @pytest.fixture(scope="module", params=FLAVORS)
@@ -76,7 +76,7 @@ def test_fill_changes_the_mask_only(host, content):
     body = {**STEPS, "task": "fill", "prompt": "a tree", "masked_content": content, "grow": 0, "feather": 0, "batch_count": 2}
     told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
     assert [one["seed"] for one in told["results"]] == [11, 12]
-    assert "Seed: 11" in told["results"][0]["infotext"] and "Euler a" in told["results"][0]["infotext"]
+    assert all(part in told["results"][0]["infotext"] for part in ("a tree", "Seed: 11", "Euler a", "Clickpaint: fill"))
     first = shown(host, id)
     assert np.array_equal(first[~mask], picture()[~mask])
     assert (first[mask] != picture()[mask]).any()
@@ -222,7 +222,7 @@ def test_without_a_page(flavor, tmp_path):
         host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "grow": 0, "feather": 0, "prompt": "a tree"})
         after = shown(host, id)
         assert np.array_equal(after[~mask], picture()[~mask]) and not np.array_equal(after[mask], picture()[mask])
-        assert "Traceback" not in host.log, host.log
+        assert "extension/clickpaint" not in host.log, host.log  # no traceback of ours
     finally:
         host.stop()
 

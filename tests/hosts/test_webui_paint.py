@@ -101,6 +101,15 @@ def test_options_are_set_for_the_call_only(web):
         painted(web, job(PaintOptions(vae="none of that name")))
 
 
+def test_an_option_that_was_never_stored_stays_so(web):
+    """The web UI itself puts back only stored ones."""
+    before = dict(web.shared.opts.data)
+    del before["CLIP_stop_at_last_layers"], web.shared.opts.data["CLIP_stop_at_last_layers"]
+    painted(web, job(PaintOptions(steps=1, clip_skip=2)))
+    assert web.seen["CLIP_stop_at_last_layers"] == 2
+    assert web.shared.opts.data == before
+
+
 def test_frozen_settings_are_left_alone(web):
     web.frozen = True
     assert len(painted(web, job())) == 1

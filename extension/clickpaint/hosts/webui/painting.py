@@ -59,7 +59,11 @@ def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]
 
     runner, arguments = runner_for(job.options)
     _ready()
-    with closing(processing.StableDiffusionProcessingImg2Img(**_parameters(job))) as p:
+    parameters = _parameters(job)
+    with (
+        within.options_kept(list(parameters["override_settings"])),
+        closing(processing.StableDiffusionProcessingImg2Img(**parameters)) as p,
+    ):
         p.is_api = True  # scripts must not take values of the page's widgets
         p.scripts = runner
         p.script_args = arguments
@@ -127,6 +131,7 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "do_not_save_grid": True,
         "override_settings": _overrides(options),
         "override_settings_restore_afterwards": True,
+        "extra_generation_params": {"Clickpaint": options.task},  # the web UI's own fields say the rest
     }
     if flavor().schedulers and options.scheduler:
         parameters["scheduler"] = _scheduler(options.scheduler)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,24 @@ def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(thing, name, before)
+
+
+@contextmanager
+def options_kept(names: Collection[str]) -> Iterator[None]:
+    """The web UI's options of these names are afterwards what they were, also one that was never stored: `process_images` puts its
+    overrides back only where there was a stored value, so that otherwise a default would be changed for good."""
+    from modules import shared
+
+    data = shared.opts.data
+    absent = [name for name in names if name not in data]
+    data.update({name: getattr(shared.opts, name) for name in absent})
+    before = dict(data)
+    try:
+        yield
+    finally:
+        data.update({name: before[name] for name in names})
+        for name in absent:
+            del data[name]
 
 
 @contextmanager
