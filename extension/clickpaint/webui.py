@@ -164,4 +164,4 @@ def _after_component(component: Any, **kwargs: Any) -> None:
     if source is not None:
         from clickpaint.ui import panels
 
-        panels.send_here(source)
+        panels.send_here(source, type(component))

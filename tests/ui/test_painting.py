@@ -115,6 +115,6 @@ def test_the_button_beside_a_web_uis_results() -> None:
     from clickpaint.ui import panels
 
     with gr.Blocks() as page:
-        panels.send_here("img2img")
+        panels.send_here("img2img", gr.Button)
     assert [block.elem_id for block in page.blocks.values() if block.elem_id] == ["img2img_send_to_clickpaint"]
     assert any('window.clickpaint?.receive("img2img")' in str(one["js"]) for one in page.config["dependencies"])

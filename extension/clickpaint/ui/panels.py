@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError
@@ -103,14 +103,12 @@ def results(studio: Studio) -> None:
     compat.on(added.click, js, [workspace, version, kept], add, [shown, kept])
 
 
-def send_here(source: str) -> None:
+def send_here(source: str, button_class: Callable[..., Any]) -> None:
     """A button for the web UI's own row under the results of `source`, "txt2img" or "img2img": its picture goes to the canvas.
 
-    The page's script gives it its tooltip; the others of that row have symbols too.
+    The page's script gives it its tooltip; the others of that row have symbols too, and `button_class` is theirs.
     """
-    import gradio as gr
-
-    button = gr.Button("\U0001f3af", elem_id=f"{source}_send_to_clickpaint", elem_classes=["tool"])
+    button = button_class("\U0001f3af", elem_id=f"{source}_send_to_clickpaint")
     compat.on(button.click, f"() => {{ window.clickpaint?.receive({json.dumps(source)}); return []; }}")
 
 
