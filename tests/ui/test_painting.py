@@ -32,11 +32,11 @@ def rich(tmp_path: Path) -> Studio:
     return Studio(host)
 
 
-def build(studio: Studio, **options: Any) -> dict[str, dict[str, Any]]:
+def build(studio: Studio, **options: Any) -> dict[str, Any]:
     """The configuration of every element of the page by its id."""
     from clickpaint.ui import tab
 
-    page = tab.build(studio, **options)
+    page: Any = tab.build(studio, **options)
     found = {block.elem_id: block.get_config() for block in page.blocks.values() if block.elem_id}
     return {**found, "": page.config}
 
@@ -114,7 +114,8 @@ def test_the_button_beside_a_web_uis_results() -> None:
 
     from clickpaint.ui import panels
 
-    with gr.Blocks() as page:
+    with gr.Blocks() as blocks:
         panels.send_here("img2img", gr.Button)
+    page: Any = blocks
     assert [block.elem_id for block in page.blocks.values() if block.elem_id] == ["img2img_send_to_clickpaint"]
     assert any('window.clickpaint?.receive("img2img")' in str(one["js"]) for one in page.config["dependencies"])

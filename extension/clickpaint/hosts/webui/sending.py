@@ -36,7 +36,9 @@ def add_row(shown: Shown, on: On, heading: Callable[[str], Any]) -> None:
         workspace = gr.Textbox(label="Workspace", elem_id="clickpaint_sent_workspace")
         version = gr.Number(label="Version", elem_id="clickpaint_sent_version")
         result = gr.Number(label="Result", elem_id="clickpaint_sent_result")
-        exact = {"format": "png"} if "format" in inspect.signature(gr.Image.__init__).parameters else {}  # others would lose detail
+        exact: dict[str, Any] = (
+            {"format": "png"} if "format" in inspect.signature(gr.Image.__init__).parameters else {}
+        )  # others would lose detail
         picture = gr.Image(label="Picture", type="pil", elem_id="clickpaint_sent_picture", **exact)
         infotext = gr.Textbox(label="Infotext", elem_id="clickpaint_sent_infotext")
         # without a mask to send along, as the web UI's own buttons do
@@ -57,7 +59,7 @@ def add_row(shown: Shown, on: On, heading: Callable[[str], Any]) -> None:
 
 def of_size(infotext: str, width: int, height: int) -> str:
     """`infotext`, which tells the size of what was painted, with that of the whole picture."""
-    return re.sub(r"\bSize: \d+x\d+", f"Size: {width}x{height}", infotext)
+    return re.sub(r"(?m)(^|, )Size: \d+x\d+", rf"\g<1>Size: {width}x{height}", infotext)
 
 
 def _paste_buttons(target: str, picture: Any, infotext: Any) -> None:
