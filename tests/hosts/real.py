@@ -33,13 +33,13 @@ _START_SECONDS = 240
 class RealHost:
     """A running web UI. `log` is what it printed; `address` where it answers."""
 
-    def __init__(self, flavor: str, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, flavor: str, data: Path, *arguments: str, extension: bool = True, environment: dict[str, str] | None = None) -> None:
         self.flavor = flavor
         self.folder = Path(os.environ[FOLDERS[flavor]])
         self.port = _free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = data / f"log-{self.port}.txt"
-        prepare(data, self.folder)
+        prepare(data, self.folder, extension)
         start = (
             [str(ROOT / "tests/hosts/forge_toy.py"), "--always-cpu"]
             if flavor == "forge"
@@ -104,7 +104,7 @@ class RealHost:
         return pixels_of(base64.b64decode(content["images"][0]))
 
 
-def prepare(data: Path, host: Path) -> None:
+def prepare(data: Path, host: Path, extension: bool) -> None:
     """The data folder: toy checkpoints, and the extension as users have it, as a folder among the extensions."""
     models = data / "models/Stable-diffusion"
     if models.exists():
@@ -117,21 +117,36 @@ def prepare(data: Path, host: Path) -> None:
     checkpoint.write(models / "other.safetensors", clip, seed=1)
     checkpoint.write(models / "tiny-inpaint.safetensors", clip, in_channels=9)
     (data / "extensions").mkdir()
-    (data / "extensions/sd-webui-clickpaint").symlink_to(ROOT, target_is_directory=True)
-    breaker = data / "extensions/breaker/scripts/breaker.py"
-    breaker.parent.mkdir(parents=True)
-    breaker.write_text(_BREAKER)
+    if extension:
+        (data / "extensions/sd-webui-clickpaint").symlink_to(ROOT, target_is_directory=True)
+    helper = data / "extensions/test-helper/scripts/test_helper.py"
+    helper.parent.mkdir(parents=True)
+    helper.write_text(_HELPER)
     (data / "config.json").write_text(json.dumps({"samples_save": False, "grid_save": False}))
 
 
-_BREAKER = '''"""Makes the next generation fail in the middle, when a test asks for it."""
+_HELPER = '''"""For tests: makes the next generation fail in the middle, and counts the weights in the process."""
+import gc
+
 import modules.processing
 import modules.script_callbacks
 
 
 def started(page, app):
-    @app.get("/breaker/arm")
-    def arm():
+    @app.get("/test-helper/weights")
+    def weights():
+        import torch
+
+        parameters = [thing for thing in gc.get_objects() if isinstance(thing, torch.nn.Module)]
+        storages = {
+            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+            for module in parameters
+            for tensor in module.parameters(recurse=False)
+        }
+        return {"bytes": sum(storages.values()), "storages": len(storages)}
+
+    @app.get("/test-helper/break")
+    def break_next():
         decode = modules.processing.decode_latent_batch
 
         def broken(*args, **kwargs):

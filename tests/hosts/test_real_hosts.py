@@ -157,7 +157,7 @@ def test_a_click_is_answered_while_the_host_generates(host):
 
 def test_an_exception_in_the_middle_leaves_everything_usable(host):
     id, mask = opened(host)
-    host.request("GET", "/breaker/arm")
+    host.request("GET", "/test-helper/break")
     status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "clip_skip": 3})
     assert status == 500 and told["message"]
     assert np.array_equal(shown(host, id), picture())
