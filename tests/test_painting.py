@@ -83,14 +83,24 @@ def test_expand_makes_the_picture_larger_and_undo_smaller_again(studio, workspac
     assert np.array_equal(workspace.picture().pixels, pixels())
 
 
-def test_refining_starts_from_the_result_and_joins_the_results(studio, workspace):
-    studio.painting.paint(workspace, PaintOptions(seed=50, batch_count=2))
+def test_refining_starts_from_the_result_and_joins_the_results(studio):
+    workspace = studio.open(file_of(pixels(600, 400)), "toy.png")
+    studio.select(workspace, Prompts((Point(300, 200),)))
+    studio.painting.paint(workspace, PaintOptions(seed=50, batch_count=2, refine=False))
     gallery = studio.painting.refine(workspace, 1, PaintOptions(seed=70, batch_count=4, refine_strength=0.3))
     assert [one.seed for one in gallery.results] == [50, 51, 70]
     job = studio.toy.jobs[-1]
     assert (job.masked_content, job.strength, job.count) == ("original", 0.3, 1)
     assert (job.pixels[job.height // 2, job.width // 2] == 51).all()
-    assert job.width * job.height > studio.toy.jobs[0].width * studio.toy.jobs[0].height
+    first, refined = (one.width * one.height for one in studio.toy.jobs)
+    assert first < 80 * 80 < refined < 140 * 140  # native is 64, and twice that is as far as it goes
+
+
+def test_refining_paints_no_larger_than_the_picture_is(studio, workspace):
+    studio.painting.paint(workspace, PaintOptions(seed=50))
+    studio.painting.refine(workspace, 0, PaintOptions())
+    first, refined = (one.width * one.height for one in studio.toy.jobs)
+    assert first == refined
 
 
 def test_erased_starts_from_what_the_eraser_leaves(studio, workspace):

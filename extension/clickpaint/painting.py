@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ _ROOM = 4 << 30
 """Bytes of the device's memory that should be free before the host paints; below, what is ours makes room."""
 
 _REFINED = 2
-"""A refined result is painted at up to this times the model's native size."""
+"""A refined result is painted at the picture's own resolution, up to this times the model's native size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,8 @@ class Painting:
                 raise InvalidInput("This result cannot be refined any more.", "Paint again, then refine one of the results.")
             native = self._host.capabilities().native_size
             picture = self._with(workspace, result)
-            again = refining(options, min(_REFINED * native, 2048))
+            # beyond the picture's own resolution there is nothing to gain: what is painted larger is only scaled down again
+            again = refining(options, round(min(max(math.sqrt(result.box.area), native), _REFINED * native)))
             return self._paint(workspace, task, picture, selection, again, None, kept=workspace.results)
 
     def run(self, job: PaintJob, progress: Progress) -> list[Painted]:
