@@ -26,17 +26,15 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "extension"))
-
-from clickpaint.compat import torchvision  # noqa: E402
-from clickpaint.hosts.embedded import EmbeddedHost  # noqa: E402
-from clickpaint.image.picture import from_pixels  # noqa: E402
-from clickpaint.progress import SILENT, Progress  # noqa: E402
-from clickpaint.segment import registry  # noqa: E402
-from clickpaint.segment.base import Embedding, Point, Prompts  # noqa: E402
-from clickpaint.segment.neural import NeuralSegmenter  # noqa: E402
-from clickpaint.studio import Studio  # noqa: E402
-from clickpaint.weights.store import ModelState, Store  # noqa: E402
+from clickpaint.compat import torchvision
+from clickpaint.hosts.embedded import EmbeddedHost
+from clickpaint.image.picture import from_pixels
+from clickpaint.progress import SILENT, Progress
+from clickpaint.segment import registry
+from clickpaint.segment.base import Embedding, Point, Prompts
+from clickpaint.segment.neural import NeuralSegmenter
+from clickpaint.studio import Studio
+from clickpaint.weights.store import ModelState, Store
 
 BUILDERS = {"sam_vit_b": ("segment_anything", "vit_b"), "mobile_sam": ("mobile_sam", "vit_t")}
 FACTOR, CONSTANT = 1.15, 5.0  # ms

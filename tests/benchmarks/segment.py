@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +13,8 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "extension"))
-
-from clickpaint.segment.base import Candidate, Point, Prompts  # noqa: E402
-from clickpaint.segment.classic import ClassicSegmenter  # noqa: E402
+from clickpaint.segment.base import Candidate, Point, Prompts
+from clickpaint.segment.classic import ClassicSegmenter
 
 SAMPLES = ROOT.parent / "shared" / "samples" / "inpaint-anything"
 
