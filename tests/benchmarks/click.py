@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
 from clickpaint.compat import torchvision
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.picture import from_pixels

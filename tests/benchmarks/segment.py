@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.segment.classic import ClassicSegmenter
 
-SAMPLES = ROOT.parent / "shared" / "samples" / "inpaint-anything"
+SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "inpaint-anything"
 
 GROWN = {"remove": 15, "fill": 50, "replace": 0}
 """By how large a square kernel the published masks were dilated before publication, by what they were made for.
