@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import InvalidInput, TooLarge
 from clickpaint.image import mask as masks
 from clickpaint.image.geometry import Box
 from clickpaint.image.mask import Stroke
+from clickpaint.image.picture import Limits
 
 any_mask = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=24))
 quick = settings(deadline=None, max_examples=60)
@@ -239,3 +240,12 @@ def test_a_small_selection_in_a_large_picture_is_cheap():
         return min(times)
 
     assert cost(lambda: masks.grow(mask, 12)) < 5 * cost(mask.copy) + 0.03  # a distance transform of all of it takes 1 s
+
+
+def test_a_mask_as_large_as_the_picture_is_never_too_large():
+    """The picture was let in by the settings, which the mask's own limit need not know."""
+    selected = np.zeros((20, 30), bool)
+    selected[5:9, 4:20] = True
+    assert np.array_equal(masks.from_file(masks.to_png(selected), (30, 20), Limits(max_pixels=100)), selected)
+    with pytest.raises(TooLarge):
+        masks.from_file(masks.to_png(selected), (15, 10), Limits(max_pixels=100))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -198,12 +198,13 @@ def from_lasso(size: tuple[int, int], points: Sequence[tuple[float, float]]) -> 
 def from_file(data: bytes, size: tuple[int, int], limits: Limits = Limits()) -> np.ndarray:  # noqa: B008 (frozen)
     """A mask from a picture file: opaque is selected where the file has transparency, otherwise white is.
 
-    size: (width, height) that it must have; one with the same proportions is scaled (nearest pixel). limits: of the file.
+    size: (width, height) that it must have; one with the same proportions is scaled (nearest pixel). limits: of the file; one of the
+    picture's own size is never too large.
 
     Raises:
         InvalidInput: not a picture, or one with other proportions.
     """
-    picture = decode(data, limits)
+    picture = decode(data, replace(limits, max_pixels=max(limits.max_pixels, size[0] * size[1])))
     alpha = picture.alpha
     mask = picture.pixels.max(axis=2) > 127 if alpha is None or alpha.min() == alpha.max() else alpha > 127
     width, height = size
