@@ -36,7 +36,7 @@ class RealHost:
     def __init__(self, flavor: str, data: Path, *arguments: str, extension: bool = True, environment: dict[str, str] | None = None) -> None:
         self.flavor = flavor
         self.folder = Path(os.environ[FOLDERS[flavor]])
-        self.port = _free_port()
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = data / f"log-{self.port}.txt"
         prepare(data, self.folder, extension)
@@ -50,7 +50,7 @@ class RealHost:
             "--data-dir", str(data), "--ckpt", str(data / "models/Stable-diffusion/tiny.safetensors"), "--port", str(self.port),
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            [_python(self.folder), *start, *common, *arguments],
+            [python_of(self.folder), *start, *common, *arguments],
             cwd=self.folder, stdout=self._log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
             # one thread, so that sums are added in one order and a seed gives the same picture to the bit
             env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **(environment or {})},
@@ -125,7 +125,7 @@ def prepare(data: Path, host: Path, extension: bool) -> None:
     (data / "config.json").write_text(json.dumps({"samples_save": False, "grid_save": False}))
 
 
-_HELPER = '''"""For tests: makes the next generation fail in the middle, and counts the weights in the process."""
+_HELPER = '''"""For tests: makes the next generation fail in the middle, and counts weights and routes in the process."""
 import gc
 
 import modules.processing
@@ -144,6 +144,11 @@ def started(page, app):
             for tensor in module.parameters(recurse=False)
         }
         return {"bytes": sum(storages.values()), "storages": len(storages)}
+
+    @app.get("/test-helper/routes")
+    def routes():
+        kinds = [type(route).__name__ for route in app.router.routes]
+        return {"LazyRoutes": kinds.count("LazyRoutes")}
 
     @app.get("/test-helper/break")
     def break_next():
@@ -180,16 +185,18 @@ def pixels_of(file: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
 
 
-def _content(kind: str, data: bytes) -> Any:
-    return json.loads(data) if kind == "application/json" and data else data
-
-
-def _python(folder: Path) -> str:
+def python_of(folder: Path) -> str:
+    """The Python that a web UI runs with."""
     own = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     return str(own) if own.exists() else sys.executable
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine where nothing listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def _content(kind: str, data: bytes) -> Any:
+    return json.loads(data) if kind == "application/json" and data else data
