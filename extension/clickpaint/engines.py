@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from clickpaint.erase import registry as erasers
-from clickpaint.erase.base import Eraser
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
-from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
 from clickpaint.segment import registry as segmenters
-from clickpaint.segment.base import Embedding, Segmenter
 from clickpaint.settings import MEGABYTE
 from clickpaint.weights.cache import EmbeddingCache, ModelCache
 from clickpaint.weights.device import models_budget, release, retrying
 from clickpaint.weights.store import Store
+
+if TYPE_CHECKING:
+    from clickpaint.erase.base import Eraser
+    from clickpaint.image.picture import Picture
+    from clickpaint.segment.base import Embedding, Segmenter
 
 T = TypeVar("T")
 

@@ -77,9 +77,9 @@ class Erased:
 class Studio:
     """The composition root: one per program. Everything here may be called from any thread; errors are `ClickpaintError`s."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, engines: Engines | None = None) -> None:
         self.host = host
-        self.engines = Engines(host)
+        self.engines = engines or Engines(host)
         self.tasks = Tasks(host.interrupted)
         self.compute = Compute(host.exclusive)
         self.clicks = Compute(host.beside)

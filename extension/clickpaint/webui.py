@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from clickpaint.studio import Studio
+    from clickpaint.workspace import Workspace
 
 TITLE, ELEMENT = "Clickpaint", "clickpaint"
+_MAKING = threading.Lock()
 _ADDRESSES = ("/clickpaint/v1/", "/clickpaint/openapi.json/")
 _SEND_AFTER = {"txt2img_send_to_extras": "txt2img", "img2img_send_to_extras": "img2img"}
 
@@ -40,13 +42,37 @@ def script() -> type:
     return script_class(apply)
 
 
+class Front:
+    """What the page is made of (`ui.front.Front`). The rest of the studio is made when it is first used: everybody's start of the web
+    UI would wait for it."""
+
+    def __init__(self) -> None:
+        from clickpaint.engines import Engines
+        from clickpaint.hosts.webui.host import WebUIHost
+
+        self.host = WebUIHost()
+        self.engines = Engines(self.host)
+
+    def workspace(self, id: str) -> Workspace:
+        return studio().workspace(id)
+
+
 @functools.lru_cache(maxsize=1)
+def front() -> Front:
+    return Front()
+
+
 def studio() -> Studio:
     """The one studio of this process: open pictures and loaded models outlive a reload of the page."""
-    from clickpaint.hosts.webui.host import WebUIHost
+    with _MAKING:  # the first requests may come at once
+        return _studio()
+
+
+@functools.lru_cache(maxsize=1)
+def _studio() -> Studio:
     from clickpaint.studio import Studio
 
-    return Studio(WebUIHost())
+    return Studio(front().host, front().engines)
 
 
 class HostGate:
@@ -77,7 +103,7 @@ def _tab() -> list[tuple[Any, str, str]]:
     try:
         from clickpaint.ui import tab
 
-        return [(tab.build(studio(), below=_send_row), TITLE, ELEMENT)]
+        return [(tab.build(front(), below=_send_row), TITLE, ELEMENT)]
     except Exception as error:  # a tab that says what is wrong helps; one that is missing does not
         hooks.report("the tab could not be made")
         return [(_broken(error), TITLE, ELEMENT)]

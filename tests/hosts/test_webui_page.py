@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(autouse=True)
 def own_studio():
     """A studio for each test: it holds on to the web UI that it was made in."""
-    webui.studio.cache_clear()
+    webui.front.cache_clear(), webui._studio.cache_clear()
     yield
-    webui.studio.cache_clear()
+    webui.front.cache_clear(), webui._studio.cache_clear()
 
 
 def load_script():

@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clickpaint.erase.base import Eraser
 from clickpaint.errors import InvalidInput, ModelMissing
 
 if TYPE_CHECKING:
+    from clickpaint.erase.base import Eraser
     from clickpaint.weights.cache import ModelCache
     from clickpaint.weights.device import Device
     from clickpaint.weights.store import Store

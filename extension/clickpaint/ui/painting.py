@@ -10,7 +10,7 @@ from clickpaint.ui import panels
 
 if TYPE_CHECKING:
     from clickpaint.hosts.base import Capabilities
-    from clickpaint.studio import Studio
+    from clickpaint.ui.front import Front
 
 MASKED_CONTENT = ("Fill", "Original", "Latent noise", "Latent nothing", "Erased")
 SECOND_PASS = (panels.AUTOMATIC, "On", "Off")
@@ -20,7 +20,7 @@ _DICE, _RECYCLE = "\U0001f3b2\ufe0f", "\u267b\ufe0f"  # as the web UI has them; 
 _LARGEST_MARGIN = 1024
 
 
-def tasks(studio: Studio, can: Capabilities) -> None:
+def tasks(studio: Front, can: Capabilities) -> None:
     """Remove, fill, replace and expand, one tab each, and below them what is common to all that paints."""
     import gradio as gr
 

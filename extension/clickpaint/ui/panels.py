@@ -10,7 +10,7 @@ from clickpaint.errors import ClickpaintError
 from clickpaint.ui import gradio_compat as compat
 
 if TYPE_CHECKING:
-    from clickpaint.studio import Studio
+    from clickpaint.ui.front import Front
 
 AUTOMATIC = "Automatic"
 DIFFUSION = "Stable Diffusion"
@@ -19,7 +19,7 @@ _MOST_RESULTS = 12
 _THUMBNAIL = 640
 
 
-def removing(studio: Studio, *, diffusion: bool = False) -> tuple[Any, Any, Any, Any]:
+def removing(studio: Front, *, diffusion: bool = False) -> tuple[Any, Any, Any, Any]:
     """The button that does it, and how: button, eraser, grow, feather.
 
     Args:
@@ -40,7 +40,7 @@ def removing(studio: Studio, *, diffusion: bool = False) -> tuple[Any, Any, Any,
     return remove, eraser, grow, feather
 
 
-def starts_removing(studio: Studio, remove: Any, eraser: Any, grow: Any, feather: Any, paint: Mapping[str, Any] | None = None) -> None:
+def starts_removing(studio: Front, remove: Any, eraser: Any, grow: Any, feather: Any, paint: Mapping[str, Any] | None = None) -> None:
     """Let the button do it. `paint`: widgets that say how to paint, by their names in the API, where the host can."""
     paint = paint or {}
     names = json.dumps(_eraser_names(studio, bool(paint)))
@@ -49,7 +49,7 @@ def starts_removing(studio: Studio, remove: Any, eraser: Any, grow: Any, feather
     compat.on(remove.click, js, [eraser, grow, feather, *paint.values()])
 
 
-def selecting(studio: Studio) -> None:
+def selecting(studio: Front) -> None:
     """What answers the clicks."""
     import gradio as gr
 
@@ -75,7 +75,7 @@ def saving() -> None:
     compat.on(save.click, "() => { window.clickpaint?.save(); return []; }")
 
 
-def results(studio: Studio) -> None:
+def results(studio: Front) -> None:
     """What was made so far, as thumbnails. The canvas presses the hidden button whenever there is a new one."""
     import gradio as gr
 
@@ -120,7 +120,7 @@ def models() -> None:
         compat.html("<clickpaint-models></clickpaint-models>")
 
 
-def _eraser_names(studio: Studio, diffusion: bool) -> dict[str, str]:
+def _eraser_names(studio: Front, diffusion: bool) -> dict[str, str]:
     return {**_engines(studio.engines.erasers()), **({DIFFUSION: "diffusion"} if diffusion else {})}
 
 

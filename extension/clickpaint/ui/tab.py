@@ -13,10 +13,10 @@ from clickpaint.ui import painting, panels
 if TYPE_CHECKING:
     import gradio as gr
 
-    from clickpaint.studio import Studio
+    from clickpaint.ui.front import Front
 
 
-def build(studio: Studio, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None) -> gr.Blocks:
+def build(studio: Front, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None) -> gr.Blocks:
     """The page as Gradio blocks. The page must load `javascript/clickpaint.mjs` and `style.css`; a web UI does so by itself.
 
     Args:
@@ -47,7 +47,7 @@ def build(studio: Studio, *, header: str = "", language: str | None = None, belo
     return page
 
 
-def canvas(studio: Studio, language: str) -> str:
+def canvas(studio: Front, language: str) -> str:
     """The canvas element, which starts with the host's settings."""
     setting = studio.host.setting
     options = {key: setting(name) for key, name in _SETTINGS.items()}

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -18,13 +18,15 @@ from PIL import Image
 from clickpaint.errors import Interrupted, InvalidInput
 from clickpaint.hosts.webui import hooks, painting
 from clickpaint.paint.job import PaintOptions
-from clickpaint.paint.painter import Run
 from clickpaint.paint.touchup import INFOTEXT, TouchUp, asked
 from clickpaint.progress import Progress
 
-Apply = Callable[[np.ndarray, TouchUp, PaintOptions, int, Run, Progress], np.ndarray]
-"""apply(pixels uint8 [H, W, 3], wish, options of the generation, side of the square it was made at, painting within it, progress)
-→ uint8 [H, W, 3]"""
+if TYPE_CHECKING:
+    from clickpaint.paint.painter import Run
+
+    Apply = Callable[[np.ndarray, TouchUp, PaintOptions, int, Run, Progress], np.ndarray]
+    """apply(pixels uint8 [H, W, 3], wish, options of the generation, side of the square it was made at, painting within it, progress)
+    → uint8 [H, W, 3]"""
 
 _TITLE, _FAILED = "Clickpaint", "Clickpaint error"
 
