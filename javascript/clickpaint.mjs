@@ -4,7 +4,7 @@ import {ClickpaintCanvas} from "./clickpaint/canvas.mjs";
 import {ClickpaintControl} from "./clickpaint/control.mjs";
 import {marginsFor} from "./clickpaint/expand.mjs";
 import {ClickpaintModels} from "./clickpaint/models.mjs";
-import {nameButtons, receive, sending, toInpaint} from "./clickpaint/webui.mjs";
+import {nameButtons, receive, sending, toControlNet, toInpaint} from "./clickpaint/webui.mjs";
 
 if (!customElements.get("clickpaint-canvas")) {
     customElements.define("clickpaint-canvas", ClickpaintCanvas);
@@ -75,6 +75,11 @@ window.clickpaint = {
     /** Inside a web UI: to inpainting, with the mask if something is selected. */
     toInpaint() {
         return toInpaint(canvas());
+    },
+
+    /** Inside a web UI: to its ControlNet. */
+    toControlNet() {
+        return toControlNet(canvas());
     },
 
     save() {

@@ -4,6 +4,7 @@ import {t} from "./i18n.mjs";
 
 const PATIENCE = 5000;
 const PERIOD = 50;
+const CONTROLNET = "#txt2img_controlnet_ControlNet-0_input_image";
 
 /** The address of the picture that is selected in a gallery, of the first one if none is; null in an empty one. */
 export function pictureOf(gallery) {
@@ -86,8 +87,22 @@ export async function toInpaint(canvas) {
     }
 }
 
-/** Say what our buttons in the web UI's rows do. */
+/** To the first unit of the web UI's ControlNet in txt2img, which makes its control map of it. */
+export async function toControlNet(canvas) {
+    const {api, state, ready} = canvas.editor;
+    if (!ready) return canvas.toasts.bad(t("nothing_to_send"));
+    try {
+        const picture = await api.picture(state.workspace.id, state.version);
+        showTab("tab_txt2img");
+        await put(CONTROLNET, picture, "picture.png");
+    } catch (error) {
+        canvas.toasts.error(error);
+    }
+}
+
+/** Say what our buttons in the web UI's rows do, and show the one for ControlNet where there is one. */
 export function nameButtons() {
+    document.querySelector("#clickpaint_send_controlnet")?.classList.toggle("cp-hidden", !document.querySelector(CONTROLNET));
     for (const button of document.querySelectorAll("#txt2img_send_to_clickpaint, #img2img_send_to_clickpaint")) {
         button.title = button.ariaLabel = t("send_here");
     }

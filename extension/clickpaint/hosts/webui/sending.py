@@ -32,6 +32,8 @@ def add_row(shown: Shown, on: On, heading: Callable[[str], Any]) -> None:
     with gr.Row(elem_id="clickpaint_send", elem_classes=["cp-send"]):
         heading("Send to")
         buttons = {target: gr.Button(label, size="sm", elem_id=f"clickpaint_send_{target}") for target, label in _LABELS.items()}
+        # the page shows it where there is a ControlNet
+        control = gr.Button("ControlNet", size="sm", elem_id="clickpaint_send_controlnet", elem_classes=["cp-hidden"])
     with gr.Row(elem_classes=["cp-hidden"]):
         workspace = gr.Textbox(label="Workspace", elem_id="clickpaint_sent_workspace")
         version = gr.Number(label="Version", elem_id="clickpaint_sent_version")
@@ -50,6 +52,7 @@ def add_row(shown: Shown, on: On, heading: Callable[[str], Any]) -> None:
         pixels, text = shown(id or "", int(version or 0), int(result if result is not None else -1))
         return Image.fromarray(pixels), of_size(text, pixels.shape[1], pixels.shape[0])
 
+    on(control.click, "() => { window.clickpaint?.toControlNet(); return []; }")
     on(buttons["inpaint"].click, "() => { window.clickpaint?.toInpaint(); return []; }")
     for target, button in {**buttons, "inpaint": unmasked}.items():
         ask = "() => window.clickpaint.sending()"
