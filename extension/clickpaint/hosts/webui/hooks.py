@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
@@ -24,14 +25,20 @@ def register(
     """
     from modules import script_callbacks
 
-    for add, callback in (
-        (script_callbacks.on_ui_tabs, tab),
-        (script_callbacks.on_ui_settings, settings),
-        (script_callbacks.on_app_started, started),
-        (script_callbacks.on_after_component, after_component),
-    ):
-        named = {"name": "clickpaint"} if "name" in inspect.signature(add).parameters else {}  # since 1.9
-        add(callback, **named)
+    def add_all() -> None:
+        for add, callback in (
+            (script_callbacks.on_ui_tabs, tab),
+            (script_callbacks.on_ui_settings, settings),
+            (script_callbacks.on_app_started, started),
+            (script_callbacks.on_after_component, after_component),
+        ):
+            named = {"name": "clickpaint"} if "name" in inspect.signature(add).parameters else {}  # since 1.9
+            add(callback, **named)
+
+    # With every callback the web UI looks up the source of each frame of the stack, to learn who it is from: 25 ms for each in the
+    # middle of its start. A thread's stack is short.
+    with ThreadPoolExecutor(1, "clickpaint-register") as pool:
+        pool.submit(add_all).result()
 
 
 def report(what: str) -> None:
