@@ -1,0 +1,311 @@
+"""The page of a real A1111 and a real Forge in a real Chromium, on a toy checkpoint: what a user does there by hand.
+
+Set CLICKPAINT_A1111_DIR and CLICKPAINT_FORGE_DIR to installations to run these; see `tests/hosts/real.py`. Each web UI is started
+once; the last test reloads its page. After each test an ordinary txt2img with a fixed seed gives the very picture it gave before.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clickpaint.settings import SETTINGS
+from tests.browser.conftest import Visit
+from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of
+
+FLAVORS = [
+    pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
+    for flavor, variable in FOLDERS.items()
+]
+SIZE = 128
+INSIDE, OUTSIDE = (48, 48), (100, 100)  # of the red square, x and y
+ARRIVED = "(place) => { const image = document.querySelector(place); return image?.complete && image.naturalWidth > 0 }"
+DRAW = """(place) => {
+    const image = document.querySelector(place), canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL("image/png").split(",")[1];
+}"""
+
+
+class HostVisit(Visit):
+    """A window of its own on a web UI's page. What is asked of other servers and what goes wrong is written down, by its text."""
+
+    def __init__(self, host: RealHost, browser: Any, *, ours: bool = True) -> None:
+        self.foreign: list[str] = []
+        self.faults: list[str] = []
+        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        super().__init__(context.new_page())
+        self.page.set_default_timeout(30_000)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", self._failed)
+        context.route(re.compile(rf"^https?://(?!{re.escape(host.address[7:])}/)"), self._refused)
+        if not ours:
+            nothing = {"status": 200, "content_type": "text/javascript", "body": ""}
+            context.route(re.compile(r"clickpaint\.mjs"), lambda route: route.fulfill(**nothing))
+        self.page.goto(host.address, wait_until="domcontentloaded")
+        self.page.wait_for_selector("#tabs > .tab-nav > button")
+        if ours:
+            self.page.wait_for_selector(".cp-sample", state="attached")
+        self.page.wait_for_load_state("load")
+
+    def turn_to(self, name: str) -> None:
+        """Open one of the web UI's own tabs."""
+        self.page.locator("#tabs > .tab-nav > button").filter(has_text=re.compile(rf"^\s*{name}\s*$")).click()
+
+    def task(self, name: str) -> None:
+        """Open one of the tabs of ours: Remove, Fill …"""
+        self.page.locator("#clickpaint_tasks button").filter(has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
+        self.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.painting.task === '{name.lower()}'")
+
+    def sampling(self, **values: float) -> None:
+        head = self.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True)
+        head.click()
+        for name, value in values.items():
+            self.number(f"#clickpaint_{name}", value)
+        head.click()
+        self.page.wait_for_timeout(500)  # until Gradio hands the values on
+
+    def number(self, place: str, value: float) -> None:
+        field = self.page.locator(f"{place} input[type=number]")
+        field.fill(str(value))
+        field.press("Tab")
+
+    def version(self, number: int) -> np.ndarray:
+        """Wait for this version of the picture to be shown; gives its pixels."""
+        self.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.state.version === {number}", timeout=60_000)
+        self.idle()
+        return pixels_of(self.fetch(f"image?version={number}"))
+
+    def mask(self) -> np.ndarray:
+        return pixels_of(self.fetch("mask"))[..., 0] > 127
+
+    def arrived(self, place: str) -> np.ndarray:
+        """The pixels of an image of the web UI's page, once it is there."""
+        self.page.wait_for_function(ARRIVED, arg=place)
+        return pixels_of(base64.b64decode(self.page.evaluate(DRAW, place)))
+
+    def close(self) -> None:
+        self.page.context.close()
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error" and message.location.get("url") not in self.foreign:
+            self.faults.append(message.text)
+
+    def _failed(self, error: Any) -> None:
+        if "clickpaint" in (error.stack or ""):  # Gradio 3 has faults of its own, at times that vary, also without extensions
+            self.faults.append(str(error))
+
+    def _refused(self, route: Any) -> None:
+        self.foreign.append(route.request.url)
+        route.abort()
+
+
+@pytest.fixture(scope="module", params=FLAVORS)
+def host(request, browser, tmp_path_factory):
+    running = RealHost(request.param, tmp_path_factory.mktemp(request.param), "--api")
+    running.generate()  # a first one may differ by a rounding from the next ones
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def own(host, browser):
+    """What the web UI's page asks of other servers, and what goes wrong in it, without our part of it."""
+    visit = HostVisit(host, browser, ours=False)
+    visit.page.wait_for_timeout(5000)  # what comes late counts as well
+    assert not visit.page.evaluate("() => customElements.get('clickpaint-canvas')")
+    visit.close()
+    return {*visit.foreign, *visit.faults}
+
+
+@pytest.fixture(scope="module")
+def opened(host, own, browser):
+    visit = HostVisit(host, browser)
+    yield visit
+    visit.close()
+
+
+@pytest.fixture
+def tab(opened, own):
+    """The page with our tab in front and the picture open. Afterwards: no fault, and no other server was asked, because of us."""
+    opened.turn_to("Clickpaint")
+    opened.open(png(picture(SIZE)))
+    yield opened
+    assert {*opened.foreign, *opened.faults} <= own
+
+
+@pytest.fixture(autouse=True)
+def unchanged(host):
+    before = host.generate()
+    yield
+    assert np.array_equal(host.generate(), before), "something of the test leaked into the host"
+
+
+def png(pixels: np.ndarray) -> bytes:
+    return base64.b64decode(file_of(pixels))
+
+
+def near(mask: np.ndarray, reach: int) -> np.ndarray:
+    from clickpaint.image.mask import grow
+
+    return grow(mask, reach)
+
+
+def test_the_tab_is_there_and_a_clicked_thing_can_be_removed(tab):
+    assert tab.page.locator("#tabs > .tab-nav > button").filter(has_text="Clickpaint").count() == 1
+    assert tab.pixel("overlay", *INSIDE)[3] == 0
+    tab.click(*INSIDE)
+    mask = tab.mask()
+    assert tab.area == mask.sum() and mask[36:60, 36:60].all() and mask.mean() < 0.2
+    assert tab.pixel("overlay", *INSIDE)[3] > 60, "the mask is not drawn"
+    assert tab.pixel("overlay", *OUTSIDE)[3] == 0
+
+    tab.page.locator("#clickpaint_remove").click()
+    after = tab.version(1)
+    far = ~near(mask, 8 + 4 + 1)
+    assert np.array_equal(after[far], picture(SIZE)[far])
+    assert after[40:56, 40:56, 0].mean() < 190, "the red is still there"
+    assert tab.pixel("picture", *INSIDE)[0] < 190, "it is removed, but not shown"
+
+
+def test_fill_and_choose_the_second_result(tab):
+    tab.click(*INSIDE)
+    mask = tab.mask()
+    tab.task("Fill")
+    tab.page.locator("#clickpaint_fill_prompt textarea").fill("a red kite")
+    tab.sampling(steps=4, resolution=SIZE, batch_count=2, seed=21)
+    tab.page.locator("#clickpaint_fill").click()
+    first = tab.version(1)
+    results = tab.page.locator(".cp-thumbnail")
+    assert results.count() == 2
+    results.nth(1).click()
+    second = tab.version(2)
+    assert results.nth(1).get_attribute("aria-checked") == "true"
+    assert not np.array_equal(first, second)
+    far = ~near(mask, 16)  # a little more than painting takes along as a seam
+    for one in (first, second):
+        assert np.array_equal(one[far], picture(SIZE)[far]) and (one[mask] != picture(SIZE)[mask]).any()
+
+    tab.page.locator("#clickpaint_send_img2img").click()
+    assert np.array_equal(tab.arrived("#img2img_image img"), second)
+    tab.page.wait_for_function("() => document.querySelector('#img2img_prompt textarea').value === 'a red kite'")
+    tab.page.locator("#tab_img2img").wait_for()
+    tab.turn_to("Clickpaint")
+    tab.task("Remove")
+
+
+def test_a_picture_made_here_comes_by_its_button(tab, host):
+    tab.turn_to("txt2img")
+    tab.page.locator("#txt2img_prompt textarea").fill("a house")
+    for name, value in {"steps": 4, "width": SIZE, "height": SIZE}.items():
+        tab.number(f"#txt2img_{name}", value)
+    tab.page.wait_for_timeout(500)
+    before = tab.js("e.id")
+    tab.page.locator("#txt2img_generate").click()
+    tab.page.locator("#html_info_txt2img").get_by_text("Steps: 4").wait_for()
+    made = tab.arrived("#txt2img_gallery img")
+    assert made.shape == (SIZE, SIZE, 3)
+    tab.page.locator("#txt2img_send_to_clickpaint").click()
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.state.workspace?.id !== '{before}'")
+    assert np.array_equal(tab.version(0), made)
+    tab.page.locator("clickpaint-canvas").wait_for()
+
+
+def test_sending_to_the_other_tabs(tab):
+    tab.page.locator("#clickpaint_send_extras").click()
+    assert np.array_equal(tab.arrived("#extras_image img"), picture(SIZE))
+    tab.page.locator("#tab_extras").wait_for()
+
+    tab.turn_to("Clickpaint")
+    tab.page.locator("#clickpaint_send_inpaint").click()
+    assert np.array_equal(tab.arrived("#img2maskimg img"), picture(SIZE)), "without a selection it goes where masks are drawn"
+    tab.page.locator("#img2maskimg").wait_for()
+
+    tab.turn_to("Clickpaint")
+    tab.click(*INSIDE)
+    tab.page.locator("#clickpaint_send_inpaint").click()
+    assert np.array_equal(tab.arrived("#img_inpaint_base img"), picture(SIZE))
+    assert np.array_equal(tab.arrived("#img_inpaint_mask img")[..., 0] > 127, tab.mask())
+    tab.page.locator("#img_inpaint_mask").wait_for()
+
+
+def test_two_pages_at_once_never_mix(tab, host, own, browser):
+    other = HostVisit(host, browser)
+    try:
+        other.turn_to("Clickpaint")
+        darker = picture(SIZE) // 2
+        other.open(png(darker))
+        visits = ((tab, picture(SIZE)), (other, darker))
+        masks = []
+        for visit, _ in visits:
+            visit.click(*INSIDE)
+            masks.append(visit.mask())
+        for visit, _ in visits:
+            visit.page.locator("#clickpaint_remove").click()
+        for (visit, pixels), mask in zip(visits, masks, strict=True):
+            after, far = visit.version(1), ~near(mask, 13)
+            assert np.array_equal(after[far], pixels[far]) and not np.array_equal(after, pixels)
+        assert {*other.foreign, *other.faults} <= own
+    finally:
+        other.close()
+
+
+def test_our_settings_have_a_section_and_apply(tab, host):
+    tab.turn_to("Settings")
+    section = tab.page.locator("#settings > .tab-nav > button").filter(has_text=re.compile(r"^\s*Clickpaint\s*$"))
+    assert section.count() == 1
+    section.click()
+    for key in SETTINGS:
+        assert tab.page.locator(f"#column_settings_clickpaint #setting_clickpaint_{key}").is_visible(), key
+    try:
+        tab.number("#setting_clickpaint_erase_grow", 21)
+        tab.page.wait_for_timeout(500)
+        tab.page.locator("#settings_submit").click()
+        tab.page.locator("#settings_result").get_by_text("clickpaint_erase_grow").wait_for()
+        assert host.clickpaint("GET", "/capabilities")["defaults"]["grow"] == 21
+    finally:
+        grow = SETTINGS["erase_grow"].default
+        assert host.request("POST", "/sdapi/v1/options", {"clickpaint_erase_grow": grow})[0] == 200
+
+
+def test_after_reload_ui_all_is_there_once_and_works(tab, host, own, browser):
+    tab.click(*INSIDE)
+    mask, id = tab.mask(), tab.js("e.id")
+    tab.turn_to("Settings")
+    tab.page.locator("#settings_restart_gradio").click()
+    until = time.monotonic() + 120
+    while host.log.count("Startup time") < 2:
+        if "Restarting UI" in host.log and tab.page.url != "about:blank":
+            tab.page.goto("about:blank")  # its own pings, while the web UI starts, may end an A1111
+        assert time.monotonic() < until, host.log[-3000:]
+        tab.page.wait_for_timeout(200)
+    time.sleep(1)
+
+    again = HostVisit(host, browser)
+    try:
+        assert again.page.locator("#tabs > .tab-nav > button").filter(has_text="Clickpaint").count() == 1
+        assert again.page.locator("clickpaint-canvas").count() == again.page.locator("#txt2img_send_to_clickpaint").count() == 1
+        assert again.page.locator("#clickpaint_send_img2img").count() == 1
+        assert host.request("GET", "/test-helper/routes")[1] == {"LazyRoutes": 1}
+
+        assert host.clickpaint("GET", f"/workspaces/{id}")["selection"]["area"] == mask.sum()
+        host.clickpaint("POST", f"/workspaces/{id}/erase", {})
+        far = ~near(mask, 13)
+        assert np.array_equal(pixels_of(host.clickpaint("GET", f"/workspaces/{id}/image"))[far], picture(SIZE)[far])
+
+        again.turn_to("Clickpaint")
+        again.open(png(picture(SIZE)))
+        again.click(*INSIDE)
+        again.page.locator("#clickpaint_remove").click()
+        assert again.version(1)[40:56, 40:56, 0].mean() < 190
+        assert {*again.foreign, *again.faults} <= own
+        assert "extension/clickpaint" not in host.log, "a traceback of ours"
+    finally:
+        again.close()
