@@ -49,6 +49,9 @@ class RealHost:
             "--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test", "--no-half-vae", "--no-download-sd-model",
             "--data-dir", str(data), "--ckpt", str(data / "models/Stable-diffusion/tiny.safetensors"), "--port", str(self.port),
         ]  # fmt: skip
+        if flavor == "forge":
+            # with a data folder of its own, Forge's page may not load the scripts of Forge's own folder otherwise
+            common += ["--gradio-allowed-path", str(self.folder)]
         self._process = subprocess.Popen(
             [python_of(self.folder), *start, *common, *arguments],
             cwd=self.folder, stdout=self._log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,

@@ -29,7 +29,7 @@ def build(studio: Front, *, header: str = "", language: str | None = None, below
     with compat.blocks("Clickpaint") as page:
         if header:
             compat.html(header, elem_id="clickpaint_header")
-        with gr.Row(elem_id="clickpaint", elem_classes=["cp-page"], **compat.accepted(gr.Row.__init__, equal_height=False)):
+        with gr.Row(elem_id="clickpaint_page", elem_classes=["cp-page"], **compat.accepted(gr.Row.__init__, equal_height=False)):
             with gr.Column(scale=5, min_width=320, elem_classes=["cp-main"]):
                 compat.html(canvas(studio, language or studio.host.setting("language")), elem_id="clickpaint_canvas")
                 if below is not None:
