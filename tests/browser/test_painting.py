@@ -66,12 +66,13 @@ def turn_to(tab: Visit, task: str) -> None:
 def sampling(tab: Visit, **values: float) -> None:
     head = tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True)
     head.click()
+    tab.page.wait_for_timeout(1200)  # Gradio makes what is inside only now, and sets it to the first values once more
     for name, value in values.items():
         field = tab.page.locator(f"#clickpaint_{name} input[type=number]")
         field.fill(str(value))
         field.press("Tab")
+    tab.page.wait_for_timeout(1200)  # until Gradio hands the values on
     head.click()
-    tab.page.wait_for_timeout(400)  # until Gradio hands the values on
 
 
 def start(tab: Visit, task: str) -> None:
