@@ -251,14 +251,14 @@ def test_serve_answers_until_ctrl_c_and_asks_others_for_a_token(tmp_path, addres
 
 
 def test_ctrl_c_stops_a_folder_at_once(tmp_path, monkeypatch, capsys):
-    from clickpaint import cli
+    from clickpaint.cli import files
 
     def pressed(*_arguments, **_options):
         raise KeyboardInterrupt
 
     drawing().save(tmp_path / "a.png")
     drawing().save(tmp_path / "b.png")
-    monkeypatch.setattr(cli, "wait", pressed)
+    monkeypatch.setattr(files, "wait", pressed)
     assert run("remove", tmp_path, *DISC, "-o", tmp_path / "out") == 130
     assert "Stopped." in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*.part"))

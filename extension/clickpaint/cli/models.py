@@ -1,0 +1,81 @@
+"""`models`: list, download and verify model files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.cli.options import add_command, add_host_options, studio_of
+from clickpaint.errors import ClickpaintError
+
+if TYPE_CHECKING:
+    from clickpaint.tasks import Task
+
+
+def add_commands(commands: Any) -> None:
+    models = commands.add_parser("models", help="list, download and verify model files").add_subparsers(metavar="COMMAND", required=True)
+    add_host_options(add_command(models, "list", list_models, "list the models and what there is of them"))
+    for name, work, help in (
+        ("download", download_models, "download models"),
+        ("verify", verify_models, "read model files that are here and compare their checksums"),
+    ):
+        made = add_command(models, name, work, help)
+        made.add_argument("names", nargs="*" if name == "verify" else "+", metavar="NAME", help="as `models list` names it")
+        add_host_options(made)
+
+
+def list_models(options: argparse.Namespace) -> int:
+    from clickpaint.weights.catalog import files_of, models
+
+    store = studio_of(options).engines.store
+    print(f"{'NAME':24} {'STATE':12} {'SIZE':>9}  {'ROLE':10} LICENCE")
+    for name in models():
+        state, first = store.state(name), files_of(name)[0]
+        size = f"{state.bytes / 1e6:.0f} MB" if state.bytes else "?"
+        print(f"{name:24} {state.state:12} {size:>9}  {first.role:10} {first.licence}")
+        if state.state in ("corrupt", "unavailable"):
+            print(f"{'':24} {state.reason}")
+    return 0
+
+
+def download_models(options: argparse.Namespace) -> int:
+    studio = studio_of(options)
+    for name in options.names:
+        _watch(studio.download(name), name)
+        print(f"{name}: {studio.engines.store.state(name).path}")
+    return 0
+
+
+def verify_models(options: argparse.Namespace) -> int:
+    from clickpaint.weights.catalog import models
+
+    studio = studio_of(options)
+    store = studio.engines.store
+    names = options.names or [name for name in models() if store.state(name).state in ("present", "corrupt")]
+    wrong = 0
+    for name in names:
+        _watch(studio.verify(name), name)
+        state = store.state(name)
+        wrong += state.state != "present"
+        print(f"{name}: {'right' if state.state == 'present' else state.reason}")
+    if not names:
+        print("No model files are here.")
+    return 2 if wrong else 0
+
+
+def _watch(task: Task, name: str) -> None:
+    """Show a task's progress until it ends. Raises what it failed with."""
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1024) as bar:
+        try:
+            while not task.wake.wait(0.1) or task.active:
+                step = task.step
+                if step.total is not None and step.done is not None:
+                    bar.total = step.total
+                    bar.update(step.done - bar.n)
+        except KeyboardInterrupt:
+            task.interrupt()
+            raise
+    if task.state != "done":
+        raise ClickpaintError(task.error or "Interrupted.")

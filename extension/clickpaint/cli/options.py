@@ -1,0 +1,91 @@
+"""Arguments that several commands take, and what is made of them: a host, a studio, prompts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.errors import InvalidInput
+from clickpaint.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.segment.base import Prompts
+    from clickpaint.studio import Studio
+
+
+def add_command(group: Any, name: str, work: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+    """A parser for one command of a group, which runs `work`."""
+    made = group.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    made.set_defaults(command=work)
+    return made
+
+
+def add_picture_options(parser: argparse.ArgumentParser, output: str, output_help: str) -> None:
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="a picture, or a folder of pictures, which all get the same points")
+    parser.add_argument(
+        "--point", type=_point, action="append", default=[], metavar="X,Y[,0]", help="a click in pixels; with ,0 one that removes"
+    )
+    parser.add_argument("--box", type=_box, metavar="L,T,R,B", help="a box in pixels, right and bottom exclusive")
+    parser.add_argument("--segmenter", metavar="NAME", help=SETTINGS["segmenter"].help)
+    parser.add_argument("-o", "--output", type=Path, metavar=output, help=output_help)
+    add_host_options(parser)
+
+
+def add_host_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of settings.json, models/ and outputs/ (the project's)")
+    parser.add_argument("--models-dir", type=Path, action="append", default=[], metavar="DIR",
+                        help="folder with models, a web UI's for example; may be repeated; the first one takes downloads")  # fmt: skip
+    parser.add_argument("--device", help=SETTINGS["device"].help)
+    parser.add_argument("--precision", choices=SETTINGS["precision"].choices, help="auto: half where it is faster and right")
+    parser.add_argument("--offline", action="store_true", default=None, help="never download")
+    parser.add_argument("--verbose", action="store_true", help="say more about what is going on")
+
+
+def _numbers(text: str, least: int, most: int, form: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not least <= len(numbers) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {form}")
+    return numbers
+
+
+def _point(text: str) -> tuple[float, float, int]:
+    x, y, *label = _numbers(text, 2, 3, "X,Y or X,Y,LABEL")
+    if label and label[0] not in (0, 1):
+        raise argparse.ArgumentTypeError(f"the label of {text!r} is neither 1 (add) nor 0 (remove)")
+    return x, y, int(label[0]) if label else 1
+
+
+def _box(text: str) -> tuple[float, float, float, float]:
+    left, top, right, bottom = _numbers(text, 4, 4, "LEFT,TOP,RIGHT,BOTTOM")
+    return left, top, right, bottom
+
+
+def host_of(options: argparse.Namespace) -> EmbeddedHost:
+    from clickpaint.hosts.embedded import EmbeddedHost
+
+    chosen = {key: getattr(options, key, None) for key in ("device", "precision", "offline", "output_dir")}
+    overrides = {key: value for key, value in chosen.items() if value is not None}
+    return EmbeddedHost(options.data_dir, models_dirs=[folder.absolute() for folder in options.models_dir], overrides=overrides)
+
+
+def studio_of(options: argparse.Namespace) -> Studio:
+    from clickpaint.studio import Studio
+
+    return Studio(host_of(options))
+
+
+def prompts_of(options: argparse.Namespace) -> Prompts:
+    from clickpaint.segment.base import Point, Prompts
+
+    if not options.point and options.box is None:
+        raise InvalidInput(
+            "Nothing was pointed at.", "Give --point X,Y or --box L,T,R,B" + (", or --mask FILE." if "mask" in options else ".")
+        )
+    return Prompts(tuple(Point(*point) for point in options.point), options.box)
