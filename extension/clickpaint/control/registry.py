@@ -1,0 +1,103 @@
+"""Every preprocessor by name, label or alias, and whether it can run here."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+from collections.abc import Mapping
+
+import numpy as np
+
+from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Request, Tools
+from clickpaint.errors import InvalidInput, ModelMissing
+
+FAMILIES = ("plain",)
+"""The modules of this room with a `PREPROCESSORS` tuple each; importing one imports nothing heavy."""
+
+
+@functools.cache
+def preprocessors() -> dict[str, Preprocessor]:
+    """All of them by `name`, family by family."""
+    return _collected([one for family in FAMILIES for one in importlib.import_module(f"clickpaint.control.{family}").PREPROCESSORS])
+
+
+def _collected(found: list[Preprocessor]) -> dict[str, Preprocessor]:
+    """Raises `ValueError` for a name, label or alias that stands there twice."""
+    names = [name for one in found for name in one.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"control: {', '.join(twice)} stands there twice")
+    return {one.name: one for one in found}
+
+
+@functools.cache
+def _by_any_name() -> dict[str, Preprocessor]:
+    return {name: one for one in preprocessors().values() for name in one.names}
+
+
+def info(name: str) -> Preprocessor:
+    """By name, label or alias. Raises `InvalidInput` that names the closest ones for one that is unknown."""
+    found = _by_any_name().get(name)
+    if found is None:
+        import difflib
+
+        close = difflib.get_close_matches(name, _by_any_name(), 3, 0.5)
+        remedy = f"Did you mean {' or '.join(close)}?" if close else f"Choose one of {', '.join(preprocessors())}."
+        raise InvalidInput(f"There is no preprocessor {name!r}.", remedy, name=name)
+    return found
+
+
+def unavailable(name: str) -> str | None:
+    """Why the preprocessor cannot run in this environment, or None. Its model files are another question (`Store.state`)."""
+    one = info(name)
+    if one.detect is None:
+        return one.reason
+    missing = [package for package in ("cv2", *one.packages) if importlib.util.find_spec(package) is None]
+    return f"needs the package {', '.join(missing)}" if missing else None
+
+
+def request(
+    name: str, values: Mapping[str, float] | None = None, resolution: int | None = None, mask: np.ndarray | None = None, seed: int = 0
+) -> Request:
+    """A checked request, with the defaults for what is left out.
+
+    Raises:
+        InvalidInput: unknown name or parameter, a value out of range, a missing mask.
+    """
+    one = info(name)
+    given = dict(values or {})
+    known = {parameter.key: parameter for parameter in one.parameters}
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        remedy = f"It has {', '.join(known)}." if known else "It has none."
+        raise InvalidInput(f"The preprocessor {one.name} has no parameter {unknown[0]!r}.", remedy, name=one.name, parameter=unknown[0])
+    if one.needs_mask and mask is None:
+        raise InvalidInput(f"The preprocessor {one.name} needs a mask.", "Select something first, or give a mask.", name=one.name)
+    wanted = one.resolution or int(RESOLUTION.default) if resolution is None else resolution
+    return Request(
+        int(RESOLUTION.checked(wanted)),
+        {key: parameter.checked(given.get(key, parameter.default)) for key, parameter in known.items()},
+        mask if one.accepts_mask else None,
+        seed,
+    )
+
+
+def detect(name: str, pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
+    """The control map of `pixels` (uint8 [H, W, 3] RGB, not written to).
+
+    Raises:
+        InvalidInput: unknown name, wrong array. ModelMissing: a package or a model's file is not here. Interrupted, OutOfMemory.
+    """
+    one = info(name)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise InvalidInput(f"A picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")
+    if request.mask is not None and (request.mask.dtype != np.bool_ or request.mask.shape != pixels.shape[:2]):
+        raise InvalidInput(f"The mask is {request.mask.dtype} {list(request.mask.shape)}.", f"It must be bool {list(pixels.shape[:2])}.")
+    reason = unavailable(one.name)
+    if reason is not None or one.detect is None:
+        raise ModelMissing(
+            f"The preprocessor {one.name} cannot run here: it {reason}.", "Install it, or choose another one.", name=one.name
+        )
+    tools.progress.check()
+    return one.detect(pixels, request, tools)

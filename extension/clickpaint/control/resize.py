@@ -1,0 +1,59 @@
+"""At which size a preprocessor looks at a picture, to the pixel as sd-webui-controlnet does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MULTIPLE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Working:
+    """A picture made ready for a preprocessor.
+
+    pixels: uint8 [H, W, 3] RGB, both sides multiples of 64, the edge repeated at the right and at the bottom.
+    height, width: how much of that is the picture: what `crop` keeps.
+    """
+
+    pixels: np.ndarray
+    height: int
+    width: int
+
+    @property
+    def unpadded(self) -> np.ndarray:
+        """A view of the part of `pixels` that is the picture."""
+        return self.crop(self.pixels)
+
+    def crop(self, found: np.ndarray) -> np.ndarray:
+        """The part of a map ([H, W] or [H, W, C], of the size of `pixels`) that is the picture; a view."""
+        return found[: self.height, : self.width]
+
+
+def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:
+    """(height, width) with `resolution` as the short side; rounded half to even, at least 1."""
+    scale = resolution / min(height, width)
+    return max(1, int(np.round(height * scale))), max(1, int(np.round(width * scale)))
+
+
+def to_resolution(pixels: np.ndarray, resolution: int) -> np.ndarray:
+    """`pixels` (uint8 [H, W, 3]) with `resolution` as the length of the short side: cubic if larger, else area averages."""
+    import cv2
+
+    height, width = working_size(*pixels.shape[:2], resolution)
+    enlarging = resolution > min(pixels.shape[:2])
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA)
+
+
+def working(pixels: np.ndarray, resolution: int) -> Working:
+    """`pixels` (uint8 [H, W, 3]) at `resolution` and padded to multiples of 64: what most preprocessors are run on."""
+    resized = to_resolution(pixels, resolution)
+    height, width = resized.shape[:2]
+    padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
+    return Working(np.ascontiguousarray(np.pad(resized, padding, mode="edge")), height, width)
+
+
+def gray_to_rgb(gray: np.ndarray) -> np.ndarray:
+    """uint8 [H, W] → uint8 [H, W, 3], three equal channels."""
+    return np.repeat(gray[:, :, None], 3, axis=2)
