@@ -95,7 +95,7 @@ class Tools:
 
 
 Detect = Callable[[np.ndarray, Request, Tools], ControlMap]
-"""`detect(pixels, request, tools)`: pixels is uint8 [H, W, 3] RGB and not written to. Raises `ModelMissing`, `Interrupted`, `OutOfMemory`."""
+"""`detect(pixels, request, tools)`: uint8 [H, W, 3] RGB, not written to. Raises `ModelMissing`, `Interrupted`, `OutOfMemory`."""
 
 
 @dataclass(frozen=True)
