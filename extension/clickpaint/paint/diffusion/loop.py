@@ -1,0 +1,222 @@
+"""The denoising loop: one network, one scheduler, and parts that take part in every step."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clickpaint.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from clickpaint.paint.diffusion.conditioning import Conditioning
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """Where the sampling is.
+
+    index, count: of the noise levels (a scheduler that looks twice at one level, and RePaint's returns, do not count twice).
+    timestep: the level that is left, a tensor without dimensions. following: the one that is reached, None after the last.
+    """
+
+    index: int
+    count: int
+    timestep: torch.Tensor
+    following: torch.Tensor | None
+    scheduler: Any
+    generators: Sequence[torch.Generator]
+
+    @property
+    def share(self) -> float:
+        """How much of the sampling is done, 0 at the first step; below 1."""
+        return self.index / self.count
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What goes into the network at once. Its rows are the pictures of the batch for the first branch, then for the next one.
+
+    branches: of the guidance's ("uncond", "cond"); not all of them at once where memory is short or the prompts differ in length.
+    sample: [rows, 4, h, w], scaled as the network expects it at `moment.timestep`. context: [rows, 77 n, C]. added: SDXL's
+    "text_embeds" and "time_ids".
+    """
+
+    branches: tuple[str, ...]
+    sample: torch.Tensor
+    context: torch.Tensor
+    added: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """What a ControlNet adds to the skip connections (`down`) and to the middle of the network."""
+
+    down: tuple[torch.Tensor, ...]
+    mid: torch.Tensor
+
+    def __add__(self, other: Residuals) -> Residuals:
+        return Residuals(tuple(a + b for a, b in zip(self.down, other.down, strict=True)), self.mid + other.mid)
+
+
+class Part:
+    """Something that takes part in the sampling. A hook does nothing unless a part overrides it; none writes into what it gets."""
+
+    def residuals(self, inputs: Inputs, moment: Moment) -> Residuals | None:
+        """What to add inside the network. `inputs` are as yet untouched by any part: four channels. Parts' residuals add up."""
+        return None
+
+    def model_input(self, inputs: Inputs, moment: Moment) -> Inputs:
+        """The inputs with what the network wants besides, such as further channels. Parts are asked in their order."""
+        return inputs
+
+    def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+        """The latents [batch, 4, h, w] at the level `moment.following`, corrected."""
+        return latents
+
+
+class Guidance(Protocol):
+    """How the network's answers for several conditions become one."""
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """What the network is asked for: of "cond" and "uncond", and for InstructPix2Pix "image" (the picture, no instruction)."""
+        ...
+
+    def combine(self, answers: Mapping[str, torch.Tensor]) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True)
+class ClassifierFree:
+    """Classifier-free guidance (Ho and Salimans, 2022); a scale of 1 asks for the prompt alone."""
+
+    scale: float
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        return ("cond",) if self.scale == 1 else ("uncond", "cond")
+
+    def combine(self, answers: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        cond = answers["cond"]
+        return cond if self.scale == 1 else answers["uncond"] + self.scale * (cond - answers["uncond"])
+
+
+@dataclass(frozen=True)
+class Instructed:
+    """Equation 3 of InstructPix2Pix (Brooks et al., 2023): `scale` for the instruction, `image_scale` for likeness to the picture."""
+
+    scale: float
+    image_scale: float
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        return "cond", "image", "uncond"
+
+    def combine(self, answers: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        cond, image, uncond = (answers[name] for name in self.branches)
+        return uncond + self.scale * (cond - image) + self.image_scale * (image - uncond)
+
+
+def generators(seed: int, count: int) -> list[torch.Generator]:
+    """One source of randomness per picture, with the seeds seed, seed + 1 …; on the CPU, so that they are the same everywhere."""
+    import torch
+
+    return [torch.Generator("cpu").manual_seed(seed + i) for i in range(count)]
+
+
+def noise(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Normal noise, float32 [len(generators), *shape]; each picture's row depends on its own seed alone."""
+    import torch
+
+    return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators]).to(device)
+
+
+def denoise(
+    unet: Any, scheduler: Any, timesteps: Sequence[torch.Tensor], latents: torch.Tensor, conditioning: Conditioning, guidance: Guidance,
+    parts: Sequence[Part] = (), *, generators: Sequence[torch.Generator], together: bool = True,
+    progress: Progress = SILENT, preview: Callable[[torch.Tensor], None] | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """The latents [batch, 4, h, w] that are left when all noise is gone.
+
+    Args:
+        unet: a `UNet2DConditionModel`, or what is called like one; asked in its own precision, the rest is float32.
+        scheduler: of diffusers, already told the number of steps. timesteps: the levels to visit, of the scheduler's.
+        together: whether one call of the network may answer for several branches, which takes more memory.
+        preview: is shown the latents [1, 4, h, w] that the first picture seems to come to, after every step.
+
+    Raises:
+        Interrupted: the user asked to stop, at most one call of the network ago. FloatingPointError: the network answers with NaN.
+    """
+    import torch
+
+    extra: dict[str, Any] = {}
+    if "generator" in inspect.signature(scheduler.step).parameters:
+        extra["generator"] = list(generators)
+    for number, moment in enumerate(_moments(scheduler, timesteps, generators)):
+        progress.report(number / len(timesteps), "Painting", done=number, total=len(timesteps), unit="step")
+        sample = scheduler.scale_model_input(latents, moment.timestep)
+        answers: dict[str, torch.Tensor] = {}
+        for inputs in _calls(sample, conditioning, guidance.branches, moment, together):
+            progress.check()
+            answers.update(zip(inputs.branches, _ask(unet, inputs, parts, moment).chunk(len(inputs.branches)), strict=True))
+        prediction = guidance.combine(answers)
+        if not torch.isfinite(prediction).all():
+            raise FloatingPointError("the network answers with NaN")
+        latents = scheduler.step(prediction, moment.timestep, latents, **extra, return_dict=False)[0]
+        for part in parts:
+            latents = part.after_step(latents, moment)
+        if preview is not None:
+            preview(clean(sample[:1], prediction[:1], moment))
+    return latents
+
+
+def _moments(scheduler: Any, timesteps: Sequence[torch.Tensor], generators: Sequence[torch.Generator]) -> Iterator[Moment]:
+    levels = sorted({float(t) for t in timesteps}, reverse=True)
+    places = {level: place for place, level in enumerate(levels)}
+    for number, t in enumerate(timesteps):
+        following = timesteps[number + 1] if number + 1 < len(timesteps) else None
+        yield Moment(places[float(t)], len(levels), t, following, scheduler, generators)
+
+
+def _calls(sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str, ...], moment: Moment, together: bool) -> Iterator[Inputs]:
+    """The inputs of as few calls as possible: prompts of different lengths cannot share one."""
+    import torch
+
+    texts = {branch: conditioning.text(branch, moment.share) for branch in branches}
+    groups: dict[Any, list[str]] = {}
+    for branch in branches:
+        groups.setdefault(texts[branch].context.shape[1] if together else branch, []).append(branch)
+    batch = len(sample)
+    for group in groups.values():
+        rows = [texts[branch] for branch in group]
+        added = {key: torch.cat([row.added[key].repeat(batch, 1) for row in rows]) for key in rows[0].added}
+        yield Inputs(tuple(group), sample.repeat(len(group), 1, 1, 1), torch.cat([row.context.repeat(batch, 1, 1) for row in rows]), added)
+
+
+def _ask(unet: Any, inputs: Inputs, parts: Sequence[Part], moment: Moment) -> torch.Tensor:
+    found = [residuals for part in parts if (residuals := part.residuals(inputs, moment)) is not None]
+    for part in parts:
+        inputs = part.model_input(inputs, moment)
+    dtype = unet.dtype
+    extra: dict[str, Any] = {}
+    if found:
+        residuals = functools.reduce(operator.add, found)
+        extra["down_block_additional_residuals"] = tuple(each.to(dtype) for each in residuals.down)
+        extra["mid_block_additional_residual"] = residuals.mid.to(dtype)
+    if inputs.added:
+        extra["added_cond_kwargs"] = {key: value.to(dtype) for key, value in inputs.added.items()}
+    answer = unet(inputs.sample.to(dtype), moment.timestep, encoder_hidden_states=inputs.context.to(dtype), return_dict=False, **extra)[0]
+    return answer.float()
+
+
+def clean(sample: torch.Tensor, prediction: torch.Tensor, moment: Moment) -> torch.Tensor:
+    """What the network takes the latents without noise to be; `sample` as the network got it, with unit variance at every level."""
+    level = moment.scheduler.alphas_cumprod[round(float(moment.timestep))].to(sample.device)
+    if moment.scheduler.config.prediction_type == "v_prediction":
+        return level.sqrt() * sample - (1 - level).sqrt() * prediction
+    return (sample - (1 - level).sqrt() * prediction) / level.sqrt()
