@@ -1,0 +1,82 @@
+"""Modules without memory, and tensors put into them as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import torch
+
+_FILLING = frozenset(
+    ("kaiming_uniform_", "uniform_", "normal_", "trunc_normal_", "constant_", "xavier_uniform_", "fill_", "zero_", "zeros_", "ones_")
+)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Modules made within this block, by this thread, have shapes but no memory, and no time is spent on initial values."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Unfilled(TorchFunctionMode):
+        def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+            if getattr(func, "__name__", "") in _FILLING:
+                return args[0] if args else (kwargs or {})["tensor"]
+            return func(*args, **(kwargs or {}))
+
+    with torch.device("meta"), Unfilled():
+        yield
+
+
+def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called: Callable[[str], str] = str) -> None:
+    """Make each parameter of a module of `on_meta` the tensor of its name: the same storage, no gradient, nothing copied.
+
+    A tensor of another floating type than most of the module is the exception: it is converted, since the module could not run.
+
+    Args:
+        tensors: by the names of `module.named_parameters()`; others are ignored.
+        called: the name under which people know a parameter's tensor, for messages.
+
+    Raises:
+        InvalidInput: a tensor is missing, or has another shape than the module's parameter.
+    """
+    import torch
+
+    dtype = main_dtype(tensors)
+    for place, owner in module.named_modules():
+        for name, expected in owner._parameters.items():
+            if expected is None:
+                continue
+            full = f"{place}.{name}" if place else name
+            tensor = tensors.get(full)
+            if tensor is None:
+                raise InvalidInput(f"The file is damaged or cut off: {called(full)} is missing.", _REPLACE, key=called(full))
+            if tensor.shape != expected.shape:
+                sizes = f"{_size(tensor.shape)} instead of {_size(expected.shape)}"
+                raise InvalidInput(
+                    f"The file is damaged or of an unknown kind: {called(full)} is {sizes}.",
+                    _REPLACE,
+                    key=called(full),
+                )
+            if tensor.dtype != dtype:
+                tensor = tensor.to(dtype)
+            owner._parameters[name] = torch.nn.Parameter(tensor.detach(), requires_grad=False)
+
+
+def main_dtype(tensors: Mapping[str, torch.Tensor]) -> torch.dtype:
+    """The type that most values have."""
+    values: dict[torch.dtype, int] = {}
+    for tensor in tensors.values():
+        values[tensor.dtype] = values.get(tensor.dtype, 0) + tensor.numel()
+    return max(values, key=lambda dtype: values[dtype])
+
+
+_REPLACE = "Download it again, or choose another checkpoint."
+
+
+def _size(shape: torch.Size) -> str:
+    return "x".join(map(str, shape)) or "a single number"

@@ -1,0 +1,189 @@
+"""From a source's tensors to modules that compute on them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.compat import torchvision
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.checkpoint.kind import Kind, kind_of
+from clickpaint.paint.checkpoint.meta import assign, on_meta
+from clickpaint.paint.checkpoint.parts import Part, Parts, split
+from clickpaint.paint.checkpoint.source import Source
+from clickpaint.paint.checkpoint.text import TextEncoder, build_text_encoder
+from clickpaint.paint.checkpoint.unet import UNetLayout, read_layout
+from clickpaint.paint.checkpoint.vae import vae_config, vae_key
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Networks whose every weight is the source's own tensor. They are in evaluation mode, want no gradients, and nobody writes to
+    their weights.
+
+    layout: the build of the UNet, which also translates names of parameters into the original's. scheduler_config: the noise
+    schedule, as diffusers' schedulers take it. dtype, device: the UNet's; the VAE may have another type (`vae.dtype`).
+    """
+
+    name: str
+    kind: Kind
+    layout: UNetLayout
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoders: tuple[TextEncoder, ...]
+    scheduler_config: Mapping[str, Any]
+    dtype: torch.dtype
+    device: torch.device
+
+
+def open_checkpoint(source: Source) -> Checkpoint:
+    """The networks of a source, now. Costs no memory, and no time but for what is read of a file that was not read before.
+
+    Raises:
+        InvalidInput: the tensors are no checkpoint of Stable Diffusion 1, 2 or XL, or some are missing; the message names one.
+    """
+    torchvision.available()  # diffusers and transformers import it where it is installed, and fail where it does not fit to torch
+    parts = split(source.tensors())
+    layout = read_layout(parts.unet.shapes())
+    kind = kind_of(layout, source.prediction, parts.markers)
+    if parts.vae is None:
+        key = "first_stage_model.encoder.conv_in.weight"
+        raise InvalidInput(f"{source.name} has no VAE: {key} is missing.", "Choose a VAE file to go with it.", key=key)
+    unet = _build_unet(parts.unet, layout, kind)
+    if (
+        kind.family == "sd2"
+        and kind.in_channels == 4
+        and source.prediction is None
+        and "v_pred" not in parts.markers
+        and predicts_velocity(unet)
+    ):
+        kind = replace(kind, prediction="v_prediction", native_size=768)
+    return Checkpoint(
+        name=source.name,
+        kind=kind,
+        layout=layout,
+        unet=unet,
+        vae=_build_vae(parts.vae, kind),
+        text_encoders=tuple(build_text_encoder(_text_part(parts, width, source.name), kind) for width in kind.encoders),
+        scheduler_config=kind.scheduler_config(),
+        dtype=unet.dtype,
+        device=unet.device,
+    )
+
+
+def predicts_velocity(unet: UNet2DConditionModel) -> bool:
+    """Whether a UNet of Stable Diffusion 2 predicts v instead of noise, by the web UI's test: at the last step, where the input is
+    all noise, a network that predicts noise answers about its input, and one that predicts v about minus the clean latents."""
+    import torch
+
+    latents = torch.full((1, 4, 8, 8), 0.5, dtype=unet.dtype, device=unet.device)
+    context = torch.full((1, 2, unet.config["cross_attention_dim"]), 0.5, dtype=unet.dtype, device=unet.device)
+    with torch.no_grad():
+        answer = unet(latents, torch.tensor([999], device=unet.device), context).sample
+    return float((answer - latents).float().mean()) < -1
+
+
+def _build_unet(part: Part, layout: UNetLayout, kind: Kind) -> UNet2DConditionModel:
+    from diffusers import UNet2DConditionModel
+
+    with on_meta():
+        unet = UNet2DConditionModel(sample_size=kind.native_size // 8, **layout.config(kind.head_channels))
+    keys = {name: layout.key(name) for name, _ in unet.named_parameters()}
+    found = {name: part.tensors[key] for name, key in keys.items() if key in part.tensors}
+    assign(unet, found, lambda name: part.prefix + keys[name])
+    return unet.eval()
+
+
+def _build_vae(part: Part, kind: Kind) -> AutoencoderKL:
+    from diffusers import AutoencoderKL
+
+    config = vae_config(part.shapes(), kind.latent_scale)
+    with on_meta():
+        vae = AutoencoderKL(sample_size=kind.native_size, **config)
+    levels = len(config["block_out_channels"])
+    found, keys = {}, {}
+    for name, parameter in vae.named_parameters():
+        key = keys[name] = vae_key(name, levels)
+        tensor = part.tensors.get(key)
+        if tensor is not None:
+            # the attention's projections are 1x1 convolutions there and linear layers here
+            found[name] = tensor[:, :, 0, 0] if tensor.dim() == 4 and parameter.dim() == 2 else tensor
+    assign(vae, found, lambda name: part.prefix + keys[name])
+    return vae.eval()
+
+
+def _text_part(parts: Parts, width: int, name: str) -> Part:
+    for part in parts.texts:
+        tokens = next(tensor for key, tensor in part.tensors.items() if key.endswith("token_embedding.weight"))
+        if tokens.shape[-1] == width:
+            return part
+    raise InvalidInput(
+        f"{name} has no text encoder of width {width}: its token_embedding.weight is missing.",
+        "Choose a whole checkpoint: this one holds only a part.", key="token_embedding.weight", width=width,
+    )  # fmt: skip
+
+
+class Checkpoints:
+    """Checkpoints by source, opened once and again whenever the source has other tensors. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[int, tuple[Source, Hashable, Checkpoint]] = {}
+
+    def get(self, source: Source) -> Checkpoint:
+        """The checkpoint of the source's present tensors."""
+        with self._lock:
+            version = source.version()
+            held = self._held.get(id(source))
+            if held is not None and held[0] is source and held[1] == version:
+                return held[2]
+            self._held.pop(id(source), None)
+            checkpoint = open_checkpoint(source)
+            self._held[id(source)] = (source, version, checkpoint)
+            return checkpoint
+
+    @contextmanager
+    def using(self, source: Source, device: torch.device | str) -> Iterator[Checkpoint]:
+        """The checkpoint with its tensors on `device` within this block."""
+        with source.using(device):
+            yield self.get(source)
+
+    def forget(self, source: Source | None = None) -> None:
+        """Let go of one source's checkpoint, or of all."""
+        with self._lock:
+            self._held = {} if source is None else {key: held for key, held in self._held.items() if held[0] is not source}
+
+
+@dataclass(frozen=True)
+class AliasRow:
+    """How much of one network lies in the source's storages."""
+
+    module: str
+    tensors: int
+    bytes: int
+    aliased_tensors: int
+    aliased_bytes: int
+
+
+def alias_report(checkpoint: Checkpoint, tensors: Mapping[str, torch.Tensor]) -> list[AliasRow]:
+    """One row for each network: how many of its weights share memory with `tensors`, the source's."""
+    storages = {(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes(), tensor.device) for tensor in tensors.values()}
+    networks = {"unet": checkpoint.unet, "vae": checkpoint.vae}
+    networks |= {f"text encoder {number}": encoder.model for number, encoder in enumerate(checkpoint.text_encoders, 1)}
+    rows = []
+    for name, network in networks.items():
+        own = [
+            (one, (one.untyped_storage().data_ptr(), one.untyped_storage().nbytes(), one.device) in storages)
+            for one in network.parameters()
+        ]
+        sizes = [(one.numel() * one.element_size(), shared) for one, shared in own]
+        aliased = [size for size, shared in sizes if shared]
+        rows.append(AliasRow(name, len(own), sum(size for size, _ in sizes), len(aliased), sum(aliased)))
+    return rows

@@ -1,0 +1,212 @@
+"""Where a checkpoint's tensors come from: a file, or modules that a host has loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clickpaint.errors import CorruptModel, InvalidInput
+from clickpaint.paint.checkpoint.kind import Prediction
+from clickpaint.weights.device import out_of_memory
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Source(Protocol):
+    """A checkpoint's tensors. They are read, never written to."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        ...
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What the UNet predicts, where that is known without looking at it."""
+        ...
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """By the keys of a single file: "model.diffusion_model.…", "first_stage_model.…", and "cond_stage_model.…" or
+        "conditioner.embedders.…". Costs milliseconds and no memory."""
+        ...
+
+    def version(self) -> Hashable:
+        """Another one as soon as `tensors` gives other tensors; the same while only their values change."""
+        ...
+
+    def using(self, device: torch.device | str) -> AbstractContextManager[None]:
+        """Within this block the tensors are on `device`; ask for `tensors` inside. What has to be put back is put back."""
+        ...
+
+
+class TensorSource:
+    """Tensors that lie in memory already. `version` follows their places, so that a mapping made anew of the same tensors is no
+    other one; whoever holds the old ones keeps their places from being taken again.
+
+    Args:
+        collect: called for the tensors, each time.
+    """
+
+    def __init__(self, name: str, collect: Callable[[], Mapping[str, torch.Tensor]], prediction: Prediction | None = None) -> None:
+        self.name = name
+        self.prediction: Prediction | None = prediction
+        self._collect = collect
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        return self._collect()
+
+    def version(self) -> Hashable:
+        return places(self._collect())
+
+    def using(self, device: torch.device | str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def places(tensors: Mapping[str, torch.Tensor]) -> Hashable:
+    """Something that differs for other tensors: where each lies, and as what."""
+    return hash(tuple((key, tensor.data_ptr(), tensor.dtype, tensor.device) for key, tensor in tensors.items()))
+
+
+class FileSource:
+    """A `.safetensors` file, memory-mapped, or a `.ckpt`/`.pt`, memory-mapped where its format allows and read with
+    `weights_only=True`, which runs no code. Nothing is read before it is used.
+
+    Args:
+        path: the checkpoint.
+        vae: a file with a VAE, used instead of the checkpoint's own.
+        prediction: what the UNet predicts, if the user says so; otherwise the file's metadata or a .yaml beside it may know.
+    """
+
+    def __init__(self, path: Path, vae: Path | None = None, prediction: Prediction | None = None) -> None:
+        self.path, self.vae = Path(path), None if vae is None else Path(vae)
+        self.name = self.path.name
+        self._said = prediction
+        self._opened: tuple[Hashable, dict[str, torch.Tensor], Prediction | None] | None = None
+        self._moved: tuple[Hashable, torch.device, dict[str, torch.Tensor]] | None = None
+        self._device: torch.device | None = None
+
+    @property
+    def prediction(self) -> Prediction | None:
+        return self._said or self._open()[2]
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        stamp, tensors, _ = self._open()
+        if self._device is None or self._device.type == "cpu":
+            return tensors
+        if self._moved is None or self._moved[:2] != (stamp, self._device):
+            self._moved = None  # before the next ones take their place
+            self._moved = (stamp, self._device, {key: tensor.to(self._device) for key, tensor in tensors.items()})
+        return self._moved[2]
+
+    def version(self) -> Hashable:
+        return (self._stamp(), str(self._device or "cpu"))
+
+    @contextmanager
+    def using(self, device: torch.device | str) -> Iterator[None]:
+        """On another device than the CPU the tensors are moved once, in their own types, and stay there until `release`."""
+        import torch
+
+        self._device = torch.device(device)
+        yield
+
+    def release(self) -> None:
+        """Let go of what was moved to a device."""
+        self._moved = self._device = None
+
+    def _stamp(self) -> Hashable:
+        files = [file for file in (self.path, self.vae) if file is not None]
+        try:
+            return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+        except OSError as error:
+            raise InvalidInput(f"{Path(str(error.filename)).name} cannot be found any more.", "Choose another checkpoint.") from error
+
+    def _open(self) -> tuple[Hashable, dict[str, torch.Tensor], Prediction | None]:
+        stamp = self._stamp()
+        if self._opened is None or self._opened[0] != stamp:
+            tensors, metadata = read(self.path)
+            if self.vae is not None:
+                tensors = with_vae(tensors, read(self.vae)[0], self.vae.name)
+            self._opened = (stamp, tensors, _told(metadata, self.path))
+        return self._opened
+
+
+def with_vae(tensors: Mapping[str, torch.Tensor], vae: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    """A checkpoint's tensors with another VAE, whose keys may have a prefix or none.
+
+    Raises:
+        InvalidInput: the other file has no VAE.
+    """
+    prefix = next((key.removesuffix("decoder.conv_in.weight") for key in vae if key.endswith("decoder.conv_in.weight")), None)
+    if prefix is None or f"{prefix}decoder.up.0.block.0.conv1.weight" not in vae:
+        raise InvalidInput(
+            f"{name} holds no VAE in the layout of Stable Diffusion's own files.", "Choose another VAE file.", key="decoder.conv_in.weight"
+        )
+    own = {f"first_stage_model.{key[len(prefix) :]}": tensor for key, tensor in vae.items() if key.startswith(prefix)}
+    return {**{key: tensor for key, tensor in tensors.items() if not key.startswith("first_stage_model.")}, **own}
+
+
+def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """(tensors on the CPU, mapped into memory where the format allows; what a safetensors file says about itself).
+
+    Raises:
+        InvalidInput: there is no such file.
+        CorruptModel: it cannot be read as weights.
+    """
+    if not path.is_file():
+        raise InvalidInput(f"There is no file {path.name}.", "Choose another checkpoint.", filename=path.name)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(str(path), framework="pt", device="cpu") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 (no mapping)
+        loaded = _unpickled(path)
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise CorruptModel(
+            f"{path.name} cannot be read as weights: {reason}", "Download it again, or choose another one.", filename=path.name
+        ) from error
+    while isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+        loaded = loaded["state_dict"]
+    import torch
+
+    if not isinstance(loaded, dict) or not any(isinstance(value, torch.Tensor) for value in loaded.values()):
+        raise CorruptModel(f"{path.name} holds something other than a model's weights.", "Choose another one.", filename=path.name)
+    return {str(key): value for key, value in loaded.items() if isinstance(value, torch.Tensor)}, {}
+
+
+def _unpickled(path: Path) -> Any:
+    """A pickle's content. torch.serialization.load, not torch.load, which web UIs replace."""
+    import torch
+
+    allowed = getattr(torch.serialization, "safe_globals", None)
+    # the first checkpoints name a class of their trainer, which says nothing and is never called
+    known = allowed([(_Trainer, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint")]) if allowed else nullcontext()
+    with known:
+        try:
+            return torch.serialization.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap" not in str(error):
+                raise
+            return torch.serialization.load(str(path), map_location="cpu", weights_only=True)  # torch's format before 1.6
+
+
+class _Trainer:
+    """Stands for a class that a checkpoint's pickle names."""
+
+
+def _told(metadata: Mapping[str, str], path: Path) -> Prediction | None:
+    """What the UNet predicts, by the file's own metadata (ModelSpec) or the configuration that lies beside it."""
+    said = metadata.get("modelspec.prediction_type", "").lower()
+    if said in ("v", "v_prediction", "epsilon"):
+        return "epsilon" if said == "epsilon" else "v_prediction"
+    beside = path.with_suffix(".yaml")
+    if beside.is_file():
+        text = beside.read_text(encoding="utf-8", errors="replace").replace('"', "").replace("'", "")
+        return "v_prediction" if "parameterization: v" in text else "epsilon"
+    return None

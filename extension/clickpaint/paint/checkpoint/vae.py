@@ -1,0 +1,54 @@
+"""The VAE: its configuration, read from the shapes of its tensors, and where each of diffusers' parameters lies in an original file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from clickpaint.errors import InvalidInput
+
+LEVELS = "encoder.down.{}.block.0.conv1.weight"
+
+
+def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float) -> dict[str, Any]:
+    """What diffusers' `AutoencoderKL` takes, from original keys without prefix.
+
+    Raises:
+        InvalidInput: a tensor that the build shows in is missing; the message names its key.
+    """
+    levels = 0
+    while LEVELS.format(levels) in shapes:
+        levels += 1
+    blocks = sum(f"encoder.down.0.block.{index}.conv1.weight" in shapes for index in range(8))
+    for key in ("encoder.conv_in.weight", LEVELS.format(0), "post_quant_conv.weight"):
+        if key not in shapes:
+            raise InvalidInput(f"The VAE is damaged or of an unknown kind: {key} is missing.", "Choose another VAE.", key=key)
+    return {
+        "in_channels": shapes["encoder.conv_in.weight"][1],
+        "out_channels": shapes["encoder.conv_in.weight"][1],
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "block_out_channels": tuple(shapes[LEVELS.format(level)][0] for level in range(levels)),
+        "layers_per_block": blocks,
+        "latent_channels": shapes["post_quant_conv.weight"][0],
+        "scaling_factor": scaling_factor,
+        "force_upcast": False,
+    }
+
+
+_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+
+
+def vae_key(name: str, levels: int) -> str:
+    """The original's key of a parameter of diffusers' `AutoencoderKL`."""
+    name = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
+    name = re.sub(r"mid_block\.resnets\.(\d)", lambda match: f"mid.block_{int(match[1]) + 1}", name)
+    name = re.sub(
+        r"mid_block\.attentions\.0\.(group_norm|to_q|to_k|to_v|to_out\.0)", lambda match: f"mid.attn_1.{_ATTENTION[match[1]]}", name
+    )
+    name = re.sub(r"down_blocks\.(\d+)\.resnets\.", r"down.\1.block.", name)
+    name = re.sub(r"down_blocks\.(\d+)\.downsamplers\.0", r"down.\1.downsample", name)
+    # diffusers counts the decoder's levels from the smallest picture, the original from the largest
+    name = re.sub(r"up_blocks\.(\d+)\.resnets\.", lambda match: f"up.{levels - 1 - int(match[1])}.block.", name)
+    return re.sub(r"up_blocks\.(\d+)\.upsamplers\.0", lambda match: f"up.{levels - 1 - int(match[1])}.upsample", name)
