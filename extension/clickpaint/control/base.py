@@ -109,7 +109,8 @@ class Preprocessor:
     needs_mask: an error without one. accepts_mask: a mask changes the map. models: the catalog's names of its files.
     packages: what it imports beside numpy and OpenCV, as import names. control_models: parts of the names of ControlNet models that
     understand the map, best first; none where none is needed. returns: "map", "embedding" or "unchanged" (the picture itself:
-    what makes the difference happens while sampling).
+    what makes the difference happens while sampling). priority: the higher, the earlier in lists; of the highest for its type
+    is the type's default.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Preprocessor:
     packages: tuple[str, ...] = ()
     control_models: tuple[str, ...] = ()
     returns: str = "map"
+    priority: int = 0
     reason: str = ""
 
     @property

@@ -1,14 +1,15 @@
-"""Preprocessors without weights that keep the picture, or compute with its values alone."""
+"""Preprocessors that keep the picture as it is, or change each pixel by itself: they need neither weights nor neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from clickpaint.control.base import ControlMap, Parameter, Preprocessor, Request, Tools
-from clickpaint.control.resize import gray_to_rgb, working
+from clickpaint.control.resize import gray_to_rgb, to_resolution
 
 
 def unchanged(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
+    """The picture itself: what these preprocessors are for happens while sampling."""
     return ControlMap(pixels.copy())
 
 
@@ -18,24 +19,40 @@ def invert(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
 
 
 def threshold(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
-    """White where the darkest channel is over the threshold."""
+    """White where even the darkest channel is over the threshold."""
     import cv2
 
-    at = working(pixels, request.resolution)
-    red, green, blue = cv2.split(at.unpadded)
-    over = cv2.min(cv2.min(red, green), blue) > int(request.values["threshold"])
-    return ControlMap(gray_to_rgb(over.astype(np.uint8) * 255))
+    resized = to_resolution(pixels, request.resolution)
+    darkest = cv2.min(cv2.min(resized[..., 0], resized[..., 1]), resized[..., 2])
+    return ControlMap(gray_to_rgb(cv2.threshold(darkest, int(request.values["threshold"]), 255, cv2.THRESH_BINARY)[1]))
 
+
+def inpaint(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
+    """The picture with what is to be painted half transparent: alpha 128 where selected, 255 elsewhere."""
+    assert request.mask is not None  # `registry.request` sees to it
+    return ControlMap(np.dstack([pixels, np.where(request.mask, np.uint8(128), np.uint8(255))]))
+
+
+_FIDELITY = (Parameter("style_fidelity", "Style Fidelity (only for Balanced mode)", 0, 1, 0.01, 0.5),)
+_INVERTED = ("Canny", "Lineart", "Scribble", "MLSD")
 
 PREPROCESSORS = (
-    Preprocessor("none", "none", (), unchanged, resolution=None, returns="unchanged"),
+    Preprocessor("none", "none", (), unchanged, resolution=None, returns="unchanged", priority=10),
     Preprocessor(
-        "invert",
-        "invert (from white bg & black line)",
-        ("Canny", "Lineart", "Scribble", "MLSD"),
-        invert,
-        resolution=None,
-        control_models=("canny", "lineart", "scribble", "mlsd"),
+        "invert", "invert (from white bg & black line)", _INVERTED, invert, resolution=None,
+        control_models=("canny", "lineart", "scribble", "mlsd"), priority=20,
     ),
     Preprocessor("threshold", "threshold", (), threshold, parameters=(Parameter("threshold", "Binarization Threshold", 0, 255, 1, 127),)),
-)
+    Preprocessor(
+        "inpaint", "inpaint_global_harmonious", ("Inpaint",), inpaint, resolution=None, needs_mask=True, accepts_mask=True,
+        control_models=("inpaint",),
+    ),
+    Preprocessor(
+        "inpaint_only", "inpaint_only", ("Inpaint",), inpaint, resolution=None, needs_mask=True, accepts_mask=True,
+        control_models=("inpaint",), priority=100,
+    ),
+    *(
+        Preprocessor(name, name, ("Reference",), unchanged, parameters=_FIDELITY, resolution=None, returns="unchanged", priority=priority)
+        for name, priority in (("reference_only", 100), ("reference_adain", 0), ("reference_adain+attn", 0))
+    ),
+)  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Request, Tools
 from clickpaint.errors import InvalidInput, ModelMissing
 
-FAMILIES = ("plain",)
+FAMILIES = ("plain", "edges", "tile", "color")
 """The modules of this room with a `PREPROCESSORS` tuple each; importing one imports nothing heavy."""
 
 

@@ -41,19 +41,23 @@ def to_resolution(pixels: np.ndarray, resolution: int) -> np.ndarray:
     """`pixels` (uint8 [H, W, 3]) with `resolution` as the length of the short side: cubic if larger, else area averages."""
     import cv2
 
-    height, width = working_size(*pixels.shape[:2], resolution)
+    height, width = working_size(pixels.shape[0], pixels.shape[1], resolution)
     enlarging = resolution > min(pixels.shape[:2])
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA)
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA))
 
 
 def working(pixels: np.ndarray, resolution: int) -> Working:
     """`pixels` (uint8 [H, W, 3]) at `resolution` and padded to multiples of 64: what most preprocessors are run on."""
+    import cv2
+
     resized = to_resolution(pixels, resolution)
     height, width = resized.shape[:2]
-    padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
-    return Working(np.ascontiguousarray(np.pad(resized, padding, mode="edge")), height, width)
+    padded = cv2.copyMakeBorder(resized, 0, -height % MULTIPLE, 0, -width % MULTIPLE, cv2.BORDER_REPLICATE)
+    return Working(np.asarray(padded), height, width)
 
 
 def gray_to_rgb(gray: np.ndarray) -> np.ndarray:
     """uint8 [H, W] → uint8 [H, W, 3], three equal channels."""
-    return np.repeat(gray[:, :, None], 3, axis=2)
+    import cv2
+
+    return np.asarray(cv2.merge((gray, gray, gray)))
