@@ -69,6 +69,8 @@ _ALL = (
     Setting("offline", False, "Never download"),
     Setting("models_dir", "", "Folder for downloaded models", "Empty: the host's usual folders.", private=True),
     Setting("output_dir", "", "Folder for saved pictures", "Empty: the host's usual folder.", private=True),
+    Setting("checkpoint", "", "Checkpoint", "Name or path; stand-alone only. Empty: the first one found.", private=True),
+    Setting("vae", "", "VAE", "Path of a VAE for every checkpoint; stand-alone only. Empty: each one's own.", private=True),
     Setting("language", "auto", "Language", choices=("auto", "en", "zh_CN")),
 )  # fmt: skip
 

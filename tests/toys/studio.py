@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.erase.base import Eraser
+from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
 from clickpaint.image.geometry import CropRules
+from clickpaint.paint.checkpoint import Source
 from clickpaint.paint.job import Painted, PaintJob
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, Embedding, Prompts
@@ -35,6 +37,7 @@ class ToyHost:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder, self.settings = folder, settings
         self.stop = False
+        self.source: Source | None = None
         self.lock = threading.Lock()
         self.entered = 0
         self.can_paint = False
@@ -78,6 +81,12 @@ class ToyHost:
         self.before_painting(progress)
         progress.report(1.0, "Painting")
         return [Painted(np.full_like(job.pixels, (job.seed + i) % 256), job.seed + i, f"Seed: {job.seed + i}") for i in range(job.count)]
+
+    def checkpoint(self) -> Source | None:
+        return self.source
+
+    def choose_checkpoint(self, name: str) -> None:
+        raise HostUnsupported("The toy host has one checkpoint.")
 
     def control_names(self) -> tuple[list[str], list[str]]:
         return self.controls

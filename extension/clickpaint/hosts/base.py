@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from clickpaint.paint.checkpoint import Source
     from clickpaint.paint.job import Painted, PaintJob
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 class Capabilities:
     """What the host can do now. `reason` says in one sentence why it cannot paint, if it cannot.
 
+    own_sampler: it paints by itself (`Host.paint`); otherwise only engines of ours do, on `Host.checkpoint`.
     checkpoint: the one that is loaded, "" for none yet. native_size: side in pixels of the square it was trained on.
     """
 
     paint: bool = False
+    own_sampler: bool = True
     caption: bool = False
     controlnet: bool = False
     samplers: tuple[str, ...] = ()
@@ -71,6 +74,14 @@ class Host(Protocol):
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         """Paint one job on the loaded checkpoint; the caller is inside `exclusive`. Raises `HostUnsupported` where there is none."""
+        ...
+
+    def checkpoint(self) -> Source | None:
+        """The tensors of the checkpoint that is loaded, for engines of ours; None where there is none (yet)."""
+        ...
+
+    def choose_checkpoint(self, name: str) -> None:
+        """Take another one of `Capabilities.checkpoints`. Raises `NotFound`, and `HostUnsupported` where that is the user's to do."""
         ...
 
     def control_names(self) -> tuple[list[str], list[str]]:

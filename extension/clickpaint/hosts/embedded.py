@@ -11,13 +11,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import HostUnsupported, InvalidInput
+from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Capabilities
+from clickpaint.hosts.checkpoints import LocalCheckpoints
 from clickpaint.settings import SETTINGS, usable
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from clickpaint.paint.checkpoint import Source
     from clickpaint.paint.job import Painted, PaintJob
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
@@ -27,6 +29,11 @@ log = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[3]
 
 _ALSO_IN = {
+    "Stable-diffusion": ("checkpoints",),
+    "VAE": ("vae",),
+    "Lora": ("loras",),
+    "ControlNet": ("controlnet", "../extensions/sd-webui-controlnet/models"),
+    "embeddings": ("../embeddings",),
     "sam": ("sams", "../extensions/sd-webui-segment-anything/models/sam", "../extensions/sd-webui-inpaint-anything/models"),
 }
 """Where other programs keep files of a kind, seen from a folder of models."""
@@ -61,17 +68,47 @@ class EmbeddedHost:
         self._bases = [(self._data / base.expanduser()).resolve() for base in bases]
         self._lock = threading.Lock()
         self._device: Device | None = None
+        vae = self._settings["vae"]
+        self.checkpoints = LocalCheckpoints(
+            [folder for base in self._bases for folder in self._places(base, "Stable-diffusion")],
+            self._settings["checkpoint"],
+            (self._data / Path(vae).expanduser()) if vae else None,
+        )
         self._torch_home = Path(
             environment.get("TORCH_HOME") or Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
         )
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(reason="The stand-alone program has no checkpoint to paint with.")
+        names = tuple(self.checkpoints.files())
+        try:
+            current, kind, reason = self.checkpoints.current(), self.checkpoints.kind(), ""
+        except ClickpaintError as error:
+            current, kind, reason = None, None, str(error)
+        if not names:
+            reason = "There is no checkpoint: put one (.safetensors) into models/Stable-diffusion, or start with --checkpoint FILE."
+        return Capabilities(
+            paint=kind is not None,
+            own_sampler=False,
+            checkpoints=names,
+            checkpoint=current[0] if current is not None else "",
+            native_size=kind.native_size if kind is not None else 512,
+            reason=reason,
+        )
+
+    def checkpoint(self) -> Source | None:
+        return self.checkpoints.source()
+
+    def choose_checkpoint(self, name: str) -> None:
+        self.checkpoints.choose(name)
+
+    @staticmethod
+    def _places(base: Path, kind: str) -> list[Path]:
+        return [base / kind, *((base / place).resolve() for place in _ALSO_IN.get(kind, ()))]
 
     def folders(self, kind: str) -> list[Path]:
         found = [base / kind for base in self._bases]
         for base in self._bases:
-            found += [(base / place).resolve() for place in _ALSO_IN.get(kind, ())] + [base]
+            found += [*self._places(base, kind), base]
         found.append(self._torch_home / "hub" / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
         return list(dict.fromkeys(found))
 
@@ -97,7 +134,7 @@ class EmbeddedHost:
         return nullcontext()
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
-        raise HostUnsupported(self.capabilities().reason, "Use Clickpaint inside a Stable Diffusion web UI to paint.")
+        raise HostUnsupported("The stand-alone program has no sampler but ours.", "Choose another engine.")
 
     def control_names(self) -> tuple[list[str], list[str]]:
         return [], []

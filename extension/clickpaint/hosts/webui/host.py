@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
 from clickpaint.hosts.webui import painting, saving
 from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from clickpaint.paint.checkpoint import Source
     from clickpaint.paint.job import Painted, PaintJob
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
@@ -115,6 +117,12 @@ class WebUIHost:
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         return painting.paint(job, progress)
+
+    def checkpoint(self) -> Source | None:
+        return None
+
+    def choose_checkpoint(self, name: str) -> None:
+        raise HostUnsupported("The checkpoint is the web UI's.", "Choose it at the top of the web UI's page.")
 
     def control_names(self) -> tuple[list[str], list[str]]:
         return control_names()

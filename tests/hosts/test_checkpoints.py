@@ -1,0 +1,96 @@
+"""The checkpoints that the stand-alone host finds, and the one it takes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+from clickpaint.errors import CorruptModel, InvalidInput, NotFound
+from clickpaint.hosts.checkpoints import LocalCheckpoints
+from clickpaint.hosts.embedded import EmbeddedHost
+
+torch = pytest.importorskip("torch")
+from tests.toys import checkpoint as toy  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return toy.state_dict(4), toy.state_dict(9)
+
+
+def save(weights: dict, file: Path) -> Path:
+    from safetensors.torch import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: tensor.contiguous() for key, tensor in weights.items()}, str(file))
+    return file
+
+
+def test_without_one_the_host_says_where_it_goes(tmp_path):
+    host = EmbeddedHost(tmp_path, environment={})
+    can = host.capabilities()
+    assert not can.paint and "models/Stable-diffusion" in can.reason and host.checkpoint() is None
+
+
+def test_all_are_listed_and_one_is_chosen(tmp_path, weights):
+    folder = tmp_path / "models" / "Stable-diffusion"
+    save(weights[0], folder / "b.safetensors")
+    save(weights[1], folder / "sub" / "a.safetensors")
+    host = EmbeddedHost(tmp_path, environment={})
+    can = host.capabilities()
+    assert (can.paint, can.own_sampler, can.checkpoint, can.native_size) == (True, False, "b.safetensors", 512)
+    assert can.checkpoints == ("b.safetensors", "sub/a.safetensors")
+    first = host.checkpoint()
+    assert first is not None and first is host.checkpoint() and first.name == "b.safetensors"
+    host.choose_checkpoint("a")
+    assert host.capabilities().checkpoint == "sub/a.safetensors"
+    kind = host.checkpoints.kind()
+    assert kind is not None and kind.in_channels == 9
+    with pytest.raises(NotFound, match=r"a\.safetensors"):
+        host.choose_checkpoint("c")
+    assert host.capabilities().checkpoint == "sub/a.safetensors"
+
+
+def test_one_can_be_given_by_its_path(tmp_path, weights):
+    file = save(weights[0], tmp_path / "elsewhere" / "mine.safetensors")
+    host = EmbeddedHost(tmp_path / "data", environment={}, overrides={"checkpoint": str(file)})
+    assert host.capabilities().checkpoint == "mine.safetensors"
+
+
+def test_a_pickled_checkpoint_is_known_too(tmp_path, weights):
+    torch.save({"state_dict": weights[1]}, tmp_path / "old.ckpt")
+    kind = LocalCheckpoints([tmp_path]).kind()
+    assert kind is not None and kind.in_channels == 9
+
+
+def test_what_is_no_checkpoint_is_refused_and_says_what_it_is(tmp_path):
+    save({"lora_unet_x.lora_down.weight": torch.zeros(4, 4)}, tmp_path / "style.safetensors")
+    found = LocalCheckpoints([tmp_path])
+    with pytest.raises(InvalidInput, match="a LoRA"):
+        found.choose("style")
+    host = EmbeddedHost(tmp_path, environment={}, overrides={"checkpoint": str(tmp_path / "style.safetensors")})
+    assert not host.capabilities().paint and "LoRA" in host.capabilities().reason
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"12345", struct.pack("<Q", 1 << 60), struct.pack("<Q", 4) + b"nope", struct.pack("<Q", 2) + b"[]",
+     struct.pack("<Q", 9) + json.dumps({"a": 1}).encode() + b"  "],
+)  # fmt: skip
+def test_a_damaged_file_is_named(tmp_path, data):
+    (tmp_path / "broken.safetensors").write_bytes(data)
+    with pytest.raises(CorruptModel, match="broken"):
+        LocalCheckpoints([tmp_path]).kind()
+
+
+def test_a_file_that_goes_takes_its_tensors_along(tmp_path, weights):
+    first, second = save(weights[0], tmp_path / "a.safetensors"), save(weights[0], tmp_path / "b.safetensors")
+    found = LocalCheckpoints([tmp_path])
+    source = found.source()
+    assert source is not None and source.path == first
+    first.unlink()
+    source = found.source()
+    assert source is not None and source.path == second
