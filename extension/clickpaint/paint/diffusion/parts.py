@@ -1,0 +1,95 @@
+"""The parts that engines are composed of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from clickpaint.paint.diffusion.loop import Inputs, Moment, Part, noise
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Channels(Part):
+    """Further input channels, [1, c, h, w] for each branch; as an inpainting, depth or instruct-pix2pix network wants them."""
+
+    values: Mapping[str, torch.Tensor]
+
+    def model_input(self, inputs: Inputs, moment: Moment) -> Inputs:
+        import torch
+
+        batch = len(inputs.sample) // len(inputs.branches)
+        beside = torch.cat([self.values[branch].expand(batch, -1, -1, -1) for branch in inputs.branches])
+        return replace(inputs, sample=torch.cat([inputs.sample, beside.to(inputs.sample)], dim=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Known(Part):
+    """Holds what is not painted at what the picture shows, with the noise of the level that is reached.
+
+    Where the mask is between 0 and 1, the picture is let go when that share of the sampling is left: Differential Diffusion (Levin
+    and Fried, 2023). A mask of zeros and ones gives the blended latents of Avrahami et al. (2022).
+
+    known: [1, 4, h, w]. mask: [1, 1, h, w], 0 keeps for good. noise: [batch, 4, h, w], the same at all levels.
+    """
+
+    known: torch.Tensor
+    mask: torch.Tensor
+    noise: torch.Tensor
+
+    def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+        known = self.known
+        if moment.following is not None:
+            known = moment.scheduler.add_noise(known.expand_as(self.noise), self.noise, moment.following.reshape(1))
+        # as the next step finds it; of `count` steps `index` + 1 are done
+        keeps = (1 - self.mask) >= (moment.index + 1) / moment.count
+        return known * keeps + latents * ~keeps
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled(Part):
+    """RePaint (Lugmayr et al., 2022): each step joins the known part, noised anew, to the painted one, and from time to time goes
+    back to an earlier level, so that the two come to agree. For schedulers without memory whose latents keep their variance.
+
+    known: [1, 4, h, w]. mask: bool [1, 1, h, w]. timesteps: all levels from the noisiest, of which `walk` visits some repeatedly.
+    """
+
+    known: torch.Tensor
+    mask: torch.Tensor
+    timesteps: torch.Tensor
+
+    def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+        if moment.following is None:
+            return latents.where(self.mask, self.known)
+        levels = moment.scheduler.alphas_cumprod.to(latents.device)
+        place = int((self.timesteps == moment.timestep).nonzero()[0, 0]) + 1
+        reached, wanted = levels[self.timesteps[place]] if place < len(self.timesteps) else levels.new_ones(()), levels[moment.following]
+        known = reached.sqrt() * self.known + (1 - reached).sqrt() * self._noise(latents, moment)
+        latents = latents.where(self.mask, known)  # equation 8
+        if wanted >= reached:
+            return latents
+        share = wanted / reached  # the product of 1 - beta over the jump
+        return share.sqrt() * latents + (1 - share).sqrt() * self._noise(latents, moment)
+
+    def _noise(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+        return noise(moment.generators, latents.shape[1:], latents.device)
+
+
+def walk(count: int, jump: int, resamples: int) -> list[int]:
+    """At which of `count` levels, 0 the noisiest, RePaint's network looks, in order (its appendix: "time schedule").
+
+    jump: levels that a jump goes back. resamples: how often each stretch of that length is painted in all.
+    """
+    jump = min(jump, count - 1)
+    left = {level: resamples - 1 for level in range(0, count - jump, jump)} if jump > 0 else {}
+    looks, level = [], count - 1  # the paper counts levels from the cleanest
+    while level >= 0:
+        looks.append(count - 1 - level)
+        level -= 1
+        if left.get(level, 0) > 0:
+            left[level] -= 1
+            level += jump
+    return looks
