@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 
 import pytest
@@ -25,7 +26,8 @@ def entry(**changes):
 
 
 def test_everything_promised_is_there():
-    assert set(models()) == set(PROMISED)
+    assert {file.part_of for file in catalog().values() if file.role in ("segmenter", "eraser")} == set(PROMISED)
+    assert {"sd15", "sd15_inpainting", "sdxl"} <= set(models())
 
 
 def test_models_of_several_files():
@@ -36,8 +38,8 @@ def test_models_of_several_files():
 
 def test_every_entry_is_complete():
     for file in catalog().values():
-        assert file.role in ("segmenter", "eraser"), file.name
-        assert file.kind in ("sam", "lama"), file.name
+        assert file.role in ("segmenter", "eraser", "checkpoint", "preprocessor", "captioner"), file.name
+        assert re.fullmatch(r"[A-Za-z][A-Za-z_-]*", file.kind), file.name
         assert file.licence, file.name
         assert file.source.startswith("https://"), file.name
         assert file.checksum is not None or not file.urls, file.name
