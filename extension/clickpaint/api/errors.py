@@ -10,8 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from clickpaint import errors
 from clickpaint.api.encode import answer
 
+
+class Unprocessable(errors.InvalidInput):
+    """A name or a value that does not exist, to clients that expect 422 for it (sd-webui-controlnet's)."""
+
+
 STATUS: dict[type[errors.ClickpaintError], int] = {
     errors.InvalidInput: 400,
+    Unprocessable: 422,
     errors.NotFound: 404,
     errors.TooLarge: 413,
     errors.ModelMissing: 409,

@@ -175,7 +175,7 @@ class StateAnswer(BaseModel):
 
 class TaskAnswer(BaseModel):
     id: str
-    kind: Literal["encode", "select", "erase", "paint", "everything", "download", "verify"]
+    kind: Literal["encode", "select", "erase", "paint", "everything", "control", "download", "verify"]
     workspace: str | None
     subject: str = Field("", description="The model's name, for downloads and checks.")
     state: Literal["waiting", "running", "done", "failed", "interrupted"]

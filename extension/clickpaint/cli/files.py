@@ -105,7 +105,7 @@ def _for_each_in(
 
 def _is_result(file: Path, stems: Container[str]) -> bool:
     """Whether the file is what an earlier command made of a picture beside it."""
-    return any(file.stem.endswith(ending) and file.stem[: -len(ending)] in stems for ending in ("_mask", "_removed"))
+    return any(file.stem.endswith(ending) and file.stem[: -len(ending)] in stems for ending in ("_mask", "_removed", "_map"))
 
 
 def _attended(studio: Studio, work: Callable[[], str], show: Callable[[str], None]) -> str:

@@ -24,8 +24,11 @@ def add_command(group: Any, name: str, work: Callable[[argparse.Namespace], int]
     return made
 
 
-def add_picture_options(parser: argparse.ArgumentParser, output: str, output_help: str) -> None:
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="a picture, or a folder of pictures, which all get the same points")
+def add_picture_options(parser: argparse.ArgumentParser, output: str, output_help: str, optional: bool = False) -> None:
+    many = "?" if optional else None
+    parser.add_argument(
+        "image", nargs=many, type=Path, metavar="IMAGE", help="a picture, or a folder of pictures, which all get the same points"
+    )
     parser.add_argument(
         "--point", type=_point, action="append", default=[], metavar="X,Y[,0]", help="a click in pixels; with ,0 one that removes"
     )

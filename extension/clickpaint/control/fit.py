@@ -55,6 +55,16 @@ def fitted(pixels: np.ndarray, width: int, height: int, mode: str) -> np.ndarray
     return filled
 
 
+def fitted_picture(pixels: np.ndarray, width: int, height: int, mode: str) -> np.ndarray:
+    """As `fitted`, of a map as it is looked at: uint8 [h, w, 3], or [h, w, 4] with an alpha of 128 where inpainting is to paint."""
+    if pixels.shape[2] == 3:
+        return fitted(pixels, width, height, mode)
+    hole = np.where(pixels[..., 3:] < 192, np.uint8(255), np.uint8(0))
+    found = np.rint(fitted(np.concatenate([pixels[..., :3], hole], axis=2), width, height, mode).clip(0, 255)).astype(np.uint8)
+    found[..., 3] = 255 - found[..., 3] // 2
+    return found
+
+
 def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     """A map of another size with what it says kept: few colours stay those colours, black and white stays black and white, lines of
     one pixel stay lines of one pixel. Arrays as `fitted` takes and returns them, float32 ones of whole numbers."""

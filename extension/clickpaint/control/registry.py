@@ -9,11 +9,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Request, Tools
+from clickpaint.control.base import RESOLUTION, ControlMap, Detect, Preprocessor, Request, Tools
 from clickpaint.errors import InvalidInput, ModelMissing
 
 FAMILIES = ("plain", "edges", "tile", "color")
 """The modules of this room with a `PREPROCESSORS` tuple each; importing one imports nothing heavy."""
+
+_MODEL_PATTERNS = {
+    "instructp2p": ("ip2p",), "segmentation": ("seg",), "normalmap": ("normal",), "t2i-adapter": ("t2i_adapter", "t2iadapter", "t2ia"),
+    "ip-adapter": ("ip_adapter", "ipadapter"), "openpose": ("densepose",), "instant-id": ("instant_id", "instantid"),
+    "scribble": ("sketch",), "tile": ("blur",),
+}  # fmt: skip
+_UNION = ("openpose", "depth", "softedge", "scribble", "canny", "lineart", "mlsd", "normalmap", "segmentation")
+"""The types that a ControlNet Union model understands."""
 
 
 @functools.cache
@@ -48,6 +56,28 @@ def info(name: str) -> Preprocessor:
     return found
 
 
+def ordered() -> list[Preprocessor]:
+    """In the order of sd-webui-controlnet's lists: "none", then by priority, then by label from Z to A."""
+    none, *others = sorted(preprocessors().values(), key=lambda one: one.name != "none")
+    return [none, *sorted(others, key=lambda one: f"{one.priority:08d}{one.label}", reverse=True)]
+
+
+def types() -> list[str]:
+    """The control types, from A to Z."""
+    return sorted({name for one in preprocessors().values() for name in one.types} | {"InstructP2P"})
+
+
+def of_type(name: str) -> list[Preprocessor]:
+    """Those of a control type after "none"; the first of them is the type's default."""
+    return [one for one in ordered() if name in one.types or one.name == "none"]
+
+
+def model_patterns(name: str) -> tuple[str, ...]:
+    """What the file names of a control type's ControlNet models have in them, in lower case."""
+    tag = name.lower()
+    return (tag, *_MODEL_PATTERNS.get(tag, ()), *(("union",) if tag in _UNION else ()))
+
+
 def unavailable(name: str) -> str | None:
     """Why the preprocessor cannot run in this environment, or None. Its model files are another question (`Store.state`)."""
     one = info(name)
@@ -55,6 +85,16 @@ def unavailable(name: str) -> str | None:
         return one.reason
     missing = [package for package in ("cv2", *one.packages) if importlib.util.find_spec(package) is None]
     return f"needs the package {', '.join(missing)}" if missing else None
+
+
+def check_available(name: str) -> Detect:
+    """What runs the preprocessor. Raises `ModelMissing` with the reason where it cannot run in this environment."""
+    one, reason = info(name), unavailable(name)
+    if reason is not None or one.detect is None:
+        raise ModelMissing(
+            f"The preprocessor {one.name} cannot run here: it {reason}.", "Install it, or choose another one.", name=one.name
+        )
+    return one.detect
 
 
 def request(
@@ -74,6 +114,8 @@ def request(
         raise InvalidInput(f"The preprocessor {one.name} has no parameter {unknown[0]!r}.", remedy, name=one.name, parameter=unknown[0])
     if one.needs_mask and mask is None:
         raise InvalidInput(f"The preprocessor {one.name} needs a mask.", "Select something first, or give a mask.", name=one.name)
+    if not 0 <= seed < 2**32:
+        raise InvalidInput(f"The seed cannot be {seed}.", f"It goes from 0 to {2**32 - 1}.", parameter="seed")
     wanted = one.resolution or int(RESOLUTION.default) if resolution is None else resolution
     return Request(
         int(RESOLUTION.checked(wanted)),

@@ -1,0 +1,206 @@
+"""The routes of control maps: ours, and those of sd-webui-controlnet under another base path."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Response
+
+from clickpaint.api import control_schemas as schemas
+from clickpaint.api import translate
+from clickpaint.api.encode import answer, rgb_png
+from clickpaint.api.errors import Unprocessable
+from clickpaint.api.schemas import StateAnswer
+from clickpaint.control import registry
+from clickpaint.control.base import RESOLUTION, Parameter, Preprocessor, Request
+from clickpaint.controlling import Fit, Layer, Made, MapOptions, Offered
+from clickpaint.errors import InvalidInput
+from clickpaint.image import mask as masks
+from clickpaint.studio import Studio
+
+_PRIVATE = {"Cache-Control": "private, no-store"}
+_VERSION = 3
+"""Of sd-webui-controlnet's API."""
+_UNITS = 3
+_MOST_IMAGES = 32
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    tags: list[Any] = ["control maps"]
+    controlling = studio.controlling
+
+    @router.get("/control/preprocessors", tags=tags, summary="Every preprocessor", response_model=schemas.PreprocessorsAnswer)
+    def preprocessors() -> Response:
+        return answer({"preprocessors": [_offered(one) for one in controlling.list()], "types": registry.types()})
+
+    @router.post("/workspaces/{id}/control", tags=tags, summary="A control map of what is open", response_model=schemas.MapAnswer)
+    def make(id: str, body: schemas.MapBody) -> Response:
+        workspace = studio.workspace(id)
+        with _unprocessable():
+            return answer(_told(controlling.detect(workspace, _options(body))))
+
+    @router.get("/workspaces/{id}/control/{map}", tags=tags, summary="One of the last maps", response_class=Response,
+                responses={200: {"content": {"image/png": {}}}})  # fmt: skip
+    def shown(id: str, map: str) -> Response:
+        return Response(rgb_png(controlling.made(studio.workspace(id), map).map.pixels), 200, _PRIVATE, "image/png")
+
+    @router.post("/workspaces/{id}/control/{map}/keep", tags=tags, summary="Lay a map over the picture", response_model=StateAnswer)
+    def keep(id: str, map: str, body: schemas.KeepBody | None = None) -> Response:
+        workspace = studio.workspace(id)
+        with _unprocessable():
+            return answer(translate.position(workspace, state=controlling.keep(workspace, map, body.opacity if body else 1.0)))
+
+    @router.post("/workspaces/{id}/control/{map}/select", tags=tags, summary="Select by a map", response_model=StateAnswer)
+    def select(id: str, map: str, body: schemas.SelectByMapBody) -> Response:
+        workspace = studio.workspace(id)
+        with _unprocessable():
+            state = controlling.select(
+                workspace, map, brightness=body.brightness, color=body.color, tolerance=body.tolerance, mode=body.mode
+            )
+            return answer(translate.position(workspace, state=state))
+
+    @router.post("/control/detect", tags=tags, summary="As POST /controlnet/detect", response_model=schemas.DetectAnswer)
+    def detect(body: schemas.DetectBody) -> Response:
+        """The fields of sd-webui-controlnet. A value out of range means the default; `seed` and `controlnet_threshold_c` are ours."""
+        with _unprocessable():
+            return answer(_detected(studio, body))
+
+    @router.get("/control/version", tags=tags, summary="As GET /controlnet/version", response_model=dict[str, int])
+    def version() -> Response:
+        return answer({"version": _VERSION})
+
+    @router.get("/control/settings", tags=tags, summary="As GET /controlnet/settings", response_model=dict[str, int])
+    def settings() -> Response:
+        return answer({"control_net_unit_count": _UNITS})
+
+    @router.get("/control/model_list", tags=tags, summary="As GET /controlnet/model_list", response_model=dict[str, list[str]])
+    def model_list() -> Response:
+        return answer({"model_list": studio.host.control_names()[1]})
+
+    @router.get("/control/module_list", tags=tags, summary="As GET /controlnet/module_list", response_model=schemas.ModulesAnswer)
+    def module_list(alias_names: bool = False) -> Response:
+        found = {one.label if alias_names else one.name: one for one in registry.ordered()}
+        details = {
+            name: {
+                "model_free": one.returns == "unchanged" and one.name != "none",
+                "sliders": [_slider(slider) for slider in _sliders(one)],
+            }
+            for name, one in found.items()
+        }
+        return answer({"module_list": [*found], "module_detail": details})
+
+    @router.get("/control/control_types", tags=tags, summary="As GET /controlnet/control_types", response_model=schemas.TypesAnswer)
+    def control_types() -> Response:
+        models = ["None", *(name for name in studio.host.control_names()[1] if name != "None")]
+        told = {"All": _type([one.label for one in registry.ordered()], models, "none", "None")}
+        for name in registry.types():
+            found = [one.label for one in registry.of_type(name)]
+            patterns = registry.model_patterns(name)
+            fitting = ["None", *(model for model in models[1:] if any(pattern in model.lower() for pattern in patterns))]
+            default = next((model for model in fitting[1:] if "11" in model.partition("[")[0]), fitting[min(1, len(fitting) - 1)])
+            told[name] = _type(found, fitting if len(fitting) > 1 else models, found[min(1, len(found) - 1)], default)
+        return answer({"control_types": told})
+
+
+@contextmanager
+def _unprocessable() -> Iterator[None]:
+    """What sd-webui-controlnet's clients expect for a name or a value that does not exist: 422."""
+    try:
+        yield
+    except InvalidInput as error:
+        if type(error) is not InvalidInput:
+            raise
+        raise Unprocessable(error.message, error.remedy, **error.data) from error
+
+
+def _options(body: schemas.MapBody) -> MapOptions:
+    layers = tuple(Layer(one.preprocessor, one.values, one.resolution, one.seed, one.weight) for one in body.layers)
+    fit = None if body.fit is None else Fit(body.fit.width, body.fit.height, body.fit.mode)
+    return MapOptions(layers, body.blend, body.background if body.object_only else "", fit, body.pixel_perfect)
+
+
+def _told(made: Made) -> dict[str, Any]:
+    height, width = made.map.pixels.shape[:2]
+    told: dict[str, Any] = {
+        "map": made.id, "width": width, "height": height, "milliseconds": round(made.milliseconds, 1), "extra": dict(made.map.extra),
+    }  # fmt: skip
+    if made.map.embedding is not None:
+        told["embedding"] = _npy(made.map.embedding)
+    return told
+
+
+def _offered(one: Offered) -> dict[str, Any]:
+    info = one.info
+    return {
+        "name": info.name, "label": info.label, "aliases": list(info.aliases), "types": list(info.types),
+        "parameters": [_parameter(parameter) for parameter in info.parameters],
+        "resolution": None if info.resolution is None else {**_parameter(RESOLUTION), "default": info.resolution},
+        "needs_mask": info.needs_mask, "returns": info.returns, "control_models": list(info.control_models),
+        "available": one.available, "reason": one.reason, "models": [{"name": name, "state": state} for name, state in one.models],
+    }  # fmt: skip
+
+
+def _parameter(one: Parameter) -> dict[str, Any]:
+    return {
+        "key": one.key, "label": one.label, "minimum": one.minimum, "maximum": one.maximum, "step": one.step, "default": one.default,
+    }  # fmt: skip
+
+
+def _sliders(one: Preprocessor) -> list[Parameter]:
+    """As sd-webui-controlnet orders them: the resolution first, then the thresholds a, b and c."""
+    if one.resolution is None:
+        return [*one.parameters]
+    return [Parameter(RESOLUTION.key, RESOLUTION.label, RESOLUTION.minimum, RESOLUTION.maximum, RESOLUTION.step, one.resolution),
+            *one.parameters]  # fmt: skip
+
+
+def _slider(one: Parameter) -> dict[str, Any]:
+    return {"name": one.label, "value": one.default, "min": one.minimum, "max": one.maximum, "step": one.step}
+
+
+def _type(modules: list[str], models: list[str], option: str, model: str) -> dict[str, Any]:
+    return {"module_list": modules, "model_list": models, "default_option": option, "default_model": model}
+
+
+def _detected(studio: Studio, body: schemas.DetectBody) -> dict[str, Any]:
+    one = registry.info(body.controlnet_module)
+    registry.check_available(one.name)
+    images, given = body.controlnet_input_images, body.controlnet_masks
+    if not 1 <= len(images) <= _MOST_IMAGES:
+        raise InvalidInput(f"There are {len(images)} images.", f"Give 1 to {_MOST_IMAGES} in controlnet_input_images.")
+    if one.needs_mask and len(given) != len(images):
+        raise InvalidInput(f"The preprocessor {one.name} needs a mask for each image.", "Give them in controlnet_masks.")
+    told: dict[str, Any] = {"info": "Success"}
+    for index, image in enumerate(images):
+        picture = studio.decode(translate.picture_bytes(image))
+        mask = None
+        if one.accepts_mask and index < len(given):
+            mask = masks.from_file(translate.picture_bytes(given[index]), picture.size)
+        made = studio.controlling.detect_request(picture, one.name, _lenient(one, body, mask))
+        if made.embedding is not None:
+            told.setdefault("embeddings", []).append(_npy(made.embedding))
+        else:
+            told.setdefault("images", []).append(base64.b64encode(rgb_png(made.pixels)).decode("ascii"))
+        if "poses" in made.extra:
+            told.setdefault("poses", []).append(made.extra["poses"])
+    return told
+
+
+def _lenient(one: Preprocessor, body: schemas.DetectBody, mask: np.ndarray | None) -> Request:
+    """A value out of range means the default, as sd-webui-controlnet has it: -1 is how its clients leave one out."""
+    given = (body.controlnet_threshold_a, body.controlnet_threshold_b, body.controlnet_threshold_c)
+    values = {parameter.key: value for parameter, value in zip(one.parameters, given, strict=False) if parameter.allows(value)}
+    resolution = body.controlnet_processor_res if RESOLUTION.allows(body.controlnet_processor_res) else None
+    return registry.request(one.name, values, resolution, mask, body.seed)
+
+
+def _npy(values: np.ndarray) -> str:
+    """An array as a NumPy file (.npy) in base64."""
+    file = io.BytesIO()
+    np.save(file, values, allow_pickle=False)
+    return base64.b64encode(file.getvalue()).decode("ascii")

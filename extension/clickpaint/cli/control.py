@@ -1,0 +1,142 @@
+"""`control`: make control maps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.cli.files import for_each, mask_for, write
+from clickpaint.cli.options import add_command, add_picture_options, prompts_of, studio_of
+from clickpaint.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from clickpaint.controlling import Layer
+    from clickpaint.image.picture import Picture
+    from clickpaint.studio import Studio
+
+
+def add_commands(commands: Any) -> None:
+    made = add_command(commands, "control", make_maps, "make control maps: edges, lines, depth, poses, …")
+    add_picture_options(made, "MAP.png", "where the map goes, or the folder for maps; beside the picture by default", optional=True)
+    made.add_argument("--list", action="store_true", help="list the preprocessors, their parameters, and whether they can run here")
+    made.add_argument(
+        "--preprocessor", action="append", default=[], metavar="NAME", help="its name or label; several are blended: NAME or NAME=WEIGHT"
+    )
+    made.add_argument("--set", action="append", default=[], metavar="PARAM=VALUE", help="a parameter, of every preprocessor that has it")
+    made.add_argument("--resolution", type=int, metavar="N", help="length of the short side at which the picture is looked at")
+    made.add_argument("--pixel-perfect", action="store_true", help="the resolution that gives one pixel of map for each pixel")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="for preprocessors that draw random numbers (%(default)s)")
+    made.add_argument("--blend", default="lighten", metavar="HOW", help="lighten, average or add (%(default)s)")
+    made.add_argument(
+        "--mask", type=Path, metavar="FILE", help="the object, for a map of it only; or, as --point and --box, where to inpaint"
+    )
+    made.add_argument(
+        "--background", default="black", metavar="WHAT", help="what is around a map of an object only: black, or kept for the picture"
+    )
+    made.add_argument("--fit", metavar="WxH", help="bring the map to this size")
+    made.add_argument("--resize-mode", default="Crop and Resize", metavar="MODE",
+                      help="how it is brought there: Just Resize, Crop and Resize (default), Resize and Fill")  # fmt: skip
+
+
+def make_maps(options: argparse.Namespace) -> int:
+    studio = studio_of(options)
+    if options.list:
+        return _list(studio)
+    if options.image is None:
+        raise InvalidInput("There is no picture.", "Name one, or --list the preprocessors.")
+    from clickpaint.control import registry
+    from clickpaint.controlling import MapOptions
+
+    layers = _layers(options)
+    pointed = bool(options.mask or options.point or options.box)
+    if options.mask and (options.point or options.box):
+        raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
+    of_object = pointed and not any(registry.info(layer.preprocessor).needs_mask for layer in layers)
+    asked = MapOptions(layers, options.blend, options.background if of_object else "", _fit(options), options.pixel_perfect)
+
+    def work(file: Path, target: Path) -> str:
+        from clickpaint.image import picture as pictures
+
+        if target.suffix.lower() != ".png":
+            raise InvalidInput(f"A map cannot be written to {target.name}.", "Maps are PNG files: give it a name that ends in .png.")
+        picture = studio.decode(file.read_bytes())
+        found = studio.controlling.detect_picture(picture, asked, _selected(options, studio, file, picture) if pointed else None)
+        write(target, pictures.encode(pictures.from_pixels(*_parts(found.pixels)), "PNG"))
+        if found.extra:
+            write(target.with_suffix(".json"), json.dumps(found.extra, indent=1).encode())
+        height, width = found.pixels.shape[:2]
+        return f"{' and '.join(layer.preprocessor for layer in layers)}, {width} x {height} pixels"
+
+    return for_each(options, studio, "map", lambda file: ".png", work)
+
+
+def _layers(options: argparse.Namespace) -> tuple[Layer, ...]:
+    from clickpaint.control import registry
+    from clickpaint.controlling import Layer
+
+    if not options.preprocessor:
+        raise InvalidInput("There is no preprocessor.", "Give --preprocessor NAME; --list names them.")
+    values = dict(_assignment(text) for text in options.set)
+    layers = []
+    for text in options.preprocessor:
+        name, _, weight = text.partition("=")
+        known = {parameter.key for parameter in registry.info(name).parameters}
+        own = {key: value for key, value in values.items() if key in known}
+        layers.append(Layer(name, own, options.resolution, options.seed, _number(weight, "weight") if weight else 1.0))
+    used = {key for layer in layers for key in layer.values}
+    for key in values:
+        if key not in used:
+            registry.request(layers[0].preprocessor, {key: values[key]})  # raises the error that names the parameters there are
+    return tuple(layers)
+
+
+def _selected(options: argparse.Namespace, studio: Studio, file: Path, picture: Picture) -> np.ndarray:
+    if options.mask:
+        return mask_for(options.mask, file, picture)
+    clicked = studio.segment(picture, prompts_of(options), options.segmenter)
+    return clicked.candidates[clicked.chosen].mask
+
+
+def _parts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours and alpha."""
+    return pixels[..., :3].copy(), pixels[..., 3].copy() if pixels.shape[2] == 4 else None
+
+
+def _fit(options: argparse.Namespace) -> Any:
+    from clickpaint.controlling import Fit
+
+    if options.fit is None:
+        return None
+    width, _, height = options.fit.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise InvalidInput(f"The size {options.fit!r} cannot be read.", "Give it as WIDTHxHEIGHT.")
+    return Fit(int(width), int(height), options.resize_mode)
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInput(f"--set {text} cannot be read.", "Give it as PARAM=VALUE.")
+    return key.strip(), _number(value, key)
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput(f"The {what} {text!r} is not a number.") from None
+
+
+def _list(studio: Studio) -> int:
+    for one in studio.controlling.list():
+        info = one.info
+        parameters = ", ".join(f"{each.key} {each.minimum:g}..{each.maximum:g}={each.default:g}" for each in info.parameters)
+        also = "" if info.label == info.name else f" [{info.label}]"
+        print(f"{info.name}{also}  {'/'.join(info.types)}  {parameters}".rstrip())
+        if not one.available:
+            print(f"    {one.reason}")
+    return 0
