@@ -1,0 +1,34 @@
+"""Toy captioners in folders, made once."""
+
+from __future__ import annotations
+
+import pytest
+
+from clickpaint.weights.cache import ModelCache
+from clickpaint.weights.device import Device
+from tests.caption import toys
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """`toy("blip")`: the folder of a toy captioner, and its network."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp("captioner") / name
+            kinds = {"vqa": lambda: toys.blip(folder, "BlipForQuestionAnswering")}
+            made[name] = folder, kinds.get(name, lambda: getattr(toys, name)(folder))()
+        return made[name]
+
+    return make
+
+
+@pytest.fixture
+def cache():
+    return ModelCache(lambda: 1 << 30)
+
+
+@pytest.fixture
+def cpu():
+    return Device()
