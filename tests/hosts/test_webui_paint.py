@@ -335,7 +335,7 @@ def test_every_option_is_used():
     """A new field of `PaintOptions` must be given to the web UI, or belong to what is done around it."""
     elsewhere = {
         "task", "seed", "denoising_strength", "masked_content", "batch_count", "grow", "feather", "resolution", "refine",
-        "refine_strength", "expand", "control", "soft_inpainting",
+        "refine_strength", "expand", "control", "soft_inpainting", "engine", "image_cfg_scale", "repaint_jump", "repaint_resamples",
     }  # fmt: skip
     here = {"prompt", "negative_prompt", "styles", "sampler", "scheduler", "steps", "cfg_scale", "clip_skip", "vae", "token_merging_ratio"}
     assert {field.name for field in dataclasses.fields(PaintOptions)} == elsewhere | here

@@ -10,9 +10,13 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput
 
-Task = Literal["fill", "replace", "expand", "remove"]
+Task = Literal["fill", "replace", "expand", "remove", "instruct"]
 """fill: the prompt inside the mask. replace: the prompt around it, the object kept bit for bit. expand: the prompt beyond the
-picture's borders. remove: the mask filled with what the surroundings suggest."""
+picture's borders. remove: the mask filled with what the surroundings suggest. instruct: what the prompt says is done to what the mask
+shows, or to the whole picture."""
+
+Engine = Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"]
+"""How the picture enters the sampling (`paint.diffusion.engines`); "auto" follows the checkpoint and the other options."""
 
 MaskedContent = Literal["fill", "original", "latent noise", "latent nothing", "erased"]
 """What the masked area holds before the first step, by the web UI's names; "erased": the eraser's result."""
@@ -50,7 +54,9 @@ class PaintOptions:
     seed: -1 for a random one. denoising_strength: 0..1. batch_count: how many results to choose from. grow, feather: pixels,
     None for a value that follows the mask's size. resolution: side in pixels of the square whose area the model paints at, 0 for
     its native one. refine: a second pass over a crop that is larger than that, at its own resolution, with `refine_strength`;
-    None for "when it is needed". tiling of prompts, LoRA and styles are the host's.
+    None for "when it is needed". engine, and the rest of this paragraph: for our own diffusion alone. image_cfg_scale: likeness to the
+    picture of what an instruction makes of it. repaint_jump, repaint_resamples: noise levels that RePaint goes back at once, and how
+    often it paints each stretch of so many. tiling of prompts, LoRA and styles are the host's.
     """
 
     task: Task = "fill"
@@ -76,16 +82,24 @@ class PaintOptions:
     token_merging_ratio: float | None = None
     control: tuple[ControlUnit, ...] = ()
     expand: tuple[int, int, int, int] = (0, 0, 0, 0)
+    engine: Engine = "auto"
+    image_cfg_scale: float = 1.5
+    repaint_jump: int = 10
+    repaint_resamples: int = 10
 
     def __post_init__(self) -> None:
         for name, value, choices in (
             ("task", self.task, get_args(Task)),
             ("masked content", self.masked_content, get_args(MaskedContent)),
+            ("engine", self.engine, get_args(Engine)),
         ):
             if value not in choices:
                 raise InvalidInput(f"The {name} {value!r} is unknown.", f"Choose one of {', '.join(choices)}.")
         _within("The number of steps", self.steps, 1, 150)
         _within("The CFG scale", self.cfg_scale, 0, 30)
+        _within("The image CFG scale", self.image_cfg_scale, 0, 30)
+        _within("RePaint's jump", self.repaint_jump, 1, 150)
+        _within("The number of RePaint's resamplings", self.repaint_resamples, 1, 50)
         _within("The denoising strength", self.denoising_strength, 0, 1)
         _within("The refiner's denoising strength", self.refine_strength, 0, 1)
         _within("The number of results", self.batch_count, 1, 16)
@@ -110,7 +124,8 @@ class PaintJob:
     """What a host is asked to paint: one crop at the size the model works at.
 
     pixels: uint8 [h, w, 3], h and w multiples of 8. mask: bool [h, w], True where the model may paint. masked_content and
-    strength are those of this pass, which may be a refining one; seed is never -1; count results are wanted.
+    strength are those of this pass, which may be a refining one; seed is never -1; count results are wanted. soft: float32 [h, w]
+    in 0..1, how much of what is painted is taken; None where soft inpainting is not wanted.
     """
 
     pixels: np.ndarray
@@ -120,6 +135,7 @@ class PaintJob:
     strength: float
     seed: int
     count: int = 1
+    soft: np.ndarray | None = None
 
     @property
     def width(self) -> int:

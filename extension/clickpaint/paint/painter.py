@@ -58,7 +58,7 @@ def paint(
     """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
 
     Args:
-        mask: bool [H, W], the selected object; not used to expand.
+        mask: bool [H, W], the selected object; not used to expand, and None for an instruction that the whole picture is to follow.
         native: side of the square in pixels that the loaded model was trained on.
         erase: needed for the masked content "erased" alone.
 
@@ -72,7 +72,8 @@ def paint(
         raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
     size = canvas.pixels.shape[1], canvas.pixels.shape[0]
     whole = options.task in ("replace", "expand")
-    where = plan(area, size, native, resolution=options.resolution, whole=whole, refine=options.refine)
+    refine = False if options.task == "instruct" else options.refine  # what was done once would be done twice
+    where = plan(area, size, native, resolution=options.resolution, whole=whole, refine=refine)
 
     content, start = options.masked_content, canvas.pixels
     if options.masked_content == "erased":
@@ -82,7 +83,7 @@ def paint(
         content = "original"
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(2**32 - options.batch_count)
 
-    crop, hole = start[where.box.slices], canvas.hole[where.box.slices]
+    crop, hole, alpha = (full[where.box.slices] for full in (start, canvas.hole, canvas.alpha))
     first = PaintJob(
         pixels=scaled(crop, where.first),
         mask=scaled_mask(hole, where.first),
@@ -91,13 +92,16 @@ def paint(
         strength=options.denoising_strength,
         seed=seed,
         count=options.batch_count,
+        soft=_soft(alpha, where.first, options),
     )
     shares = 0.1, 0.55 if where.second else 0.98
     painted = run(first, progress.part(*shares))
     if where.second:
         step = (0.98 - shares[1]) / max(len(painted), 1)
         painted = [
-            _second_pass(result, crop, hole, where.second, options, run, progress.part(shares[1] + i * step, shares[1] + (i + 1) * step))
+            _second_pass(
+                result, crop, hole, alpha, where.second, options, run, progress.part(shares[1] + i * step, shares[1] + (i + 1) * step)
+            )
             for i, result in enumerate(painted)
         ]
     progress.check()
@@ -107,6 +111,9 @@ def paint(
 def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) -> _Canvas:
     if options.task == "expand":
         pixels, mask = _expanded(pixels, options.expand)
+    if options.task == "instruct" and mask is None:
+        everything = np.ones(pixels.shape[:2], bool)
+        return _Canvas(pixels, everything, everything, everything.astype(np.float32))
     if mask is None or not mask.any():
         raise InvalidInput("Nothing is selected.", "Click on an object first.")
     if mask.shape != pixels.shape[:2]:
@@ -145,14 +152,27 @@ def _expanded(pixels: np.ndarray, margins: tuple[int, int, int, int]) -> tuple[n
 
 
 def _second_pass(
-    result: Painted, crop: np.ndarray, hole: np.ndarray, size: tuple[int, int], options: PaintOptions, run: Run, progress: Progress
-) -> Painted:
+    result: Painted, crop: np.ndarray, hole: np.ndarray, alpha: np.ndarray, size: tuple[int, int],
+    options: PaintOptions, run: Run, progress: Progress,
+) -> Painted:  # fmt: skip
     """`result` painted once more at the crop's own resolution, from itself and with little noise, for sharp details."""
     original, mask = scaled(crop, size), scaled_mask(hole, size)
     pixels = np.where(mask[..., None], scaled(result.pixels, size), original)
-    job = PaintJob(pixels, mask, options, masked_content="original", strength=options.refine_strength, seed=result.seed)
+    soft = _soft(alpha, size, options)
+    job = PaintJob(pixels, mask, options, masked_content="original", strength=options.refine_strength, seed=result.seed, soft=soft)
     again = run(job, progress)
     return again[0] if again else result
+
+
+def _soft(alpha: np.ndarray, size: tuple[int, int], options: PaintOptions) -> np.ndarray | None:
+    """`alpha`, float32 [h, w], at (width, height), for those who want soft inpainting."""
+    if not options.soft_inpainting:
+        return None
+    import cv2
+
+    shrinking = size[0] * size[1] < alpha.size
+    resized = cv2.resize(alpha.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    return resized.clip(0, 1)
 
 
 def _put_back(result: Painted, canvas: _Canvas, box: Box) -> PaintResult:

@@ -84,7 +84,7 @@ def walk(count: int, jump: int, resamples: int) -> list[int]:
     jump: levels that a jump goes back. resamples: how often each stretch of that length is painted in all.
     """
     jump = min(jump, count - 1)
-    left = {level: resamples - 1 for level in range(0, count - jump, jump)} if jump > 0 else {}
+    left = dict.fromkeys(range(0, count - jump, jump), resamples - 1) if jump > 0 else {}
     looks, level = [], count - 1  # the paper counts levels from the cleanest
     while level >= 0:
         looks.append(count - 1 - level)
