@@ -258,7 +258,7 @@ def checksum(path: Path, algorithm: str = "sha256", progress: Progress = SILENT)
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a weight file, on the CPU: safetensors, or a pickle read with `weights_only=True`, which runs no code.
 
-    What is nested under "model" or "state_dict" is unwrapped.
+    What is nested under "model", "state_dict" or "depth_model" is unwrapped.
 
     Raises:
         CorruptModel: the file is broken, or holds something other than tensors.
@@ -278,7 +278,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
             raise
         reason = str(error).partition("\n")[0]
         raise CorruptModel(f"{path.name} cannot be read as weights: {reason}", _REPLACE, filename=path.name) from error
-    for key in ("model", "state_dict"):
+    for key in ("model", "state_dict", "depth_model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
