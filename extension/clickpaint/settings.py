@@ -71,6 +71,14 @@ _ALL = (
     Setting("output_dir", "", "Folder for saved pictures", "Empty: the host's usual folder.", private=True),
     Setting("checkpoint", "", "Checkpoint", "Name or path; stand-alone only. Empty: the first one found.", private=True),
     Setting("vae", "", "VAE", "Path of a VAE for every checkpoint; stand-alone only. Empty: each one's own.", private=True),
+    Setting("captioner", "auto", "Captioner", "auto: the best one whose files are here."),
+    Setting("text_model_url", "", "Address of a text model", "Speaks OpenAI's chat protocol (Ollama, LM Studio, llama.cpp, vLLM …), for "
+            "example http://127.0.0.1:11434/v1. Empty: none; captions, questions and, if it sees, regions go to this address only.",
+            private=True),
+    Setting("text_model_key", "", "Its key", "Empty where it needs none.", private=True),
+    Setting("text_model_name", "", "Its name there", "For example qwen3:4b.", private=True),
+    Setting("text_model_sees", False, "It takes pictures", "Questions about a region then go there with the region.", private=True),
+    Setting("text_model_seconds", 60, "Give it up after (seconds of silence)", minimum=1, maximum=3600, private=True),
     Setting("language", "auto", "Language", choices=("auto", "en", "zh_CN")),
 )  # fmt: skip
 
