@@ -130,7 +130,7 @@ def test_lines_of_one_pixel_stay_lines_of_one_pixel(size):
     lines = np.zeros((100, 100, 3), np.uint8)
     lines[50, 10:90] = 255
     lines[10:90, 30] = 255
-    found = fit.fitted(lines, *size, "Just Resize")
+    found = fit.fitted(lines, size[0], size[1], "Just Resize")
     assert set(np.unique(found)) == {0, 255}
     assert (found[size[1] * 4 // 5, :, 0] > 0).sum() == 1 and (found[:, size[0] * 3 // 4, 0] > 0).sum() == 1
 

@@ -31,14 +31,10 @@ _ROUNDED_OTHERWISE = 2e-4
 TOOLS = Tools(None, None, None)  # type: ignore[arg-type]  # these need none
 
 
-def _preprocessor(entry):
-    name = entry.get("preprocessor", "shuffle" if entry["name"].startswith("shuffle") else "")
-    found = registry.info(name) if name and entry["name"].partition("_")[0] not in ("mlsd",) and "pidi" not in name else None
-    return found if found and not found.models else None
-
-
-DETECTED = [entry for entry in INDEX["maps"] if _preprocessor(entry)]
 FITTED = [entry for entry in INDEX["maps"] if entry["name"].startswith("detectmap_")]
+DETECTED = [
+    entry for entry in INDEX["maps"] if entry not in FITTED and not any(network in entry["name"] for network in ("pidi", "mlsd"))
+]  # fmt: skip
 
 
 def _id(entry):
@@ -80,12 +76,12 @@ def test_the_references_are_those_that_were_counted(shared):
 
 @pytest.mark.parametrize("entry", DETECTED, ids=_id)
 def test_a_map_is_the_reference_map(entry, inputs):
-    one = _preprocessor(entry)
+    one = registry.info(entry.get("preprocessor", "shuffle"))
     pixels, mask = inputs[entry["picture"]]
     given = (entry.get("threshold_a", -1), entry.get("threshold_b", -1))
     values = {parameter.key: value for parameter, value in zip(one.parameters, given, strict=False) if value >= 0}
     before = pixels.copy()
-    request = registry.request(entry.get("preprocessor", "shuffle"), values, entry["resolution"], mask > 127, entry.get("seed", 0))
+    request = registry.request(one.name, values, entry["resolution"], mask > 127, entry.get("seed", 0))
     found = registry.detect(one.name, pixels, request, TOOLS).pixels
     assert np.array_equal(pixels, before)
     enlarged = one.resolution is not None and entry["resolution"] > min(pixels.shape[:2])

@@ -136,10 +136,6 @@ def detect(name: str, pixels: np.ndarray, request: Request, tools: Tools) -> Con
         raise InvalidInput(f"A picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")
     if request.mask is not None and (request.mask.dtype != np.bool_ or request.mask.shape != pixels.shape[:2]):
         raise InvalidInput(f"The mask is {request.mask.dtype} {list(request.mask.shape)}.", f"It must be bool {list(pixels.shape[:2])}.")
-    reason = unavailable(one.name)
-    if reason is not None or one.detect is None:
-        raise ModelMissing(
-            f"The preprocessor {one.name} cannot run here: it {reason}.", "Install it, or choose another one.", name=one.name
-        )
+    run = check_available(one.name)
     tools.progress.check()
-    return one.detect(pixels, request, tools)
+    return run(pixels, request, tools)
