@@ -1,13 +1,14 @@
-"""A Stable Diffusion 1 checkpoint small enough for a CPU: real key layout, hand-set weights, so that results can be checked in numbers.
+"""Stable Diffusion checkpoints small enough for a CPU: real key layout, hand-set weights, so that results can be checked in numbers.
 
 The VAE is exactly an 8x average pool and a nearest-neighbour upsampling. The UNet returns its (normalised) input plus a little that
-depends on the prompt, so that every sampler converges and two prompts give two pictures. The text encoder has the real vocabulary and
-random weights.
+depends on the prompt, so that every sampler converges and two prompts give two pictures. The text encoders have the real vocabulary,
+the real widths and random weights.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,6 +21,29 @@ ANCHOR = 1024.0  # constant channels that dominate a group's variance, so that G
 OFFSET = 20.0  # SiLU is the identity (to 1e-8) this far right of zero
 
 Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """The build of a UNet: depths are transformer blocks of each level. texts: (prefix, layout, width) of each text encoder."""
+
+    context: int
+    channels: int
+    mult: tuple[int, ...]
+    depths: tuple[int, ...]
+    middle: int
+    linear: bool
+    label: int
+    texts: tuple[tuple[str, str, int], ...]
+
+
+_L, _BIG = ("conditioner.embedders.0.transformer", "clip", 768), "open_clip"
+FAMILIES = {
+    "sd1": Family(CONTEXT, MODEL_CHANNELS, UNET_MULT, (1, 1, 1, 0), 1, False, 0, (("cond_stage_model.transformer", "clip", 768),)),
+    "sd2": Family(1024, 64, (1, 2, 4, 4), (1, 1, 1, 0), 1, True, 0, (("cond_stage_model.model", _BIG, 1024),)),
+    "sdxl": Family(2048, 64, (1, 2, 4), (0, 1, 2), 2, True, 2816, (_L, ("conditioner.embedders.1.model", _BIG, 1280))),
+    "sdxl_refiner": Family(1280, 64, (1, 2, 4, 4), (0, 2, 2, 0), 2, True, 2560, (("conditioner.embedders.0.model", _BIG, 1280),)),
+}
 
 
 def _linear(out: Weights, key: str, inputs: int, outputs: int, bias: bool = True, scale: float = 0.0) -> None:
@@ -45,10 +69,10 @@ def _identity(weight: torch.Tensor, start: int = 0) -> None:
         weight[channel, start + channel, middle, middle] = 1.0
 
 
-def _res_block(out: Weights, key: str, inputs: int, outputs: int) -> None:
+def _res_block(out: Weights, key: str, inputs: int, outputs: int, time: int = 4 * MODEL_CHANNELS) -> None:
     _norm(out, f"{key}.in_layers.0", inputs)
     _conv(out, f"{key}.in_layers.2", inputs, outputs)
-    _linear(out, f"{key}.emb_layers.1", 4 * MODEL_CHANNELS, outputs)
+    _linear(out, f"{key}.emb_layers.1", time, outputs)
     _norm(out, f"{key}.out_layers.0", outputs)
     _conv(out, f"{key}.out_layers.3", outputs, outputs)
     if inputs != outputs:
@@ -56,66 +80,82 @@ def _res_block(out: Weights, key: str, inputs: int, outputs: int) -> None:
         _identity(out[f"{key}.skip_connection.weight"])
 
 
-def _transformer(out: Weights, key: str, channels: int) -> None:
+def _transformer(out: Weights, key: str, channels: int, family: Family, depth: int) -> None:
     _norm(out, f"{key}.norm", channels)
-    _conv(out, f"{key}.proj_in", channels, channels, 1)
+    for name in ("proj_in", "proj_out"):
+        _conv(out, f"{key}.{name}", channels, channels, 1)
     _identity(out[f"{key}.proj_in.weight"])
-    block = f"{key}.transformer_blocks.0"
-    for name, context in (("attn1", channels), ("attn2", CONTEXT)):
+    for number in range(depth):
+        _transformer_block(out, f"{key}.transformer_blocks.{number}", channels, family.context)
+
+
+def _transformer_block(out: Weights, block: str, channels: int, context: int) -> None:
+    for name, width in (("attn1", channels), ("attn2", context)):
         _linear(out, f"{block}.{name}.to_q", channels, channels, bias=False, scale=0.05)
-        _linear(out, f"{block}.{name}.to_k", context, channels, bias=False, scale=0.05)
-        _linear(out, f"{block}.{name}.to_v", context, channels, bias=False, scale=0.05)
+        _linear(out, f"{block}.{name}.to_k", width, channels, bias=False, scale=0.05)
+        _linear(out, f"{block}.{name}.to_v", width, channels, bias=False, scale=0.05)
         _linear(out, f"{block}.{name}.to_out.0", channels, channels, scale=0.3 if name == "attn2" else 0.0)
     _linear(out, f"{block}.ff.net.0.proj", channels, 8 * channels)
     _linear(out, f"{block}.ff.net.2", 4 * channels, channels)
     for number in (1, 2, 3):
         _norm(out, f"{block}.norm{number}", channels)
-    _conv(out, f"{key}.proj_out", channels, channels, 1)
 
 
-def unet(in_channels: int = 4) -> Weights:
-    """`model.diffusion_model.*` of SD1 (in_channels 4), inpainting (9), depth (5) or instruct-pix2pix (8)."""
+def unet(in_channels: int = 4, family: str = "sd1") -> Weights:
+    """`model.diffusion_model.*`: ordinary (in_channels 4), inpainting (9), depth (5) or instruct-pix2pix (8)."""
     out: Weights = {}
-    _linear(out, "time_embed.0", MODEL_CHANNELS, 4 * MODEL_CHANNELS, scale=0.02)
-    _linear(out, "time_embed.2", 4 * MODEL_CHANNELS, 4 * MODEL_CHANNELS, scale=0.02)
-    _conv(out, "input_blocks.0.0", in_channels, MODEL_CHANNELS)
+    build = FAMILIES[family]
+    base, time = build.channels, 4 * build.channels
+    _linear(out, "time_embed.0", base, time, scale=0.02)
+    _linear(out, "time_embed.2", time, time, scale=0.02)
+    if build.label:
+        _linear(out, "label_emb.0.0", build.label, time, scale=0.02)
+        _linear(out, "label_emb.0.2", time, time, scale=0.02)
+    _conv(out, "input_blocks.0.0", in_channels, base)
     _identity(out["input_blocks.0.0.weight"][:, :4])
-    channels, scale, index, skips = MODEL_CHANNELS, 1, 1, [MODEL_CHANNELS]
-    for level, mult in enumerate(UNET_MULT):
+    channels, index, skips = base, 1, [base]
+    for level, (mult, depth) in enumerate(zip(build.mult, build.depths, strict=True)):
         for _ in range(RES_BLOCKS):
-            _res_block(out, f"input_blocks.{index}.0", channels, mult * MODEL_CHANNELS)
-            channels = mult * MODEL_CHANNELS
-            if scale in ATTENTION_AT:
-                _transformer(out, f"input_blocks.{index}.1", channels)
+            _res_block(out, f"input_blocks.{index}.0", channels, mult * base, time)
+            channels = mult * base
+            if depth:
+                _transformer(out, f"input_blocks.{index}.1", channels, build, depth)
             skips.append(channels)
             index += 1
-        if level < len(UNET_MULT) - 1:
+        if level < len(build.mult) - 1:
             _conv(out, f"input_blocks.{index}.0.op", channels, channels)
             skips.append(channels)
-            index, scale = index + 1, scale * 2
-    _res_block(out, "middle_block.0", channels, channels)
-    _transformer(out, "middle_block.1", channels)
-    _res_block(out, "middle_block.2", channels, channels)
-    index = 0
-    for level, mult in reversed(list(enumerate(UNET_MULT))):
+            index += 1
+    _res_block(out, "middle_block.0", channels, channels, time)
+    _transformer(out, "middle_block.1", channels, build, build.middle)
+    _res_block(out, "middle_block.2", channels, channels, time)
+    index, attended = 0, ""
+    for level, (mult, depth) in reversed(list(enumerate(zip(build.mult, build.depths, strict=True)))):
         for block in range(RES_BLOCKS + 1):
-            inputs, outputs = channels + skips.pop(), mult * MODEL_CHANNELS
-            _res_block(out, f"output_blocks.{index}.0", inputs, outputs)
-            attended = scale in ATTENTION_AT
-            if attended:
-                _transformer(out, f"output_blocks.{index}.1", outputs)
+            inputs, outputs = channels + skips.pop(), mult * base
+            _res_block(out, f"output_blocks.{index}.0", inputs, outputs, time)
+            if depth:
+                attended = f"output_blocks.{index}.1"
+                _transformer(out, attended, outputs, build, depth)
             if level and block == RES_BLOCKS:
-                _conv(out, f"output_blocks.{index}.{2 if attended else 1}.conv", outputs, outputs)
-                scale //= 2
+                upsample = f"output_blocks.{index}.{2 if depth else 1}.conv"
+                _conv(out, upsample, outputs, outputs)
             channels, index = outputs, index + 1
     last = f"output_blocks.{index - 1}"
     skip = out[f"{last}.0.skip_connection.weight"]
     skip.zero_()
-    _identity(skip, start=skip.shape[1] - MODEL_CHANNELS)  # the network's own input comes last in the concatenation
-    out[f"{last}.1.proj_out.weight"][:4, :4, 0, 0] = torch.eye(4) * 0.2  # where the prompt comes in
-    _norm(out, "out.0", MODEL_CHANNELS)
+    _identity(skip, start=skip.shape[1] - base)  # the network's own input comes last in the concatenation
+    prompt = torch.eye(4) * 0.2
+    out[f"{attended}.proj_out.weight"][:4, :4, 0, 0] = prompt  # where the prompt comes in
+    if not build.depths[0]:  # one level below: it has to be brought up
+        _identity(out[f"{upsample}.weight"][:4])
+        skip[:4, :4, 0, 0] = torch.eye(4)
+    if build.linear:
+        for key in [key for key in out if key.endswith(("proj_in.weight", "proj_out.weight"))]:
+            out[key] = out[key][:, :, 0, 0]
+    _norm(out, "out.0", base)
     out["out.0.bias"] += OFFSET
-    _conv(out, "out.2", MODEL_CHANNELS, 4)
+    _conv(out, "out.2", base, 4)
     _identity(out["out.2.weight"])
     out["out.2.bias"] -= OFFSET
     return out
@@ -188,10 +228,10 @@ def vae() -> Weights:
     return out
 
 
-def text_encoder() -> Weights:
+def text_encoder(vocabulary: int = VOCABULARY) -> Weights:
     """`cond_stage_model.transformer.*`: CLIP's text model, two layers deep."""
     out: Weights = {
-        "text_model.embeddings.token_embedding.weight": torch.randn(VOCABULARY, CONTEXT) * 0.02,
+        "text_model.embeddings.token_embedding.weight": torch.randn(vocabulary, CONTEXT) * 0.02,
         "text_model.embeddings.position_embedding.weight": torch.randn(77, CONTEXT) * 0.01,
         "text_model.embeddings.position_ids": torch.arange(77)[None],
     }
@@ -208,11 +248,52 @@ def text_encoder() -> Weights:
     return out
 
 
-def state_dict(in_channels: int = 4, dtype: torch.dtype = torch.float16, seed: int = 0) -> Weights:
-    """The whole checkpoint under the keys of the original Stable Diffusion 1 files."""
+def open_clip(width: int, vocabulary: int = VOCABULARY) -> Weights:
+    """`cond_stage_model.model.*` or `conditioner.embedders.1.model.*`: OpenCLIP's text model, two layers deep."""
+    out: Weights = {
+        "positional_embedding": torch.randn(77, width) * 0.01,
+        "text_projection": torch.randn(width, width) * 0.03,
+        "logit_scale": torch.tensor(4.6),
+        "token_embedding.weight": torch.randn(vocabulary, width) * 0.02,
+    }
+    for layer in range(CLIP_LAYERS):
+        key = f"transformer.resblocks.{layer}"
+        out[f"{key}.attn.in_proj_weight"] = torch.randn(3 * width, width) * 0.02
+        out[f"{key}.attn.in_proj_bias"] = torch.randn(3 * width) * 0.02
+        _linear(out, f"{key}.attn.out_proj", width, width, scale=0.02)
+        _linear(out, f"{key}.mlp.c_fc", width, 4 * width, scale=0.02)
+        _linear(out, f"{key}.mlp.c_proj", 4 * width, width, scale=0.02)
+        _norm(out, f"{key}.ln_1", width)
+        _norm(out, f"{key}.ln_2", width)
+    _norm(out, "ln_final", width)
+    out["ln_final.bias"] += 0.2
+    return out
+
+
+def state_dict(
+    in_channels: int = 4,
+    dtype: torch.dtype = torch.float16,
+    seed: int = 0,
+    family: str = "sd1",
+    *,
+    vocabulary: int = VOCABULARY,
+    averaged: str = "",
+) -> Weights:
+    """The whole checkpoint under the keys of the original Stable Diffusion files.
+
+    vocabulary: rows of the token embeddings; fewer make a smaller file that no prompt can be read with. averaged: "beside" puts a
+    moving average of the UNet's weights, twice as large, beside them as trainers do; "only" leaves the plain ones out.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        parts = {"model.diffusion_model": unet(in_channels), "first_stage_model": vae(), "cond_stage_model.transformer": text_encoder()}
+        parts = {"model.diffusion_model": unet(in_channels, family), "first_stage_model": vae()}
+        for prefix, layout, width in FAMILIES[family].texts:
+            parts[prefix] = text_encoder(vocabulary) if layout == "clip" else open_clip(width, vocabulary)
+    if averaged:
+        own = parts["model.diffusion_model"]
+        parts["model_ema"] = {f"diffusion_model.{key}".replace(".", ""): 2 * value for key, value in own.items()}
+        if averaged == "only":
+            del parts["model.diffusion_model"]
     out = {f"{prefix}.{key}": value for prefix, weights in parts.items() for key, value in weights.items()}
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     out["betas"] = betas.float()

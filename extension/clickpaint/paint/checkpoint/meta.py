@@ -33,7 +33,8 @@ def on_meta() -> Iterator[None]:
 
 
 def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called: Callable[[str], str] = str) -> None:
-    """Make each parameter of a module of `on_meta` the tensor of its name: the same storage, no gradient, nothing copied.
+    """Make each parameter of a module of `on_meta` the tensor of its name: the same storage, no gradient, nothing copied. May be
+    done again with other tensors.
 
     A tensor of another floating type than most of the module is the exception: it is converted, since the module could not run.
 
@@ -42,11 +43,18 @@ def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called:
         called: the name under which people know a parameter's tensor, for messages.
 
     Raises:
-        InvalidInput: a tensor is missing, or has another shape than the module's parameter.
+        InvalidInput: a tensor is missing, has another shape than the module's parameter, or a type that cannot be computed with.
     """
     import torch
 
-    dtype = main_dtype(tensors)
+    dtype = main_dtype(tensors) if tensors else torch.float32
+    if dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        stored = str(dtype).removeprefix("torch.")
+        raise InvalidInput(
+            f"The weights are stored as {stored}, which is made for saving memory: they would have to be copied to be used here.",
+            "Choose the checkpoint in float16, bfloat16 or float32.",
+            dtype=stored,
+        )
     for place, owner in module.named_modules():
         for name, expected in owner._parameters.items():
             if expected is None:
@@ -65,6 +73,16 @@ def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called:
             if tensor.dtype != dtype:
                 tensor = tensor.to(dtype)
             owner._parameters[name] = torch.nn.Parameter(tensor.detach(), requires_grad=False)
+
+
+def empty(module: torch.nn.Module) -> None:
+    """Let go of every tensor that `assign` put in, so that whoever owns them can free or move them."""
+    import torch
+
+    for owner in module.modules():
+        for name, tensor in owner._parameters.items():
+            if tensor is not None:
+                owner._parameters[name] = torch.nn.Parameter(torch.empty_like(tensor, device="meta"), requires_grad=False)
 
 
 def main_dtype(tensors: Mapping[str, torch.Tensor]) -> torch.dtype:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.kind import Kind, kind_of
-from clickpaint.paint.checkpoint.meta import assign, on_meta
+from clickpaint.paint.checkpoint.meta import assign, empty, on_meta
 from clickpaint.paint.checkpoint.parts import Part, Parts, split
 from clickpaint.paint.checkpoint.source import Source
 from clickpaint.paint.checkpoint.text import TextEncoder, build_text_encoder
@@ -43,8 +43,12 @@ class Checkpoint:
     device: torch.device
 
 
-def open_checkpoint(source: Source) -> Checkpoint:
+def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Checkpoint:
     """The networks of a source, now. Costs no memory, and no time but for what is read of a file that was not read before.
+
+    Args:
+        previous: one that is not needed any more. Where its modules are of the right build they get the new tensors, which takes
+            milliseconds instead of the second that new modules take.
 
     Raises:
         InvalidInput: the tensors are no checkpoint of Stable Diffusion 1, 2 or XL, or some are missing; the message names one.
@@ -56,22 +60,21 @@ def open_checkpoint(source: Source) -> Checkpoint:
     if parts.vae is None:
         key = "first_stage_model.encoder.conv_in.weight"
         raise InvalidInput(f"{source.name} has no VAE: {key} is missing.", "Choose a VAE file to go with it.", key=key)
-    unet = _build_unet(parts.unet, layout, kind)
-    if (
-        kind.family == "sd2"
-        and kind.in_channels == 4
-        and source.prediction is None
-        and "v_pred" not in parts.markers
-        and predicts_velocity(unet)
-    ):
+    texts = [_text_part(parts, width, source.name) for width in kind.encoders]
+    if previous is not None and (previous.layout, previous.kind.family) != (layout, kind.family):
+        previous = None
+    unet = _build_unet(parts.unet, layout, kind, previous and previous.unet)
+    told = source.prediction is not None or "v_pred" in parts.markers
+    if kind.family == "sd2" and kind.in_channels == 4 and not told and predicts_velocity(unet):
         kind = replace(kind, prediction="v_prediction", native_size=768)
+    before = previous.text_encoders if previous else (None,) * len(texts)
     return Checkpoint(
         name=source.name,
         kind=kind,
         layout=layout,
         unet=unet,
-        vae=_build_vae(parts.vae, kind),
-        text_encoders=tuple(build_text_encoder(_text_part(parts, width, source.name), kind) for width in kind.encoders),
+        vae=_build_vae(parts.vae, kind, previous and previous.vae),
+        text_encoders=tuple(build_text_encoder(part, kind, old) for part, old in zip(texts, before, strict=True)),
         scheduler_config=kind.scheduler_config(),
         dtype=unet.dtype,
         device=unet.device,
@@ -90,23 +93,27 @@ def predicts_velocity(unet: UNet2DConditionModel) -> bool:
     return float((answer - latents).float().mean()) < -1
 
 
-def _build_unet(part: Part, layout: UNetLayout, kind: Kind) -> UNet2DConditionModel:
+def _build_unet(part: Part, layout: UNetLayout, kind: Kind, previous: UNet2DConditionModel | None) -> UNet2DConditionModel:
     from diffusers import UNet2DConditionModel
 
-    with on_meta():
-        unet = UNet2DConditionModel(sample_size=kind.native_size // 8, **layout.config(kind.head_channels))
+    unet = previous
+    if unet is None:
+        with on_meta():
+            unet = UNet2DConditionModel(sample_size=kind.native_size // 8, **layout.config(kind.head_channels)).eval()
     keys = {name: layout.key(name) for name, _ in unet.named_parameters()}
     found = {name: part.tensors[key] for name, key in keys.items() if key in part.tensors}
     assign(unet, found, lambda name: part.prefix + keys[name])
-    return unet.eval()
+    return unet
 
 
-def _build_vae(part: Part, kind: Kind) -> AutoencoderKL:
+def _build_vae(part: Part, kind: Kind, previous: AutoencoderKL | None) -> AutoencoderKL:
     from diffusers import AutoencoderKL
 
-    config = vae_config(part.shapes(), kind.latent_scale)
-    with on_meta():
-        vae = AutoencoderKL(sample_size=kind.native_size, **config)
+    config = vae_config(part.shapes(), kind.latent_scale, force_upcast=kind.family.startswith("sdxl"))
+    vae = previous
+    if vae is None or any(vae.config[key] != value for key, value in config.items()):
+        with on_meta():
+            vae = AutoencoderKL(sample_size=kind.native_size, **config).eval()
     levels = len(config["block_out_channels"])
     found, keys = {}, {}
     for name, parameter in vae.named_parameters():
@@ -116,7 +123,7 @@ def _build_vae(part: Part, kind: Kind) -> AutoencoderKL:
             # the attention's projections are 1x1 convolutions there and linear layers here
             found[name] = tensor[:, :, 0, 0] if tensor.dim() == 4 and parameter.dim() == 2 else tensor
     assign(vae, found, lambda name: part.prefix + keys[name])
-    return vae.eval()
+    return vae
 
 
 def _text_part(parts: Parts, width: int, name: str) -> Part:
@@ -131,34 +138,67 @@ def _text_part(parts: Parts, width: int, name: str) -> Part:
 
 
 class Checkpoints:
-    """Checkpoints by source, opened once and again whenever the source has other tensors. Thread-safe."""
+    """Checkpoints by source: the modules are kept, the source's tensors only while they are used, so that a host can free or move
+    its own in between. Thread-safe; one source is used by one at a time."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: dict[int, tuple[Source, Hashable, Checkpoint]] = {}
+        self._lock = threading.RLock()
+        self._held: dict[int, _Held] = {}
 
     def get(self, source: Source) -> Checkpoint:
-        """The checkpoint of the source's present tensors."""
+        """The checkpoint on the source's present tensors: opened once, and again in milliseconds whenever `source.version()` says
+        that they are other ones. It holds them until it is asked for again after a change, or `forget`."""
         with self._lock:
             version = source.version()
             held = self._held.get(id(source))
-            if held is not None and held[0] is source and held[1] == version:
-                return held[2]
+            if held is not None and held.source is source and held.version == version:
+                return held.checkpoint
             self._held.pop(id(source), None)
-            checkpoint = open_checkpoint(source)
-            self._held[id(source)] = (source, version, checkpoint)
+            checkpoint = open_checkpoint(source, held.checkpoint if held is not None and held.source is source else None)
+            self._held[id(source)] = _Held(source, version, checkpoint)
             return checkpoint
 
     @contextmanager
     def using(self, source: Source, device: torch.device | str) -> Iterator[Checkpoint]:
-        """The checkpoint with its tensors on `device` within this block."""
+        """The checkpoint with its tensors on `device`, which are let go of after the (outermost) block."""
         with source.using(device):
-            yield self.get(source)
+            checkpoint = self.get(source)
+            with self._lock:
+                self._held[id(source)].users += 1
+            try:
+                yield checkpoint
+            finally:
+                self._leave(source)
+
+    def _leave(self, source: Source) -> None:
+        with self._lock:
+            held = self._held.get(id(source))
+            if held is None:
+                return
+            held.users -= 1
+            if held.users <= 0:
+                held.version = None
+                _empty(held.checkpoint)
 
     def forget(self, source: Source | None = None) -> None:
         """Let go of one source's checkpoint, or of all."""
         with self._lock:
-            self._held = {} if source is None else {key: held for key, held in self._held.items() if held[0] is not source}
+            self._held = {} if source is None else {key: held for key, held in self._held.items() if held.source is not source}
+
+
+@dataclass
+class _Held:
+    """version: None where the modules are empty. users: blocks of `using` that are open."""
+
+    source: Source
+    version: Hashable | None
+    checkpoint: Checkpoint
+    users: int = 0
+
+
+def _empty(checkpoint: Checkpoint) -> None:
+    for module in (checkpoint.unet, checkpoint.vae, *(encoder.model for encoder in checkpoint.text_encoders)):
+        empty(module)
 
 
 @dataclass(frozen=True)

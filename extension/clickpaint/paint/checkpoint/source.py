@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -83,7 +84,7 @@ class FileSource:
     def __init__(self, path: Path, vae: Path | None = None, prediction: Prediction | None = None) -> None:
         self.path, self.vae = Path(path), None if vae is None else Path(vae)
         self.name = self.path.name
-        self._said = prediction
+        self._said: Prediction | None = prediction
         self._opened: tuple[Hashable, dict[str, torch.Tensor], Prediction | None] | None = None
         self._moved: tuple[Hashable, torch.device, dict[str, torch.Tensor]] | None = None
         self._device: torch.device | None = None
@@ -203,10 +204,13 @@ class _Trainer:
 def _told(metadata: Mapping[str, str], path: Path) -> Prediction | None:
     """What the UNet predicts, by the file's own metadata (ModelSpec) or the configuration that lies beside it."""
     said = metadata.get("modelspec.prediction_type", "").lower()
-    if said in ("v", "v_prediction", "epsilon"):
-        return "epsilon" if said == "epsilon" else "v_prediction"
+    if said in ("v", "v_prediction"):
+        return "v_prediction"
+    if said == "epsilon":
+        return "epsilon"
     beside = path.with_suffix(".yaml")
     if beside.is_file():
-        text = beside.read_text(encoding="utf-8", errors="replace").replace('"', "").replace("'", "")
-        return "v_prediction" if "parameterization: v" in text else "epsilon"
+        text = beside.read_text(encoding="utf-8", errors="replace")
+        velocity = re.search(r"""\bparameterization["']?\s*:\s*["']?v\b""", text) is not None
+        return "v_prediction" if velocity else "epsilon"
     return None

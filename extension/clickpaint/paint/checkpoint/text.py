@@ -10,7 +10,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.kind import Kind
 from clickpaint.paint.checkpoint.meta import assign, on_meta
 from clickpaint.paint.checkpoint.parts import Part
-from clickpaint.paint.checkpoint.tokens import tokenizer
+from clickpaint.paint.checkpoint.tokens import END, tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -64,60 +64,74 @@ class TextEncoder:
         return hidden, getattr(out, "text_embeds", None)
 
 
-def build_text_encoder(part: Part, kind: Kind) -> TextEncoder:
-    """The encoder on the part's tensors.
+def build_text_encoder(part: Part, kind: Kind, previous: TextEncoder | None = None) -> TextEncoder:
+    """The encoder on the part's tensors; `previous` serves again if it is of the same build.
 
     Raises:
         InvalidInput: a tensor is missing or has the wrong shape; the message names it.
     """
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
     tensors, names = _as_transformers(part)
-    embedding = _shape(tensors, names, part, "embeddings.token_embedding.weight")
-    positions = _shape(tensors, names, part, "embeddings.position_embedding.weight")
-    intermediate = _shape(tensors, names, part, "encoder.layers.0.mlp.fc1.weight")[0]
+    config = _config(part, tensors, names, kind)
+    same = previous is not None and all(getattr(previous.model.config, key) == value for key, value in config.items())
+    encoder = previous if previous is not None and same else _without_tensors(config, kind)
+    wanted = {name: name.removeprefix("text_model.") for name, _ in encoder.model.named_parameters()}
+    found = {name: tensors[plain] for name, plain in wanted.items() if plain in tensors}
+    assign(encoder.model, found, lambda name: part.prefix + str(names.get(wanted[name], wanted[name])))
+    _restore_positions(encoder)
+    return encoder
+
+
+def _config(part: Part, tensors: Mapping[str, torch.Tensor], names: Mapping[str, str], kind: Kind) -> dict[str, Any]:
+    def shape(key: str) -> tuple[int, ...]:
+        if key not in tensors:
+            full = part.prefix + names.get(key, key)
+            raise InvalidInput(f"The text encoder is damaged: {full} is missing.", "Choose another checkpoint.", key=full)
+        return tuple(tensors[key].shape)
+
+    words, width = shape("embeddings.token_embedding.weight")
     layers = 0
     while f"encoder.layers.{layers}.layer_norm1.weight" in tensors:
         layers += 1
-    width = embedding[1]
-    pooled = kind.family.startswith("sdxl") and width == 1280
-    projection = _shape(tensors, names, part, "text_projection.weight")[0] if pooled else width
-    config = CLIPTextConfig(
-        vocab_size=embedding[0], hidden_size=width, intermediate_size=intermediate, projection_dim=projection,
-        num_hidden_layers=layers, num_attention_heads=width // 64, max_position_embeddings=positions[0],
-        hidden_act="quick_gelu" if width == 768 else "gelu", layer_norm_eps=1e-5,
-        bos_token_id=49406, eos_token_id=49407, pad_token_id=49407 if width == 768 else 0,
-    )  # fmt: skip
+    return {
+        "vocab_size": words,
+        "hidden_size": width,
+        "intermediate_size": shape("encoder.layers.0.mlp.fc1.weight")[0],
+        "projection_dim": shape("text_projection.weight")[0] if _pooled(width, kind) else width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": width // 64,
+        "max_position_embeddings": shape("embeddings.position_embedding.weight")[0],
+        "hidden_act": "quick_gelu" if width == 768 else "gelu",
+        "layer_norm_eps": 1e-5,
+        "bos_token_id": 49406,
+        "eos_token_id": 49407,
+        "pad_token_id": 49407 if width == 768 else 0,
+    }
+
+
+def _without_tensors(config: Mapping[str, Any], kind: Kind) -> TextEncoder:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    width = config["hidden_size"]
     with on_meta():
-        model = (CLIPTextModelWithProjection if pooled else CLIPTextModel)(config)
-    wanted = {name: name.removeprefix("text_model.") for name, _ in model.named_parameters()}
-    found = {name: tensors[plain] for name, plain in wanted.items() if plain in tensors}
-    assign(model, found, lambda name: part.prefix + names.get(wanted[name], wanted[name]))
-    _restore_positions(model, tensors["embeddings.token_embedding.weight"].device)
+        model = (CLIPTextModelWithProjection if _pooled(width, kind) else CLIPTextModel)(CLIPTextConfig(**config))
+    xl = kind.family.startswith("sdxl")
     # Stable Diffusion 2 was trained on the last layer but one; files made from diffusers' have been cut off behind it
-    penultimate = kind.family.startswith("sdxl") or (kind.family == "sd2" and layers != 23)
-    return TextEncoder(
-        tokenizer("<|endoftext|>" if width == 768 else "!"),
-        model.eval(),
-        layer=-2 if penultimate else -1,
-        normed=not kind.family.startswith("sdxl"),
-        skippable=kind.family == "sd1",
-    )
+    penultimate = xl or (kind.family == "sd2" and config["num_hidden_layers"] != 23)
+    words = tokenizer(END if width == 768 else "!")
+    return TextEncoder(words, model.eval(), layer=-2 if penultimate else -1, normed=not xl, skippable=kind.family == "sd1")
 
 
-def _restore_positions(model: Any, device: torch.device) -> None:
+def _pooled(width: int, kind: Kind) -> bool:
+    return kind.family.startswith("sdxl") and width == 1280
+
+
+def _restore_positions(encoder: TextEncoder) -> None:
     """Make anew what is no weight: the numbers of the positions, which a module without memory could not keep."""
     import torch
 
-    embeddings = getattr(model, "text_model", model).embeddings
-    embeddings.position_ids = torch.arange(embeddings.position_embedding.weight.shape[0], device=device)[None]
-
-
-def _shape(tensors: Mapping[str, torch.Tensor], names: Mapping[str, str], part: Part, key: str) -> tuple[int, ...]:
-    if key not in tensors:
-        full = part.prefix + names.get(key, key)
-        raise InvalidInput(f"The text encoder is damaged: {full} is missing.", "Choose another checkpoint.", key=full)
-    return tuple(tensors[key].shape)
+    embeddings = encoder.inner.embeddings
+    positions = embeddings.position_embedding.weight
+    embeddings.position_ids = torch.arange(positions.shape[0], device=positions.device)[None]
 
 
 _OPEN_CLIP = (

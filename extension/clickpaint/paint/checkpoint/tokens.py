@@ -18,8 +18,10 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
+@functools.lru_cache(maxsize=2)
 def tokenizer(pad: str = END) -> Any:
     """A `transformers` tokenizer with CLIP's 49408 tokens that answers as OpenAI's does, the same in every version of transformers.
+    All who ask share it: add no tokens to it.
 
     Args:
         pad: what fills up a prompt: the end for CLIP ViT-L/14, "!" (token 0) for OpenCLIP.

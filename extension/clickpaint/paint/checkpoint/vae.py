@@ -11,8 +11,11 @@ from clickpaint.errors import InvalidInput
 LEVELS = "encoder.down.{}.block.0.conv1.weight"
 
 
-def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float) -> dict[str, Any]:
+def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float, force_upcast: bool) -> dict[str, Any]:
     """What diffusers' `AutoencoderKL` takes, from original keys without prefix.
+
+    Args:
+        force_upcast: whether it may overflow in float16, and so has to run in float32.
 
     Raises:
         InvalidInput: a tensor that the build shows in is missing; the message names its key.
@@ -33,7 +36,7 @@ def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float) -> 
         "layers_per_block": blocks,
         "latent_channels": shapes["post_quant_conv.weight"][0],
         "scaling_factor": scaling_factor,
-        "force_upcast": False,
+        "force_upcast": force_upcast,
     }
 
 

@@ -1,0 +1,201 @@
+"""Every weight lies in its source's memory: all kinds, types, EMA, prefixes, separate VAE files."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.checkpoint import Checkpoints, FileSource, TensorSource, alias_report, open_checkpoint
+from tests.toys import checkpoint as toy
+
+KINDS = [
+    *(("sd1", channels) for channels in (4, 5, 8, 9)), *(("sd2", channels) for channels in (4, 5, 9)),
+    ("sdxl", 4), ("sdxl", 9), ("sdxl_refiner", 4),
+]  # fmt: skip
+SMALL = 64  # words
+
+
+def source(tensors: dict[str, torch.Tensor], name: str = "toy") -> TensorSource:
+    return TensorSource(name, lambda: tensors)
+
+
+def assert_all_aliased(checkpoint, tensors) -> None:
+    rows = alias_report(checkpoint, tensors)
+    assert {row.module for row in rows} >= {"unet", "vae", "text encoder 1"}
+    for row in rows:
+        assert row.tensors > 30, row
+        assert (row.aliased_tensors, row.aliased_bytes) == (row.tensors, row.bytes), row
+
+
+@pytest.mark.parametrize(("family", "channels"), KINDS)
+def test_every_kind_is_recognised_and_shares_all_its_memory(family, channels):
+    tensors = toy.state_dict(channels, family=family, vocabulary=SMALL)
+    checkpoint = open_checkpoint(source(tensors))
+    assert (checkpoint.kind.family, checkpoint.kind.in_channels, checkpoint.kind.prediction) == (family, channels, "epsilon")
+    assert checkpoint.kind.native_size == (1024 if family.startswith("sdxl") else 512)
+    assert len(checkpoint.text_encoders) == len(toy.FAMILIES[family].texts)
+    assert_all_aliased(checkpoint, tensors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_every_type_stays_as_it_is(dtype):
+    tensors = toy.state_dict(dtype=dtype, vocabulary=SMALL)
+    checkpoint = open_checkpoint(source(tensors))
+    assert (checkpoint.dtype, checkpoint.vae.dtype, checkpoint.text_encoders[0].model.dtype) == (dtype,) * 3
+    assert_all_aliased(checkpoint, tensors)
+
+
+def test_a_stray_tensor_of_another_type_is_converted_and_told():
+    tensors = toy.state_dict(dtype=torch.float16, vocabulary=SMALL)
+    key = "model.diffusion_model.out.0.weight"
+    tensors[key] = tensors[key].float()
+    checkpoint = open_checkpoint(source(tensors))
+    assert {parameter.dtype for parameter in checkpoint.unet.parameters()} == {torch.float16}
+    unet = alias_report(checkpoint, tensors)[0]
+    assert unet.tensors - unet.aliased_tensors == 1
+
+
+def test_eight_bit_weights_are_refused():
+    tensors = toy.state_dict(vocabulary=SMALL)
+    for key in [key for key in tensors if key.startswith("model.") and tensors[key].dim() > 1]:
+        tensors[key] = tensors[key].to(torch.float8_e4m3fn)
+    with pytest.raises(InvalidInput, match="float8_e4m3fn"):
+        open_checkpoint(source(tensors))
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_the_moving_average_serves_only_where_the_plain_weights_are_missing(family):
+    beside = toy.state_dict(family=family, vocabulary=SMALL, averaged="beside", dtype=torch.float32)
+    only = toy.state_dict(family=family, vocabulary=SMALL, averaged="only", dtype=torch.float32)
+    plain, averaged = open_checkpoint(source(beside)), open_checkpoint(source(only))
+    assert_all_aliased(plain, {key: tensor for key, tensor in beside.items() if not key.startswith("model_ema.")})
+    assert_all_aliased(averaged, only)
+    for name, tensor in plain.unet.state_dict().items():
+        assert torch.equal(averaged.unet.state_dict()[name], 2 * tensor), name
+
+
+PREFIXES = {
+    "as it is": (),
+    "in a trainer's module": (("", "module."),),
+    "bare": (("model.diffusion_model.", ""), ("first_stage_model.", "vae.")),
+    "before text_model": (("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."),),
+    "hijacked": (("cond_stage_model.", "cond_stage_model.wrapped."), ("token_embedding.", "token_embedding.wrapped.")),
+}
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_what_stands_before_the_keys_does_not_matter(family, prefix):
+    tensors = toy.state_dict(family=family, vocabulary=SMALL)
+    for old, new in PREFIXES[prefix]:
+        tensors = {key.replace(old, new, 1): tensor for key, tensor in tensors.items()}
+    checkpoint = open_checkpoint(source(tensors))
+    assert checkpoint.kind.family == family
+    assert_all_aliased(checkpoint, tensors)
+
+
+def test_text_encoders_in_transformers_layout_serve_as_well():
+    """As Forge keeps OpenCLIP's: taken apart and transposed."""
+    original = toy.state_dict(family="sdxl", vocabulary=SMALL)
+    expected = open_checkpoint(source(original))
+    second = expected.text_encoders[1].model
+    converted = {key: tensor for key, tensor in original.items() if not key.startswith("conditioner.embedders.1.")}
+    converted |= {f"conditioner.embedders.1.transformer.{key}": tensor for key, tensor in second.state_dict().items()}
+    checkpoint = open_checkpoint(source(converted))
+    assert_all_aliased(checkpoint, converted)
+    ids = torch.arange(20)[None]
+    for found, wanted in zip(checkpoint.text_encoders[1].encode(ids), expected.text_encoders[1].encode(ids), strict=True):
+        assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("prefix", ["", "first_stage_model.", "vae."])
+def test_a_vae_of_its_own_takes_the_place_of_the_checkpoints(tmp_path, prefix):
+    tensors = toy.state_dict(vocabulary=SMALL)
+    save_file(tensors, tmp_path / "model.safetensors")
+    other = {f"{prefix}{key}": value.bfloat16() for key, value in toy.vae().items()}
+    save_file(other, tmp_path / "other.vae.safetensors")
+    opened = FileSource(tmp_path / "model.safetensors", vae=tmp_path / "other.vae.safetensors")
+    checkpoint = open_checkpoint(opened)
+    assert (checkpoint.vae.dtype, checkpoint.dtype) == (torch.bfloat16, torch.float16)
+    assert_all_aliased(checkpoint, opened.tensors())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.ckpt", "old.ckpt"])
+def test_files_are_mapped_into_memory_and_read_alike(tmp_path, name):
+    tensors = toy.state_dict(vocabulary=SMALL)
+    if name.endswith(".ckpt"):
+        torch.save({"state_dict": tensors, "global_step": 7}, tmp_path / name, _use_new_zipfile_serialization=name != "old.ckpt")
+    else:
+        save_file(tensors, tmp_path / name)
+    opened = FileSource(tmp_path / name)
+    checkpoint = open_checkpoint(opened)
+    assert_all_aliased(checkpoint, opened.tensors())
+    read = opened.tensors()
+    assert all(torch.equal(read[key], tensor) for key, tensor in tensors.items())
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    class Code:
+        def __reduce__(self):
+            return print, ("run",)
+
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "code": Code()}, tmp_path / "evil.ckpt")
+    with pytest.raises(Exception, match="cannot be read as weights"):
+        open_checkpoint(FileSource(tmp_path / "evil.ckpt"))
+
+
+def test_a_change_in_place_is_seen_and_a_replacement_makes_the_next_use_new():
+    tensors = toy.state_dict(vocabulary=SMALL)
+    held, lent = Checkpoints(), source(tensors)
+    first = held.get(lent)
+    assert held.get(lent) is first
+    key = "model.diffusion_model.out.2.weight"
+    tensors[key].add_(1)
+    assert torch.equal(first.unet.conv_out.weight, tensors[key])
+    tensors[key] = tensors[key].clone()
+    second = held.get(lent)
+    assert second.unet.conv_out.weight.data_ptr() == tensors[key].data_ptr()
+    assert second.unet is first.unet  # the modules serve again
+    assert_all_aliased(second, tensors)
+
+
+def test_another_kind_gets_other_modules():
+    tensors = toy.state_dict(vocabulary=SMALL)
+    held, lent = Checkpoints(), source(tensors)
+    first = held.get(lent)
+    tensors.clear()
+    tensors.update(toy.state_dict(9, family="sd2", vocabulary=SMALL))
+    second = held.get(lent)
+    assert second.unet is not first.unet
+    assert (second.kind.family, second.kind.in_channels) == ("sd2", 9)
+    assert_all_aliased(second, tensors)
+
+
+def test_nothing_is_held_between_uses():
+    tensors = toy.state_dict(vocabulary=SMALL)
+    held, lent = Checkpoints(), source(tensors)
+    with held.using(lent, "cpu") as outer:
+        with held.using(lent, "cpu") as inner:
+            assert inner is outer
+        assert_all_aliased(outer, tensors)
+    modules = (outer.unet, outer.vae, outer.text_encoders[0].model)
+    assert all(parameter.is_meta for module in modules for parameter in module.parameters())
+    with held.using(lent, "cpu") as again:
+        assert again.unet is outer.unet
+        assert_all_aliased(again, tensors)
+
+
+def test_the_source_is_never_written_to_nor_made_to_want_gradients():
+    tensors = {
+        key: torch.nn.Parameter(value) if value.is_floating_point() else value for key, value in toy.state_dict(vocabulary=SMALL).items()
+    }
+    before = {key: value.detach().clone() for key, value in tensors.items()}
+    checkpoint = open_checkpoint(source(tensors))
+    assert not any(parameter.requires_grad for parameter in checkpoint.unet.parameters())
+    with torch.no_grad():
+        checkpoint.vae.decode(torch.zeros(1, 4, 2, 2, dtype=torch.float16))
+        checkpoint.unet(torch.zeros(1, 4, 8, 8).half(), 1, torch.zeros(1, 77, 768).half())
+    assert all(value.requires_grad for value in tensors.values() if value.is_floating_point())
+    assert all(torch.equal(tensors[key], value) for key, value in before.items())
