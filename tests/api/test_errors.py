@@ -211,6 +211,10 @@ def test_all_is_documented(app):
         "/workspaces/{id}/paint": {"post"}, "/workspaces/{id}/preview": {"get"}, "/workspaces/{id}/results/{index}": {"get"},
         "/workspaces/{id}/results/{index}/use": {"post"}, "/workspaces/{id}/results/{index}/refine": {"post"},
         "/control-names": {"get"},
+        "/control/preprocessors": {"get"}, "/control/detect": {"post"}, "/control/version": {"get"}, "/control/settings": {"get"},
+        "/control/model_list": {"get"}, "/control/module_list": {"get"}, "/control/control_types": {"get"},
+        "/workspaces/{id}/control": {"post"}, "/workspaces/{id}/control/{map}": {"get"},
+        "/workspaces/{id}/control/{map}/keep": {"post"}, "/workspaces/{id}/control/{map}/select": {"post"},
         "/progress": {"get"}, "/events": {"get"}, "/interrupt": {"post"}, "/samples": {"get"}, "/samples/{name}": {"get"},
     }  # fmt: skip
     for path, methods in document["paths"].items():
