@@ -19,11 +19,12 @@ from typing import Any
 
 NAMES = {
     "modules.call_queue": ["queue_lock"],
-    "modules.devices": ["device", "dtype", "NansException"],
+    "modules.devices": ["device", "device_interrogate", "dtype", "NansException", "torch_gc"],
     "modules.errors": ["report"],
     "modules.images": ["save_image"],
     "modules.infotext_utils": ["quote", "unquote", "PasteField", "parse_generation_parameters"],
-    "modules.paths": ["data_path", "extensions_dir", "models_path"],
+    "modules.lowvram": ["send_everything_to_cpu"],
+    "modules.paths": ["data_path", "extensions_dir", "models_path", "paths"],
     "modules.processing": ["Processed", "StableDiffusionProcessing", "StableDiffusionProcessingImg2Img", "process_images"],
     "modules.script_callbacks": ["on_after_component", "on_app_started", "on_ui_settings", "on_ui_tabs"],
     "modules.scripts": ["AlwaysVisible", "PostprocessImageArgs", "Script", "ScriptRunner", "scripts_img2img", "scripts_txt2img"],
@@ -32,7 +33,7 @@ NAMES = {
     "modules.sd_samplers": ["all_samplers_map", "visible_sampler_names", "visible_samplers"],
     "modules.sd_schedulers": ["schedulers", "schedulers_map"],
     "modules.sd_vae": ["vae_dict"],
-    "modules.shared": ["OptionInfo", "cmd_opts", "opts", "prompt_styles", "sd_model", "state", "total_tqdm"],
+    "modules.shared": ["OptionInfo", "cmd_opts", "interrogator", "opts", "prompt_styles", "sd_model", "state", "total_tqdm"],
     "modules.ui_components": ["InputAccordion"],
     "modules_forge.main_entry": ["module_list"],
     "launch": ["run_pip"],

@@ -43,12 +43,16 @@ class ToyHost:
         self.can_paint = False
         self.controls: tuple[list[str], list[str]] = ([], [])
         self.jobs: list[PaintJob] = []
+        self.can_caption = False
+        self.captioned: list[tuple[np.ndarray, int, tuple[int, int] | None]] = []
         self.kept: list[tuple[np.ndarray, np.ndarray, str, int, str]] = []
         self.before_painting: Callable[[Progress], None] = lambda progress: None
 
     def capabilities(self) -> Capabilities:
         reason = "" if self.can_paint else "The toy host cannot paint."
-        return Capabilities(paint=self.can_paint, controlnet=bool(self.controls[1]), native_size=64, reason=reason)
+        return Capabilities(
+            paint=self.can_paint, caption=self.can_caption, controlnet=bool(self.controls[1]), native_size=64, reason=reason
+        )
 
     def folders(self, kind: str) -> list[Path]:
         return [self.folder / kind]
@@ -87,6 +91,12 @@ class ToyHost:
 
     def choose_checkpoint(self, name: str) -> None:
         raise HostUnsupported("The toy host has one checkpoint.")
+
+    def caption(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
+        """Tells what it was asked."""
+        assert self.lock.locked(), "captioning without the host's lock"
+        self.captioned.append((pixels, beams, tokens))
+        return " ".join(["a", "toy", *(["and"] * (tokens[0] - 6 if tokens else 0)), f"seen {beams} wide"])
 
     def control_names(self) -> tuple[list[str], list[str]]:
         return self.controls

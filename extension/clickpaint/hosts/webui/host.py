@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
-from clickpaint.hosts.webui import painting, saving
+from clickpaint.hosts.webui import captioning, painting, saving
 from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
 from clickpaint.hosts.webui.runner import control_names, has_control
 from clickpaint.settings import usable
@@ -54,6 +54,7 @@ class WebUIHost:
         model = loaded_model()
         return Capabilities(
             paint=bool(checkpoints),
+            caption=captioning.available(),
             controlnet=has_control(),
             samplers=tuple(one.name for one in sd_samplers.visible_samplers()),
             schedulers=schedulers,
@@ -123,6 +124,9 @@ class WebUIHost:
 
     def choose_checkpoint(self, name: str) -> None:
         raise HostUnsupported("The checkpoint is the web UI's.", "Choose it at the top of the web UI's page.")
+
+    def caption(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
+        return captioning.caption(pixels, beams, tokens)
 
     def control_names(self) -> tuple[list[str], list[str]]:
         return control_names()

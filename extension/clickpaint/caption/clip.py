@@ -1,0 +1,74 @@
+"""How well words and pictures fit: CLIP (Radford et al. 2021) from a local folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from clickpaint.caption.loading import features, load_model, load_processor, nbytes
+from clickpaint.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clickpaint.weights.cache import ModelCache
+    from clickpaint.weights.device import Device
+
+_AT_ONCE = 16
+
+
+class Clip:
+    """Loaded by the first question, then held in the cache."""
+
+    def __init__(self, name: str, folder: Path, device: Device, cache: ModelCache) -> None:
+        self.name = name
+        self._folder, self._device, self._cache = folder, device, cache
+
+    def similarities(self, pictures: Sequence[np.ndarray], texts: Sequence[str], progress: Progress = SILENT) -> np.ndarray:
+        """Cosine similarities, float32 [pictures, texts], about 0.15 for what has nothing to do with each other to 0.35.
+
+        Args:
+            pictures: uint8 [h, w, 3] each.
+        """
+        if not pictures or not texts:
+            return np.zeros((len(pictures), len(texts)), np.float32)
+        return self.pictures(pictures, progress) @ self.texts(texts, progress).T
+
+    def pictures(self, pictures: Sequence[np.ndarray], progress: Progress = SILENT) -> np.ndarray:
+        """Features of length 1, float32 [n, d]."""
+        model, processor = self._loaded(progress)
+        found = []
+        for start in range(0, len(pictures), _AT_ONCE):
+            progress.report(start / len(pictures), "Comparing words and pictures", done=start, total=len(pictures))
+            images = [Image.fromarray(one) for one in pictures[start : start + _AT_ONCE]]
+            inputs = processor(images=images, return_tensors="pt")
+            found.append(self._features(model.get_image_features, pixel_values=inputs["pixel_values"]))
+        return np.concatenate(found)
+
+    def texts(self, texts: Sequence[str], progress: Progress = SILENT) -> np.ndarray:
+        """Features of length 1, float32 [n, d]; what is longer than CLIP reads is cut off."""
+        model, processor = self._loaded(progress)
+        length = model.config.text_config.max_position_embeddings
+        inputs = processor(text=list(texts), return_tensors="pt", padding=True, truncation=True, max_length=length)
+        return self._features(model.get_text_features, input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+
+    def _features(self, compute: Any, **inputs: Tensor) -> np.ndarray:
+        import torch
+
+        device, dtype = self._device.torch, self._device.torch_dtype
+        moved = {key: one.to(device=device, dtype=dtype if one.is_floating_point() else one.dtype) for key, one in inputs.items()}
+        with torch.inference_mode():
+            found = features(compute(**moved)).float()
+            return torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
+
+    def _loaded(self, progress: Progress) -> tuple[Any, Any]:
+        def load() -> tuple[tuple[Any, Any], int]:
+            progress.report(None, f"Loading {self.name}")
+            model = load_model("CLIPModel", self._folder, self._device)
+            return (model, load_processor(self._folder)), nbytes(model)
+
+        return self._cache.get(("clip", self.name), load, progress)

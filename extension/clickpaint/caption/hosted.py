@@ -1,0 +1,63 @@
+"""The captioner that the host has loaded (or would load) anyway: BLIP, of which the host only tells a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from clickpaint.caption.base import Crop, Decoding, NoAnswers, Wording
+from clickpaint.caption.style import count_words
+from clickpaint.progress import SILENT, Progress
+
+_BEAMS = (3, 1, 5, 2, 4, 6, 7, 8)
+"""One wording comes of each search: widths in the order in which they are tried."""
+_TRIES = 3
+_PROMPT_TOKENS = 4
+"""What BLIP begins with ("a picture of") counts among its tokens."""
+_TOKENS_PER_WORD = 1.15
+
+
+class Says(Protocol):
+    """`Host.caption`."""
+
+    def __call__(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str: ...
+
+
+class HostCaptioner(NoAnswers):
+    """Implements `Captioner`. It searches only, and its sentences come without scores: all are 0."""
+
+    name = "host"
+    can_caption = True
+    follows = False
+
+    def __init__(self, says: Says) -> None:
+        self._says = says
+
+    def caption(self, crops: Sequence[Crop], decoding: Decoding, progress: Progress = SILENT) -> list[list[Wording]]:
+        found = []
+        for index, crop in enumerate(crops):
+            progress.report(index / len(crops), "Describing", done=index, total=len(crops))
+            widths = _BEAMS[: decoding.candidates] if decoding.candidates > 1 else (decoding.beams,)
+            texts = [self._one(crop, beams, decoding.words, progress) for beams in widths]
+            found.append([Wording(text, 0.0) for text in dict.fromkeys(texts)])
+        return found
+
+    def _one(self, crop: Crop, beams: int, words: tuple[int, int] | None, progress: Progress) -> str:
+        if words is None:
+            return self._says(crop.pixels, beams, None)
+        least, most = (_PROMPT_TOKENS + round(_TOKENS_PER_WORD * count) for count in words)
+        text = ""
+        for _ in range(_TRIES):
+            progress.check()
+            text = self._says(crop.pixels, beams, (least, max(least + 1, most)))
+            count = count_words(text)
+            if count < words[0]:
+                least, most = least + words[0] - count, max(most, least + words[0] - count + 2)
+            elif count > words[1]:
+                most -= count - words[1]
+                least = min(least, most - 1)
+            else:
+                break
+        return text

@@ -1,0 +1,90 @@
+"""Models that the user put into folders: what each is, by its config.json, without loading anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clickpaint.caption import loading
+
+KINDS = ("captioner", "BLIP", "LLM")
+"""The host's folders that are looked through: each model is a folder of its own, as `save_pretrained` and model hubs have it."""
+
+_BY_CLASS = {
+    "BlipForConditionalGeneration": ("captioner", "blip"),
+    "BlipForQuestionAnswering": ("captioner", "blip_vqa"),
+    "Blip2ForConditionalGeneration": ("captioner", "blip2"),
+    "GitForCausalLM": ("captioner", "git"),
+    "Florence2ForConditionalGeneration": ("captioner", "florence2"),
+    "CLIPModel": ("clip", "clip"),
+    "CLIPSegForImageSegmentation": ("finder", "clipseg"),
+    "GroundingDinoForObjectDetection": ("finder", "grounding_dino"),
+    "Sam3Model": ("finder", "sam3"),
+}
+_CODE_OF_THEIR_OWN = ("describe_anything", "dam", "llava_llama")
+"""Model types whose networks no transformers has; NVIDIA's Describe Anything is one."""
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """name: of its folder. role: "captioner", "text", "clip", "finder" or "tagger". family: whose code runs it. reason: why it cannot
+    be used, "" where it can."""
+
+    name: str
+    role: str
+    family: str
+    path: Path
+    reason: str = ""
+
+
+def local_models(folders: Iterable[Path]) -> list[LocalModel]:
+    """The models in these folders by name; the first of a name counts."""
+    found: dict[str, LocalModel] = {}
+    for folder in folders:
+        try:
+            inner = sorted(path for path in folder.iterdir() if path.is_dir())
+        except OSError:
+            continue
+        for path in inner:
+            model = _recognised(path)
+            if model is not None:
+                found.setdefault(model.name, model)
+    return list(found.values())
+
+
+def _recognised(path: Path) -> LocalModel | None:
+    if (path / "selected_tags.csv").is_file() and (path / "model.onnx").is_file():
+        return LocalModel(path.name, "tagger", "wd14", path)
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        model_type, (name, *_) = str(config["model_type"]), config["architectures"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    role, family = _role(path, str(name), model_type, config)
+    return None if role is None else LocalModel(path.name, role, family, path, _reason(model_type, str(name)))
+
+
+def _role(path: Path, name: str, model_type: str, config: dict[str, Any]) -> tuple[str | None, str]:
+    if name in _BY_CLASS:
+        return _BY_CLASS[name]
+    if model_type in _CODE_OF_THEIR_OWN:
+        return "captioner", "describe_anything"
+    if "vision_config" in config and name.endswith("ForConditionalGeneration"):
+        return "captioner", "vision_language"
+    if "vision_config" not in config and name.endswith("ForCausalLM") and any(path.glob("*token*")):
+        return "text", "instruct"
+    return None, ""
+
+
+def _reason(model_type: str, name: str) -> str:
+    if model_type in _CODE_OF_THEIR_OWN:
+        return f"{name} is not part of transformers, and code that comes with weights is not run."
+    if not loading.version()[0]:
+        return "transformers is not installed."
+    if not loading.knows(model_type):
+        major, minor = loading.version()
+        return f"The installed transformers ({major}.{minor}) has no {model_type} yet; a newer one may."
+    return ""

@@ -1,0 +1,92 @@
+"""The web UI's own BLIP (the one behind "Interrogate CLIP"): used as it is, loaded as it loads it, and put back where it lay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.errors import HostUnsupported
+from clickpaint.hosts.webui.probe import flavor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SETTINGS = ("interrogate_clip_num_beams", "interrogate_clip_min_length", "interrogate_clip_max_length")
+
+
+def available() -> bool:
+    """Whether its file is here: without it, the web UI would download it."""
+    from modules import paths, shared
+
+    has_code = "BLIP" in getattr(paths, "paths", {}) and getattr(shared, "interrogator", None) is not None
+    return has_code and any((Path(paths.models_path) / "BLIP").glob("*.pth"))
+
+
+def caption(pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
+    """See `Host.caption`."""
+    from modules import shared
+    from PIL import Image
+
+    if not available():
+        raise HostUnsupported("The web UI's captioner is not here.", "Download BLIP in the list of models.")
+    interrogator = shared.interrogator
+    values = (beams, *(tokens or [shared.opts.data.get(key, default) for key, default in zip(_SETTINGS[1:], (24, 48), strict=True)]))
+    try:
+        with _options(dict(zip(_SETTINGS, values, strict=True))), _loaded(interrogator):
+            return str(interrogator.generate_caption(Image.fromarray(pixels)))
+    except (ImportError, OSError, AttributeError) as error:  # its BLIP code is old and asks a hub for a tokenizer
+        reason = str(error).partition("\n")[0]
+        raise HostUnsupported(f"The web UI's captioner fails: {reason}", "Choose another captioner.") from error
+
+
+@contextmanager
+def _options(values: dict[str, Any]) -> Iterator[None]:
+    """Within, these are the web UI's options; afterwards they are as they were."""
+    from modules import shared
+
+    data = shared.opts.data
+    before = {key: data[key] for key in values if key in data}
+    data.update(values)
+    try:
+        yield
+    finally:
+        for key in values:
+            if key in before:
+                data[key] = before[key]
+            else:
+                data.pop(key, None)
+
+
+@contextmanager
+def _loaded(interrogator: Any) -> Iterator[None]:
+    """BLIP on its device, as the interrogator's `load` brings it there, but without CLIP, which is large and not needed."""
+    if flavor().forge and hasattr(interrogator, "load_device"):
+        _load_on_forge(interrogator)
+    else:
+        from modules import devices, lowvram, shared
+
+        if shared.cmd_opts.lowvram or shared.cmd_opts.medvram:
+            lowvram.send_everything_to_cpu()
+            devices.torch_gc()
+        if interrogator.blip_model is None:
+            model = interrogator.load_blip_model()
+            interrogator.blip_model = model if shared.cmd_opts.no_half or interrogator.running_on_cpu else model.half()
+        interrogator.blip_model = interrogator.blip_model.to(devices.device_interrogate)
+        if interrogator.clip_model is None:
+            interrogator.dtype = next(interrogator.blip_model.parameters()).dtype
+    try:
+        yield
+    finally:
+        interrogator.unload()
+
+
+def _load_on_forge(models: Any) -> None:
+    from backend import memory_management
+    from backend.patcher.base import ModelPatcher
+
+    if models.blip_model is None:
+        models.blip_model = models.load_blip_model().to(device=models.offload_device, dtype=models.dtype)
+        models.blip_patcher = ModelPatcher(models.blip_model, load_device=models.load_device, offload_device=models.offload_device)
+    memory_management.load_models_gpu([models.blip_patcher])

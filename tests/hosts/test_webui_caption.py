@@ -1,0 +1,115 @@
+"""The web UI's own BLIP, through stand-ins of both web UIs."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clickpaint.errors import HostUnsupported
+from clickpaint.hosts.webui.host import WebUIHost
+from tests.hosts.standin import FLAVORS, strict, web_ui
+
+PIXELS = np.full((8, 12, 3), 90, np.uint8)
+
+
+class Toy(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(3))
+
+
+@pytest.fixture(params=FLAVORS)
+def web(request, tmp_path, monkeypatch):
+    with web_ui(request.param) as web:
+        log: list = []
+        web.log, web.broken = log, False
+        described = web.contract["modules.shared"]["interrogator"]
+
+        def generate_caption(self, picture):
+            data = web.shared.opts.data
+            log.append(
+                ("caption", picture.size, *(data.get(f"interrogate_clip_{key}") for key in ("num_beams", "min_length", "max_length")))
+            )
+            if web.broken:
+                raise OSError("no tokenizer")
+            assert isinstance(picture, Image.Image) and self.dtype == self.blip_model.weight.dtype
+            return "a toy"
+
+        methods = {
+            "load_blip_model": lambda self: log.append("load") or Toy(),
+            "generate_caption": generate_caption,
+            "unload": lambda self: log.append("unload"),
+        }
+        interrogator = strict("InterrogateModels", described, methods)()
+        values = {"blip_model": None, "clip_model": None, "running_on_cpu": False, "dtype": None}
+        if request.param == "forge":
+            values |= {"load_device": "cpu", "offload_device": "cpu", "blip_patcher": None, "dtype": torch.float32}
+            patcher = types.ModuleType("backend.patcher.base")
+            vars(patcher)["ModelPatcher"] = lambda model, load_device, offload_device: ("patched", model)
+            backend = types.ModuleType("backend")
+            vars(backend)["memory_management"] = types.SimpleNamespace(load_models_gpu=lambda models: log.append(("gpu", len(models))))
+            for name, module in (
+                ("backend", backend),
+                ("backend.patcher", types.ModuleType("backend.patcher")),
+                (patcher.__name__, patcher),
+            ):
+                monkeypatch.setitem(sys.modules, name, module)
+        for name, value in values.items():
+            setattr(interrogator, name, value)
+        web.shared.interrogator = interrogator
+        web.devices.device_interrogate = torch.device("cpu")
+        web.devices.torch_gc = lambda: log.append("gc")
+        web.lowvram.send_everything_to_cpu = lambda: log.append("checkpoint to CPU")
+        for option in ("no_half", "lowvram", "medvram"):
+            setattr(web.shared.cmd_opts, option, False)
+        web.paths.paths = {"BLIP": str(tmp_path)}
+        web.paths.models_path = str(tmp_path)
+        (tmp_path / "BLIP").mkdir()
+        (tmp_path / "BLIP" / "model_base_caption_capfilt_large.pth").touch()
+        yield web
+
+
+def test_its_blip_is_loaded_once_without_clip_and_put_back(web):
+    host = WebUIHost()
+    assert host.capabilities().caption
+    assert host.caption(PIXELS, 5, (10, 20)) == "a toy"
+    assert host.caption(PIXELS, 1, None) == "a toy"
+    assert [entry for entry in web.log if entry == "load"] == ["load"]
+    assert [entry for entry in web.log if entry == "unload"] == ["unload", "unload"]
+    assert ("caption", (12, 8), 5, 10, 20) in web.log
+    if web.flavor == "forge":
+        assert ("gpu", 1) in web.log
+
+
+def test_its_options_are_as_they_were(web):
+    data = web.shared.opts.data
+    data["interrogate_clip_num_beams"] = 2
+    data.pop("interrogate_clip_min_length", None)
+    before = dict(data)
+    WebUIHost().caption(PIXELS, 7, (10, 20))
+    assert data == before
+    web.broken = True
+    with pytest.raises(HostUnsupported, match="fails"):
+        WebUIHost().caption(PIXELS, 7, (10, 20))
+    assert data == before and web.log[-1] == "unload"
+
+
+def test_with_little_memory_the_checkpoint_makes_room(web):
+    if web.flavor == "forge":
+        pytest.skip("Forge manages memory by itself")
+    web.shared.cmd_opts.medvram = True
+    WebUIHost().caption(PIXELS, 1, None)
+    assert web.log.index("checkpoint to CPU") < web.log.index("load")
+
+
+def test_without_its_file_it_is_not_asked(web, tmp_path):
+    next((tmp_path / "BLIP").iterdir()).unlink()
+    assert not WebUIHost().capabilities().caption
+    with pytest.raises(HostUnsupported):
+        WebUIHost().caption(PIXELS, 1, None)
+    assert web.log == []
