@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
+import io
 import time
 import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from clickpaint.control import registry
 from clickpaint.errors import HostUnsupported, Interrupted, OutOfMemory
 from clickpaint.hosts.webui import painting
 from clickpaint.hosts.webui.host import WebUIHost
@@ -276,9 +280,24 @@ def test_units_that_the_web_ui_would_leave_out_without_a_word_are_refused(web):
         (ControlUnit("canny", "None"), "needs a"),
     ):
         with pytest.raises(HostUnsupported, match=text):
-            runner_for(PaintOptions(control=(unit,)))
-    _, arguments = runner_for(PaintOptions(control=(ControlUnit("Depth_MiDaS", ""),)))
+            runner_for(job(PaintOptions(control=(unit,))))
+    _, arguments = runner_for(job(PaintOptions(control=(ControlUnit("Depth_MiDaS", ""),))))
     assert (arguments[1]["module"], arguments[1]["model"]) == ("depth_midas", "None")
+
+
+def test_sliders_and_finished_maps_reach_the_units(web):
+    web.add(control_script(web), ["unit 0"])
+    keys = [parameter.key for parameter in registry.info("canny").parameters]
+    asked = ControlUnit("canny", "control_canny", values=tuple(zip(keys, (40.0, 90.0), strict=True)), resolution=384)
+    drawn = np.zeros((64, 64, 3), np.uint8)
+    drawn[10, 20] = 255
+    made = job(PaintOptions(control=(asked, ControlUnit("canny", "control_canny", map=drawn))))
+    _, arguments = runner_for(dataclasses.replace(made, maps=(None, drawn)))
+    first, second = arguments[1:]
+    assert (first["threshold_a"], first["threshold_b"], first["processor_res"], first["pixel_perfect"]) == (40.0, 90.0, 384, False)
+    assert "image" not in first and second["module"] == "none"
+    with Image.open(io.BytesIO(base64.b64decode(second["image"]))) as picture:
+        assert np.array_equal(np.asarray(picture), drawn)
 
 
 def test_scripts_that_are_missing_are_told(web):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clickpaint.errors import InvalidInput
 from clickpaint.image.geometry import Box
 from clickpaint.paint.context import context, plan
-from clickpaint.paint.job import Painted, PaintJob, PaintOptions
+from clickpaint.paint.job import ControlUnit, Painted, PaintJob, PaintOptions
 from clickpaint.paint.painter import paint, refining
 
 
@@ -162,3 +162,27 @@ def test_the_context_holds_the_mask_and_lies_in_the_picture(width, height, data)
 
 def test_a_crop_near_the_models_size_is_not_scaled():
     assert plan(Box(0, 0, 600, 600), (600, 600), 512, whole=True).first == (600, 600)
+
+
+def test_a_finished_map_is_cut_like_the_picture():
+    host = FakeHost()
+    pixels, mask = picture(400, 300), disc(400, 300, 20)
+    units = (ControlUnit("none", "a", map=pixels), ControlUnit("canny", "b"), ControlUnit("none", "c", map=pixels[::2, ::2]))
+    paint(pixels, mask, PaintOptions(control=units, grow=0, feather=0, masked_content="original"), host, native=64)
+    (job,) = host.jobs
+    exact, none, half = job.maps
+    assert none is None and exact is not None and half is not None
+    kept = ~job.mask
+    assert np.array_equal(exact, job.pixels) and half.shape == exact.shape
+    assert np.corrcoef(half[kept].ravel(), exact[kept].ravel())[0, 1] > 0.3  # the same place, at half the resolution
+
+
+def test_a_finished_map_leaves_what_is_added_to_the_prompt():
+    host = FakeHost()
+    pixels = picture(64, 64)
+    options = PaintOptions("expand", expand=(8, 0, 16, 24), control=(ControlUnit("none", "a", map=pixels),), refine=True, resolution=64)
+    paint(pixels, None, options, host, native=64)
+    assert [job.maps[0].shape == job.pixels.shape for job in host.jobs if job.maps[0] is not None] == [True, True]
+    second = host.jobs[1].maps[0]
+    assert second is not None and second.shape == (88, 88, 3)
+    assert np.array_equal(second[:64, 8:72], pixels) and not second[64:].any() and not second[:, :8].any() and not second[:, 72:].any()

@@ -29,7 +29,9 @@ class ControlUnit:
     """One ControlNet at work during painting; the control map is made from the very crop that is painted, so it is in register.
 
     preprocessor, model: names as the host's ControlNet lists them; "none" for no preprocessing. weight: 0..2. start, end:
-    share of the sampling during which it acts, 0..1. mode: which side wins where the two disagree.
+    share of the sampling during which it acts, 0..1. mode: which side wins where the two disagree. values: of the preprocessor's
+    parameters, by their keys. resolution: at which it looks at the crop; 0 for the crop's own. map: uint8 [h, w, 3], a finished map of
+    the whole picture, of which the crop takes its part; nothing is preprocessed then.
     """
 
     preprocessor: str
@@ -38,6 +40,9 @@ class ControlUnit:
     start: float = 0.0
     end: float = 1.0
     mode: ControlMode = "balanced"
+    values: tuple[tuple[str, float], ...] = ()
+    resolution: int = 0
+    map: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _within("The ControlNet weight", self.weight, 0, 2)
@@ -125,7 +130,8 @@ class PaintJob:
 
     pixels: uint8 [h, w, 3], h and w multiples of 8. mask: bool [h, w], True where the model may paint. masked_content and
     strength are those of this pass, which may be a refining one; seed is never -1; count results are wanted. soft: float32 [h, w]
-    in 0..1, how much of what is painted is taken; None where soft inpainting is not wanted.
+    in 0..1, how much of what is painted is taken; None where soft inpainting is not wanted. maps: uint8 [h, w, 3] for each of the
+    options' control units whose map is finished, None for the others.
     """
 
     pixels: np.ndarray
@@ -136,6 +142,7 @@ class PaintJob:
     seed: int
     count: int = 1
     soft: np.ndarray | None = None
+    maps: tuple[np.ndarray | None, ...] = ()
 
     @property
     def width(self) -> int:

@@ -93,16 +93,17 @@ def paint(
         seed=seed,
         count=options.batch_count,
         soft=_soft(alpha, where.first, options),
+        maps=_maps(options, where.box, size, where.first),
     )
     shares = 0.1, 0.55 if where.second else 0.98
     painted = run(first, progress.part(*shares))
     if where.second:
         step = (0.98 - shares[1]) / max(len(painted), 1)
+        maps = _maps(options, where.box, size, where.second)
+        parts = [progress.part(shares[1] + i * step, shares[1] + (i + 1) * step) for i in range(len(painted))]
         painted = [
-            _second_pass(
-                result, crop, hole, alpha, where.second, options, run, progress.part(shares[1] + i * step, shares[1] + (i + 1) * step)
-            )
-            for i, result in enumerate(painted)
+            _second_pass(result, crop, hole, alpha, where.second, options, maps, run, part)
+            for result, part in zip(painted, parts, strict=True)
         ]
     progress.check()
     return [_put_back(result, canvas, where.box) for result in painted]
@@ -153,15 +154,29 @@ def _expanded(pixels: np.ndarray, margins: tuple[int, int, int, int]) -> tuple[n
 
 def _second_pass(
     result: Painted, crop: np.ndarray, hole: np.ndarray, alpha: np.ndarray, size: tuple[int, int],
-    options: PaintOptions, run: Run, progress: Progress,
+    options: PaintOptions, maps: tuple[np.ndarray | None, ...], run: Run, progress: Progress,
 ) -> Painted:  # fmt: skip
     """`result` painted once more at the crop's own resolution, from itself and with little noise, for sharp details."""
     original, mask = scaled(crop, size), scaled_mask(hole, size)
     pixels = np.where(mask[..., None], scaled(result.pixels, size), original)
     soft = _soft(alpha, size, options)
-    job = PaintJob(pixels, mask, options, masked_content="original", strength=options.refine_strength, seed=result.seed, soft=soft)
+    job = PaintJob(pixels, mask, options, "original", options.refine_strength, result.seed, soft=soft, maps=maps)
     again = run(job, progress)
     return again[0] if again else result
+
+
+def _maps(options: PaintOptions, box: Box, whole: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray | None, ...]:
+    """The part that lies in `box` of every finished control map, at (width, height) `size`; whole: the canvas's (width, height)."""
+    left, top, right, bottom = options.expand
+    found: list[np.ndarray | None] = []
+    for unit in options.control:
+        if unit.map is None:
+            found.append(None)
+            continue
+        drawn = scaled(unit.map, (whole[0] - left - right, whole[1] - top - bottom))
+        canvas = np.pad(drawn, ((top, bottom), (left, right), (0, 0)))
+        found.append(scaled(canvas[box.slices], size))
+    return tuple(found)
 
 
 def _soft(alpha: np.ndarray, size: tuple[int, int], options: PaintOptions) -> np.ndarray | None:

@@ -57,7 +57,7 @@ def paint_within(generation: Any, job: PaintJob, progress: Progress) -> list[Pai
 def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]]) -> list[Painted]:
     from modules import processing, shared
 
-    runner, arguments = runner_for(job.options)
+    runner, arguments = runner_for(job)
     _ready()
     parameters = _parameters(job)
     with (

@@ -5,21 +5,28 @@ The global runner, its scripts and its arguments are only read: other extensions
 
 from __future__ import annotations
 
+import base64
 import copy
-from typing import Any
+import io
+from typing import TYPE_CHECKING, Any
 
+from clickpaint.control import registry
 from clickpaint.errors import HostUnsupported
-from clickpaint.paint.job import ControlUnit, PaintOptions
+from clickpaint.paint.job import ControlUnit, PaintJob
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _CONTROL_MODES = {"balanced": "Balanced", "prompt": "My prompt is more important", "control": "ControlNet is more important"}
 
 
-def runner_for(options: PaintOptions) -> tuple[Any, tuple[Any, ...]]:
-    """A script runner and its arguments for one generation with these options.
+def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
+    """A script runner and its arguments for one generation of this job.
 
     Raises:
         HostUnsupported: ControlNet units or soft inpainting are asked for and the web UI has no such script.
     """
+    options = job.options
     source = _runner(filled=bool(options.control or options.soft_inpainting))
     wanted: list[tuple[Any, list[Any]]] = []
     if options.control:
@@ -28,7 +35,7 @@ def runner_for(options: PaintOptions) -> tuple[Any, tuple[Any, ...]]:
             raise HostUnsupported(
                 "This web UI has no ControlNet.", "Install the extension sd-webui-controlnet, or leave the ControlNet units out."
             )
-        wanted.append((script, _units(script, options)))
+        wanted.append((script, _units(script, job)))
     if options.soft_inpainting:
         script = _script(source, "soft inpainting")
         if script is None:
@@ -90,9 +97,10 @@ def _defaults(runner: Any, script: Any) -> list[Any]:
     return [getattr(component, "value", None) for component in runner.inputs[script.args_from : script.args_to]]
 
 
-def _units(script: Any, options: PaintOptions) -> list[dict[str, Any]]:
+def _units(script: Any, job: PaintJob) -> list[dict[str, Any]]:
     modules, models = _offered(script)
-    units = [_unit(unit, modules, models) for unit in options.control]
+    maps = job.maps or (None,) * len(job.options.control)
+    units = [_unit(unit, drawn, modules, models) for unit, drawn in zip(job.options.control, maps, strict=True)]
     names = type(script).title.__globals__
     find = names.get("Preprocessor", names["global_state"]).get_preprocessor
     for unit in units:
@@ -101,14 +109,33 @@ def _units(script: Any, options: PaintOptions) -> list[dict[str, Any]]:
     return units
 
 
-def _unit(unit: ControlUnit, modules: list[str], models: list[str]) -> dict[str, Any]:
+def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], models: list[str]) -> dict[str, Any]:
     """The unit as both ControlNets take it from API clients. Without a picture of its own it looks at the picture and mask of the
     generation itself, which are our crop: so the map is in register with what is painted."""
-    return {
-        "enabled": True, "module": _known(unit.preprocessor, modules, "preprocessor"), "model": _known(unit.model, models, "model"),
-        "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end, "pixel_perfect": True,
-        "control_mode": _CONTROL_MODES[unit.mode], "resize_mode": "Just Resize", "save_detected_map": False,
+    told: dict[str, Any] = {
+        "enabled": True, "module": "none" if drawn is not None else _known(unit.preprocessor, modules, "preprocessor"),
+        "model": _known(unit.model, models, "model"), "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end,
+        "pixel_perfect": not unit.resolution, "control_mode": _CONTROL_MODES[unit.mode], "resize_mode": "Just Resize",
+        "save_detected_map": False,
     }  # fmt: skip
+    if drawn is not None:
+        told["image"] = _base64(drawn)
+    else:
+        if unit.resolution:
+            told["processor_res"] = unit.resolution
+        sliders = [parameter.key for parameter in registry.info(unit.preprocessor).parameters] if unit.values else []
+        told |= {
+            f"threshold_{letter}": dict(unit.values)[key] for letter, key in zip("ab", sliders, strict=False) if key in dict(unit.values)
+        }
+    return told
+
+
+def _base64(pixels: np.ndarray) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _known(name: str, offered: list[str], kind: str) -> str:
