@@ -166,15 +166,15 @@ def test_a_crop_near_the_models_size_is_not_scaled():
 
 def test_a_finished_map_is_cut_like_the_picture():
     host = FakeHost()
-    pixels, mask = picture(400, 300), disc(400, 300, 20)
+    y, x = np.mgrid[:300, :400]
+    pixels, mask = np.dstack([x // 2, y // 2, x * 0]).astype(np.uint8), disc(400, 300, 20)
     units = (ControlUnit("none", "a", map=pixels), ControlUnit("canny", "b"), ControlUnit("none", "c", map=pixels[::2, ::2]))
     paint(pixels, mask, PaintOptions(control=units, grow=0, feather=0, masked_content="original"), host, native=64)
     (job,) = host.jobs
     exact, none, half = job.maps
     assert none is None and exact is not None and half is not None
-    kept = ~job.mask
     assert np.array_equal(exact, job.pixels) and half.shape == exact.shape
-    assert np.corrcoef(half[kept].ravel(), exact[kept].ravel())[0, 1] > 0.3  # the same place, at half the resolution
+    assert np.abs(half.astype(int) - exact).max() <= 2  # the same place, from half the resolution
 
 
 def test_a_finished_map_leaves_what_is_added_to_the_prompt():
