@@ -110,11 +110,13 @@ def test_text_encoders_in_transformers_layout_serve_as_well():
         assert torch.equal(found, wanted)
 
 
-@pytest.mark.parametrize("prefix", ["", "first_stage_model.", "vae."])
+@pytest.mark.parametrize("prefix", ["", "first_stage_model.", "vae.", "in diffusers' layout"])
 def test_a_vae_of_its_own_takes_the_place_of_the_checkpoints(tmp_path, prefix):
     tensors = toy.state_dict(vocabulary=SMALL)
     save_file(tensors, tmp_path / "model.safetensors")
     other = {f"{prefix}{key}": value.bfloat16() for key, value in toy.vae().items()}
+    if prefix.startswith("in"):
+        other = {key: value.bfloat16() for key, value in open_checkpoint(source(tensors)).vae.state_dict().items()}
     save_file(other, tmp_path / "other.vae.safetensors")
     opened = FileSource(tmp_path / "model.safetensors", vae=tmp_path / "other.vae.safetensors")
     checkpoint = open_checkpoint(opened)
@@ -199,3 +201,18 @@ def test_the_source_is_never_written_to_nor_made_to_want_gradients():
         checkpoint.unet(torch.zeros(1, 4, 8, 8).half(), 1, torch.zeros(1, 77, 768).half())
     assert all(value.requires_grad for value in tensors.values() if value.is_floating_point())
     assert all(torch.equal(tensors[key], value) for key, value in before.items())
+
+
+def test_layers_take_their_weights_along_to_a_device_where_they_are_not():
+    """The device "meta" stands for a card: it shows where a computation took place, without one."""
+    tensors = toy.state_dict(vocabulary=SMALL)
+    with Checkpoints().using(source(tensors), "meta") as checkpoint:
+        assert checkpoint.device.type == "meta"
+        latents = torch.zeros(1, 4, 8, 8, dtype=torch.float16, device="meta")
+        hidden, _ = checkpoint.text_encoders[0].encode(torch.zeros(1, 77, dtype=torch.long, device="meta"))
+        with torch.no_grad():
+            answer = checkpoint.unet(latents, torch.tensor([1], device="meta"), hidden).sample
+            picture = checkpoint.vae.decode(answer).sample
+        assert (hidden.device.type, answer.device.type, picture.device.type) == ("meta",) * 3
+        assert picture.shape == (1, 3, 64, 64)
+        assert_all_aliased(checkpoint, tensors)  # and each went back to where it was

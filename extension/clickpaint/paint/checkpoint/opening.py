@@ -14,6 +14,7 @@ from clickpaint.paint.checkpoint.kind import Kind, kind_of
 from clickpaint.paint.checkpoint.meta import assign, empty, on_meta
 from clickpaint.paint.checkpoint.parts import Part, Parts, split
 from clickpaint.paint.checkpoint.source import Source
+from clickpaint.paint.checkpoint.streaming import streamed
 from clickpaint.paint.checkpoint.text import TextEncoder, build_text_encoder
 from clickpaint.paint.checkpoint.unet import UNetLayout, read_layout
 from clickpaint.paint.checkpoint.vae import vae_config, vae_key
@@ -29,7 +30,7 @@ class Checkpoint:
     their weights.
 
     layout: the build of the UNet, which also translates names of parameters into the original's. scheduler_config: the noise
-    schedule, as diffusers' schedulers take it. dtype, device: the UNet's; the VAE may have another type (`vae.dtype`).
+    schedule, as diffusers' schedulers take it. dtype: the UNet's; the VAE may have another (`vae.dtype`). device: where inputs go.
     """
 
     name: str
@@ -41,6 +42,10 @@ class Checkpoint:
     scheduler_config: Mapping[str, Any]
     dtype: torch.dtype
     device: torch.device
+
+    def modules(self) -> list[torch.nn.Module]:
+        """All its networks."""
+        return [self.unet, self.vae, *(encoder.model for encoder in self.text_encoders)]
 
 
 def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Checkpoint:
@@ -160,13 +165,18 @@ class Checkpoints:
 
     @contextmanager
     def using(self, source: Source, device: torch.device | str) -> Iterator[Checkpoint]:
-        """The checkpoint with its tensors on `device`, which are let go of after the (outermost) block."""
+        """The checkpoint, ready to compute on `device`; its tensors are let go of after the (outermost) block. Those that the source
+        could not bring there are taken along layer by layer."""
+        import torch
+
+        device = torch.device(device)
         with source.using(device):
             checkpoint = self.get(source)
             with self._lock:
                 self._held[id(source)].users += 1
             try:
-                yield checkpoint
+                with streamed(checkpoint.modules(), device):
+                    yield checkpoint if checkpoint.device.type == device.type else replace(checkpoint, device=device)
             finally:
                 self._leave(source)
 
@@ -178,7 +188,8 @@ class Checkpoints:
             held.users -= 1
             if held.users <= 0:
                 held.version = None
-                _empty(held.checkpoint)
+                for module in held.checkpoint.modules():
+                    empty(module)
 
     def forget(self, source: Source | None = None) -> None:
         """Let go of one source's checkpoint, or of all."""
@@ -194,11 +205,6 @@ class _Held:
     version: Hashable | None
     checkpoint: Checkpoint
     users: int = 0
-
-
-def _empty(checkpoint: Checkpoint) -> None:
-    for module in (checkpoint.unet, checkpoint.vae, *(encoder.model for encoder in checkpoint.text_encoders)):
-        empty(module)
 
 
 @dataclass(frozen=True)

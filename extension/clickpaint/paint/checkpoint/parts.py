@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.kind import what_else
+from clickpaint.paint.checkpoint.vae import originally
 
 if TYPE_CHECKING:
     import torch
@@ -56,12 +57,17 @@ def split(tensors: Tensors) -> Parts:
     if unet is None or any(key.startswith("control_model.") for key in tensors):
         raise _no_unet(tensors)
     vae = _part(tensors, _prefix(tensors, _FIRST_OF_VAE, "decoder.conv_in.weight"))
+    if vae is not None and "encoder.down_blocks.0.resnets.0.norm1.weight" in vae.tensors:
+        vae = Part(vae.prefix, originally(vae.tensors))
     texts = []
     for key in tensors:
         if key.endswith(_TOKENS):
             prefix = key.removesuffix(_TOKENS).removesuffix("embeddings.").removesuffix("text_model.")
             part = _part(tensors, prefix)
             if part is not None:
+                beside = prefix.removesuffix("transformer.") + "text_projection"
+                if "text_projection.weight" not in part.tensors and beside in tensors:
+                    part.tensors["text_projection"] = tensors[beside]
                 texts.append(part)
     return Parts(unet, vae, texts, frozenset(key for key in tensors if "." not in key))
 

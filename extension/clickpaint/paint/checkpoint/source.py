@@ -140,13 +140,12 @@ def with_vae(tensors: Mapping[str, torch.Tensor], vae: Mapping[str, torch.Tensor
     Raises:
         InvalidInput: the other file has no VAE.
     """
-    prefix = next((key.removesuffix("decoder.conv_in.weight") for key in vae if key.endswith("decoder.conv_in.weight")), None)
-    if prefix is None or f"{prefix}decoder.up.0.block.0.conv1.weight" not in vae:
-        raise InvalidInput(
-            f"{name} holds no VAE in the layout of Stable Diffusion's own files.", "Choose another VAE file.", key="decoder.conv_in.weight"
-        )
-    own = {f"first_stage_model.{key[len(prefix) :]}": tensor for key, tensor in vae.items() if key.startswith(prefix)}
-    return {**{key: tensor for key, tensor in tensors.items() if not key.startswith("first_stage_model.")}, **own}
+    first = "decoder.conv_in.weight"
+    prefix = next((key.removesuffix(first) for key in vae if key.endswith(first)), None)
+    if prefix is None:
+        raise InvalidInput(f"{name} holds no VAE: {first} is missing.", "Choose another VAE file.", key=first)
+    kept = {key: tensor for key, tensor in tensors.items() if not key.startswith("first_stage_model.")}
+    return kept | {f"first_stage_model.{key[len(prefix) :]}": tensor for key, tensor in vae.items() if key.startswith(prefix)}
 
 
 def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

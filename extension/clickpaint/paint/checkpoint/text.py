@@ -145,7 +145,10 @@ def _as_transformers(part: Part) -> tuple[dict[str, torch.Tensor], dict[str, str
     own = part.tensors
     if "positional_embedding" not in own:
         names = {key.removeprefix("text_model."): key for key in own}
-        return {name: own[key] for name, key in names.items()}, names
+        tensors = {name: own[key] for name, key in names.items()}
+        if "text_projection" in own:  # as in OpenCLIP, a matrix from the left
+            tensors["text_projection.weight"] = own["text_projection"].T
+        return tensors, names
     names = {
         "embeddings.token_embedding.weight": "token_embedding.weight",
         "embeddings.position_embedding.weight": "positional_embedding",

@@ -43,6 +43,17 @@ def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float, for
 _ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
+def originally(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """A VAE in diffusers' layout (as Forge keeps it) by the original's keys; the attention's projections stay linear layers."""
+    levels = 1 + max(int(match[1]) for key in tensors if (match := re.match(r"encoder\.down_blocks\.(\d+)\.", key)))
+    return {vae_key(_EARLIER.sub(lambda match: _LATER[match[0]], key), levels): tensor for key, tensor in tensors.items()}
+
+
+_LATER = {"0.query.": "0.to_q.", "0.key.": "0.to_k.", "0.value.": "0.to_v.", "0.proj_attn.": "0.to_out.0."}
+"""How diffusers named the attention's layers before 0.17, and later."""
+_EARLIER = re.compile("|".join(map(re.escape, _LATER)))
+
+
 def vae_key(name: str, levels: int) -> str:
     """The original's key of a parameter of diffusers' `AutoencoderKL`."""
     name = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
