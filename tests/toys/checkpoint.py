@@ -15,7 +15,7 @@ import torch
 
 CONTEXT, MODEL_CHANNELS, HEADS = 768, 32, 8
 UNET_MULT, RES_BLOCKS, ATTENTION_AT = (1, 2, 4, 4), 2, (1, 2, 4)
-VAE_CHANNELS, VAE_MULT = 96, (1, 1, 1, 1)
+VAE_CHANNELS, VAE_MULT = 128, (1, 1, 1, 1)
 CLIP_LAYERS, VOCABULARY = 2, 49408
 ANCHOR = 1024.0  # constant channels that dominate a group's variance, so that GroupNorm is linear in the signal channel beside them
 OFFSET = 20.0  # SiLU is the identity (to 1e-8) this far right of zero
@@ -176,23 +176,24 @@ def _vae_middle(out: Weights, key: str) -> None:
 
 
 def _anchored_in(out: Weights, key: str, inputs: int) -> None:
-    """A first convolution that puts input i into channel 3 i, beside one channel of +ANCHOR and one of -ANCHOR."""
+    """A first convolution that puts input i into channel 4 i and its opposite beside it, then one channel of +ANCHOR and one of -ANCHOR."""
     _conv(out, key, inputs, VAE_CHANNELS)
     for channel in range(inputs):
-        out[f"{key}.weight"][3 * channel, channel, 1, 1] = 1.0
-    out[f"{key}.bias"][1::3] = ANCHOR
-    out[f"{key}.bias"][2::3] = -ANCHOR
+        out[f"{key}.weight"][4 * channel, channel, 1, 1] = 1.0
+        out[f"{key}.weight"][4 * channel + 1, channel, 1, 1] = -1.0
+    out[f"{key}.bias"][2::4] = ANCHOR
+    out[f"{key}.bias"][3::4] = -ANCHOR
 
 
 def _anchored_out(out: Weights, norm: str, conv: str, outputs: int, signals: int) -> None:
     """The last normalisation, SiLU and convolution, which together hand the signal channels on unchanged."""
     _norm(out, norm, VAE_CHANNELS)
-    # a group of (s, A, -A) has mean s/3 and deviation A sqrt(2/3): the signal comes out as s (2/3) / (A sqrt(2/3)), beside two constants
-    out[f"{norm}.weight"] *= ANCHOR * (2 / 3) ** 0.5 * 1.5
+    # a group of (s, -s, A, -A) has mean 0 and deviation A / sqrt(2), whatever the picture: the signal comes out as s sqrt(2) / A
+    out[f"{norm}.weight"] *= ANCHOR / 2**0.5
     out[f"{norm}.bias"] += OFFSET
     _conv(out, conv, VAE_CHANNELS, outputs)
     for channel in range(signals):
-        out[f"{conv}.weight"][channel, 3 * channel, 1, 1] = 1.0
+        out[f"{conv}.weight"][channel, 4 * channel, 1, 1] = 1.0
         out[f"{conv}.bias"][channel] = -OFFSET
 
 
