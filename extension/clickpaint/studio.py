@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from clickpaint.controlling import Controlling
+from clickpaint.describing import Describing
 from clickpaint.engines import Engines
 from clickpaint.erase.base import EraseOptions
 from clickpaint.errors import Busy, ClickpaintError, DownloadFailed, InvalidInput
@@ -87,6 +88,7 @@ class Studio:
         self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt)
         self.painting = Painting(host, self.engines, self.tasks, self.compute, self.workspaces)
         self.controlling = Controlling(host, self.engines, self.tasks, self.compute, self.workspaces)
+        self.describing = Describing(host, self.engines, self.tasks, self.compute)
         self._starting = threading.Lock()
         self._codecs = threading.BoundedSemaphore(_MOST_CODECS)
         self._requests = threading.BoundedSemaphore(_MOST_REQUESTS)

@@ -19,6 +19,7 @@ from clickpaint.segment.base import Point
 from clickpaint.selection import Packed
 
 if TYPE_CHECKING:
+    from clickpaint.caption.base import Turn
     from clickpaint.image.picture import Picture
 
 _TILE = 256
@@ -104,6 +105,7 @@ class Workspace:
         self.regions: tuple[Packed, ...] = ()  # of the last "everything"
         self.results: tuple[Result, ...] = ()  # to choose from, of the last painting
         self.results_of: Packed | None = None  # what was selected for them
+        self.chat: tuple[Turn, ...] = ()  # questions asked about it, and their answers
         self.used = time.monotonic()
         self.closed = False
         self._turn = threading.Lock()

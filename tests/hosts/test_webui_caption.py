@@ -27,7 +27,7 @@ class Toy(torch.nn.Module):
 def web(request, tmp_path, monkeypatch):
     with web_ui(request.param) as web:
         log: list = []
-        web.log, web.broken = log, False
+        vars(web).update(log=log, broken=False)
         described = web.contract["modules.shared"]["interrogator"]
 
         def generate_caption(self, picture):

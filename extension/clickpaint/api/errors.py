@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 
 from clickpaint import errors
 from clickpaint.api.encode import answer
+from clickpaint.caption.refine import TextModelFailed
 
 
 class Unprocessable(errors.InvalidInput):
@@ -16,6 +17,7 @@ class Unprocessable(errors.InvalidInput):
 
 
 STATUS: dict[type[errors.ClickpaintError], int] = {
+    TextModelFailed: 409,
     errors.InvalidInput: 400,
     Unprocessable: 422,
     errors.NotFound: 404,

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clickpaint.api import control, errors, events, models, painting, samples, schemas, stateless, workspaces
+from clickpaint.api import caption, control, errors, events, models, painting, samples, schemas, stateless, workspaces
 from clickpaint.api.access import Gate
 from clickpaint.api.route import guarded
 from clickpaint.settings import MEGABYTE
@@ -35,7 +35,7 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         return studio.host.setting("max_upload_mb") * MEGABYTE * 4 // 3 + MEGABYTE
 
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit), responses=responses)
-    for part in (workspaces, painting, control, stateless, models, events, samples):
+    for part in (workspaces, painting, control, caption, stateless, models, events, samples):
         part.add_routes(router, studio)
 
     @router.api_route("/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False)

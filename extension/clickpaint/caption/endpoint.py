@@ -35,6 +35,8 @@ class Endpoint:
         silence: seconds without a sign of life after which it is given up; an answer may take four times as long in all.
     """
 
+    ours = False
+
     def __init__(self, address: str, key: str = "", model: str = "", sees: bool = False, silence: float = 60.0) -> None:
         parts = urlsplit(address.strip())
         try:

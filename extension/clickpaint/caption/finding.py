@@ -37,10 +37,11 @@ class Found:
     box: Box | None = None
 
 
+_CLASSES = {"clipseg": "CLIPSegForImageSegmentation", "grounding_dino": "GroundingDinoForObjectDetection", "sam3": "Sam3Model"}
+
+
 class Finder:
     """A network from a local folder that finds phrases: CLIPSeg, Grounding DINO or SAM 3."""
-
-    _CLASSES = {"clipseg": "CLIPSegForImageSegmentation", "grounding_dino": "GroundingDinoForObjectDetection", "sam3": "Sam3Model"}
 
     def __init__(self, name: str, family: str, folder: Path, device: Device, cache: ModelCache) -> None:
         self.name = name
@@ -52,7 +53,7 @@ class Finder:
 
         def load() -> tuple[tuple[Any, Any], int]:
             progress.report(None, f"Loading {self.name}")
-            model = load_model(self._CLASSES[self._family], self._folder, self._device)
+            model = load_model(_CLASSES[self._family], self._folder, self._device)
             return (model, load_processor(self._folder)), nbytes(model)
 
         model, processor = self._cache.get(("finder", self.name), load, progress)

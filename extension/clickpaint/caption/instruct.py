@@ -30,6 +30,7 @@ class LocalTextModel:
     """Implements `refine.TextModel`."""
 
     sees = False
+    ours = True
 
     def __init__(self, name: str, folder: Path, device: Device, cache: ModelCache) -> None:
         self.name = name

@@ -30,7 +30,7 @@ def labelled(pixels: np.ndarray, found: Sequence[Described]) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     for index, one in enumerate(found):
         text = _wrapped(one.caption)
-        left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
+        right, bottom = draw.multiline_textbbox((0, 0), text, font=font)[2:]
         size = right + 2 * line + 4, bottom + 2 * line + 4
         x = max(0, min(one.region.box.left, width - size[0]))
         y = max(0, min(one.region.box.top, height - size[1]))

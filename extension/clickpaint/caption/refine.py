@@ -46,10 +46,11 @@ class Asked:
 
 
 class TextModel(Protocol):
-    """name: for people. sees: whether `Message.picture` reaches it."""
+    """name: for people. sees: whether `Message.picture` reaches it. ours: whether it computes here, on the device."""
 
     name: str
     sees: bool
+    ours: bool
 
     def write(self, asked: Asked, heard: Callable[[str], None], progress: Progress = SILENT) -> str:
         """The whole text; `heard` gets each piece as it comes. Raises `TextModelFailed`, `Interrupted`."""

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 HOST, SINGLE = "host", "blip"
 """The names of the host's own captioner, and of the catalog's."""
+_SINGLE_FILE = "salesforce_blip"
 _VOCABULARY = "blip_vocabulary"
-_ORDER = ("vision_language", "florence2", "blip2", "git", "blip", HOST, SINGLE, "blip_vqa", "describe_anything")
+_ORDER = ("vision_language", "florence2", "blip2", "git", "blip", HOST, _SINGLE_FILE, "blip_vqa", "describe_anything")
 """Of families, the best captions first; what the host has loaded goes before a second copy of the same."""
 _CAPTIONS = frozenset(_ORDER) - {"blip_vqa"}
 _ANSWERS = frozenset({"vision_language", "blip2", "blip_vqa"})
@@ -67,7 +68,7 @@ class Captioners:
         if self._here.can_say():
             found.append(_info(HOST, "BLIP of the web UI", HOST))
         state = self._store.state(SINGLE)
-        found.append(_info(SINGLE, "BLIP base", SINGLE, "" if state.state == "present" else state.reason))
+        found.append(_info(SINGLE, "BLIP base", _SINGLE_FILE, "" if state.state == "present" else state.reason))
         return sorted(found, key=lambda one: (not one.available, _ORDER.index(one.family)))
 
     def captioner(self, name: str | None = None) -> Captioner:
@@ -154,7 +155,7 @@ class Captioners:
             return HostCaptioner(self._here.says)
         from clickpaint.caption import blip, transformer
 
-        if info.family == SINGLE:
+        if info.family == _SINGLE_FILE:
             file, vocabulary = self._store.require(f"{SINGLE}_base"), self._store.require(_VOCABULARY)
             return blip.Blip(SINGLE, file.parent, device, self._cache, lambda progress: blip.from_single_file(file, vocabulary, device))
         kinds = {

@@ -1,0 +1,269 @@
+"""The routes with words: captions, questions, everything, find, rank."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from clickpaint.api import caption_schemas as schemas
+from clickpaint.api import translate
+from clickpaint.api.encode import answer, data_url, mask_png, rgb_png
+from clickpaint.caption.base import Turn
+from clickpaint.caption.everything import Sieve
+from clickpaint.caption.region import BACKGROUNDS, RegionOptions
+from clickpaint.caption.style import FACTUALITIES, FORMS, LANGUAGES, SENTIMENTS, Style
+from clickpaint.describing import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
+from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
+from clickpaint.image import mask as masks
+from clickpaint.image.picture import Picture
+from clickpaint.segment.base import Point, Prompts
+from clickpaint.studio import Studio
+
+log = logging.getLogger(__name__)
+
+_NOTHING: dict[str, Any] = {}
+_EVERY_SECONDS = 0.05
+_SILENT_SECONDS = 10.0  # then a comment, so that proxies keep the connection
+_MOST_POINTS = 1000
+_MOST_STROKE_POINTS = 100_000
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    tags: list[Any] = ["words"]
+    describing = studio.describing
+
+    @router.get("/captioners", tags=tags, summary="What can be said here, and by whom", response_model=schemas.CaptionersAnswer)
+    def captioners() -> Response:
+        try:
+            model = describing.captioners.text_model()
+            name = "" if model is None else model.name
+        except ClickpaintError:
+            name = ""
+        return answer({
+            "captioners": [asdict(one) for one in describing.captioners.listed()],
+            "controls": {key: asdict(one) for key, one in describing.controls().items()},
+            "styles": {
+                "sentiment": list(SENTIMENTS), "factuality": list(FACTUALITIES), "form": list(FORMS), "language": list(LANGUAGES),
+                "background": list(BACKGROUNDS),
+            },
+            "text_model": name,
+        })  # fmt: skip
+
+    @router.post("/workspaces/{id}/caption", tags=tags, summary="Say what is selected", response_model=schemas.CaptionAnswer)
+    def caption(id: str, request: Request, body: schemas.CaptionBody | None = None) -> Response:
+        """With `stream`, server-sent events: `raw` (what the captioner says), `piece` and `again` while a text model writes, then
+        `caption` with the whole answer, or `error`."""
+        body, workspace = body or schemas.CaptionBody(**_NOTHING), studio.workspace(id)
+        options = _options(body)
+
+        def work(told: Told) -> dict[str, Any]:
+            if body.trajectory:
+                describing.trace(workspace, body.trajectory, body.segmenter)
+            return _told(describing.caption(workspace, options, told))
+
+        _check_trajectory(body)
+        return _stream(request, work, "caption") if body.stream else answer(work(lambda one: None))
+
+    @router.post("/workspaces/{id}/chat", tags=tags, summary="Ask about what is selected", response_model=schemas.ChatAnswer)
+    def chat(id: str, request: Request, body: schemas.ChatBody) -> Response:
+        workspace = studio.workspace(id)
+
+        def work(told: Told) -> dict[str, Any]:
+            turn = describing.chat(workspace, body.question, body.captioner, told)
+            return {**_turn(turn), "history": [_turn(one) for one in workspace.chat]}
+
+        return _stream(request, work, "answer") if body.stream else answer(work(lambda one: None))
+
+    @router.get("/workspaces/{id}/chat", tags=tags, summary="What was asked so far", response_model=schemas.HistoryAnswer)
+    def history(id: str) -> Response:
+        return answer({"history": [_turn(one) for one in studio.workspace(id).chat]})
+
+    @router.delete("/workspaces/{id}/chat", tags=tags, summary="Forget what was asked", status_code=204, response_class=Response)
+    def forget(id: str) -> Response:
+        workspace = studio.workspace(id)
+        with workspace.turn():
+            workspace.chat = ()
+        return Response(status_code=204)
+
+    @router.post("/workspaces/{id}/caption-everything", tags=tags, summary="Say what everything is", response_model=schemas.PanoramaAnswer)
+    def caption_everything(id: str, body: schemas.PanoramaBody | None = None) -> Response:
+        body = body or schemas.PanoramaBody(**_NOTHING)
+        found = describing.everything(studio.workspace(id), _panorama_options(body), body.regions.segmenter if body.regions else None)
+        return answer(_panorama(found))
+
+    @router.post("/workspaces/{id}/find", tags=tags, summary="Select what a phrase names", response_model=schemas.FoundAnswer)
+    def find(id: str, body: schemas.FindBody) -> Response:
+        workspace = studio.workspace(id)
+        state, found = describing.find(workspace, body.phrase, body.mode, body.segmenter)
+        return answer({**translate.position(workspace, state=state), "score": round(found.score, 4), "found_by": found.how})
+
+    @router.post("/workspaces/{id}/results/rank", tags=tags, summary="Which result fits the prompt best", response_model=schemas.RankAnswer)
+    def rank(id: str, body: schemas.RankBody) -> Response:
+        scores = describing.rank(studio.workspace(id), body.prompt)
+        order = sorted(range(len(scores)), key=lambda index: -scores[index])
+        return answer({"scores": [round(score, 4) for score in scores], "order": order})
+
+    @router.post("/caption", tags=tags, summary="Say what a picture, or a part of it, shows", response_model=schemas.CaptionAnswer)
+    def caption_picture(request: Request, body: schemas.CaptionPictureBody) -> Response:
+        picture, options = studio.decode(translate.picture_bytes(body.image)), _options(body)
+        if body.trajectory:
+            raise InvalidInput("A trajectory needs a workspace.", "Give points, a box or a mask.")
+        mask = _mask(studio, picture, body)
+
+        def work(told: Told) -> dict[str, Any]:
+            return _told(describing.caption_picture(picture, mask, options, told))
+
+        return _stream(request, work, "caption") if body.stream else answer(work(lambda one: None))
+
+    @router.post("/caption-everything", tags=tags, summary="Say what everything in a picture is", response_model=schemas.PanoramaAnswer)
+    def caption_everything_in(body: schemas.PanoramaPictureBody) -> Response:
+        picture = studio.decode(translate.picture_bytes(body.image))
+        segmenter = body.regions.segmenter if body.regions else None
+        return answer(_panorama(describing.everything_in(picture, _panorama_options(body), segmenter)))
+
+    @router.post("/find", tags=tags, summary="The mask of what a phrase names", response_model=schemas.MaskAnswer)
+    def find_in(body: schemas.FindPictureBody) -> Response:
+        found = describing.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter)
+        box = masks.bounds(found.mask)
+        assert box is not None
+        mask = data_url(mask_png(found.mask))
+        return answer({"mask": mask, "score": round(found.score, 4), "found_by": found.how, "box": list(box)})
+
+
+def _stream(request: Request, work: Callable[[Told], dict[str, Any]], last: str) -> StreamingResponse:
+    """`work` on a thread of its own, what it tells as server-sent events. A client that leaves ends it at its next word."""
+    events: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+    left = threading.Event()
+
+    def told(one: Raw | Piece) -> None:
+        if left.is_set():
+            raise Interrupted()
+        if isinstance(one, Raw):
+            events.put(("raw", _raw(one)))
+        else:
+            events.put(("again", {}) if one.again else ("piece", {"text": one.text}))
+
+    def run() -> None:
+        try:
+            events.put((last, work(told)))
+        except ClickpaintError as error:
+            events.put(("error", _failure(error)))
+        except Exception:
+            log.exception("A caption failed")
+            events.put(
+                ("error", {"error": "InternalError", "message": "Something went wrong.", "remedy": "The log of the program says more."})
+            )
+        events.put(None)
+
+    threading.Thread(target=run, name="clickpaint-caption", daemon=True).start()
+
+    async def stream() -> AsyncIterator[bytes]:
+        silent = 0.0
+        try:
+            while True:
+                try:
+                    event = events.get_nowait()
+                except queue.Empty:
+                    if await request.is_disconnected():
+                        return
+                    await asyncio.sleep(_EVERY_SECONDS)
+                    silent += _EVERY_SECONDS
+                    if silent > _SILENT_SECONDS:
+                        silent = 0.0
+                        yield b": still here\n\n"
+                    continue
+                if event is None:
+                    return
+                silent = 0.0
+                yield b"event: " + event[0].encode("ascii") + b"\ndata: " + json.dumps(event[1], default=str).encode("ascii") + b"\n\n"
+        finally:
+            left.set()
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+
+
+def _options(body: schemas.CaptionBody) -> CaptionOptions:
+    return CaptionOptions(
+        body.captioner, _region(body.region), _style(body.style), body.candidates, body.seed, body.context, body.tags, body.refine
+    ).checked()
+
+
+def _region(body: schemas.RegionBody | None) -> RegionOptions:
+    return RegionOptions(**dict(body)).checked() if body is not None else RegionOptions()
+
+
+def _style(body: schemas.StyleBody | None) -> Style:
+    return Style(**dict(body)).checked() if body is not None else Style()
+
+
+def _panorama_options(body: schemas.PanoramaBody) -> PanoramaOptions:
+    sieve = Sieve(**dict(body.sieve)).checked() if body.sieve is not None else Sieve()
+    regions = translate.everything_options(body.regions)
+    return PanoramaOptions(
+        body.captioner, _region(body.region), _style(body.style), sieve, regions, body.paragraph, body.text, body.seed,
+    )  # fmt: skip
+
+
+def _mask(studio: Studio, picture: Picture, body: schemas.CaptionPictureBody) -> np.ndarray | None:
+    if body.mask is not None:
+        return masks.from_file(translate.picture_bytes(body.mask), picture.size)
+    if not body.points and body.box is None:
+        return None
+    if len(body.points) > _MOST_POINTS:
+        raise InvalidInput(f"There are {len(body.points)} points.", f"Give at most {_MOST_POINTS}.")
+    prompts = Prompts(tuple(Point(point.x, point.y, point.label) for point in body.points), body.box)
+    clicked = studio.segment(picture, prompts, body.segmenter)
+    return clicked.candidates[clicked.chosen].mask
+
+
+def _check_trajectory(body: schemas.CaptionBody) -> None:
+    if sum(len(stroke) for stroke in body.trajectory) > _MOST_STROKE_POINTS:
+        raise InvalidInput("The trajectory has too many points.", f"Give at most {_MOST_STROKE_POINTS}.")
+
+
+def _raw(raw: Raw) -> dict[str, Any]:
+    seen: Sequence[float | None] = raw.seen or (None,) * len(raw.wordings)
+    return {
+        "captioner": raw.captioner,
+        "wordings": [
+            {"text": one.text, "score": round(one.score, 4), "clip": None if clip is None else round(clip, 4)}
+            for one, clip in zip(raw.wordings, seen, strict=True)
+        ],
+        "box": None if raw.box is None else list(raw.box), "context": raw.context,
+        "tags": [{"name": tag.name, "score": round(tag.score, 4)} for tag in raw.tags], "milliseconds": round(raw.milliseconds, 1),
+    }  # fmt: skip
+
+
+def _told(caption: Caption) -> dict[str, Any]:
+    refined = caption.refined
+    return {
+        **_raw(caption.raw), "text": caption.text, "prompt": caption.prompt, "refined": None if refined is None else refined.text,
+        "background": "" if refined is None else refined.background,
+        "failure": None if caption.failure is None else _failure(caption.failure), "milliseconds": round(caption.milliseconds, 1),
+    }  # fmt: skip
+
+
+def _panorama(found: Panorama) -> dict[str, Any]:
+    return {
+        **found.as_json(), "captioner": found.captioner, "overview": data_url(rgb_png(found.overview)),
+        "failure": None if found.failure is None else _failure(found.failure), "milliseconds": round(found.milliseconds, 1),
+    }  # fmt: skip
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    return {"question": turn.question, "answer": turn.answer, "box": None if turn.box is None else list(turn.box)}
+
+
+def _failure(error: ClickpaintError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
