@@ -122,7 +122,7 @@ def hand_peaks(network: Any, crop: np.ndarray, device: torch.device, tools_of: A
     heat = np.zeros((_HAND_SIDE, _HAND_SIDE, poses.HAND + 1))
     for side in _HAND_SIZES:
         image, pad = tools_of.padRightDownCorner(tools_of.smart_resize(blurred, (side, side)), _STRIDE, _GREY)
-        data = np.ascontiguousarray(np.float32(image).transpose(2, 0, 1)[None] / 256 - 0.5)
+        data = np.ascontiguousarray(image.astype(np.float32).transpose(2, 0, 1)[None] / 256 - 0.5)
         answer = network(torch.from_numpy(data).to(device))[0].permute(1, 2, 0).cpu().numpy()
         answer = tools_of.smart_resize_k(answer, fx=_STRIDE, fy=_STRIDE)[: image.shape[0] - pad[2], : image.shape[1] - pad[3]]
         heat += tools_of.smart_resize(answer, (_HAND_SIDE, _HAND_SIDE)) / len(_HAND_SIZES)

@@ -12,7 +12,10 @@ import numpy as np
 from clickpaint.control.base import RESOLUTION, ControlMap, Detect, Preprocessor, Request, Tools
 from clickpaint.errors import InvalidInput, ModelMissing
 
-FAMILIES = ("plain", "edges", "tile", "color")
+FAMILIES = (
+    "plain", "edges", "tile", "color", "softedge", "lineart", "mlsd", "depth", "depth_anything", "leres", "normals", "openpose", "rtmpose",
+    "densepose", "segmentation", "faces", "clip_vision", "lama_fill",
+)  # fmt: skip
 """The modules of this room with a `PREPROCESSORS` tuple each; importing one imports nothing heavy."""
 
 _MODEL_PATTERNS = {
