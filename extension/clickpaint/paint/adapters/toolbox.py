@@ -1,0 +1,103 @@
+"""The adapters in a host's folders, as what `paint.diffusion.painting.Tools` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.adapters.control import Control, ControlPart, control_image
+from clickpaint.paint.adapters.controlnet import load_controlnet
+from clickpaint.paint.adapters.files import files, find
+from clickpaint.paint.adapters.lora import Lora, applied, lora_uses
+from clickpaint.paint.adapters.textual_inversion import words_in
+
+if TYPE_CHECKING:
+    import numpy as np
+    from diffusers import ControlNetModel
+    from torch import Tensor
+
+    from clickpaint.paint.checkpoint import Checkpoint
+    from clickpaint.paint.diffusion.loop import Part
+    from clickpaint.paint.diffusion.prompt import Network
+    from clickpaint.paint.job import ControlUnit, PaintJob
+    from clickpaint.weights.cache import ModelCache
+
+ControlMap = Callable[["ControlUnit", "PaintJob"], "np.ndarray"]
+"""Makes a unit's control map of what a job paints: uint8 [h, w, 3] of the job's size."""
+
+
+class Toolbox:
+    """ControlNets, LoRAs and textual inversions by the names that people give them.
+
+    Args:
+        folders: where files of the kinds "ControlNet", "Lora" and "embeddings" may lie, as `Host.folders` says.
+        models: holds loaded ControlNets.
+        control_map: called for every unit with a preprocessor other than "none", which takes the picture itself for the map, and
+            those that begin with "inpaint", whose map is the picture with a hole.
+    """
+
+    def __init__(self, folders: Callable[[str], list[Path]], models: ModelCache, control_map: ControlMap) -> None:
+        self._folders = folders
+        self._models = models
+        self._control_map = control_map
+
+    def controlnets(self) -> list[str]:
+        """The names of the files that may be ControlNets; none is opened."""
+        # the places where a host keeps every kind of model are for those who know the name
+        own = [folder for folder in self._folders("ControlNet") if "controlnet" in str(folder).lower()]
+        return list(dict.fromkeys(file.stem for file in files(own)))
+
+    def control(self, checkpoint: Checkpoint, job: PaintJob) -> Sequence[Part]:
+        """The part of the job's control units in the denoising loop.
+
+        Raises:
+            NotFound: there is no ControlNet of that name. InvalidInput: it was made for another family, or is none.
+        """
+        controls = []
+        for unit in job.options.control:
+            if unit.preprocessor.startswith("inpaint"):
+                image = control_image(job.pixels, job.mask)
+            elif unit.preprocessor.lower() == "none":
+                image = control_image(job.pixels)
+            else:
+                image = control_image(self._control_map(unit, job))
+            model = self.controlnet(unit.model, checkpoint)
+            controls.append(Control(model, image.to(checkpoint.device), unit.weight, unit.start, unit.end, unit.mode))
+        return [ControlPart(controls)]
+
+    def controlnet(self, name: str, checkpoint: Checkpoint) -> ControlNetModel:
+        """A ControlNet beside the checkpoint, in its precision."""
+        import torch
+
+        if not name or name.lower() == "none":
+            raise InvalidInput("A ControlNet unit names no model.", "Choose a ControlNet for every unit, or remove the unit.")
+        path = find(name, self._folders("ControlNet"), "ControlNet")
+
+        def load() -> tuple[ControlNetModel, int]:
+            with torch.inference_mode(False):  # what is made inside could not be used outside
+                model = load_controlnet(path, checkpoint)
+                # not diffusers' own `to`, which warns of the layers that it would keep in float32 even where there are none
+                torch.nn.Module.to(model, checkpoint.device, checkpoint.dtype)
+            return model, sum(one.numel() * one.element_size() for one in model.parameters())
+
+        place = (str(checkpoint.device), str(checkpoint.dtype))
+        return self._models.get(("ControlNet", str(path), path.stat().st_mtime_ns, checkpoint.name, *place), load)
+
+    @contextmanager
+    def adapted(self, checkpoint: Checkpoint, networks: Sequence[Network]) -> Iterator[list[str]]:
+        """The checkpoint with the LoRAs that a prompt asks for, within this block; yields what is to be said about them.
+
+        Raises:
+            NotFound: there is no LoRA of that name. InvalidInput: it was made for another family, or is none.
+        """
+        uses = lora_uses(networks)
+        loras = [(Lora.read(find(use.name, self._folders("Lora"), "LoRA")), (use.unet, use.text)) for use in uses]
+        with applied(checkpoint, loras) as notes:
+            yield notes
+
+    def words(self, checkpoint: Checkpoint, *prompts: str) -> dict[str, tuple[Tensor, ...]]:
+        """The textual inversions that occur in the prompts."""
+        return words_in("\n".join(prompts), self._folders("embeddings"), checkpoint)
