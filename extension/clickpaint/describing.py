@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -13,18 +13,18 @@ from PIL import Image
 
 from clickpaint.caption import everything as all_regions
 from clickpaint.caption import finding, ocr, refine, tags
-from clickpaint.caption.base import Captioner, Crop, Decoding, Turn, Wording
+from clickpaint.caption.base import Captioner, Crop, Decoding, Turn
 from clickpaint.caption.clip import Clip
 from clickpaint.caption.everything import Described, Sieve
+from clickpaint.caption.job import Availability, Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
 from clickpaint.caption.labels import labelled
 from clickpaint.caption.refine import Asked, Refined, TextModel
-from clickpaint.caption.region import RegionOptions, crop_region, whole
+from clickpaint.caption.region import crop_region, whole
 from clickpaint.caption.registry import Captioners, Surroundings, no_answers
-from clickpaint.caption.style import Style, as_prompt, choose
+from clickpaint.caption.style import choose
 from clickpaint.engines import Engines
 from clickpaint.errors import ClickpaintError, InvalidInput, ModelMissing
 from clickpaint.hosts.base import Host
-from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
 from clickpaint.segment import everything as everything_mode
@@ -38,129 +38,11 @@ T = TypeVar("T")
 
 _LONGEST_QUESTION = 2000
 _MOST_TURNS = 50
-_MOST_CANDIDATES = 8
 _TRIED = 4
 """Wordings among which a mood, a likeness or something imagined is chosen."""
 _EYES = 768
 """Longer side of the picture that a text model with eyes gets."""
 _ANSWER_TOKENS = 300
-
-
-@dataclass(frozen=True)
-class CaptionOptions:
-    """captioner: its name, None for the setting's. candidates: wordings to show. context: also describe the whole picture, and let
-    CLIP put wordings last that fit it better than the region. tags: also tags. refine: let a text model say it; None: where there is
-    one and the style asks for more than a caption."""
-
-    captioner: str | None = None
-    region: RegionOptions = field(default_factory=RegionOptions)
-    style: Style = field(default_factory=Style)
-    candidates: int = 1
-    seed: int = 0
-    context: bool = False
-    tags: bool = False
-    refine: bool | None = None
-
-    def checked(self) -> CaptionOptions:
-        """Raises `InvalidInput`."""
-        self.region.checked()
-        self.style.checked()
-        if not 1 <= self.candidates <= _MOST_CANDIDATES:
-            raise InvalidInput(f"There cannot be {self.candidates} candidates.", f"Ask for 1 to {_MOST_CANDIDATES}.")
-        if not 0 <= self.seed < 2**32:
-            raise InvalidInput(f"The seed cannot be {self.seed}.", "It goes from 0 to 4294967295.")
-        return self
-
-
-@dataclass(frozen=True)
-class Raw:
-    """What a captioner says. wordings: best first. seen: CLIP's similarity of each, empty without a CLIP. box: around what was
-    described, None for the whole picture. context: of the whole picture, "" where that was not asked for."""
-
-    captioner: str
-    wordings: tuple[Wording, ...]
-    seen: tuple[float, ...]
-    box: Box | None
-    context: str
-    tags: tuple[tags.Tag, ...]
-    milliseconds: float
-
-
-@dataclass(frozen=True)
-class Caption:
-    """raw, and what a text model made of it. failure: why it made nothing of it, though it was asked to."""
-
-    raw: Raw
-    style: Style
-    refined: Refined | None = None
-    failure: ClickpaintError | None = None
-    milliseconds: float = 0.0
-
-    @property
-    def text(self) -> str:
-        """What to show."""
-        said = self.refined.text if self.refined is not None else self.raw.wordings[0].text
-        return as_prompt(said) if self.style.form == "prompt" and self.refined is None else said
-
-    @property
-    def prompt(self) -> str:
-        """What to fill or replace with: the caption as a prompt, and the tags that it does not name."""
-        said = as_prompt(self.text)
-        more = [tag for tag in self.raw.tags if tag.name.lower() not in said.lower()]
-        return ", ".join(part for part in (said, tags.as_prompt(more)) if part)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """More of the refined text. again: what came before is taken back."""
-
-    text: str
-    again: bool = False
-
-
-Told = Callable[["Raw | Piece"], None]
-"""Hears what is known as soon as it is; what it raises ends the work."""
-
-
-@dataclass(frozen=True, eq=False)
-class Panorama:
-    """Everything in a picture. overview: uint8 [H, W, 3], with labels. failure: why the paragraph is not a text model's."""
-
-    captioner: str
-    size: tuple[int, int]
-    found: tuple[Described, ...]
-    context: str
-    paragraph: str
-    words: tuple[str, ...]
-    overview: np.ndarray
-    milliseconds: float
-    failure: ClickpaintError | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """See `caption.everything.as_json`."""
-        return all_regions.as_json(self.size, self.found, self.context, self.paragraph, self.words)
-
-
-@dataclass(frozen=True)
-class PanoramaOptions:
-    """style: of the captions. paragraph: join everything in one. text: read what is written in the picture."""
-
-    captioner: str | None = None
-    region: RegionOptions = field(default_factory=RegionOptions)
-    style: Style = field(default_factory=Style)
-    sieve: Sieve = field(default_factory=Sieve)
-    regions: EverythingOptions = field(default_factory=EverythingOptions)
-    paragraph: bool = True
-    text: bool = True
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Whether something can be had here, and why not."""
-
-    available: bool
-    reason: str = ""
 
 
 class Describing:

@@ -20,9 +20,9 @@ from clickpaint.api import translate
 from clickpaint.api.encode import answer, data_url, mask_png, rgb_png
 from clickpaint.caption.base import Turn
 from clickpaint.caption.everything import Sieve
+from clickpaint.caption.job import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
 from clickpaint.caption.region import BACKGROUNDS, RegionOptions
 from clickpaint.caption.style import FACTUALITIES, FORMS, LANGUAGES, SENTIMENTS, Style
-from clickpaint.describing import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
 from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.image.picture import Picture

@@ -85,7 +85,8 @@ def _for_each_in(
     if not files:
         raise InvalidInput(f"There are no pictures in {source}.")
     folder = output or source.absolute().with_name(f"{source.absolute().name}_{what}")
-    if folder.is_file() or folder.resolve() == source.resolve():
+    among = folder.resolve() == source.resolve()  # words may lie there, pictures would be taken for pictures to work on
+    if folder.is_file() or (among and any(suffix(file).lower() in FORMATS for file in files)):
         raise InvalidInput(f"{folder} cannot take the results.", "Name another folder with -o.")
     failed = 0
     with tqdm(total=len(files), unit="picture", disable=None) as bar:

@@ -1,0 +1,131 @@
+"""`caption`: pictures in words, one or a folder of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clickpaint.caption.style import FACTUALITIES, LANGUAGES, LONGEST, SENTIMENTS, SHORTEST, Style
+from clickpaint.cli.files import existing, for_each, mask_for, write
+from clickpaint.cli.options import add_command, add_picture_options, prompts_of, studio_of
+from clickpaint.errors import InvalidInput
+from clickpaint.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from clickpaint.caption.job import Caption
+    from clickpaint.image.picture import Picture
+    from clickpaint.studio import Studio
+
+
+def add_commands(commands: Any) -> None:
+    caption = add_command(commands, "caption", caption_pictures, "say what pictures, or parts of them, show")
+    add_picture_options(
+        caption, "OUT", "where the words go, or the folder for them; for a folder of pictures beside each, as trainers want it"
+    )
+    caption.add_argument(
+        "--mask", type=Path, metavar="FILE", help="what to describe: white, or alpha; for a folder of pictures also a folder"
+    )
+    caption.add_argument("--captioner", metavar="NAME", help=SETTINGS["captioner"].help)
+    caption.add_argument("--length", type=int, metavar="N", help=f"words, {SHORTEST} to {LONGEST}")
+    caption.add_argument("--sentiment", choices=SENTIMENTS, default="natural")
+    caption.add_argument("--factuality", choices=FACTUALITIES, default="factual")
+    caption.add_argument("--language", choices=LANGUAGES, default="English", metavar="LANGUAGE", help=f"one of {', '.join(LANGUAGES)}")
+    caption.add_argument("--wiki", action="store_true", help="add what is generally known; needs a text model")
+    caption.add_argument("--prompt", action="store_true", help="as a prompt for Stable Diffusion")
+    caption.add_argument("--tags", action="store_true", help="with tags, where there is a tagger")
+    caption.add_argument("--everything", action="store_true", help="describe all regions")
+    caption.add_argument("--labels", type=Path, metavar="FILE", help="with --everything: the picture with all regions labelled goes there")
+    caption.add_argument("--json", action="store_true", help="all that is known, as JSON")
+    caption.add_argument("--seed", type=int, default=0, metavar="N")
+
+
+def caption_pictures(options: argparse.Namespace) -> int:
+    pointed = bool(options.point or options.box)
+    if options.mask is not None and pointed:
+        raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
+    if options.everything and (pointed or options.mask is not None):
+        raise InvalidInput("Everything has no points.", "Leave --point, --box and --mask out.")
+    if options.labels is not None and (not options.everything or options.image.is_dir() or options.labels.suffix.lower() != ".png"):
+        raise InvalidInput("Labels cannot be drawn for this.", "Give --everything, one picture, and a name that ends in .png.")
+    style = Style(
+        options.length, options.sentiment, options.factuality, "prompt" if options.prompt else "sentence", options.language, options.wiki
+    ).checked()
+    studio = studio_of(options)
+    work = partial(_everything if options.everything else _one, studio, options, style)
+    suffix = ".json" if options.json else ".txt"
+    if options.image.is_dir():
+        if options.output is None:
+            options.output = options.image  # a trainer looks for NAME.txt beside NAME.png
+        return for_each(options, studio, "caption", lambda file: suffix, lambda file, target: _written(work(file), target))
+    if options.output is not None:
+        return for_each(options, studio, "caption", lambda file: suffix, lambda file, target: _written(work(file), target))
+    print(work(existing(options.image)))
+    return 0
+
+
+def _one(studio: Studio, options: argparse.Namespace, style: Style, file: Path) -> str:
+    from clickpaint.caption.job import CaptionOptions
+
+    picture = studio.decode(file.read_bytes())
+    asked = CaptionOptions(options.captioner, style=style, seed=options.seed, tags=options.tags)
+    caption = studio.describing.caption_picture(picture, _mask(studio, options, file, picture), asked)
+    if caption.failure is not None:
+        print(f"clickpaint: {file.name}: {caption.failure}", file=sys.stderr)
+    return json.dumps(_facts(file, caption), ensure_ascii=False) if options.json else _text(caption, style)
+
+
+def _everything(studio: Studio, options: argparse.Namespace, style: Style, file: Path) -> str:
+    from clickpaint.api.encode import rgb_png
+    from clickpaint.caption.job import PanoramaOptions
+
+    picture = studio.decode(file.read_bytes())
+    asked = PanoramaOptions(options.captioner, style=style, seed=options.seed)
+    found = studio.describing.everything_in(picture, asked, options.segmenter)
+    if options.labels is not None:
+        write(options.labels, rgb_png(found.overview))
+    if options.json:
+        return json.dumps({"file": file.name, **found.as_json()}, ensure_ascii=False)
+    lines = [
+        f"{one.region.box.left},{one.region.box.top},{one.region.box.right},{one.region.box.bottom}: {one.caption}" for one in found.found
+    ]
+    return "\n".join([found.paragraph, *lines])
+
+
+def _mask(studio: Studio, options: argparse.Namespace, file: Path, picture: Picture) -> np.ndarray | None:
+    if options.mask is not None:
+        return mask_for(options.mask, file, picture)
+    if not options.point and options.box is None:
+        return None
+    clicked = studio.segment(picture, prompts_of(options), options.segmenter)
+    return clicked.candidates[clicked.chosen].mask
+
+
+def _text(caption: Caption, style: Style) -> str:
+    if style.form == "prompt" or caption.raw.tags:
+        return caption.prompt
+    background = caption.refined.background if caption.refined is not None else ""
+    return f"{caption.text}\n\n{background}" if background else caption.text
+
+
+def _facts(file: Path, caption: Caption) -> dict[str, Any]:
+    refined = caption.refined
+    return {
+        "file": file.name, "text": caption.text, "prompt": caption.prompt, "captioner": caption.raw.captioner,
+        "raw": caption.raw.wordings[0].text, "score": round(caption.raw.wordings[0].score, 4),
+        "box": None if caption.raw.box is None else list(caption.raw.box), "tags": [tag.name for tag in caption.raw.tags],
+        "background": "" if refined is None else refined.background,
+        "failure": None if caption.failure is None else str(caption.failure),
+    }  # fmt: skip
+
+
+def _written(text: str, target: Path) -> str:
+    if target.suffix.lower() not in (".txt", ".json", ".caption"):
+        raise InvalidInput(f"Words cannot be written to {target.name}.", "Give it a name that ends in .txt or .json.")
+    write(target, (text + "\n").encode("utf-8"))
+    return text.partition("\n")[0]
