@@ -30,21 +30,22 @@ def recolor_luminance(pixels: np.ndarray, request: Request, tools: Tools) -> Con
     """L of CIE Lab. Red and blue are taken for each other, as the ControlNets for this were trained."""
     import cv2
 
-    return _with_gamma(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB)[..., 0], request)
+    return _with_gamma(np.asarray(cv2.extractChannel(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB), 0)), request)
 
 
 def recolor_intensity(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
     """V of HSV: the brightest channel."""
     import cv2
 
-    return _with_gamma(cv2.max(cv2.max(pixels[..., 0], pixels[..., 1]), pixels[..., 2]), request)
+    red, green, blue = cv2.split(pixels)
+    return _with_gamma(np.asarray(cv2.max(cv2.max(red, green), blue)), request)
 
 
 def _with_gamma(gray: np.ndarray, request: Request) -> ControlMap:
     import cv2
 
     curve = (np.arange(256, dtype=np.float32) / 255.0) ** np.float32(request.values["gamma"]) * 255.0
-    return ControlMap(gray_to_rgb(np.asarray(cv2.LUT(np.ascontiguousarray(gray), curve.clip(0, 255).astype(np.uint8)))))
+    return ControlMap(gray_to_rgb(np.asarray(cv2.LUT(gray, curve.clip(0, 255).astype(np.uint8)))))
 
 
 def shuffle(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:

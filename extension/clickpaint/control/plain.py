@@ -22,8 +22,8 @@ def threshold(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
     """White where even the darkest channel is over the threshold."""
     import cv2
 
-    resized = to_resolution(pixels, request.resolution)
-    darkest = cv2.min(cv2.min(resized[..., 0], resized[..., 1]), resized[..., 2])
+    red, green, blue = cv2.split(to_resolution(pixels, request.resolution))
+    darkest = cv2.min(cv2.min(red, green), blue)
     return ControlMap(gray_to_rgb(cv2.threshold(darkest, int(request.values["threshold"]), 255, cv2.THRESH_BINARY)[1]))
 
 

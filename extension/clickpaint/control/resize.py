@@ -60,4 +60,4 @@ def gray_to_rgb(gray: np.ndarray) -> np.ndarray:
     """uint8 [H, W] → uint8 [H, W, 3], three equal channels."""
     import cv2
 
-    return np.asarray(cv2.merge((gray, gray, gray)))
+    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
