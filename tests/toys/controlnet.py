@@ -157,7 +157,7 @@ def state_dict(family: Family = SD1, seed: int = 1, prefix: str = "control_model
     return {prefix + key: value for key, value in out.items()}
 
 
-def tracing(gain: float = -3.0) -> Weights:
+def tracing(gain: float = -1.0) -> Weights:
     """A hand-set ControlNet for the toy checkpoint, whose network answers with its own (normalised) input: it adds `gain` times the
     map, averaged over 8 x 8 pixels, to that input, so that with a negative gain the map shines through what is painted.
     """

@@ -252,18 +252,18 @@ def test_start_and_end_paint_what_diffusers_pipeline_paints(toolbox, monkeypatch
 
 @pytest.mark.parametrize("names", [["canny"], ["depth"], ["canny", "openpose"]], ids=["canny", "depth", "canny + pose"])
 def test_the_maps_shine_through_what_is_painted(names, toolbox):
-    checkpoint, pixels, mask = toy_checkpoint(), picture(), square()
-    units = tuple(ControlUnit(name, "tracing") for name in names)
-    painted = paint_with(checkpoint, job(pixels, mask, "latent noise", 1.0, steps=12, control=units), tools=tools(toolbox))[0].pixels
-    plain = paint_with(checkpoint, job(pixels, mask, "latent noise", 1.0, steps=12))[0].pixels
-    cells = np.sum([maps()[name] for name in names], axis=0, dtype=float).reshape(8, 8, 8, 8, 3).mean((1, 3))
+    checkpoint, mask = toy_checkpoint(), square()
+    plain = job(picture() // 4 + 96, mask, "latent noise", 1.0, steps=8, cfg_scale=1.0)
+    units = tuple(ControlUnit(name, "tracing", weight=1 / len(names)) for name in names)
+    with_maps = replace(plain, options=replace(plain.options, control=units))
+    before, after = (paint_with(checkpoint, one, tools=tools(toolbox))[0].pixels.astype(int) for one in (plain, with_maps))
+    cells = np.mean([maps()[name] for name in names], axis=0, dtype=float).reshape(8, 8, 8, 8, 3).mean((1, 3))
     hole = mask[::8, ::8]
-
-    def likeness(result):
-        return np.corrcoef(result[::8, ::8][hole].ravel(), cells[hole].ravel())[0, 1]
-
-    assert likeness(painted) > 0.8 > 0.5 > likeness(plain)
-    assert np.array_equal(painted[~mask], plain[~mask])  # around the hole nothing is painted
+    change = (after - before)[::8, ::8]
+    # one channel may be as bright as it can be
+    likeness = np.median([np.corrcoef(change[hole, channel], cells[hole, channel])[0, 1] for channel in range(3)])
+    assert likeness > 0.6
+    assert not change[~hole].any()  # around the hole nothing is painted
 
 
 def test_the_inpainting_controlnet_sees_the_surroundings_and_nothing_in_the_hole(toolbox):
