@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,17 +181,18 @@ def test_a_vae_that_overflows_in_half_precision_works_in_float32():
     from clickpaint.paint.diffusion.latents import Coder
 
     whole = random_checkpoint()
-    half = dataclasses.replace(whole, vae=copy.deepcopy(whole.vae).half())
+    vae: Any = copy.deepcopy(whole.vae).half()
+    half = dataclasses.replace(whole, vae=vae)
 
     def too_large(module, inputs, out):
         return out * 1e4 * 1e4 / 1e8  # infinite on the way in float16 alone
 
-    half.vae.decoder.conv_out.register_forward_hook(too_large)
+    vae.decoder.conv_out.register_forward_hook(too_large)
     latents = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert not torch.isfinite(half.vae.decode(latents.half()).sample).all()
+        assert not torch.isfinite(vae.decode(latents.half()).sample).all()
         assert apart(Coder(half).decode(latents), Coder(whole).decode(latents)) <= 1
-    assert half.vae.dtype == torch.float16
+    assert vae.dtype == torch.float16
 
 
 def test_masked_content():
@@ -227,13 +229,27 @@ def test_fill_takes_the_colours_from_close_by():
 
 def test_a_soft_mask_lets_go_of_the_picture_by_and_by():
     """Differential Diffusion: what is to change little is held longer."""
-    checkpoint, pixels = toy_checkpoint(), blocks()
+    import torch
+
+    from clickpaint.paint.diffusion import samplers
+    from clickpaint.paint.diffusion.loop import Moment
+    from clickpaint.paint.diffusion.parts import Known
+
+    scheduler = samplers.scheduler("DDIM", "", toy_checkpoint().scheduler_config, 8)
+    mask = torch.tensor([0, 1 / 8, 1 / 2, 1]).view(1, 1, 1, 4)
+    part = Known(torch.zeros(1, 4, 1, 4), mask, torch.zeros(2, 4, 1, 4))
+    steps = [*scheduler.timesteps, None]
+    held = [part.after_step(torch.ones(2, 4, 1, 4), Moment(i, 8, steps[i], steps[i + 1], scheduler, [])) == 0 for i in range(8)]
+    assert torch.stack(held).float().sum(0)[0, 0, 0].tolist() == [8, 7, 4, 0]
+
+
+def test_a_soft_mask_reaches_the_sampling():
+    pixels = blocks()
     soft = np.repeat(np.linspace(0, 1, SIZE // 8, dtype=np.float32), 8)[None].repeat(SIZE, 0)
-    wanted = job(pixels, soft > 0, strength=1.0, steps=8, soft=soft, sampler="DDIM")
-    result = paint_with(checkpoint, wanted)[0].pixels
-    changed = np.abs(result.astype(int) - pixels)[::8, ::8].mean((0, 2))  # by column
-    assert changed[0] <= 1
-    assert changed[1] < changed[4] < changed[-1]
+    hard = job(pixels, soft > 0, strength=1.0, steps=8)
+    gentle, full = (paint_with(toy_checkpoint(), each)[0].pixels for each in (replace(hard, soft=soft), hard))
+    assert apart(gentle[:, :8], pixels[:, :8]) <= 1
+    assert apart(gentle[:, 8:40], full[:, 8:40]) > 3
 
 
 def test_the_mask_of_latents_covers_that_of_pixels():

@@ -45,7 +45,8 @@ def random_checkpoint(in_channels: int = 4, prediction: str = "epsilon", family:
             down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
             cross_attention_dim=64 if xl else 32, **(added if xl else {}),
         )  # fmt: skip
-        vae = AutoencoderKL(
+        vae_kind: Any = AutoencoderKL  # whose annotations know but one level
+        vae = vae_kind(
             block_out_channels=(8, 8, 8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4, sample_size=SIZE,
         )  # fmt: skip
@@ -55,7 +56,7 @@ def random_checkpoint(in_channels: int = 4, prediction: str = "epsilon", family:
                 vocab_size=49408, hidden_size=32, intermediate_size=48, projection_dim=32, num_hidden_layers=3, num_attention_heads=4,
                 bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
             )  # fmt: skip
-            model = CLIPTextModelWithProjection(config) if number else CLIPTextModel(config)
+            model: Any = CLIPTextModelWithProjection(config) if number else CLIPTextModel(config)
             # a mean of about nothing, as random weights have it, would make "restore the mean" a division by nothing
             getattr(model, "text_model", model).final_layer_norm.bias.data += 0.2
             pad = "!" if number else "<|endoftext|>"

@@ -119,7 +119,7 @@ class _Encoder:
 
 
 def _tokens(encoder: TextEncoder, text: str) -> list[int]:
-    return encoder.tokenizer(text, add_special_tokens=False, truncation=False)["input_ids"]
+    return encoder.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
 
 
 def _ids(chunk: Chunk, encoder: TextEncoder) -> torch.Tensor:

@@ -16,7 +16,7 @@ CHUNK = 75
 BACKTRACK = 20
 """What stands behind the last comma of a full chunk moves on to the next one, if it is at most so many tokens."""
 
-_ATTENTION = re.compile(r"\\[\\()\[\]]?|[(\[\])]|:\s*([+-]?[.\d]+)\s*\)|:|[^\\()\[\]:]+")
+_ATTENTION = re.compile(r"\\[\\()\[\]]?|[(\[\])]|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|:|[^\\()\[\]:]+")
 _BREAK = re.compile(r"\s*\bBREAK\b\s*", re.DOTALL)
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _NETWORK = re.compile(r"<(\w+):([^>]+)>")
@@ -184,9 +184,12 @@ def schedule(prompt: str, steps: int) -> list[tuple[int, str]]:
 
     [a:b:0.5] or [a:b:10] goes from a to b, [a:0.5] adds a, [a::0.5] takes it away; [a|b] takes turns.
     """
-    nodes = _parse(prompt)
-    ends = {steps, *_ends(nodes, steps)}
-    return [(end, _at(nodes, end, steps)) for end in sorted(ends)]
+    try:
+        nodes = _parse(prompt)
+        ends = {steps, *_ends(nodes, steps)}
+        return [(end, _at(nodes, end, steps)) for end in sorted(ends)]
+    except RecursionError:  # thousands of brackets within each other mean nothing
+        return [(steps, prompt)]
 
 
 def _parse(text: str) -> _Nodes:
@@ -224,11 +227,14 @@ def _closing(text: str, start: int) -> int | None:
 
 
 def _split(text: str) -> tuple[list[str], str]:
-    """The parts of `text` between the colons and bars that stand in no further brackets, and these separators in order."""
+    """The parts of `text` between the colons and bars that stand in no further brackets, and these separators in order; none where
+    brackets do not match."""
     parts, separators, depth, place = [""], "", 0, 0
     while place < len(text):
         letter = text[place]
         depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(letter, 0)
+        if depth < 0:
+            return [text], ""
         if letter in ":|" and depth == 0:
             parts.append("")
             separators += letter
@@ -237,7 +243,7 @@ def _split(text: str) -> tuple[list[str], str]:
         length = 2 if letter == "\\" else 1
         parts[-1] += text[place : place + length]
         place += length
-    return parts, separators
+    return (parts, separators) if depth == 0 else ([text], "")
 
 
 def _ends(nodes: _Nodes, steps: int) -> set[int]:

@@ -130,8 +130,10 @@ def visited(scheduler: Any, steps: int, strength: float) -> tuple[list[Any], int
 
     The scheduler is told where it begins.
     """
-    order = scheduler.order
     taken = min(max(int(steps * strength), 1), steps) if strength > 0 else 0
+    begin = (steps - taken) * scheduler.order
+    if hasattr(scheduler, "get_lms_coefficient"):  # by the number of a step it counts on those before, which were not taken
+        scheduler.sigmas, scheduler.timesteps, begin = scheduler.sigmas[begin:], scheduler.timesteps[begin:], 0
     if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index((steps - taken) * order)
-    return list(scheduler.timesteps[(steps - taken) * order :]), taken
+        scheduler.set_begin_index(begin)
+    return list(scheduler.timesteps[begin:]), taken
