@@ -4,7 +4,8 @@ import {ClickpaintCanvas} from "./clickpaint/canvas.mjs";
 import {ClickpaintControl} from "./clickpaint/control.mjs";
 import {marginsFor} from "./clickpaint/expand.mjs";
 import {ClickpaintModels} from "./clickpaint/models.mjs";
-import {nameButtons, receive, sending, toControlNet, toInpaint} from "./clickpaint/webui.mjs";
+import {nameButtons, receive, sending, showTab, take, toControlNet, toInpaint} from "./clickpaint/webui.mjs";
+import {pasted, promptOf, shownValues} from "./clickpaint/widgets.mjs";
 
 if (!customElements.get("clickpaint-canvas")) {
     customElements.define("clickpaint-canvas", ClickpaintCanvas);
@@ -22,6 +23,9 @@ window.clickpaint = {
         canvas()?.editor.setOption(name, value);
         if (name === "format") document.querySelector("#clickpaint_quality")?.classList.toggle("cp-hidden", value !== "jpeg" && value !== "webp");
     },
+
+    /** What widgets show now, by their names; see `shownValues`. */
+    values: shownValues,
 
     /** Remove by the eraser of `options`; `values`: how to paint, where the eraser is the host's checkpoint. */
     remove(options, values) {
@@ -53,6 +57,24 @@ window.clickpaint = {
     /** The seed of the result that was shown last, -1 before there was one. */
     seed() {
         return canvas()?.editor.painting.seed ?? -1;
+    },
+
+    /** Where to look for parameters: the open tab's prompt, and [workspace, version, index of the result or -1] of the picture shown. */
+    reading() {
+        const {id, state, painting, ready} = canvas()?.editor ?? {};
+        return [promptOf(painting?.task), ...(ready ? [id, state.version, painting.chosen ?? -1] : ["", 0, -1])];
+    },
+
+    /** Parameters were read back; `mark`: "fill 7", of which the number only makes it new. */
+    pasted(mark) {
+        const here = canvas();
+        if (here && mark) pasted(here, mark);
+    },
+
+    /** Inside a web UI: a picture that it pasted. */
+    take(picture) {
+        const here = canvas();
+        return here && picture ? take(here, picture) : undefined;
     },
 
     /** Inside a web UI: take the picture of its gallery. */
@@ -94,5 +116,9 @@ window.clickpaint = {
 };
 
 globalThis.onUiLoaded?.(nameButtons);
+
+// What the web UI calls, by these names, when it has pasted something into our tab.
+globalThis.switch_to_clickpaint = () => (showTab("tab_clickpaint"), []);
+globalThis.recalculate_prompts_clickpaint = (...values) => values;
 
 document.addEventListener("clickpaint:result", () => document.querySelector("#clickpaint_result")?.click());

@@ -103,7 +103,7 @@ def _tab() -> list[tuple[Any, str, str]]:
     try:
         from clickpaint.ui import tab
 
-        return [(tab.build(front(), below=_send_row), TITLE, ELEMENT)]
+        return [(tab.build(front(), below=_send_row, paste=_paste), TITLE, ELEMENT)]
     except Exception as error:  # a tab that says what is wrong helps; one that is missing does not
         hooks.report("the tab could not be made")
         return [(_broken(error), TITLE, ELEMENT)]
@@ -119,13 +119,28 @@ def _send_row() -> None:
     sending.add_row(_shown, gradio_compat.on, heading)
 
 
+def _paste(fields: list[Any]) -> Any:
+    from clickpaint.hosts.webui import sending
+    from clickpaint.ui import gradio_compat
+
+    parse = sending.add_paste_fields(fields, gradio_compat.on)
+    _png_info().bind()
+    return parse
+
+
+@functools.lru_cache(maxsize=1)
+def _png_info() -> Any:
+    from clickpaint.hosts.webui.sending import PngInfo
+
+    return PngInfo()
+
+
 def _shown(workspace: str, version: int, result: int) -> tuple[Any, str]:
-    """The pixels of a version and the infotext that belongs to it: of the result it shows, or else of the file."""
+    """The pixels of a version and the infotext that belongs to it."""
+    from clickpaint.ui.pasting import of_version
+
     opened = studio().workspace(workspace)
-    picture = opened.picture(version)
-    if 0 <= result < len(opened.results):
-        return picture.pixels, opened.results[result].infotext
-    return picture.pixels, picture.source.text.get("parameters", "")
+    return opened.picture(version).pixels, of_version(opened, version, result)
 
 
 def _broken(error: Exception) -> Any:
@@ -185,8 +200,10 @@ class LazyRoutes(BaseRoute):
 
 
 def _after_component(component: Any, **kwargs: Any) -> None:
-    """A "Send to Clickpaint" button beside the web UI's own under the results of txt2img and img2img."""
-    source = _SEND_AFTER.get(kwargs.get("elem_id") or "")
+    """A "Send to Clickpaint" button beside the web UI's own: under the results of txt2img and img2img, and in PNG Info."""
+    elem_id = kwargs.get("elem_id") or ""
+    _png_info().seen(component, elem_id)
+    source = _SEND_AFTER.get(elem_id)
     if source is not None:
         from clickpaint.ui import panels
 

@@ -24,13 +24,22 @@ export function fileName(address) {
 
 /** Open the picture of a gallery in the canvas, and its tab. */
 export async function receive(canvas, source) {
-    const {editor} = canvas, address = pictureOf(document.querySelector(`#${source}_gallery`));
+    const address = pictureOf(document.querySelector(`#${source}_gallery`));
     showTab("tab_clickpaint");
-    if (!address) return canvas.toasts.bad(t("gallery.empty"));
+    return address ? openAddress(canvas, address) : canvas.toasts.bad(t("gallery.empty"));
+}
+
+/** Open a picture that the web UI pasted: a data URL, or where its server has the file. */
+export function take(canvas, picture) {
+    const address = typeof picture === "string" ? picture : picture.url;
+    return openAddress(canvas, address);
+}
+
+async function openAddress(canvas, address) {
     try {
         const answer = await fetch(address, {credentials: "same-origin"});
         if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-        return editor.open(await answer.blob(), fileName(address));
+        return canvas.editor.open(await answer.blob(), fileName(address));
     } catch (error) {
         return canvas.toasts.bad(t("gallery.unreadable"), error.message);
     }

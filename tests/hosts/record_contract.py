@@ -22,7 +22,9 @@ NAMES = {
     "modules.devices": ["device", "device_interrogate", "dtype", "NansException", "torch_gc"],
     "modules.errors": ["report"],
     "modules.images": ["save_image"],
-    "modules.infotext_utils": ["quote", "unquote", "PasteField", "parse_generation_parameters"],
+    "modules.infotext_utils": [
+        "ParamBinding", "PasteField", "add_paste_fields", "parse_generation_parameters", "quote", "register_paste_params_button", "unquote",
+    ],
     "modules.lowvram": ["send_everything_to_cpu"],
     "modules.paths": ["data_path", "extensions_dir", "models_path", "paths"],
     "modules.processing": ["Processed", "StableDiffusionProcessing", "StableDiffusionProcessingImg2Img", "process_images"],
@@ -37,7 +39,7 @@ NAMES = {
     "modules.ui_components": ["InputAccordion"],
     "modules_forge.main_entry": ["module_list"],
     "launch": ["run_pip"],
-}
+}  # fmt: skip
 """Everything of the web UI that `clickpaint.hosts.webui` uses; what one of them lacks is left out of its contract."""
 
 

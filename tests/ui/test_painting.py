@@ -80,8 +80,9 @@ def test_every_value_goes_to_the_canvas_under_the_name_that_the_api_has(rich: St
     page = build(rich)
     for call in ('window.clickpaint?.paint("fill"', 'window.clickpaint?.paint("expand"', "window.clickpaint?.remove("):
         dependency = next(one for one in page[""]["dependencies"] if call in str(one["js"]))
-        names = json.loads(str(dependency["js"]).partition("Object.fromEntries(")[2].partition(".map(")[0])
+        names = json.loads("{" + str(dependency["js"]).rpartition("window.clickpaint?.values({")[2].partition("}")[0] + "}")
         own = 3 if "remove" in call else 0
+        assert all(elem_id in page for elem_id in names.values()), "the page is read by these ids"
         assert len(dependency["inputs"]) == len(names) + own
         assert set(names) <= known, set(names) - known
         assert {"steps", "sampler", "seed", "masked_content"} <= set(names)
@@ -90,7 +91,8 @@ def test_every_value_goes_to_the_canvas_under_the_name_that_the_api_has(rich: St
 def test_every_label_is_translated(rich: Studio) -> None:
     page = build(rich)
     table = json.loads((ROOT / "localizations" / "zh_CN.json").read_text("utf-8"))
-    hidden = {"clickpaint_workspace", "clickpaint_version", "clickpaint_result"}
+    hidden = {"clickpaint_workspace", "clickpaint_version", "clickpaint_result", "clickpaint_parameters", "clickpaint_pasted_task"}
+    hidden |= {f"clickpaint_read_{name}" for name in ("workspace", "version", "result")}
     shown: set[str] = set()
     for name, config in page.items():
         if name in hidden or not name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,9 +50,14 @@ def on(
     return trigger(fn=fn, inputs=list(inputs) or None, outputs=list(outputs) or None, **quiet, **{key: js})
 
 
-def named(names: Iterable[str], values: str) -> str:
-    """A js expression: an object with these names, whose values are those of the js array `values`."""
-    return f"Object.fromEntries({json.dumps([*names])}.map((name, i) => [name, {values}[i]]))"
+def shown(widgets: Mapping[str, Any], values: str) -> str:
+    """A js expression: an object with these names, whose values are what the widgets show now.
+
+    The values that gradio gives may be those of a moment ago, so these are read from the page; the js array `values` has them for
+    widgets that are not in it (yet).
+    """
+    ids = json.dumps({name: widget.elem_id for name, widget in widgets.items()})
+    return f"(window.clickpaint?.values({ids}, {values}) ?? {{}})"
 
 
 def gallery(**arguments: Any) -> gr.Gallery:

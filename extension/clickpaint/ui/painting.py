@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.ui import gradio_compat as compat
-from clickpaint.ui import panels
+from clickpaint.ui import panels, pasting
 
 if TYPE_CHECKING:
     from clickpaint.hosts.base import Capabilities
@@ -20,8 +20,12 @@ _DICE, _RECYCLE = "\U0001f3b2\ufe0f", "\u267b\ufe0f"  # as the web UI has them; 
 _LARGEST_MARGIN = 1024
 
 
-def tasks(studio: Front, can: Capabilities) -> None:
-    """Remove, fill, replace and expand, one tab each, and below them what is common to all that paints."""
+def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) -> None:
+    """Remove, fill, replace and expand, one tab each, and below them what is common to all that paints.
+
+    Args:
+        paste: the web UI's way to read infotexts back.
+    """
     import gradio as gr
 
     prepared = compat.accepted(gr.Tab.__init__, render_children=True)  # newer versions make a tab's content when it is opened
@@ -36,6 +40,7 @@ def tasks(studio: Front, can: Capabilities) -> None:
         with gr.Tab("Expand", elem_id="clickpaint_tab_expand", **prepared) as expand:
             starters.append(_expanding())
     sampling = _sampling(can)
+    pasting.button(studio, _pasted(removing[1], starters, sampling), paste)
     if can.controlnet:
         with gr.Accordion("ControlNet", open=False, elem_id="clickpaint_controlnet"):
             compat.html("<clickpaint-control></clickpaint-control>")
@@ -44,10 +49,14 @@ def tasks(studio: Front, can: Capabilities) -> None:
         compat.on(tab.select, f"() => {{ window.clickpaint?.task({json.dumps(task)}); return []; }}")
     panels.starts_removing(studio, *removing, paint=sampling)
     for task, button, own, triggers in starters:
-        call = f"window.clickpaint?.paint({json.dumps(task)}, {compat.named([*own, *sampling], 'v')})"
+        values = compat.shown({**own, **sampling}, "v")
         margins = [own[side] for side in SIDES if side in own]
-        # what was added is not to be added once more
-        js = f"async (...v) => await {call} ? [0, 0, 0, 0] : v.slice(1, 5)" if margins else f"(...v) => {{ {call}; return []; }}"
+        if margins:  # what was added is not to be added once more
+            call = f"window.clickpaint?.paint({json.dumps(task)}, values)"
+            kept = f"{json.dumps(SIDES)}.map((side) => values[side])"
+            js = f"async (...v) => {{ const values = {values}; return await {call} ? [0, 0, 0, 0] : {kept}; }}"
+        else:
+            js = f"(...v) => {{ window.clickpaint?.paint({json.dumps(task)}, {values}); return []; }}"
         for trigger in (button.click, *triggers):
             compat.on(trigger, js, [*own.values(), *sampling.values()], outputs=margins)
 
@@ -110,6 +119,24 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
     compat.on(random.click, "() => [-1]", outputs=[seed])
     compat.on(reuse.click, "() => [window.clickpaint?.seed() ?? -1]", outputs=[seed])
     return widgets
+
+
+def _pasted(eraser: Any, starters: list[tuple[str, Any, dict[str, Any], list[Any]]], sampling: dict[str, Any]) -> list[pasting.Field]:
+    """What each widget takes from an infotext. A prompt goes to the tab of its task, one of nobody's to all of them."""
+    field = pasting.field
+
+    def of(task: str, widget: Any, name: str) -> pasting.Field:
+        return field(widget, lambda read: read[name] if read.get("task", task) == task else None)
+
+    fields = [field(eraser, lambda read: panels.DIFFUSION if read["task"] == "remove" else None)]
+    for task, _, own, _ in starters:
+        fields += [of(task, own[name], name) for name in ("prompt", "negative_prompt") if name in own]
+        fields += [field(own[side], lambda read, i=i: read["expand"][i]) for i, side in enumerate(SIDES) if side in own]
+    second_pass = dict(zip((None, True, False), SECOND_PASS, strict=True))
+    fields.append(field(sampling["masked_content"], lambda read: read["masked_content"].capitalize()))
+    fields.append(field(sampling["second_pass"], lambda read: second_pass[read["refine"]]))
+    plain = ("steps", "sampler", "scheduler", "cfg_scale", "denoising_strength", "seed", "resolution", "soft_inpainting", "styles")
+    return fields + [field(sampling[name], lambda read, name=name: read[name]) for name in plain if name in sampling]
 
 
 def _choice(label: str, choices: list[str], name: str) -> Any:

@@ -44,8 +44,9 @@ def starts_removing(studio: Front, remove: Any, eraser: Any, grow: Any, feather:
     """Let the button do it. `paint`: widgets that say how to paint, by their names in the API, where the host can."""
     paint = paint or {}
     names = json.dumps(_eraser_names(studio, bool(paint)))
-    options = f"{{eraser: {names}[e] ?? null, grow: g, feather: f}}"
-    js = f"(e, g, f, ...v) => {{ window.clickpaint?.remove({options}, {compat.named(paint, 'v')}); return []; }}"
+    how = compat.shown({"grow": grow, "feather": feather}, "[g, f]")
+    options = f"{{eraser: {names}[e] ?? null, ...{how}}}"
+    js = f"(e, g, f, ...v) => {{ window.clickpaint?.remove({options}, {compat.shown(paint, 'v')}); return []; }}"
     compat.on(remove.click, js, [eraser, grow, feather, *paint.values()])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clickpaint.ui import gradio_compat as compat
 from clickpaint.ui import painting, panels
+from clickpaint.ui.pasting import Paste
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from clickpaint.ui.front import Front
 
 
-def build(studio: Front, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None) -> gr.Blocks:
+def build(
+    studio: Front, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None, paste: Paste | None = None
+) -> gr.Blocks:  # fmt: skip
     """The page as Gradio blocks. The page must load `javascript/clickpaint.mjs` and `style.css`; a web UI does so by itself.
 
     Args:
         header: HTML above the canvas; a web UI has its own.
         language: "auto", "en" or "zh_CN" for the canvas; None for the setting's.
         below: makes what a host puts below the canvas.
+        paste: tells a host which widgets take what from an infotext.
     """
     import gradio as gr
 
@@ -37,7 +41,7 @@ def build(studio: Front, *, header: str = "", language: str | None = None, below
             with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
                 can = studio.host.capabilities()
                 if can.paint:
-                    painting.tasks(studio, can)
+                    painting.tasks(studio, can, paste)
                 else:
                     panels.starts_removing(studio, *panels.removing(studio))
                 panels.selecting(studio)

@@ -1,10 +1,10 @@
-"""Our pictures into the web UI's own tabs, by the way that its own buttons go: the picture, its size and its infotext."""
+"""Pictures and infotexts between the web UI's own tabs and ours, by the way that its own buttons go."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,11 @@ Shown = Callable[[str, int, int], tuple[np.ndarray, str]]
 On = Callable[..., Any]
 """on(trigger, js, inputs, fn, outputs) → event; see `ui.gradio_compat.on`."""
 
+Field = tuple[Any, Callable[[Mapping[str, Any]], Any]]
+"""A widget, and its value for an infotext's fields; None where they say nothing about it."""
+
+_TAB, _TITLE = "clickpaint", "Clickpaint"
+_PNG_INFO = ("pnginfo_image", "pnginfo_generation_info")
 _LABELS = {"img2img": "img2img", "inpaint": "Inpaint", "extras": "Extras"}
 
 
@@ -83,3 +88,49 @@ def _paste_buttons(target: str, picture: Any, infotext: Any) -> None:
     one("", None)
     if target == "img2img":
         one("_text", infotext)
+
+
+def add_paste_fields(fields: list[Field], on: On) -> Callable[[str], dict[str, Any]]:
+    """Let the web UI paste into our tab, within the blocks that are being made; gives what reads its infotexts."""
+    import gradio as gr
+
+    host = infotext_module()
+    with gr.Row(elem_classes=["cp-hidden"]):
+        picture = gr.Image(label="Picture", type="pil", elem_id="clickpaint_pasted_picture")
+    # emptied at once: the same picture once more would be no change
+    on(picture.change, "(picture) => { window.clickpaint?.take(picture); return [null]; }", [picture], outputs=[picture])
+    host.add_paste_fields(_TAB, picture, [*fields])
+    return host.parse_generation_parameters
+
+
+class PngInfo:
+    """The web UI's tab for looking at infotexts, which gets a button of ours beside its own. Its page is made before ours."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, Any] = {}
+
+    def seen(self, component: Any, elem_id: str) -> None:
+        """Told of every component that is made, right after it."""
+        if elem_id in _PNG_INFO:
+            self._parts[elem_id] = component
+        elif elem_id == "extras_tab" and len(self._parts) == len(_PNG_INFO) and _shown():
+            self._parts["button"] = type(component)(f"Send to {_TITLE}", elem_id=f"{_TAB}_tab")
+
+    def bind(self) -> None:
+        """Let its button paste; only now, because without `add_paste_fields` it would end the web UI's start."""
+        parts, self._parts = self._parts, {}
+        if "button" not in parts:
+            return
+        host = infotext_module()
+        image, text = (parts[name] for name in _PNG_INFO)
+        binding = host.ParamBinding(
+            paste_button=parts["button"], tabname=_TAB, source_text_component=text, source_image_component=image
+        )  # fmt: skip
+        host.register_paste_params_button(binding)
+
+
+def _shown() -> bool:
+    """Whether the user lets the web UI show our tab."""
+    from modules import shared
+
+    return _TITLE not in shared.opts.hidden_tabs
