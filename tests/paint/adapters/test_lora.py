@@ -292,3 +292,34 @@ def test_what_a_prompt_cannot_ask_for_is_said():
     for written, message in (("<lora:a:loud>", "The weight of <lora:a> is no number"), ("<hypernet:a:1>", "<hypernet:a> is not known")):
         with pytest.raises(InvalidInput, match=message):
             lora_uses(without_networks(written)[1])
+
+
+@torch.no_grad()
+def test_sdxls_two_text_encoders_and_original_names(checkpoint):
+    file = toy.state_dict(family="sdxl", vocabulary=512, dtype=torch.float32)
+    xl = open_checkpoint(TensorSource("sdxl", lambda: file))
+    layer = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
+    module = xl.unet.get_submodule(layer)
+    unet = toys.pairs({layer: module})
+    texts = [toys.pairs(text_layers(xl, number), seed=number) for number in range(2)]
+    ids = torch.arange(77)[None] + 100
+    original = {xl.layout.key(f"{layer}.weight").removesuffix(".weight"): unet[layer]}
+    kohya = toys.kohya("lora_unet", original) | toys.kohya("lora_te1_text_model", texts[0]) | toys.kohya("lora_te2_text_model", texts[1])
+    peft = toys.peft("unet", unet) | toys.peft("text_encoder.text_model", texts[0]) | toys.peft("text_encoder_2.text_model", texts[1])
+    assert any(key.startswith("lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k") for key in kohya)
+    x = torch.randn(1, 2048)
+    plain = [module(x), *(encoder.encode(ids)[0] for encoder in xl.text_encoders)]
+    expected = [torch.nn.functional.linear(x, toys.merged(module.weight, *unet[layer], 0.5))]
+    for number, encoder in enumerate(xl.text_encoders):
+        other = replace(encoder, model=copy.deepcopy(encoder.model))
+        for name, (down, up) in texts[number].items():
+            weight = other.inner.get_submodule(name).weight
+            weight.data = toys.merged(weight.data, down, up, 0.5)
+        expected.append(other.encode(ids)[0])
+    assert far(plain, expected)
+    for title, one in (("kohya", kohya), ("peft", peft)):
+        with applied(xl, [(Lora.of(one, title), 0.5)]) as notes:
+            assert notes == []
+            close([module(x), *(encoder.encode(ids)[0] for encoder in xl.text_encoders)], expected)
+    with pytest.raises(InvalidInput, match="made for Stable Diffusion XL, but the checkpoint is Stable Diffusion 1"):
+        Lora.of(peft, "xl").changes(checkpoint, 1.0, 1.0)
