@@ -91,7 +91,7 @@ def test_the_length_is_held_by_decoding(captioner, name, length):
     style = Style(length=length)
     for found in captioner(name).caption(CROPS[:2], style.decoding(2, 0)):
         for one in found:
-            assert style.words[0] <= count_words(re.sub(r"[\[\]]", "", one.text)) <= style.words[1], one.text
+            assert 0.8 * length <= count_words(re.sub(r"[\[\]]", "", one.text)) <= 1.2 * length, one.text
 
 
 @pytest.mark.parametrize("name", ["blip", "git", "llava"])

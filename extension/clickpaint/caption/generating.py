@@ -56,7 +56,7 @@ def steering(vocabulary: Vocabulary, decoding: Decoding, ends: Sequence[int], pr
     """The processors of every step's logits, a `LogitsProcessorList`: they hear the interruption, lean to words, and count words.
 
     Until the fewest words are there no token of `ends` may come; with the most, no further word may begin. A sentence that closes
-    in between closes the caption.
+    in between closes the caption. Two punctuation marks never follow each other.
     """
     import torch
     from transformers import LogitsProcessor, LogitsProcessorList
@@ -90,6 +90,8 @@ def steering(vocabulary: Vocabulary, decoding: Decoding, ends: Sequence[int], pr
             closed = (stops[said[:, -1:]] & (counts >= self.least)) if said.shape[1] else torch.zeros_like(last)
             piece = wordy & ~starts & last
             allowed = torch.where(counts < self.least, ~end, torch.where(counts < self.most, torch.ones_like(end), end | stops | piece))
+            if said.shape[1]:  # after a punctuation mark a word, or it might go on with marks for ever
+                allowed = allowed & (last | starts | wordy | end)
             scores = scores.masked_fill(~torch.where(closed, end, allowed), -float("inf"))
             # a beam that has nothing left to say ends
             return torch.where(scores.isneginf().all(dim=1, keepdim=True) & end, scores.new_zeros(()), scores)

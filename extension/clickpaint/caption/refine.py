@@ -14,6 +14,9 @@ from clickpaint.progress import SILENT, Progress
 _WIKI_WORDS = 100
 _TOKENS_PER_WORD = 4
 """Enough for every language; what is cut off there was not going to stop."""
+_FEWEST_TOKENS = 100
+_UNCOUNTED = frozenset({"Chinese", "Cantonese", "Japanese", "Korean", "Arabic", "Hindi", "Russian", "Ukrainian"})
+"""Languages of which decoders see pieces of letters rather than words, so that these cannot be counted there."""
 
 
 NEEDS_TEXT_MODEL = (
@@ -80,8 +83,9 @@ def refine(
     """
     messages = caption_messages(captions, style, context)
     temperature = 0.9 if style.factuality == "imagination" else 0.3
-    tokens = _TOKENS_PER_WORD * (style.length or 60)
-    asked = Asked(messages, tokens, temperature, seed, style.words)
+    tokens = max(_TOKENS_PER_WORD * (style.length or 60), _FEWEST_TOKENS)
+    words = None if style.language in _UNCOUNTED else style.words
+    asked = Asked(messages, tokens, temperature, seed, words)
     text = _tidy(model.write(asked, heard, progress))
     if style.length is not None and not _fits(text, style.length):
         again = (
@@ -89,10 +93,10 @@ def refine(
             Message("user", f"That has {count_words(text)} words. Write it again with {style.length} words. Answer with the text alone."),
         )  # fmt: skip
         heard("\0")
-        second = _tidy(model.write(Asked(again, tokens, temperature, seed, style.words), heard, progress))
+        second = _tidy(model.write(Asked(again, tokens, temperature, seed, words), heard, progress))
         text = min((text, second), key=lambda one: abs(count_words(one) - (style.length or 0))) if second else text
         text = trimmed(text, style.length)
-    if not text:
+    if not count_words(text):
         raise TextModelFailed(f"{model.name} answered nothing.", "Choose another text model.")
     if not style.wiki:
         return Refined(text)

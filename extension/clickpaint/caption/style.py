@@ -39,8 +39,8 @@ _SEEN = 20.0
 """What 1 of CLIP similarity is worth there: the captions of one picture differ by hundredths."""
 
 _LEADING = re.compile(
-    r"^(?:(?:this|it) (?:is|shows)|there (?:is|are)|(?:a|an|the)?\s*(?:close[- ]?up\s+)?"
-    r"(?:picture|photo|photograph|image|view|shot|painting) (?:of|shows|showing))\s+",
+    r"^(?:(?:(?:this|it) (?:is|shows)|there (?:is|are)|(?:a|an|the)?\s*(?:close[- ]?up\s+)?"
+    r"(?:picture|photo|photograph|image|view|shot|painting) (?:of|shows|showing))\s+)+",
     re.IGNORECASE,
 )
 _JOINTS = re.compile(
