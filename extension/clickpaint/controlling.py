@@ -127,7 +127,8 @@ class Controlling:
         """
         with self._tasks.under_way("control", workspace.id) as task:
             began = time.perf_counter()
-            state, picture = workspace.state, workspace.picture()
+            state = workspace.state
+            picture = workspace.picture(state.version)  # not what another request may be showing by now
             mask = None if state.selection is None else state.selection.mask()
             found = self._run(task, picture, mask, options)
             with self._lock:
