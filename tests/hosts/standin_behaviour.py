@@ -206,6 +206,12 @@ def _processing(web: WebUI) -> None:
             self.script_args, self.scripts = {}, None
             self.cached_c, self.cached_uc = kind.cached_c, kind.cached_uc
 
+    result = web.contract["modules.processing"]["Processed"]
+
+    def results(processed: Any, *args: Any, **kwargs: Any) -> None:
+        processed.images = signature(result["parameters"]).bind(*args, **kwargs).arguments["images_list"]
+
+    web._set("modules.processing.Processed", strict("Processed", result, {"__init__": results}))
     kind = Processing
     kind.__signature__ = signature(parameters)
     web._set("modules.processing.StableDiffusionProcessingImg2Img", kind)
@@ -275,9 +281,8 @@ def _pictures(web: WebUI, p: Any) -> Any:
         images.insert(0, Image.new("RGB", (4, 4)))
         infotexts.insert(0, "grid")
         first = 1
-    described = web.contract["modules.processing"]["Processed"]
-    values = {"images": images, "infotexts": infotexts or [p.prompt], "all_seeds": p.all_seeds, "index_of_first_image": first}
-    processed = strict("Processed", described, {})()
+    values = {"infotexts": infotexts or [p.prompt], "all_seeds": p.all_seeds, "index_of_first_image": first}
+    processed = web.processing.Processed(p, images)
     for name, value in values.items():
         setattr(processed, name, value)
     p.scripts.postprocess(p, processed)

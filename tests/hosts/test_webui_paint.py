@@ -204,17 +204,20 @@ class FakeState:
 def control_script(web):
     """Its functions' globals are those of a module that is not in `sys.modules`, as scripts are in the web UI."""
     labels = [preprocessor(name) for name in ("none", "canny", "depth_midas")]
+    web.put_back = []
     kind = types.SimpleNamespace(get_sorted_preprocessors=lambda: labels, get_preprocessor=preprocessor)
     space = {
         "scripts": web.scripts,
         "global_state": FakeState(web.flavor == "forge"),
         **({} if web.flavor == "forge" else {"Preprocessor": kind}),
         "__name__": "controlnet.py",
+        "put_back": web.put_back,
     }
     exec(
         "class Script(scripts.Script):\n"
         "    def title(self): return 'ControlNet'\n"
-        "    def process(self, p, *units): p.extra_generation_params['units'] = units\n",
+        "    def process(self, p, *units): p.extra_generation_params['units'] = units\n"
+        "    def postprocess(self, p, processed, *units): put_back.append(len(processed.images))\n",
         space,
     )
     return space["Script"]
@@ -247,19 +250,28 @@ class Other:
 def test_only_the_scripts_that_are_wanted_run_and_as_copies(web):
     web.add(Other, [1, 2])
     control = web.add(control_script(web), ["unit 0", "unit 1", "unit 2"])
-    soft = web.add(soft_script(web), [False, 1.0, 0.5])
+    softening = web.add(soft_script(web), [False, 1.0, 0.5])
     options = PaintOptions(steps=1, soft_inpainting=True, control=(ControlUnit("canny", "control_canny", weight=0.5, end=0.8),))
-    painted(web, job(options))
+    soft = np.linspace(0, 1, 24 * 32, dtype=np.float32).reshape(24, 32)
+    painted(web, dataclasses.replace(job(options), soft=soft))
     (p,) = web.runs
     unit = p.extra_generation_params["units"][0]
     assert len(p.extra_generation_params["units"]) == 1
     assert (unit["module"], unit["model"], unit["weight"], unit["guidance_end"]) == ("canny", "control_canny [12ab34cd]", 0.5, 0.8)
     assert p.extra_generation_params["soft"] == (True, 1.0, 0.5)  # switched on, the rest as in the page
-    assert p.mask_blur_x == 4
-    assert all(mine is not theirs for mine, theirs in zip(p.scripts.alwayson_scripts, (control, soft), strict=True))
+    assert np.abs(np.asarray(p.image_mask) - soft * 255.0).max() <= 0.5 and p.mask_blur_x == 0
+    assert all(mine is not theirs for mine, theirs in zip(p.scripts.alwayson_scripts, (control, softening), strict=True))
     assert p.scripts is not web.scripts.scripts_img2img
     assert p.scripts.title_map.keys() == {"controlnet", "soft inpainting"}
     assert web.reported == []
+
+
+def test_scripts_put_the_model_back_after_a_failure_too(web):
+    web.add(control_script(web), ["unit 0"])
+    web.failure = KeyError("of a script")
+    with pytest.raises(KeyError, match="of a script"):
+        painted(web, job(PaintOptions(steps=1, control=(ControlUnit("canny", "control_canny"),))))
+    assert web.put_back == [0]
 
 
 def test_names_of_controlnet(web):
@@ -295,7 +307,7 @@ def test_sliders_and_finished_maps_reach_the_units(web):
     _, arguments = runner_for(dataclasses.replace(made, maps=(None, drawn)))
     first, second = arguments[1:]
     assert (first["threshold_a"], first["threshold_b"], first["processor_res"], first["pixel_perfect"]) == (40.0, 90.0, 384, False)
-    assert "image" not in first and second["module"] == "none"
+    assert "image" not in first and second["module"].lower() == "none"
     with Image.open(io.BytesIO(base64.b64decode(second["image"]))) as picture:
         assert np.array_equal(np.asarray(picture), drawn)
 

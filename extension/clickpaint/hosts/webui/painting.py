@@ -72,6 +72,8 @@ def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]
             try:
                 processed = processing.process_images(p)
             except Exception as error:
+                # ControlNet takes itself off the model here, and the web UI only comes here after a success
+                runner.postprocess(p, processing.Processed(p, []))
                 explained = _explained(error)
                 if explained is error:
                     raise
@@ -121,8 +123,8 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "width": job.width,
         "height": job.height,
         "init_images": [Image.fromarray(job.pixels)],
-        "mask": Image.fromarray(job.mask.astype(np.uint8) * 255),
-        "mask_blur": 4 if options.soft_inpainting else 0,  # our own band is blended afterwards, at the picture's resolution
+        "mask": Image.fromarray(np.rint((job.mask if job.soft is None else job.soft) * 255.0).astype(np.uint8)),
+        "mask_blur": 0,  # our own band is blended afterwards, at the picture's resolution
         "inpainting_fill": _FILL[job.masked_content],
         "inpaint_full_res": False,
         "resize_mode": 0,

@@ -113,7 +113,7 @@ def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], model
     """The unit as both ControlNets take it from API clients. Without a picture of its own it looks at the picture and mask of the
     generation itself, which are our crop: so the map is in register with what is painted."""
     told: dict[str, Any] = {
-        "enabled": True, "module": "none" if drawn is not None else _known(unit.preprocessor, modules, "preprocessor"),
+        "enabled": True, "module": _known("none" if drawn is not None else unit.preprocessor, modules, "preprocessor"),
         "model": _known(unit.model, models, "model"), "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end,
         "pixel_perfect": not unit.resolution, "control_mode": _CONTROL_MODES[unit.mode], "resize_mode": "Just Resize",
         "save_detected_map": False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from clickpaint.hosts.webui.probe import flavor
@@ -55,7 +55,7 @@ def inside(generation: Any) -> Iterator[None]:
     last_picture, state.stopping_generation = state.stopping_generation, False  # "stop after this picture": this is part of it
     bars = type(shared.total_tqdm)()
     try:
-        with replaced(shared, "total_tqdm", bars):
+        with replaced(shared, "total_tqdm", bars), _without_control():
             yield
     finally:
         bars.clear()
@@ -68,3 +68,15 @@ def inside(generation: Any) -> Iterator[None]:
 
             sd_hijack.model_hijack.apply_circular(generation.tiling)
             sd_models.apply_token_merging(shared.sd_model, merged)
+
+
+def _without_control() -> AbstractContextManager[None]:
+    """sd-webui-controlnet stays on the UNet until a generation is over, with maps of that one's size and place. (Forge's own is put on
+    a copy, which another generation does not see.)"""
+    from modules import shared
+
+    if flavor().forge:
+        return nullcontext()
+    unet = shared.sd_model.model.diffusion_model
+    before = getattr(unet, "_original_forward", None)
+    return nullcontext() if before is None else replaced(unet, "forward", before)
