@@ -85,6 +85,11 @@ def test_silence_is_broken_and_streams_end(app, monkeypatch):
     listen(app, "/clickpaint/v1/events", "", lambda body: False)  # by itself
 
 
+def test_streams_do_not_keep_the_host_from_ending(app, studio):
+    studio.host.closing = True
+    assert listen(app, "/clickpaint/v1/events", "", lambda body: False)[1] == b""
+
+
 def test_polling_tells_the_same_and_only_to_who_knows_the_workspace(client):
     first, second = opened(client), opened(client)
     client.post(f"workspaces/{first}/select", json={"points": [{"x": 1, "y": 1}]})

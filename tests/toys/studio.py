@@ -37,6 +37,7 @@ class ToyHost:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder, self.settings = folder, settings
         self.stop = False
+        self.closing = False
         self.source: Source | None = None
         self.lock = threading.Lock()
         self.entered = 0
@@ -77,6 +78,9 @@ class ToyHost:
 
     def interrupted(self) -> bool:
         return self.stop
+
+    def ending(self) -> bool:
+        return self.closing
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         """Each result in one grey: its seed, modulo 256; everywhere, for only the hole may be taken."""

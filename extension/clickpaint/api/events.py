@@ -42,7 +42,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         async def stream() -> AsyncIterator[bytes]:
             began = told_at = time.monotonic()
             told = None
-            while time.monotonic() - began < _LONGEST_SECONDS and not await request.is_disconnected():
+            while time.monotonic() - began < _LONGEST_SECONDS and not studio.host.ending() and not await request.is_disconnected():
                 tasks = translate.tasks(studio.tasks.visible(workspace), studio)
                 if tasks != told:
                     told, told_at = tasks, time.monotonic()

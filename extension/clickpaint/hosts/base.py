@@ -104,3 +104,7 @@ class Host(Protocol):
     def interrupted(self) -> bool:
         """Whether the user asked *the host* to stop (its own Interrupt button); requests have their own way."""
         ...
+
+    def ending(self) -> bool:
+        """Whether the host's server wants to end or to start again, and only waits for answers that are under way."""
+        ...

@@ -151,6 +151,9 @@ class EmbeddedHost:
     def interrupted(self) -> bool:
         return False
 
+    def ending(self) -> bool:
+        return False  # our own server does not wait for long
+
 
 def _settings(file: Path, overrides: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     stored = _stored(file)

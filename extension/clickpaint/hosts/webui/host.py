@@ -116,6 +116,12 @@ class WebUIHost:
     def interrupted(self) -> bool:
         return False  # a generation asks the host itself; the host's button is not meant for our clicks
 
+    def ending(self) -> bool:
+        from modules import shared
+
+        # "Reload UI" ends the page's server, for which Gradio 3 waits as long as any answer takes
+        return getattr(getattr(shared.demo, "server", None), "should_exit", False)
+
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         return painting.paint(job, progress)
 
