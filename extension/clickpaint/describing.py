@@ -223,6 +223,7 @@ class Describing:
                 best = finding.by_clip(clip, picture.pixels, [one.mask for one in chosen], phrase, progress.part(0.6, 1.0))
                 return None if best is None else finding.Found(chosen[best[0]].mask, best[1], clip.name)
             assert captioner is not None
+            chosen.sort(key=lambda one: one.area)  # of several that are said to be it, the smallest shows least of anything else
             crops = [crop_region(picture.pixels, one.mask) for one in chosen]
             said = [wordings[0].text for wordings in captioner.caption(crops, Decoding(), progress.part(0.6, 1.0))]
             best = finding.by_captions(said, phrase)

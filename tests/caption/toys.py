@@ -227,3 +227,22 @@ def _saved(folder: Path, model: Any, processor: Any) -> Any:
     config["architectures"] = [type(model).__name__]
     (folder / "config.json").write_text(json.dumps(config))
     return model
+
+
+def grounding_dino(folder: Path) -> Any:
+    transformers = library()
+    tokenizer = bert_tokenizer(folder)
+    backbone = transformers.SwinConfig(
+        embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, image_size=64, out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    text = transformers.BertConfig(
+        vocab_size=len(vocabulary()), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=128,
+    )  # fmt: skip
+    config = transformers.GroundingDinoConfig(
+        backbone_config=backbone, text_config=text, d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=32, decoder_ffn_dim=32,
+        encoder_attention_heads=2, decoder_attention_heads=2, num_queries=12, max_text_len=32, use_timm_backbone=False,
+    )  # fmt: skip
+    pictures = transformers.GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    processor = transformers.GroundingDinoProcessor(pictures, tokenizer)
+    return _saved(folder, seeded(transformers.GroundingDinoForObjectDetection, config, spread=1.0), processor)
