@@ -20,8 +20,8 @@ PACKAGE = ROOT / "extension" / "clickpaint"
 
 ROOMS = (
     "__init__", "errors", "progress", "settings", "compat", "image", "weights", "segment", "erase", "paint", "caption", "control",
-    "video", "hosts", "tasks", "selection", "workspace", "engines", "painting", "controlling", "describing", "studio", "touchup", "api",
-    "ui", "webui", "serving", "doctor", "cli", "__main__",
+    "video", "hosts", "tasks", "selection", "workspace", "engines", "diffusing", "painting", "controlling", "describing", "studio",
+    "touchup", "api", "ui", "webui", "serving", "doctor", "cli", "__main__",
 )  # fmt: skip
 """From the ground up: a room imports only rooms that stand before it."""
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from clickpaint.controlling import Controlling
 from clickpaint.describing import Describing
+from clickpaint.diffusing import Diffusion
 from clickpaint.engines import Engines
 from clickpaint.erase.base import EraseOptions
 from clickpaint.errors import Busy, ClickpaintError, DownloadFailed, InvalidInput
@@ -86,7 +87,8 @@ class Studio:
         self.compute = Compute(host.exclusive)
         self.clicks = Compute(host.beside)
         self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt)
-        self.painting = Painting(host, self.engines, self.tasks, self.compute, self.workspaces)
+        self.diffusion = Diffusion(host, self.engines)
+        self.painting = Painting(host, self.engines, self.diffusion, self.tasks, self.compute, self.workspaces)
         self.controlling = Controlling(host, self.engines, self.tasks, self.compute, self.workspaces)
         self.describing = Describing(host, self.engines, self.tasks, self.compute)
         self._starting = threading.Lock()

@@ -32,7 +32,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             },
             "limits": {key: setting(key) for key in ("max_megapixels", "max_upload_mb", "max_workspaces", "workspace_minutes")},
             "paint": {
-                "available": host.paint, "caption": host.caption, "controlnet": host.controlnet,
+                "available": host.paint, "own_sampler": host.own_sampler, "caption": host.caption, "controlnet": host.controlnet,
                 "samplers": list(host.samplers), "schedulers": list(host.schedulers), "checkpoints": list(host.checkpoints),
                 "styles": list(host.styles), "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
             },

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import fields
 from typing import Any
 
 from fastapi import APIRouter, Response
 
 from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer, rgb_png
-from clickpaint.errors import NotFound
+from clickpaint.errors import InvalidInput, NotFound
+from clickpaint.image import mask as masks
 from clickpaint.paint.job import ControlUnit, PaintOptions
-from clickpaint.painting import Gallery
+from clickpaint.painting import Gallery, PaintedPictures
 from clickpaint.studio import Studio
 from clickpaint.workspace import Workspace
 
@@ -25,7 +27,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                  response_model=schemas.PaintAnswer)  # fmt: skip
     def paint(id: str, body: schemas.PaintBody) -> Response:
         workspace = studio.workspace(id)
-        return answer(_told(workspace, studio.painting.paint(workspace, _options(body), body.eraser)))
+        return answer(_told(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser)))
 
     @router.post("/workspaces/{id}/results/{index}/use", tags=tags, summary="Take another result", response_model=schemas.StateAnswer)
     def use(id: str, index: str) -> Response:
@@ -36,7 +38,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                  response_model=schemas.PaintAnswer)  # fmt: skip
     def refine(id: str, index: str, body: schemas.PaintBody) -> Response:
         workspace = studio.workspace(id)
-        return answer(_told(workspace, studio.painting.refine(workspace, _index(index), _options(body))))
+        return answer(_told(workspace, studio.painting.refine(workspace, _index(index), _options(body, studio, workspace))))
 
     @router.get("/workspaces/{id}/results/{index}", tags=tags, summary="The part of the picture that a result changed",
                 response_class=Response, responses={200: {"content": {"image/png": {}}}})  # fmt: skip
@@ -51,23 +53,56 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def preview(id: str) -> Response:
         studio.workspace(id)
         ours = any(task.kind == "paint" and task.active for task in studio.tasks.visible(id))  # and not somebody else's generation
-        picture = studio.host.preview() if ours else None
+        picture = studio.painting.preview() if ours else None
         if picture is None:
             return Response(status_code=204)
         file = io.BytesIO()
         picture.convert("RGB").save(file, "JPEG", quality=80)
         return Response(file.getvalue(), 200, _PRIVATE, "image/jpeg")
 
-    @router.get("/control-names", tags=tags, summary="What the host's ControlNet offers", response_model=schemas.ControlNamesAnswer)
-    def control_names() -> Response:
-        preprocessors, models = studio.host.control_names()
+    @router.get("/control-names", tags=tags, summary="What ControlNet units can name", response_model=schemas.ControlNamesAnswer)
+    def control_names(ours: bool = False) -> Response:
+        """Of the host's own ControlNet, or with `ours` (and where the host has no sampler) of our engines."""
+        preprocessors, models = studio.painting.control_names(ours)
         return answer({"preprocessors": preprocessors, "models": models})
 
+    @router.post("/checkpoint", tags=tags, summary="Paint with another checkpoint", response_model=schemas.CheckpointBody)
+    def choose(body: schemas.CheckpointBody) -> Response:
+        studio.host.choose_checkpoint(body.name)
+        return answer({"name": studio.host.capabilities().checkpoint})
 
-def _options(body: schemas.PaintBody) -> PaintOptions:
-    given = {name: value for name, value in dict(body).items() if name not in ("control", "styles", "expand", "eraser")}
-    control = tuple(ControlUnit(**dict(unit)) for unit in body.control)
+    @router.post("/paint", tags=["without a session"], summary="Paint in a picture", response_model=schemas.PaintedAnswer)
+    def paint_picture(body: schemas.PaintPictureBody) -> Response:
+        format = translate.checked_format(body.format)
+        picture = studio.decode(translate.picture_bytes(body.image))
+        mask = None if body.mask is None else masks.from_file(translate.picture_bytes(body.mask), picture.size)
+        painted = studio.painting.paint_picture(picture, mask, _options(body), body.eraser)
+        return answer(_files(studio, painted, format))
+
+    @router.post("/generate", tags=["without a session"], summary="Paint a picture from a prompt", response_model=schemas.PaintedAnswer)
+    def generate(body: schemas.GenerateBody) -> Response:
+        format = translate.checked_format(body.format)
+        return answer(_files(studio, studio.painting.generate(_options(body), body.width, body.height), format))
+
+
+def _options(body: schemas.PaintBody, studio: Studio | None = None, workspace: Workspace | None = None) -> PaintOptions:
+    names = {field.name for field in fields(PaintOptions)} - {"control", "styles", "expand"}
+    given = {name: value for name, value in dict(body).items() if name in names}
+    control = tuple(_unit(unit, studio, workspace) for unit in body.control)
     return PaintOptions(**given, styles=tuple(body.styles), expand=body.expand, control=control)
+
+
+def _unit(unit: schemas.ControlBody, studio: Studio | None, workspace: Workspace | None) -> ControlUnit:
+    drawn = None
+    if unit.map is not None:
+        if studio is None or workspace is None:
+            raise InvalidInput("There are no maps without a workspace.", "Open the picture first, and make the map there.")
+        drawn = studio.controlling.made(workspace, unit.map).map.pixels[..., :3]
+    return ControlUnit(**{**dict(unit), "values": tuple(unit.values.items()), "map": drawn})
+
+
+def _files(studio: Studio, painted: PaintedPictures, format: str) -> dict[str, Any]:
+    return {"images": [translate.picture_url(studio, one, format) for one in painted.pictures], "seeds": list(painted.seeds)}
 
 
 def _told(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:

@@ -97,12 +97,18 @@ class ControlBody(Body):
     start: Number = 0.0
     end: Number = 1.0
     mode: Literal["balanced", "prompt", "control"] = "balanced"
+    values: dict[str, Number] = Field({}, description="Of the preprocessor's parameters; left out: their defaults.")
+    resolution: Integer = Field(0, description="At which the preprocessor looks at the crop; 0: the crop's own.")
+    map: StrictStr | None = Field(None, description="A map that was made of this workspace, by its id; used as it is.")
 
 
 class PaintBody(Body):
     """What to paint, and how; names and ranges are those of the web UI's img2img."""
 
-    task: Literal["fill", "replace", "expand", "remove"] = "fill"
+    task: Literal["fill", "replace", "expand", "remove", "instruct"] = "fill"
+    engine: Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"] = Field(
+        "auto", description="auto: the host's own sampler; without one, what fits the checkpoint. The others are ours."
+    )
     prompt: StrictStr = ""
     negative_prompt: StrictStr = ""
     styles: list[StrictStr] = Field([])
@@ -125,6 +131,9 @@ class PaintBody(Body):
     token_merging_ratio: Number | None = None
     control: list[ControlBody] = Field([], description="Units of the host's ControlNet, in register with what is painted.")
     expand: tuple[Integer, Integer, Integer, Integer] = Field((0, 0, 0, 0), description="Pixels to add: left, top, right, bottom.")
+    image_cfg_scale: Number = Field(1.5, description="How closely an instruction keeps to the picture.")
+    repaint_jump: Integer = Field(10, description="Noise levels that RePaint goes back at once.")
+    repaint_resamples: Integer = Field(10, description="How often RePaint paints each stretch.")
     eraser: StrictStr | None = Field(None, description='For the masked content "erased".')
 
 
@@ -143,6 +152,22 @@ class ErasePictureBody(Body):
     grow: Integer | None = None
     feather: Integer | None = None
     format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
+
+
+class PaintPictureBody(PaintBody):
+    image: StrictStr
+    mask: StrictStr | None = Field(None, description="A picture of the same size; white, or opaque, is selected.")
+    format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
+
+
+class GenerateBody(PaintBody):
+    width: Integer | None = Field(None, description="A multiple of 8; left out: the checkpoint's own size.")
+    height: Integer | None = Field(None, description="A multiple of 8; left out: the checkpoint's own size.")
+    format: StrictStr = "png"
+
+
+class CheckpointBody(Body):
+    name: StrictStr = Field(..., description="One of the checkpoints in GET /capabilities.")
 
 
 class InterruptBody(Body):
@@ -263,6 +288,11 @@ class PaintAnswer(StateAnswer):
 class ErasePictureAnswer(BaseModel):
     image: str
     eraser: str
+
+
+class PaintedAnswer(BaseModel):
+    images: list[str] = Field(..., description="The results as data URLs.")
+    seeds: list[int]
 
 
 class EngineAnswer(BaseModel):

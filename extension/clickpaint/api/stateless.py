@@ -8,13 +8,9 @@ import numpy as np
 from fastapi import APIRouter, Response
 
 from clickpaint.api import schemas, translate
-from clickpaint.api.encode import answer, data_url
-from clickpaint.errors import InvalidInput
+from clickpaint.api.encode import answer
 from clickpaint.image import mask as masks
-from clickpaint.image.picture import media_type
 from clickpaint.studio import Studio
-
-_FORMATS = ("source", "png", "jpeg", "webp")
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
@@ -32,12 +28,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.post("/erase", tags=tags, summary="Remove what a mask selects", response_model=schemas.ErasePictureAnswer)
     def erase(body: schemas.ErasePictureBody) -> Response:
-        wanted = body.format.lower()
-        if wanted not in _FORMATS:
-            raise InvalidInput(f"The format {body.format!r} is unknown.", f"Choose one of {', '.join(_FORMATS)}.")
+        format = translate.checked_format(body.format)
         picture = studio.decode(translate.picture_bytes(body.image))
         mask: np.ndarray = masks.from_file(translate.picture_bytes(body.mask), picture.size)
         eraser, result = studio.erase_picture(picture, mask, body.eraser, body.grow, body.feather)
-        name = picture.source.format if wanted == "source" else wanted.upper()
-        data = studio.encode(result, None if wanted == "source" else name)
-        return answer({"image": data_url(data, media_type(name)), "eraser": eraser})
+        return answer({"image": translate.picture_url(studio, result, format), "eraser": eraser})

@@ -13,6 +13,7 @@ from clickpaint.api import schemas
 from clickpaint.api.encode import data_url, grey_png, mask_png, rgb_png
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
+from clickpaint.image.picture import Picture, media_type
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.segment.everything import EverythingOptions
 from clickpaint.selection import Adjustment, Packed
@@ -20,6 +21,7 @@ from clickpaint.studio import Clicked, Everything, Studio
 from clickpaint.tasks import Task
 from clickpaint.workspace import State, Workspace
 
+_FORMATS = ("source", "png", "jpeg", "webp")
 _MOST_POINTS = 1000
 _MOST_STROKE_POINTS = 200_000
 _MOST_OPERATIONS = 100
@@ -39,6 +41,19 @@ def picture_bytes(text: str) -> bytes:
     if not data:
         raise InvalidInput("The picture is empty.", "Send the picture's file in base64 or as a data URL.")
     return data
+
+
+def checked_format(text: str) -> str:
+    """Of a file in an answer. Raises `InvalidInput`."""
+    if text.lower() not in _FORMATS:
+        raise InvalidInput(f"The format {text!r} is unknown.", f"Choose one of {', '.join(_FORMATS)}.")
+    return text.lower()
+
+
+def picture_url(studio: Studio, picture: Picture, format: str) -> str:
+    """The picture's file as a data URL; format: checked, "source" for the one that it came in."""
+    name = picture.source.format if format == "source" else format.upper()
+    return data_url(studio.encode(picture, None if format == "source" else name), media_type(name))
 
 
 def prompts(body: schemas.SelectBody | schemas.SegmentBody) -> Prompts:

@@ -19,7 +19,6 @@ from clickpaint.image.picture import Picture, extension, media_type
 from clickpaint.studio import Studio
 from clickpaint.workspace import Workspace
 
-_FORMATS = ("png", "jpeg", "webp", "source")
 _OPEN_BODY = {
     "required": True,
     "content": {
@@ -136,9 +135,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         picture = workspace.picture(_version(version))
         if box:
             return Response(rgb_png(_part(picture, box)), 200, {"Cache-Control": "private, no-store"}, "image/png")
-        wanted = format.lower()
-        if wanted not in _FORMATS:
-            raise InvalidInput(f"The format {format!r} is unknown.", f"Choose one of {', '.join(_FORMATS)}.")
+        wanted = translate.checked_format(format)
         name = picture.source.format if wanted == "source" else wanted.upper()
         headers = {"Cache-Control": "private, no-store"}
         if download not in ("", "0", "false"):

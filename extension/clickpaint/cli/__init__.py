@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from clickpaint import __version__
-from clickpaint.cli import caption, control, models, pictures
-from clickpaint.cli.options import add_command, add_host_options, host_of
+from clickpaint.cli import caption, control, models, painting, pictures
+from clickpaint.cli.options import add_checkpoint_options, add_command, add_host_options, host_of
 from clickpaint.errors import ClickpaintError
 
 
@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"clickpaint {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_serve_options(add_command(commands, "serve", serve, "serve the page and the API"))
-    for family in (pictures, caption, control, models):
+    for family in (pictures, painting, caption, control, models):
         family.add_commands(commands)
     add_host_options(add_command(commands, "doctor", run_doctor, "tell what is installed, what is missing, and what to do"))
     return parser
@@ -49,6 +49,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", help="what clients must know; made up and printed where the address is not loopback")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument("--output-dir", metavar="DIR", help="folder for saved pictures (outputs)")
+    add_checkpoint_options(parser)
     add_host_options(parser)
 
 

@@ -23,6 +23,10 @@ FORMATS = {
 }  # fmt: skip
 
 
+_ENDINGS = ("_mask", "_removed", "_filled", "_replaced", "_expanded", "_instructed")
+"""What the commands put behind a picture's name for theirs."""
+
+
 def mask_for(mask: Path, file: Path, picture: Picture) -> np.ndarray:
     from clickpaint.image import mask as masks
 

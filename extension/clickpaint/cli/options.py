@@ -48,6 +48,11 @@ def add_host_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="say more about what is going on")
 
 
+def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", metavar="FILE", help="what paints: a file, or a name below models/Stable-diffusion")
+    parser.add_argument("--vae", metavar="FILE", help="a VAE instead of the checkpoint's own")
+
+
 def _numbers(text: str, least: int, most: int, form: str) -> list[float]:
     try:
         numbers = [float(part) for part in text.split(",")]
@@ -73,8 +78,10 @@ def _box(text: str) -> tuple[float, float, float, float]:
 def host_of(options: argparse.Namespace) -> EmbeddedHost:
     from clickpaint.hosts.embedded import EmbeddedHost
 
-    chosen = {key: getattr(options, key, None) for key in ("device", "precision", "offline", "output_dir")}
+    chosen = {key: getattr(options, key, None) for key in ("device", "precision", "offline", "output_dir", "checkpoint", "vae")}
     overrides = {key: value for key, value in chosen.items() if value is not None}
+    if "vae" in overrides:
+        overrides["vae"] = str(Path(overrides["vae"]).absolute())
     return EmbeddedHost(options.data_dir, models_dirs=[folder.absolute() for folder in options.models_dir], overrides=overrides)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Capabilities
 from clickpaint.hosts.checkpoints import LocalCheckpoints
+from clickpaint.paint.diffusion.samplers import SAMPLERS, SCHEDULES
 from clickpaint.settings import SETTINGS, usable
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ class EmbeddedHost:
         return Capabilities(
             paint=kind is not None,
             own_sampler=False,
+            controlnet=True,
+            samplers=SAMPLERS,
+            schedulers=SCHEDULES,
             checkpoints=names,
             checkpoint=current[0] if current is not None else "",
             native_size=kind.native_size if kind is not None else 512,

@@ -35,8 +35,8 @@ class Toolbox:
     Args:
         folders: where files of the kinds "ControlNet", "Lora" and "embeddings" may lie, as `Host.folders` says.
         models: holds loaded ControlNets.
-        control_map: called for every unit with a preprocessor other than "none", which takes the picture itself for the map, and
-            those that begin with "inpaint", whose map is the picture with a hole.
+        control_map: called for every unit whose map is not finished, except for the preprocessor "none", which takes the picture
+            itself for the map, and those that begin with "inpaint", whose map is the picture with a hole.
     """
 
     def __init__(self, folders: Callable[[str], list[Path]], models: ModelCache, control_map: ControlMap) -> None:
@@ -57,8 +57,10 @@ class Toolbox:
             NotFound: there is no ControlNet of that name. InvalidInput: it was made for another family, or is none.
         """
         controls = []
-        for unit in job.options.control:
-            if unit.preprocessor.startswith("inpaint"):
+        for unit, drawn in zip(job.options.control, job.maps or [None] * len(job.options.control), strict=True):
+            if drawn is not None:
+                image = control_image(drawn)
+            elif unit.preprocessor.startswith("inpaint"):
                 image = control_image(job.pixels, job.mask)
             elif unit.preprocessor.lower() == "none":
                 image = control_image(job.pixels)

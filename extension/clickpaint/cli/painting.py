@@ -1,0 +1,157 @@
+"""`fill`, `replace`, `expand`, `instruct` and `generate`: painting with a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+from clickpaint.cli.files import for_each, format_for, mask_for, write
+from clickpaint.cli.options import add_checkpoint_options, add_command, add_host_options, add_picture_options, prompts_of, studio_of
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
+
+_RATIOS = {"1:1": (1, 1), "4:3": (4, 3), "3:4": (3, 4), "16:9": (16, 9), "9:16": (9, 16)}
+
+
+def add_commands(commands: Any) -> None:
+    for task, help in (
+        ("fill", "paint what a prompt says where something is"),
+        ("replace", "paint what a prompt says around something"),
+        ("expand", "paint what lies beyond the picture's borders"),
+        ("instruct", "do what a prompt says to something, or to the whole picture"),
+    ):
+        parser = add_command(commands, task, paint_pictures, help)
+        parser.set_defaults(task=task)
+        add_picture_options(parser, "OUT", "where the result goes, or the folder for results; beside the picture by default")
+        parser.add_argument("--mask", type=Path, metavar="FILE", help="what is selected: white, or alpha; for a folder also a folder")
+        if task == "expand":
+            parser.add_argument("--margins", type=_margins, metavar="L,T,R,B", help="pixels to add on each side")
+            parser.add_argument("--to", choices=_RATIOS, help="add what is missing to this ratio of width to height")
+        _add_paint_options(parser)
+    generate = add_command(commands, "generate", generate_picture, "paint a picture from a prompt alone")
+    generate.set_defaults(task="fill")
+    generate.add_argument("--width", type=int, metavar="N", help="in pixels, a multiple of 8; the checkpoint's own size by default")
+    generate.add_argument("--height", type=int, metavar="N", help="in pixels, a multiple of 8; the checkpoint's own size by default")
+    generate.add_argument("-o", "--output", type=Path, metavar="OUT", default=Path("generated.png"), help="where it goes (%(default)s)")
+    _add_paint_options(generate)
+    add_host_options(generate)
+
+
+def _add_paint_options(parser: argparse.ArgumentParser) -> None:
+    default = {field.name: field.default for field in fields(PaintOptions)}
+    add_checkpoint_options(parser)
+    parser.add_argument("-p", "--prompt", default="", help="what to paint; (word:1.2), [word], BREAK and <lora:NAME:0.8> as in the web UI")
+    parser.add_argument("-n", "--negative-prompt", default="", metavar="PROMPT", help="what not to paint")
+    parser.add_argument("--engine", choices=get_args(Engine), default="auto", help="auto: what fits the checkpoint and the other options")
+    parser.add_argument("--sampler", default="", metavar="NAME", help='"Euler a", "DPM++ 2M", "DDIM", "UniPC" …')
+    parser.add_argument("--scheduler", default="", metavar="NAME", help='spacing of the noise levels: "Karras", "Exponential" …')
+    for name, help in (
+        ("steps", "denoising steps"),
+        ("cfg_scale", "how closely the prompt is followed"),
+        ("image_cfg_scale", "how closely an instruction keeps to the picture"),
+        ("seed", "-1 for a random one"),
+        ("denoising_strength", "0: nothing changes, 1: nothing is kept"),
+        ("repaint_jump", "noise levels that RePaint goes back at once"),
+        ("repaint_resamples", "how often RePaint paints each stretch"),
+        ("resolution", "side of the square whose area is painted at; 0: the checkpoint's own"),
+        ("clip_skip", "layers of the text encoder left out, plus 1"),
+        ("grow", "pixels by which the mask is grown"),
+        ("feather", "pixels over which the result fades into the picture"),
+    ):
+        kind = float if isinstance(default[name], float) else int
+        shown = "" if default[name] is None else " (%(default)s)"
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=kind, default=default[name], metavar="N", help=help + shown)
+    parser.add_argument("--count", dest="batch_count", type=int, default=1, metavar="N", help="results to choose from (%(default)s)")
+    parser.add_argument("--masked-content", choices=get_args(MaskedContent), default=default["masked_content"], help="what is there first")
+    parser.add_argument("--eraser", metavar="NAME", help='for the masked content "erased"')
+    parser.add_argument("--soft-inpainting", action="store_true", help="paint less towards the mask's edge")
+    parser.add_argument(
+        "--second-pass", dest="refine", choices=("on", "off"), help="paint large areas once more at their own resolution, or never"
+    )
+    parser.add_argument(
+        "--control", type=_unit, action="append", default=[], metavar="PREPROCESSOR:MODEL[:WEIGHT[:START[:END[:MODE]]]]",
+        help='a ControlNet; "none" for a picture that is a map itself; may be repeated',
+    )  # fmt: skip
+
+
+def paint_pictures(options: argparse.Namespace) -> int:
+    pointed = bool(options.point) or options.box is not None
+    if options.mask is not None and pointed:
+        raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
+    whole = options.task == "expand" or (options.task == "instruct" and not pointed and options.mask is None)
+    studio, prompts = studio_of(options), None if options.mask or whole else prompts_of(options)
+
+    def work(file: Path, target: Path) -> str:
+        format = format_for(file, target)
+        picture = studio.decode(file.read_bytes())
+        mask = None
+        if prompts is not None:
+            clicked = studio.segment(picture, prompts, options.segmenter)
+            mask = clicked.candidates[clicked.chosen].mask
+        elif options.mask is not None:
+            mask = mask_for(options.mask, file, picture)
+        wanted = _paint_options(options, expand=_expansion(options, picture.size))
+        painted = studio.painting.paint_picture(picture, mask, wanted, options.eraser)
+        return _written(target, [studio.encode(one, format) for one in painted.pictures], painted.seeds)
+
+    return for_each(options, studio, {"fill": "filled"}.get(options.task, f"{options.task.rstrip('e')}ed"), lambda file: file.suffix, work)
+
+
+def generate_picture(options: argparse.Namespace) -> int:
+    studio = studio_of(options)
+    format = format_for(Path("generated.png"), options.output)
+    painted = studio.painting.generate(_paint_options(options), options.width, options.height)
+    print(f"{options.output}: {_written(options.output, [studio.encode(one, format) for one in painted.pictures], painted.seeds)}")
+    return 0
+
+
+def _written(target: Path, files: list[bytes], seeds: tuple[int, ...]) -> str:
+    """Write every result, the second one as NAME_2 and so on."""
+    for number, data in enumerate(files, 1):
+        write(target if number == 1 else target.with_name(f"{target.stem}_{number}{target.suffix}"), data)
+    return f"seed {', '.join(str(seed) for seed in seeds)}"
+
+
+def _paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
+    names = {field.name for field in fields(PaintOptions)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    refine = {"on": True, "off": False, None: None}[options.refine]
+    return PaintOptions(**{**given, "refine": refine, "control": tuple(options.control), **more})
+
+
+def _expansion(options: argparse.Namespace, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    if options.task != "expand":
+        return (0, 0, 0, 0)
+    if (options.margins is None) == (options.to is None):
+        raise InvalidInput("It is not said how far to expand.", "Give either --margins L,T,R,B or --to RATIO.")
+    if options.margins is not None:
+        return options.margins
+    (width, height), (across, down) = size, _RATIOS[options.to]
+    wide, high = max(round(height * across / down) - width, 0), max(round(width * down / across) - height, 0)
+    return wide // 2, high // 2, wide - wide // 2, high - high // 2
+
+
+def _margins(text: str) -> tuple[int, int, int, int]:
+    try:
+        left, top, right, bottom = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LEFT,TOP,RIGHT,BOTTOM") from None
+    return left, top, right, bottom
+
+
+def _unit(text: str) -> ControlUnit:
+    preprocessor, *more = text.split(":")
+    kinds: tuple[Callable[[str], Any], ...] = (str, float, float, float, str)
+    names = ("model", "weight", "start", "end", "mode")
+    if not 1 <= len(more) <= len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not PREPROCESSOR:MODEL[:WEIGHT[:START[:END[:MODE]]]]")
+    try:
+        given: dict[str, Any] = {name: kind(part) for name, kind, part in zip(names, kinds, more, strict=False)}
+        return ControlUnit(preprocessor, **given)
+    except (ValueError, InvalidInput) as error:
+        modes = ", ".join(get_args(ControlMode))
+        raise argparse.ArgumentTypeError(f"{text!r}: {error} (modes: {modes})") from None
