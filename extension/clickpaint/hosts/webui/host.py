@@ -38,6 +38,9 @@ _BESIDE = 3 << 30
 class WebUIHost:
     """Implements `Host` for A1111, Forge and reForge."""
 
+    def __init__(self) -> None:
+        self._source: Source | None = None
+
     @property
     def name(self) -> str:
         return flavor().name
@@ -126,7 +129,13 @@ class WebUIHost:
         return painting.paint(job, progress)
 
     def checkpoint(self) -> Source | None:
-        return None
+        from modules import sd_models
+
+        from clickpaint.hosts.webui.checkpoint import WebUISource
+
+        if self._source is None and (sd_models.checkpoint_tiles() or loaded_model() is not None):
+            self._source = WebUISource()
+        return self._source
 
     def choose_checkpoint(self, name: str) -> None:
         raise HostUnsupported("The checkpoint is the web UI's.", "Choose it at the top of the web UI's page.")

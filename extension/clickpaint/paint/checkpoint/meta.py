@@ -36,25 +36,15 @@ def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called:
     """Make each parameter of a module of `on_meta` the tensor of its name: the same storage, no gradient, nothing copied. May be
     done again with other tensors.
 
-    A tensor of another floating type than most of the module is the exception: it is converted, since the module could not run.
-
     Args:
         tensors: by the names of `module.named_parameters()`; others are ignored.
         called: the name under which people know a parameter's tensor, for messages.
 
     Raises:
-        InvalidInput: a tensor is missing, has another shape than the module's parameter, or a type that cannot be computed with.
+        InvalidInput: a tensor is missing, or has another shape than the module's parameter.
     """
     import torch
 
-    dtype = main_dtype(tensors) if tensors else torch.float32
-    if dtype not in (torch.float32, torch.float16, torch.bfloat16):
-        stored = str(dtype).removeprefix("torch.")
-        raise InvalidInput(
-            f"The weights are stored as {stored}, which is made for saving memory: they would have to be copied to be used here.",
-            "Choose the checkpoint in float16, bfloat16 or float32.",
-            dtype=stored,
-        )
     for place, owner in module.named_modules():
         for name, expected in owner._parameters.items():
             if expected is None:
@@ -70,8 +60,6 @@ def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called:
                     _REPLACE,
                     key=called(full),
                 )
-            if tensor.dtype != dtype:
-                tensor = tensor.to(dtype)
             owner._parameters[name] = torch.nn.Parameter(tensor.detach(), requires_grad=False)
 
 
@@ -85,12 +73,22 @@ def empty(module: torch.nn.Module) -> None:
                 owner._parameters[name] = torch.nn.Parameter(torch.empty_like(tensor, device="meta"), requires_grad=False)
 
 
-def main_dtype(tensors: Mapping[str, torch.Tensor]) -> torch.dtype:
-    """The type that most values have."""
+def main_dtype(module: torch.nn.Module) -> torch.dtype:
+    """The type that a module computes in: that of most of its weights, not counting those that are only looked up (which web UIs
+    keep more precise), if there is arithmetic for it; otherwise float16 on a card and float32 on the CPU."""
+    import torch
+
     values: dict[torch.dtype, int] = {}
-    for tensor in tensors.values():
-        values[tensor.dtype] = values.get(tensor.dtype, 0) + tensor.numel()
-    return max(values, key=lambda dtype: values[dtype])
+    device = torch.device("cpu")
+    for layer in module.modules():
+        for tensor in layer._parameters.values():
+            if tensor is not None and not isinstance(layer, torch.nn.Embedding):
+                values[tensor.dtype] = values.get(tensor.dtype, 0) + tensor.numel()
+                device = tensor.device
+    dtype = max(values, key=lambda one: values[one])
+    if dtype in (torch.float32, torch.float16, torch.bfloat16):
+        return dtype
+    return torch.float32 if device.type == "cpu" else torch.float16
 
 
 _REPLACE = "Download it again, or choose another checkpoint."

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.kind import Kind, kind_of
-from clickpaint.paint.checkpoint.meta import assign, empty, on_meta
+from clickpaint.paint.checkpoint.meta import assign, empty, main_dtype, on_meta
 from clickpaint.paint.checkpoint.parts import Part, Parts, split
 from clickpaint.paint.checkpoint.source import Source
 from clickpaint.paint.checkpoint.streaming import streamed
@@ -30,7 +30,7 @@ class Checkpoint:
     their weights.
 
     layout: the build of the UNet, which also translates names of parameters into the original's. scheduler_config: the noise
-    schedule, as diffusers' schedulers take it. dtype: the UNet's; the VAE may have another (`vae.dtype`). device: where inputs go.
+    schedule, as diffusers' schedulers take it. dtype: what the UNet computes in; the VAE may differ (`vae.dtype`). device: where inputs go.
     """
 
     name: str
@@ -69,9 +69,12 @@ def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Check
     if previous is not None and (previous.layout, previous.kind.family) != (layout, kind.family):
         previous = None
     unet = _build_unet(parts.unet, layout, kind, previous and previous.unet)
+    dtype, device = main_dtype(unet), unet.device
     told = source.prediction is not None or "v_pred" in parts.markers
-    if kind.family == "sd2" and kind.in_channels == 4 and not told and predicts_velocity(unet):
-        kind = replace(kind, prediction="v_prediction", native_size=768)
+    if kind.family == "sd2" and kind.in_channels == 4 and not told:
+        with streamed(unet, device, dtype):
+            if predicts_velocity(unet):
+                kind = replace(kind, prediction="v_prediction", native_size=768)
     before = previous.text_encoders if previous else (None,) * len(texts)
     return Checkpoint(
         name=source.name,
@@ -81,8 +84,8 @@ def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Check
         vae=_build_vae(parts.vae, kind, previous and previous.vae),
         text_encoders=tuple(build_text_encoder(part, kind, old) for part, old in zip(texts, before, strict=True)),
         scheduler_config=kind.scheduler_config(),
-        dtype=unet.dtype,
-        device=unet.device,
+        dtype=dtype,
+        device=device,
     )
 
 
@@ -166,7 +169,7 @@ class Checkpoints:
     @contextmanager
     def using(self, source: Source, device: torch.device | str) -> Iterator[Checkpoint]:
         """The checkpoint, ready to compute on `device`; its tensors are let go of after the (outermost) block. Those that the source
-        could not bring there are taken along layer by layer."""
+        could not bring there, and those of a type that there is no arithmetic for, are converted layer by layer."""
         import torch
 
         device = torch.device(device)
@@ -175,7 +178,9 @@ class Checkpoints:
             with self._lock:
                 self._held[id(source)].users += 1
             try:
-                with streamed(checkpoint.modules(), device):
+                with ExitStack() as stack:
+                    for module in checkpoint.modules():
+                        stack.enter_context(streamed(module, device, main_dtype(module)))
                     yield checkpoint if checkpoint.device.type == device.type else replace(checkpoint, device=device)
             finally:
                 self._leave(source)

@@ -1,8 +1,8 @@
-"""Computing on a device with weights that lie elsewhere: each layer's are there while it computes, and no longer."""
+"""Computing on a device, or in a type, with weights that are elsewhere or otherwise: each layer's are right while it computes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,36 +11,47 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def streamed(modules: Iterable[torch.nn.Module], device: torch.device) -> Iterator[None]:
-    """Within this block layers whose weights lie on another device take copies of them along while they compute, as a web UI with
-    little memory (medvram, lowvram, Forge's swapping) does. Layers that are on the device already cost nothing.
+def streamed(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Within this block layers whose weights lie on another device or are of another type take converted copies along while they
+    compute, as a web UI with little memory does (medvram, lowvram, Forge's swapping, eight-bit storage). The others cost nothing.
     """
-    hooks = []
+    hooks, first = [], []
     try:
-        for module in modules:
-            for layer in module.modules():
-                for name, buffer in layer._buffers.items():
-                    if buffer is not None:
-                        layer._buffers[name] = buffer.to(device)  # the numbers of the positions, nothing more
-                if any(tensor is not None and not _on(tensor.device, device) for tensor in layer._parameters.values()):
-                    fetch, put_back = _hooks(device)
-                    hooks += [layer.register_forward_pre_hook(fetch), layer.register_forward_hook(put_back, always_call=True)]
+        for layer in module.modules():
+            for name, buffer in layer._buffers.items():
+                if buffer is not None:
+                    layer._buffers[name] = buffer.to(device)  # the numbers of the positions, nothing more
+            own = [tensor for tensor in layer._parameters.values() if tensor is not None]
+            if all(_right(tensor, device, dtype) for tensor in own):
+                continue
+            fetch, put_back = _hooks(device, dtype)
+            hooks += [layer.register_forward_pre_hook(fetch), layer.register_forward_hook(put_back, always_call=True)]
+            if own[0] is next(module.parameters()) and own[0].numel() < _SMALL:
+                # diffusers tells a network's device and type by its first weight, which is therefore right all the time
+                again, last = _hooks(device, dtype)
+                again(layer, None)
+                first.append((last, layer))
         yield
     finally:
         for hook in hooks:
             hook.remove()
+        for last, layer in first:
+            last(layer)
 
 
-def _hooks(device: torch.device) -> tuple[Any, Any]:
+_SMALL = 1 << 20
+
+
+def _hooks(device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
     import torch
 
     own: dict[str, Any] = {}
 
     def fetch(layer: torch.nn.Module, _: Any) -> None:
         for name, tensor in layer._parameters.items():
-            if tensor is not None and not _on(tensor.device, device):
+            if tensor is not None and not _right(tensor, device, dtype):
                 own[name] = tensor
-                layer._parameters[name] = torch.nn.Parameter(tensor.to(device, non_blocking=True), requires_grad=False)
+                layer._parameters[name] = torch.nn.Parameter(tensor.to(device, dtype, non_blocking=True), requires_grad=False)
 
     def put_back(layer: torch.nn.Module, *_: Any) -> None:
         layer._parameters.update(own)
@@ -49,5 +60,7 @@ def _hooks(device: torch.device) -> tuple[Any, Any]:
     return fetch, put_back
 
 
-def _on(there: torch.device, device: torch.device) -> bool:
-    return (there.type == device.type and None in (device.index, there.index)) or there == device
+def _right(tensor: torch.Tensor, device: torch.device, dtype: torch.dtype) -> bool:
+    there = tensor.device
+    same_device = there == device or (there.type == device.type and None in (device.index, there.index))
+    return same_device and tensor.dtype == dtype
