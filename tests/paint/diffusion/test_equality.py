@@ -29,6 +29,7 @@ def pipeline(name: str, checkpoint, options: PaintOptions, monkeypatch, **more: 
     if hasattr(module, "retrieve_latents"):
         monkeypatch.setattr(module, "retrieve_latents", lambda out, generator=None, sample_mode="": out.latent_dist.mode())
     scheduler = samplers.scheduler(options.sampler, options.scheduler, checkpoint.scheduler_config, options.steps)
+    monkeypatch.setattr(scheduler, "set_timesteps", lambda *arguments, **named: None)  # they are set
     parts: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "text_encoder": None, "tokenizer": None, **more}
     known = inspect.signature(kind.__init__).parameters
     parts |= {"requires_safety_checker": False}

@@ -17,13 +17,15 @@ SCHEDULES = (AUTOMATIC, "Uniform", "Karras", "Exponential", "SGM Uniform")
 @dataclass(frozen=True)
 class Sampler:
     """kind: a scheduler's class in diffusers. options: for it. schedule: what "Automatic" means. spacing: what "Uniform" means; the
-    web UI's samplers from k-diffusion go from the first timestep to the last ("linspace"). spaced: whether other schedules exist."""
+    web UI's samplers from k-diffusion go from the first timestep to the last ("linspace"). spaced: whether other schedules exist. twice:
+    whether a step looks twice."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
     schedule: str = "Uniform"
     spacing: str = "linspace"
     spaced: bool = True
+    twice: bool = False
 
 
 _LEADING: dict[str, Any] = {"spacing": "leading", "spaced": False}
@@ -36,9 +38,9 @@ _SAMPLERS = {
     "Euler a": Sampler("EulerAncestralDiscreteScheduler"),
     "Euler": Sampler("EulerDiscreteScheduler"),
     "LMS": Sampler("LMSDiscreteScheduler"),
-    "Heun": Sampler("HeunDiscreteScheduler"),
-    "DPM2": Sampler("KDPM2DiscreteScheduler", {}, "Karras"),
-    "DPM2 a": Sampler("KDPM2AncestralDiscreteScheduler", {}, "Karras"),
+    "Heun": Sampler("HeunDiscreteScheduler", twice=True),
+    "DPM2": Sampler("KDPM2DiscreteScheduler", schedule="Karras", twice=True),
+    "DPM2 a": Sampler("KDPM2AncestralDiscreteScheduler", schedule="Karras", twice=True),
     "UniPC": Sampler("UniPCMultistepScheduler"),
     "DDIM": Sampler("DDIMScheduler", **_LEADING),
     "DDPM": Sampler("DDPMScheduler", **_LEADING),
@@ -94,22 +96,26 @@ def scheduler(name: str, schedule: str, config: Mapping[str, Any], steps: int, d
         **sampler.options,
         flag: True,
     }
+    # diffusers cannot space Euler a, and 0.31 fails to space others exponentially
+    by_hand = schedule == "Exponential" or (schedule == "Karras" and flag not in known)
+    if by_hand and not sampler.twice:
+        del wanted[flag]
     made = kind(**{key: value for key, value in wanted.items() if key in known})
     made.set_timesteps(steps, device=device)
-    if schedule in ("Karras", "Exponential") and flag not in known:
+    if by_hand and not sampler.twice:
         _space(made, schedule, steps, device)
     return made
 
 
 def _space(scheduler: Any, schedule: str, steps: int, device: Any) -> None:
-    """Give a scheduler that has no such option (Euler a) the noise levels of a schedule, and the timesteps they belong to."""
+    """Give a scheduler the noise levels of a schedule, and the timesteps they belong to."""
     import numpy as np
     import torch
 
     levels = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt().cpu().numpy()
     sigmas = spaced(schedule, float(levels[0]), float(levels[-1]), steps)
     timesteps = np.interp(np.log(sigmas), np.log(levels), np.arange(len(levels)))
-    scheduler.sigmas = torch.from_numpy(np.append(sigmas, 0.0)).float().to(device)
+    scheduler.sigmas = torch.from_numpy(np.append(sigmas, 0.0)).float()
     scheduler.timesteps = torch.from_numpy(timesteps).float().to(device)
 
 
