@@ -74,15 +74,18 @@ def empty(module: torch.nn.Module) -> None:
 
 
 def main_dtype(module: torch.nn.Module) -> torch.dtype:
-    """The type that a module computes in: that of most of its weights, not counting those that are only looked up (which web UIs
-    keep more precise), if there is arithmetic for it; otherwise float16 on a card and float32 on the CPU."""
+    """The type that a module computes in: that of most of its weights, or float32 if its embeddings are (so Forge keeps those of
+    text encoders, for the sake of all that follows them). Where there is no arithmetic for the type (eight bits), float16 on a
+    card and float32 on the CPU."""
     import torch
 
     values: dict[torch.dtype, int] = {}
     device = torch.device("cpu")
     for layer in module.modules():
         for tensor in layer._parameters.values():
-            if tensor is not None and not isinstance(layer, torch.nn.Embedding):
+            if tensor is not None and isinstance(layer, torch.nn.Embedding) and tensor.dtype == torch.float32:
+                return torch.float32
+            if tensor is not None:
                 values[tensor.dtype] = values.get(tensor.dtype, 0) + tensor.numel()
                 device = tensor.device
     dtype = max(values, key=lambda one: values[one])
