@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from clickpaint.control.network import State
 
 _LARGE_NECK = (256, 512, 1024, 1024)
-_FUSION = {384: 64, 768: 128, 1024: 256}  # channels of the fusion stages, by the backbone's width
 _SIDE, _PATCH = 518, 14  # the short side at which the network was trained, and its patches, in pixels
 
 _RENAMED = (
@@ -63,7 +62,9 @@ def fit(state: State, network: torch.nn.Module) -> State:
     return found
 
 
-def build(layers: tuple[int, ...], width: int = 1024, depth: int = 24, heads: int = 16, neck: tuple[int, ...] = _LARGE_NECK) -> Any:
+def build(
+    layers: tuple[int, ...], width: int = 1024, depth: int = 24, heads: int = 16, neck: tuple[int, ...] = _LARGE_NECK, fusion: int = 256
+) -> Any:
     """The network with a DINOv2 backbone (the large one by default) of which the outputs of `layers`, counted from 1, are used."""
     library = transformers()
     backbone = library.Dinov2Config(
@@ -72,7 +73,7 @@ def build(layers: tuple[int, ...], width: int = 1024, depth: int = 24, heads: in
     )  # fmt: skip
     config = library.DepthAnythingConfig(
         backbone_config=backbone, reassemble_hidden_size=width, patch_size=_PATCH, neck_hidden_sizes=list(neck),
-        fusion_hidden_size=_FUSION[width],
+        fusion_hidden_size=fusion,
     )  # fmt: skip
     return library.DepthAnythingForDepthEstimation(config)
 
