@@ -101,7 +101,7 @@ def random_blip(folder: Path, small: bool) -> Path:
     text = {"encoder_hidden_size": 64} if small else {}
     config = library.BlipConfig(
         vision_config={**size, "image_size": 384, "initializer_range": 0.02},
-        text_config={**size, **text, "vocab_size": 30524, "num_attention_heads": 1 if small else 12, "is_decoder": True, "sep_token_id": 102},
+        text_config={**size, **text, "vocab_size": 30524, "num_attention_heads": 1 if small else 12, "is_decoder": True},
     )  # fmt: skip
     library.BlipForConditionalGeneration(config).save_pretrained(str(folder))
     pictures = library.BlipImageProcessor(size={"height": 384, "width": 384})

@@ -43,7 +43,7 @@ def test_the_region_that_fits_a_phrase_best(toy, cpu, cache):
     for phrase in ("red ball", "sad man", "sea", "a tree near the house", "dirty window"):
         best = by_clip(clip, pixels, masks, phrase)
         scores = clip.similarities(crops, [phrase])[:, 0]
-        assert best == (int(scores.argmax()), pytest.approx(float(scores.max())))
+        assert best is not None and best == (int(scores.argmax()), pytest.approx(float(scores.max())))
         found.add(best[0])
     assert len(found) > 1, "the phrase changes nothing"
     assert by_clip(clip, pixels, [], "sea") is None

@@ -47,10 +47,10 @@ def text_server() -> Iterator[TextServer]:
 
         do_GET = do_POST
 
-        def begin(self, status: int = 200, kind: str = "text/event-stream", **headers: str) -> None:
+        def begin(self, status: int = 200, kind: str = "text/event-stream", headers: tuple[tuple[str, str], ...] = ()) -> None:
             self.send_response(status)
             self.send_header("content-type", kind)
-            for name, value in headers.items():
+            for name, value in headers:
                 self.send_header(name, value)
             self.end_headers()
 
@@ -68,7 +68,7 @@ def text_server() -> Iterator[TextServer]:
             self.begin(401)
 
         def do_redirect(self, answer: str) -> None:
-            self.begin(302, location=f"{state.address}/elsewhere")
+            self.begin(302, headers=(("location", f"{state.address}/elsewhere"),))
 
         def do_garbage(self, answer: str) -> None:
             self.begin()
@@ -97,7 +97,7 @@ def text_server() -> Iterator[TextServer]:
             state.stop.wait(30)
 
         def do_cut(self, answer: str) -> None:
-            self.begin(**{"content-length": "100000"})
+            self.begin(headers=(("content-length", "100000"),))
             self.wfile.write(piece("a "))
 
         def log_message(self, format: str, *args: Any) -> None:

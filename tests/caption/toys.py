@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ def seeded(kind: Any, config: Any, seed: int = 0, spread: float = 4.0) -> Any:
     return model
 
 
+def _known(kind: Any, **arguments: Any) -> dict[str, Any]:
+    """Those of the arguments that this version of transformers takes."""
+    return {name: value for name, value in arguments.items() if name in inspect.signature(kind.__init__).parameters}
+
+
 def _blip_config() -> Any:
     transformers = library()
 
@@ -137,7 +143,7 @@ def blip2(folder: Path) -> Any:
         num_query_tokens=4, image_token_index=index, image_token_id=index,
     )  # fmt: skip
     pictures = transformers.BlipImageProcessor(size={"height": 32, "width": 32})
-    processor = transformers.Blip2Processor(pictures, tokenizer, num_query_tokens=4)
+    processor = transformers.Blip2Processor(pictures, tokenizer, **_known(transformers.Blip2Processor, num_query_tokens=4))
     return _saved(folder, seeded(transformers.Blip2ForConditionalGeneration, config), processor)
 
 

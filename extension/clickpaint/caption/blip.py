@@ -80,7 +80,8 @@ def from_single_file(file: Path, vocabulary: Path, device: Device) -> tuple[Any,
         with torch.device("meta"):
             model = transformers().BlipForConditionalGeneration(settings)
         own = model.state_dict()
-        weights = {name: value.float() for name, value in ((_renamed(key), value) for key, value in state.items()) if name in own}
+        renamed = {_renamed(key): value.float() if value.is_floating_point() else value for key, value in state.items()}
+        weights = {name: value for name, value in renamed.items() if name in own}
         for key in own.keys() - weights.keys():  # buffers, and the output layer that is the embedding
             if key.endswith("position_ids"):
                 weights[key] = torch.arange(own[key].shape[-1])[None]
