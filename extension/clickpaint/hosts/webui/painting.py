@@ -14,6 +14,7 @@ from clickpaint.errors import HostUnsupported, Interrupted, InvalidInput, OutOfM
 from clickpaint.hosts.webui import within
 from clickpaint.hosts.webui.probe import flavor
 from clickpaint.hosts.webui.runner import runner_for
+from clickpaint.paint.infotext import told
 from clickpaint.paint.job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import Progress
 
@@ -133,7 +134,7 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "do_not_save_grid": True,
         "override_settings": _overrides(options),
         "override_settings_restore_afterwards": True,
-        "extra_generation_params": {"Clickpaint": options.task},  # the web UI's own fields say the rest
+        "extra_generation_params": told(job),  # the web UI's own fields say the rest
     }
     if flavor().schedulers and options.scheduler:
         parameters["scheduler"] = _scheduler(options.scheduler)
