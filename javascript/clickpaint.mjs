@@ -122,3 +122,4 @@ globalThis.switch_to_clickpaint = () => (showTab("tab_clickpaint"), []);
 globalThis.recalculate_prompts_clickpaint = (...values) => values;
 
 document.addEventListener("clickpaint:result", () => document.querySelector("#clickpaint_result")?.click());
+document.addEventListener("clickpaint:models", () => document.querySelector("#clickpaint_refresh")?.click());

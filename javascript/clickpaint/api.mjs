@@ -51,6 +51,10 @@ export class Api {
         return this.request("POST", "workspaces", {body: form});
     }
 
+    workspace(id) {
+        return this.request("GET", `workspaces/${id}`);
+    }
+
     select(id, body, signal) {
         return this.request("POST", `workspaces/${id}/select`, {body, signal});
     }

@@ -15,6 +15,7 @@ import {Help, Welcome} from "./panels.mjs";
 import {Pointers} from "./pointers.mjs";
 import {LivePreview, ResultStrip} from "./results.mjs";
 import {SelectionBar} from "./selection.mjs";
+import {Session, storage} from "./session.mjs";
 import {Offer, Status} from "./status.mjs";
 import {Toasts} from "./toasts.mjs";
 import {View} from "./view.mjs";
@@ -75,6 +76,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.painter = new Painter(...layers, this.view);
         this.compare = new Compare(editor);
         this.files = new Files(this, editor);
+        this.session = new Session(editor, storage());
         this.welcome = new Welcome(editor, this.files);
         this.stage = h(
             "div.cp-stage",
@@ -127,8 +129,9 @@ export class ClickpaintCanvas extends HTMLElement {
     }
 
     async #start() {
-        const {editor} = this;
+        const {editor} = this, left = this.session.take();
         editor.changed();
+        if (left) editor.restore(left);
         try {
             await editor.loadCapabilities();
             await Promise.all([this.welcome.load(), this.downloads.refresh()]);
@@ -143,6 +146,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.pointers = new Pointers(this.stage, this.view, editor, this.#listeners);
         this.keyboard = new Keyboard(this, this.#listeners);
         this.compare.listen(this.stage, this.#listeners);
+        this.session.listen(this.#listeners);
         this.files.listen(this.#listeners, (target) => this.isActive(target) && !this.#typing(target));
         on(editor, "change", () => this.#update());
         on(editor, "redraw", () => this.#redrawSoon());
@@ -180,6 +184,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.toasts.good(t("downloaded", {title: model?.title ?? name}));
         this.editor.segmenter = this.editor.eraser = "";
         await this.editor.loadCapabilities().catch((error) => this.toasts.error(error));
+        this.dispatchEvent(new CustomEvent("clickpaint:models", {bubbles: true}));
     }
 
     /** Whether keys and pastes are meant for this canvas: it is seen, and the user is on it or nowhere else. */

@@ -1,15 +1,20 @@
 /** The user's session: what the tools and buttons ask for goes to the server from here, and the answers become the scene. */
 
 import {ApiError} from "./api.mjs";
-import {blobOf, layerOf} from "./mask.mjs";
+import {t} from "./i18n.mjs";
+import {blobOf, layerOf, urlOf} from "./mask.mjs";
 import {decodeLabels} from "./labels.mjs";
 import {Painting} from "./painting.mjs";
+import {Pictures} from "./pictures.mjs";
 import {Previews} from "./previews.mjs";
 import {Pyramid} from "./pyramid.mjs";
 import {Serial} from "./queue.mjs";
 import {clamped} from "./shapes.mjs";
 import {State} from "./state.mjs";
 import {createTools} from "./tools.mjs";
+
+const PERIOD = 700;
+const working = ({kind, state}) => ["erase", "paint"].includes(kind) && ["waiting", "running"].includes(state);
 
 /**
  * Events: "change" (buttons and status to be redrawn), "redraw" (the canvas), "view" (zoomed or panned), "opened", "task" (detail: {kind,
@@ -28,9 +33,8 @@ export class Editor extends EventTarget {
         this.negative = false;
         this.radius = 16;
         this.pointer = this.crosshair = null;
-        this.pictures = new Map();
+        this.pictures = new Pictures(this);
         this.layer = null;
-        this.exact = Promise.resolve();
         this.pending = [];
         this.regions = null;
         this.restart = false;
@@ -54,11 +58,11 @@ export class Editor extends EventTarget {
     }
 
     get result() {
-        return this.pictures.get(this.state.version) ?? null;
+        return this.pictures.at(this.state.version);
     }
 
     get original() {
-        return this.pictures.get(0) ?? null;
+        return this.pictures.at(0);
     }
 
     emit(type, detail) {
@@ -110,68 +114,49 @@ export class Editor extends EventTarget {
             const local = Pyramid.of(blob).catch(() => null);
             const answer = await this.api.open(blob, name);
             const {id, width, height} = answer, own = await local;
-            // What the browser reads is there at once; the server's pixels, which may differ a little, follow.
-            const shown = own?.width === width && own.height === height ? own : await this.#fetch(id, 0, answer);
-            this.#forgetPictures();
+            const shown = own?.width === width && own.height === height ? own : await this.pictures.fetch(id, 0, answer);
             if (old) this.api.close(old).catch(() => {});
-            this.state.open(answer);
-            this.segmenter = answer.segmenter ?? this.segmenter;
-            this.#setLayer(null);
-            this.regions = null;
-            this.pending = [];
-            this.painting.forget();
-            this.#keepPicture(0, shown);
-            this.view.setPicture(width, height);
-            this.radius = Math.max(Math.round(Math.min(width, height) / 28), 4);
-            this.exact = shown === own ? this.#replaceOriginal(answer) : Promise.resolve();
-            this.crosshair = null;
-            this.emit("opened", answer);
-            this.viewChanged();
+            this.#begin(answer, new Map([[0, shown]]), shown === own);
             return answer;
         });
     }
 
-    async #fetch(id, version, {width, height}) {
-        return Pyramid.of(await this.api.picture(id, version, [0, 0, width, height].join(",")));
+    #begin(answer, versions, own = false) {
+        this.state.open(answer);
+        this.pictures.begin(answer, versions, own);
+        this.segmenter = answer.segmenter ?? this.segmenter;
+        this.#setLayer(null);
+        this.regions = null;
+        this.pending = [];
+        this.painting.forget();
+        this.view.setPicture(answer.width, answer.height);
+        this.radius = Math.max(Math.round(Math.min(answer.width, answer.height) / 28), 4);
+        this.crosshair = null;
+        this.emit("opened", answer);
+        this.viewChanged();
     }
 
-    async #replaceOriginal(workspace) {
-        try {
-            const exact = await this.#fetch(workspace.id, 0, workspace);
-            if (this.state.workspace?.id === workspace.id) this.#keepPicture(0, exact);
-            else exact.close();
-        } catch {
-            // The next change says what is wrong with the server; until then the browser's own reading is shown.
-        }
+    /** Go on with a picture that was open before a reload of the page; `offsets`: the state's. What was under way then is awaited. */
+    async restore({id, offsets}) {
+        const answer = await this.#change("open", () => this.#resume(id, offsets)), task = answer?.tasks.find(working);
+        if (!task) return answer;
+        return this.#change(task.kind, async () => {
+            while ((await this.api.workspace(id)).tasks.some(working)) await new Promise((done) => setTimeout(done, PERIOD));
+            return this.#resume(id, offsets);
+        });
     }
 
-    #keepPicture(version, pyramid) {
-        this.pictures.get(version)?.close();
-        this.pictures.set(version, pyramid);
-        pyramid.build().then(() => this.redraw(), () => {});
-    }
-
-    #forgetPictures(...keep) {
-        for (const [version, pyramid] of this.pictures) {
-            if (keep.includes(version)) continue;
-            pyramid.close();
-            this.pictures.delete(version);
-        }
-    }
-
-    /** Have the picture of `version` at hand; `changed`: where alone it differs from the one shown. Of others only two stay. */
-    async #show(version, changed = null, size = this.size) {
-        await this.exact;
-        const before = this.state.version, shown = this.pictures.get(before);
-        if (!this.pictures.has(version)) this.#keepPicture(version, await (changed && shown ? this.#patch(shown, version, changed) : this.#fetch(this.id, version, size)));
-        this.#forgetPictures(0, before, version);
-    }
-
-    async #patch(shown, version, box) {
-        const patch = await createImageBitmap(await this.api.picture(this.id, version, box.join(",")));
-        const made = await shown.patched(patch, box[0], box[1]);
-        patch.close();
-        return made;
+    async #resume(id, offsets) {
+        const answer = await this.api.workspace(id).catch((error) => {
+            throw error.kind === "NotFound" ? new ApiError(error.status, {error: error.kind, message: t("forgotten"), remedy: t("forgotten.remedy")}) : error;
+        });
+        const {version, selection} = answer, versions = new Map([[version, await this.pictures.fetch(id, version, answer)]]);
+        if (version) versions.set(0, await this.pictures.fetchOriginal(id));
+        const mask = selection && (await urlOf(await this.api.mask(id)));
+        this.#begin(answer, versions);
+        this.state.resumed(selection && {...selection, mask}, offsets);
+        await this.#accept(this.state.selection);
+        return answer;
     }
 
     #setLayer(layer) {
@@ -289,7 +274,7 @@ export class Editor extends EventTarget {
     repaint(kind, ask, margins) {
         return this.#change(kind, async () => {
             const answer = await ask();
-            await this.#show(answer.version, null, answer);
+            await this.pictures.show(answer.version, null, answer);
             await this.#accept(answer.selection);
             this.leaveEverything();
             this.state.painted(answer, margins);
@@ -311,13 +296,14 @@ export class Editor extends EventTarget {
     /** Remove what is selected; the eraser "diffusion" is the host's checkpoint. */
     erase(options = {}, paint = {}) {
         Object.assign(this.options, options);
+        this.options.eraser = this.#engine("erasers", this.options.eraser);
         if (this.options.eraser === "diffusion") return this.painting.paint("remove", paint);
         return this.#change("erase", async () => {
             if (!this.state.selection) throw new ApiError(400, {error: "NoSelection"});
             const {eraser, grow, feather} = this.options;
             const answer = await this.api.erase(this.id, {eraser, grow, feather});
             this.eraser = answer.eraser;
-            await this.#show(answer.version, answer.changed);
+            await this.pictures.show(answer.version, answer.changed, this.size);
             this.#setLayer(null);
             this.leaveEverything();
             this.state.painted(answer);
@@ -340,7 +326,7 @@ export class Editor extends EventTarget {
         return this.#change("timeline", async () => {
             if (!(way === "undo" ? this.state.canUndo : this.state.canRedo)) return;
             const answer = await this.api[way](this.id);
-            await this.#show(answer.version, null, answer);
+            await this.pictures.show(answer.version, null, answer);
             await this.#accept(answer.selection);
             this.state[way === "undo" ? "undone" : "redone"](answer);
             this.#follow();
@@ -353,8 +339,14 @@ export class Editor extends EventTarget {
         return this.api.interrupt(this.state.workspace?.id ?? null).catch((error) => this.emit("error", error));
     }
 
+    /** The name of an engine that a list shows by its title. */
+    #engine(list, title) {
+        return this.capabilities?.[list].find((one) => one.title === title)?.name ?? title;
+    }
+
     setOption(name, value) {
-        this.options[name] = value === "auto" || value === "" ? null : value;
+        const meant = name === "segmenter" || name === "eraser" ? this.#engine(`${name}s`, value) : value;
+        this.options[name] = meant === "auto" || meant === "" ? null : meant;
         if (name === "segmenter") this.previews.milliseconds = Infinity;
         if (name === "preview") this.hover(null);
         this.changed();

@@ -27,6 +27,16 @@ export function blobOf(dataUrl) {
     return new Blob([data], {type: head.slice(5).split(";")[0]});
 }
 
+/** The data URL of a file. */
+export async function urlOf(blob) {
+    const reader = new FileReader();
+    return new Promise((done, failed) => {
+        reader.addEventListener("load", () => done(reader.result));
+        reader.addEventListener("error", () => failed(reader.error));
+        reader.readAsDataURL(blob);
+    });
+}
+
 /** The layer of a PNG data URL (white = selected); null where nothing is selected. Only the box's pixels are touched. */
 export async function layerOf(dataUrl, box) {
     if (!dataUrl || !box) return null;

@@ -30,6 +30,12 @@ export class State {
         this.#steps(can_undo, can_redo);
     }
 
+    /** After a reload of the page: what the server does not tell together with the picture, or does not know. */
+    resumed(selection, offsets) {
+        this.selection = selection;
+        this.offsets = new Map(offsets);
+    }
+
     #steps(undo, redo) {
         this.canUndo = Boolean(undo);
         this.canRedo = Boolean(redo);

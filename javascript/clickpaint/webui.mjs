@@ -45,14 +45,13 @@ async function openAddress(canvas, address) {
     }
 }
 
-/** Open the tab whose panel has this id. */
+/** Open the tab whose panel has this id. Newer versions of Gradio name its button, and make the panel only then. */
 export function showTab(id) {
-    const panel = document.getElementById(id);
-    if (!panel) return;
+    const named = document.getElementById(`${id}-button`), panel = document.getElementById(id);
+    if (named || !panel) return named?.click();
     const panels = [...panel.parentElement.children].filter((element) => element.classList.contains("tabitem"));
     const buttons = panel.parentElement.querySelector(":scope > .tab-nav")?.querySelectorAll("button") ?? [];
-    const button = document.getElementById(`${id}-button`) ?? buttons[panels.indexOf(panel)];
-    button?.click();
+    return buttons[panels.indexOf(panel)]?.click();
 }
 
 /** What `find` returns as soon as that is something. */

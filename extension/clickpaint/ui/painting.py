@@ -20,8 +20,8 @@ _DICE, _RECYCLE = "\U0001f3b2\ufe0f", "\u267b\ufe0f"  # as the web UI has them; 
 _LARGEST_MARGIN = 1024
 
 
-def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) -> None:
-    """Remove, fill, replace and expand, one tab each, and below them what is common to all that paints.
+def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) -> Any:
+    """Remove, fill, replace and expand, one tab each, and below them what is common to all that paints; gives the list of erasers.
 
     Args:
         paste: the web UI's way to read infotexts back.
@@ -59,6 +59,7 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) 
             js = f"(...v) => {{ window.clickpaint?.paint({json.dumps(task)}, {values}); return []; }}"
         for trigger in (button.click, *triggers):
             compat.on(trigger, js, [*own.values(), *sampling.values()], outputs=margins)
+    return removing[1]
 
 
 def _prompted(task: str, placeholder: str) -> tuple[str, Any, dict[str, Any], list[Any]]:

@@ -45,13 +45,13 @@ def starts_removing(studio: Front, remove: Any, eraser: Any, grow: Any, feather:
     paint = paint or {}
     names = json.dumps(_eraser_names(studio, bool(paint)))
     how = compat.shown({"grow": grow, "feather": feather}, "[g, f]")
-    options = f"{{eraser: {names}[e] ?? null, ...{how}}}"
+    options = f"{{eraser: {names}[e] ?? e, ...{how}}}"
     js = f"(e, g, f, ...v) => {{ window.clickpaint?.remove({options}, {compat.shown(paint, 'v')}); return []; }}"
     compat.on(remove.click, js, [eraser, grow, feather, *paint.values()])
 
 
-def selecting(studio: Front) -> None:
-    """What answers the clicks."""
+def selecting(studio: Front) -> Any:
+    """What answers the clicks: the list of segmenters."""
     import gradio as gr
 
     with gr.Group(elem_classes=["cp-options-group"]):
@@ -61,6 +61,21 @@ def selecting(studio: Front) -> None:
         preview = gr.Checkbox(True, label="Preview under the pointer", elem_id="clickpaint_preview")
     _tells("segmenter", segmenter, names)
     _tells("preview", preview)
+    return segmenter
+
+
+def follow_files(studio: Front, segmenter: Any, eraser: Any, *, diffusion: bool = False) -> None:
+    """Lists offer what can be chosen now, whenever the canvas presses the hidden button: a model's file has come."""
+    import gradio as gr
+
+    with gr.Row(elem_classes=["cp-hidden"]):
+        refresh = gr.Button("Refresh lists", elem_id="clickpaint_refresh")
+
+    def listed() -> list[Any]:
+        names = _engines(studio.engines.segmenters()), _eraser_names(studio, diffusion)
+        return [gr.update(choices=[*one]) for one in names]
+
+    compat.on(refresh.click, "() => []", [], listed, [segmenter, eraser])
 
 
 def saving() -> None:
@@ -137,5 +152,5 @@ def _label(names: Mapping[str, str], value: str) -> str:
 
 def _tells(option: str, widget: Any, names: Mapping[str, str] | None = None) -> None:
     """Whatever is chosen in `widget` becomes the canvas's option."""
-    value = f"({json.dumps(dict(names))})[v]" if names else "v"
+    value = f"({json.dumps(dict(names))})[v] ?? v" if names else "v"
     compat.on(widget.change, f"(v) => {{ window.clickpaint?.option({json.dumps(option)}, {value}); return []; }}", [widget])

@@ -41,10 +41,13 @@ def build(
             with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
                 can = studio.host.capabilities()
                 if can.paint:
-                    painting.tasks(studio, can, paste)
+                    eraser = painting.tasks(studio, can, paste)
                 else:
-                    panels.starts_removing(studio, *panels.removing(studio))
-                panels.selecting(studio)
+                    removing = panels.removing(studio)
+                    panels.starts_removing(studio, *removing)
+                    eraser = removing[1]
+                segmenter = panels.selecting(studio)
+                panels.follow_files(studio, segmenter, eraser, diffusion=can.paint)
                 panels.saving()
                 panels.results(studio)
                 panels.models()

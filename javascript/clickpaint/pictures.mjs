@@ -1,0 +1,72 @@
+/** The versions of the open picture that are at hand, ready to be drawn. */
+
+import {Pyramid} from "./pyramid.mjs";
+
+export class Pictures {
+    #versions = new Map();
+    #exact = Promise.resolve();
+
+    constructor(editor) {
+        this.editor = editor;
+    }
+
+    /** The picture of a version; null where it is not here. */
+    at(version) {
+        return this.#versions.get(version) ?? null;
+    }
+
+    /** Those of another workspace. `own`: the original as the browser read it, which the server's pixels, that may differ a little, follow. */
+    begin(workspace, versions, own = false) {
+        this.#forget();
+        for (const [version, shown] of versions) this.#keep(version, shown);
+        this.#exact = own ? this.#replaceOriginal(workspace) : Promise.resolve();
+    }
+
+    async fetch(id, version, {width, height}) {
+        return Pyramid.of(await this.editor.api.picture(id, version, [0, 0, width, height].join(",")));
+    }
+
+    /** The original, of whatever size it was. */
+    async fetchOriginal(id) {
+        return Pyramid.of(await this.editor.api.picture(id, 0));
+    }
+
+    /** Have the picture of `version` at hand; `changed`: where alone it differs from the one shown. Of others only two stay. */
+    async show(version, changed, size) {
+        await this.#exact;
+        const {id, state} = this.editor, before = state.version, shown = this.at(before);
+        if (!this.#versions.has(version)) this.#keep(version, await (changed && shown ? this.#patch(shown, version, changed) : this.fetch(id, version, size)));
+        this.#forget(0, before, version);
+    }
+
+    async #patch(shown, version, box) {
+        const patch = await createImageBitmap(await this.editor.api.picture(this.editor.id, version, box.join(",")));
+        const made = await shown.patched(patch, box[0], box[1]);
+        patch.close();
+        return made;
+    }
+
+    async #replaceOriginal(workspace) {
+        try {
+            const exact = await this.fetch(workspace.id, 0, workspace);
+            if (this.editor.state.workspace?.id === workspace.id) this.#keep(0, exact);
+            else exact.close();
+        } catch {
+            // The next change says what is wrong with the server; until then the browser's own reading is shown.
+        }
+    }
+
+    #keep(version, pyramid) {
+        this.at(version)?.close();
+        this.#versions.set(version, pyramid);
+        pyramid.build().then(() => this.editor.redraw(), () => {});
+    }
+
+    #forget(...keep) {
+        for (const [version, pyramid] of this.#versions) {
+            if (keep.includes(version)) continue;
+            pyramid.close();
+            this.#versions.delete(version);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+/** What survives a reload of the page: which picture was open. */
+
+/**
+ * It is kept from the end of the page to its next start and no longer, so that a tab that is a copy of another never gets it: two tabs
+ * do not work on one picture.
+ */
+export class Session {
+    constructor(editor, storage) {
+        Object.assign(this, {editor, storage});
+        this.key = `${editor.api.base}workspace`;
+    }
+
+    listen(listeners) {
+        listeners.on(globalThis, "pagehide", () => this.keep());
+        listeners.on(globalThis, "pageshow", () => this.take()); // brought back as it was
+    }
+
+    keep() {
+        const {editor} = this;
+        if (editor.ready) this.storage?.setItem(this.key, JSON.stringify({id: editor.id, offsets: [...editor.state.offsets]}));
+    }
+
+    /** {id, offsets} of what was open, once; null for nothing. */
+    take() {
+        const kept = this.storage?.getItem(this.key) ?? null;
+        this.storage?.removeItem(this.key);
+        return JSON.parse(kept);
+    }
+}
+
+/** The browser's own; null where the user does not allow it. */
+export function storage() {
+    try {
+        return globalThis.sessionStorage;
+    } catch {
+        return null;
+    }
+}

@@ -1,0 +1,182 @@
+"""What a reload of the page keeps, what was typed a moment before a button was pressed, and parameters read back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from clickpaint.studio import Studio
+from tests.browser.conftest import BALL, Visit, serving
+from tests.browser.test_painting import SlowHost, painted, start, turn_to
+
+TYPE_AND_PRESS = """([fields, button]) => {
+    for (const [place, value] of fields) {
+        const field = document.querySelector(place);
+        field.focus();
+        field.value = value;
+    }
+    document.querySelector(button).click();
+}"""
+"""As fast as nobody is: no event told Gradio of the values before the button was pressed."""
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(SlowHost(tmp_path_factory.mktemp("session")))
+
+
+@pytest.fixture(scope="module")
+def address(studio: Studio) -> Iterator[str]:
+    with serving(studio) as address:
+        yield address
+
+
+@pytest.fixture
+def host(studio: Studio) -> Iterator[SlowHost]:
+    assert isinstance(studio.host, SlowHost)
+    studio.host.jobs.clear()
+    yield studio.host
+    studio.host.hold = False
+
+
+def reload(tab: Visit) -> None:
+    tab.page.reload()
+    tab.page.wait_for_selector(".cp-sample", state="attached")
+    tab.idle()
+
+
+def test_a_reload_keeps_picture_selection_and_history(visit: Callable[..., Visit], host: SlowHost, photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo)
+    tab.click(*BALL)
+    turn_to(tab, "Fill")
+    start(tab, "fill")
+    painted(tab, 1)
+    id, area, shown = tab.js("e.id"), tab.area, tab.pixel("picture", *BALL)
+    reload(tab)
+    assert (tab.js("e.id"), tab.js("e.state.version"), tab.area, tab.js("e.state.name")) == (id, 1, area, "meadow.png")
+    assert tab.pixel("picture", *BALL) == shown
+    assert tab.pixel("overlay", BALL[0] + 20, BALL[1] + 20)[3] > 60, "what is selected is not seen"
+    tab.key("Control+z")
+    assert tab.js("e.state.version") == 0 and tab.pixel("picture", *BALL) != shown
+    tab.click(*BALL)
+    assert tab.area == pytest.approx(area, rel=0.01)
+
+
+def test_after_expanding_the_original_still_lies_where_it_was(visit: Callable[..., Visit], host: SlowHost, photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo)
+    turn_to(tab, "Expand")
+    tab.page.get_by_role("button", name="To 1:1").click()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.margins[1] === 80")
+    start(tab, "expand")
+    painted(tab, 1)
+    reload(tab)
+    assert tab.js("[e.size.width, e.size.height, e.state.offset.y, e.original.height]") == [480, 480, 80, 320]
+
+
+def test_what_was_being_painted_is_shown_when_it_is_done(visit: Callable[..., Visit], host: SlowHost, photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo)
+    tab.click(*BALL)
+    turn_to(tab, "Fill")
+    host.hold = True
+    start(tab, "fill")
+    tab.page.wait_for_function("() => document.querySelector('.cp-progress').hidden === false")
+    tab.page.reload()
+    tab.page.wait_for_selector("clickpaint-canvas.cp-ready")
+    assert tab.js("e.state.version") == 0
+    host.hold = False
+    painted(tab, 1)
+    assert tab.pixel("picture", *BALL)[0] == tab.pixel("picture", *BALL)[1]
+
+
+def test_a_forgotten_picture_leaves_an_empty_page_that_says_so(visit: Callable[..., Visit], studio: Studio, photo: bytes) -> None:
+    tab = visit(expected="404")
+    tab.open(photo)
+    studio.close(tab.js("e.id"))
+    reload(tab)
+    assert tab.page.get_by_text("is not on the server any more").is_visible()
+    assert tab.page.get_by_role("heading", name="Click on anything").is_visible()
+    reload(tab)
+    assert not tab.page.locator(".cp-toast").count(), "it is said once"
+    tab.open(photo)
+    assert tab.js("e.ready")
+
+
+def test_a_copy_of_a_tab_never_gets_its_picture(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo)
+    assert tab.page.evaluate("() => sessionStorage.length") == 0, "what a copy starts with"
+    reload(tab)
+    assert tab.js("e.ready") and tab.page.evaluate("() => sessionStorage.length") == 0
+
+
+def test_nothing_typed_is_lost_however_soon_the_button_is_pressed(visit: Callable[..., Visit], host: SlowHost, photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo)
+    tab.click(*BALL)
+    turn_to(tab, "Fill")
+    tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True).click()
+    tab.page.wait_for_selector("#clickpaint_seed input[type=number]")
+    numbers = {"seed": "77", "steps": "9", "denoising": "0.5", "batch_count": "99"}
+    fields = [[f"#clickpaint_{name} input[type=number]", value] for name, value in numbers.items()]
+    tab.page.evaluate(TYPE_AND_PRESS, [[*fields, ["#clickpaint_fill_prompt textarea", "quick"]], "#clickpaint_fill"])
+    painted(tab, 1)
+    job = host.jobs[0]
+    assert (job.seed, job.options.steps, job.options.prompt, job.strength) == (77, 9, "quick", 0.5)
+    assert job.count == 16, "beyond what the field allows"
+
+
+def test_parameters_of_a_dropped_picture_and_of_the_prompt_are_read(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo)
+    read = tab.page.locator("#clickpaint_read")
+    read.click()
+    tab.page.get_by_text("There are no parameters to read.").wait_for()
+
+    text = PngImagePlugin.PngInfo()
+    text.add_text(
+        "parameters", "a cat\nNegative prompt: dog\nSteps: 7, Sampler: Euler, Seed: 5, Clickpaint: replace, Clickpaint second pass: on"
+    )
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photo)).save(file, "PNG", pnginfo=text)
+    tab.open(file.getvalue(), "made.png")
+    read.click()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.task === 'replace'")
+
+    def value(place: str) -> str:
+        return tab.page.locator(f"#clickpaint_{place}").input_value()
+
+    tab.page.wait_for_function("() => document.querySelector('#clickpaint_replace_prompt textarea').value === 'a cat'")
+    assert value("replace_negative textarea") == "dog"
+    tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True).click()
+    tab.page.wait_for_selector("#clickpaint_seed input[type=number]")
+    assert [value(f"{name} input[type=number]") for name in ("seed", "steps")] == ["5", "7"]
+    assert value("second_pass input") == "On"
+
+    tab.page.locator("#clickpaint_replace_prompt textarea").fill("a bird\nSteps: 11, Sampler: Euler, Seed: 8")
+    tab.page.wait_for_timeout(500)  # here the server reads the prompt, which gradio hands on
+    read.click()
+    tab.page.wait_for_function("() => document.querySelector('#clickpaint_seed input[type=number]').value === '8'")
+    assert value("replace_prompt textarea") == "a bird"
+    turn_to(tab, "Expand")
+    assert value("expand_prompt textarea") == "a bird", "what tells no task goes to every prompt"
+
+
+def test_lists_offer_what_came_since(visit: Callable[..., Visit], studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clickpaint.engines import Engine
+
+    tab = visit()
+    listed = [*studio.engines.segmenters(), Engine("new_one", "Brand New", True, "", None, "present")]
+    monkeypatch.setattr(studio.engines, "segmenters", lambda: listed)
+    tab.page.evaluate("() => document.querySelector('clickpaint-canvas').downloads.dispatchEvent(new CustomEvent('done', {detail: 'x'}))")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.capabilities.segmenters.at(-1).name === 'new_one'")
+    tab.page.wait_for_timeout(500)
+    tab.page.locator("#clickpaint_segmenter input").click()
+    tab.page.get_by_role("option", name="Brand New").click()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.options.segmenter === 'new_one'")
