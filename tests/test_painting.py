@@ -15,6 +15,7 @@ from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.image.mask import grow
 from clickpaint.paint.job import PaintOptions
 from clickpaint.segment.base import Point, Prompts
+from clickpaint.tasks import BACKGROUND
 from tests.toys.studio import array_of, file_of, pixels, toy_studio
 
 
@@ -47,6 +48,17 @@ def test_fill_shows_the_first_result_and_keeps_the_others(studio, workspace):
     assert [seed for _, _, _, seed, _ in studio.toy.kept] == [50, 51, 52]
     assert studio.toy.kept[0][2] == "a cat"
     assert np.array_equal(selected(workspace), mask)  # so that the same can be painted once more
+
+
+def test_what_was_painted_is_encoded_ahead(studio, workspace):
+    studio.painting.paint(workspace, PaintOptions(seed=50, batch_count=2))
+    studio.clicks.run(studio.tasks.start("select"), lambda progress: None, BACKGROUND)  # behind all that waits there
+    studio.painting.use(workspace, 1)
+    studio.clicks.run(studio.tasks.start("select"), lambda progress: None, BACKGROUND)
+    before = len(studio.segmenter.encoded)
+    assert before == 3  # as it came in, and each result
+    studio.select(workspace, Prompts((Point(2, 2),)))
+    assert len(studio.segmenter.encoded) == before
 
 
 def test_another_result_can_be_taken_and_undone(studio, workspace):

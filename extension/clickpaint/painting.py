@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,12 @@ class Painting:
     """Part of the studio. The host paints, or an engine of ours on its checkpoint, holding its own lock; everything around it is ours."""
 
     def __init__(
-        self, host: Host, engines: Engines, diffusion: Diffusion, tasks: Tasks, compute: Compute, workspaces: Workspaces
+        self, host: Host, engines: Engines, diffusion: Diffusion, tasks: Tasks, compute: Compute, workspaces: Workspaces,
+        encode_ahead: Callable[[Workspace], None],
     ) -> None:  # fmt: skip
+        """encode_ahead: begins to encode what a workspace shows now, for the clicks that follow."""
         self._host, self._engines, self._diffusion = host, engines, diffusion
-        self._tasks, self._compute, self._workspaces = tasks, compute, workspaces
+        self._tasks, self._compute, self._workspaces, self._encode_ahead = tasks, compute, workspaces, encode_ahead
 
     def paint(self, workspace: Workspace, options: PaintOptions, eraser: str | None = None) -> Gallery:
         """Paint what is selected (or, to expand, around the picture). eraser: for the masked content "erased".
@@ -83,7 +86,9 @@ class Painting:
             state = workspace.state
             pixels = self._with(workspace, result).pixels
             area = Box(0, 0, *workspace.size)
-            return workspace.add_result(pixels, f"Result {index + 1}", area, state.selection)
+            shown = workspace.add_result(pixels, f"Result {index + 1}", area, state.selection)
+        self._encode_ahead(workspace)
+        return shown
 
     def refine(self, workspace: Workspace, index: int, options: PaintOptions) -> Gallery:
         """Paint a result once more, at a higher resolution and from what it shows; it joins the results.
@@ -144,8 +149,9 @@ class Painting:
         return self._diffusion.preview() or self._host.preview()
 
     def control_names(self, ours: bool) -> tuple[list[str], list[str]]:
-        """Preprocessors and ControlNets that units can name, of our engines or of the host's own ControlNet."""
-        return self._diffusion.control_names() if ours or not self._host.capabilities().own_sampler else self._host.control_names()
+        """Preprocessors and ControlNets that units can name: the host's own, or where it has none (or with `ours`) our engines'."""
+        can = self._host.capabilities()
+        return self._diffusion.control_names() if ours or not (can.own_sampler and can.controlnet) else self._host.control_names()
 
     def _make_room(self) -> None:
         device = self._host.device()
@@ -168,6 +174,7 @@ class Painting:
             state = workspace.add_result(painted[0].pixels, options.task.capitalize(), painted[0].box, selection)
         workspace.hold_results(kept + found, selection)
         self._workspaces.make_room(workspace)
+        self._encode_ahead(workspace)
         return Gallery(workspace.results, (time.perf_counter() - began) * 1000, state)
 
     def _painted(

@@ -88,7 +88,9 @@ class Studio:
         self.clicks = Compute(host.beside)
         self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt)
         self.diffusion = Diffusion(host, self.engines)
-        self.painting = Painting(host, self.engines, self.diffusion, self.tasks, self.compute, self.workspaces)
+        self.painting = Painting(
+            host, self.engines, self.diffusion, self.tasks, self.compute, self.workspaces, self._encode_ahead
+        )  # fmt: skip
         self.controlling = Controlling(host, self.engines, self.tasks, self.compute, self.workspaces)
         self.describing = Describing(host, self.engines, self.tasks, self.compute)
         self._starting = threading.Lock()
