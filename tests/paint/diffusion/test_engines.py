@@ -385,7 +385,7 @@ def test_the_infotext_is_the_web_uis():
     assert result.infotext == (
         "a red house\nNegative prompt: blurry\n"
         "Steps: 6, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 5, Size: 64x64, Model: random, Denoising strength: 0.75, "
-        "Clip skip: 2, Masked content: fill, Clickpaint: fill, Clickpaint engine: inpaint"
+        "Clip skip: 2, Masked content: fill, Clickpaint: fill, Clickpaint masked content: fill, Clickpaint engine: inpaint"
     )
 
 

@@ -17,6 +17,7 @@ from clickpaint.paint.diffusion.engines import Engine, Scene, engine_for
 from clickpaint.paint.diffusion.latents import Coder, approximate
 from clickpaint.paint.diffusion.loop import Part, denoise, generators
 from clickpaint.paint.diffusion.prompt import Network, without_networks
+from clickpaint.paint.infotext import told
 from clickpaint.paint.job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights import device as devices
@@ -196,7 +197,7 @@ def infotext(checkpoint: Checkpoint, job: PaintJob, engine: Engine, seed: int) -
         "Denoising strength": f"{job.strength:g}" if engine.name != "instruct" else None,
         "Clip skip": options.clip_skip if (options.clip_skip or 1) > 1 else None,
         "Masked content": job.masked_content if engine.name != "instruct" else None,
-        "Clickpaint": options.task,
+        **told(job),
         "Clickpaint engine": engine.name,
         **({"RePaint jump": options.repaint_jump, "RePaint resamples": options.repaint_resamples} if engine.name == "repaint" else {}),
     }
