@@ -3,6 +3,7 @@
 import {h, iconButton} from "./dom.mjs";
 import {duration, t} from "./i18n.mjs";
 import {icon} from "./icons.mjs";
+import {spoken} from "./spoken.mjs";
 
 const GONE_AFTER = 3200;
 const MOST = 3;
@@ -32,7 +33,7 @@ export class Toasts {
 
     #show(kind, name, message, remedy = "") {
         const close = () => toast.remove();
-        const text = h("div.cp-toast-text", {}, h("strong", {}, message), remedy ? h("span", {}, remedy) : null);
+        const text = h("div.cp-toast-text", {}, h("strong", {}, spoken(message)), remedy ? h("span", {}, spoken(remedy)) : null);
         const toast = h(`div.cp-toast.cp-${kind}`, {}, icon(name), text, iconButton("close", t("close"), close));
         while (this.element.children.length >= MOST) this.element.firstChild.remove();
         this.element.append(toast);

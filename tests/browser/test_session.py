@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
 from clickpaint.studio import Studio
-from tests.browser.conftest import BALL, Visit, serving
+from tests.browser.conftest import BALL, TYPE_AND_PRESS, Visit, serving
 from tests.browser.test_painting import SlowHost, painted, start, turn_to
-
-TYPE_AND_PRESS = """([fields, button]) => {
-    for (const [place, value] of fields) {
-        const field = document.querySelector(place);
-        field.focus();
-        field.value = value;
-    }
-    document.querySelector(button).click();
-}"""
-"""As fast as nobody is: no event told Gradio of the values before the button was pressed."""
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import {bytes, duration, languageOf, t, useLanguage} from "../../javascript/clic
 import {actionOf, arrow, SHORTCUTS} from "../../javascript/clickpaint/keys.mjs";
 import {decodeGrey} from "../../javascript/clickpaint/labels.mjs";
 import {squaresAround, whiten} from "../../javascript/clickpaint/mask.mjs";
+import {SPOKEN, spoken} from "../../javascript/clickpaint/spoken.mjs";
 import {betterSegmenter} from "../../javascript/clickpaint/status.mjs";
 import {en, zh_CN} from "../../javascript/clickpaint/strings.mjs";
 import {modeOf} from "../../javascript/clickpaint/tools.mjs";
@@ -26,6 +27,28 @@ test("every sentence that the code asks for is there, and every one that is ther
     for (const [, name] of code.matchAll(/\bt\("([^"]+)"/g)) assert.ok(name in en, name);
     const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "help.", "compare.", "control.", "task."];
     for (const name of Object.keys(en)) assert.ok(code.includes(`"${name}"`) || built.some((start) => name.startsWith(start)) || SHORTCUTS.some((one) => one.action === name), name);
+});
+
+test("what the server says is said in the page's language, as far as it is known", () => {
+    const said = "The file has 12.5 MB, more than the 10 MB allowed.";
+    useLanguage("zh_CN");
+    assert.equal(spoken(said), "文件大小为 12.5 MB，超过允许的 10 MB。");
+    assert.equal(spoken("Nothing is selected. Or is it?"), "Nothing is selected. Or is it?");
+    assert.equal(spoken("This web UI has no sampler '$& {}'."), "这个 Web UI 没有采样器“$& {}”。");
+    assert.equal(spoken("Nothing is selected."), "还没有选择任何内容。");
+    useLanguage("en");
+    assert.equal(spoken(said), said);
+});
+
+test("every sentence that is translated is one that the server says", () => {
+    const folder = new URL("../../extension/clickpaint/", import.meta.url);
+    const files = readdirSync(folder, {recursive: true}).filter((name) => name.endsWith(".py"));
+    // without the values of f-strings, and joined where a sentence goes over several lines
+    const code = files.map((name) => readFileSync(new URL(name.replaceAll("\\", "/"), folder), "utf8")).join("\n").replace(/"\n\s*f?"/g, "").replace(/'?\{[^{}"]*(\{[^{}]*\}[^{}"]*)?\}'?/g, "{}");
+    for (const english of Object.keys(SPOKEN.zh_CN)) {
+        assert.ok(code.includes(`"${english.replaceAll("'{}'", "{}")}"`), english);
+        assert.equal(english.split("{}").length, SPOKEN.zh_CN[english].split("{}").length, english);
+    }
 });
 
 test("the language: the setting, the web UI's choice, the browser's", () => {
