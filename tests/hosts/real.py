@@ -22,11 +22,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.hosts import control_toy
 from tests.toys import checkpoint
 from tests.toys.tokenizer import write_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"a1111": "CLICKPAINT_A1111_DIR", "forge": "CLICKPAINT_FORGE_DIR"}
+CONTROLNET = "sd-webui-controlnet"
+"""The extension that brings ControlNet to A1111, if the installation has it; Forge has its own."""
 _START_SECONDS = 240
 
 
@@ -108,7 +111,7 @@ class RealHost:
 
 
 def prepare(data: Path, host: Path, extension: bool) -> None:
-    """The data folder: toy checkpoints, and the extension as users have it, as a folder among the extensions."""
+    """The data folder: toy models, and the extension as users have it, as a folder among the extensions."""
     models = data / "models/Stable-diffusion"
     if models.exists():
         return
@@ -119,23 +122,35 @@ def prepare(data: Path, host: Path, extension: bool) -> None:
     checkpoint.write(models / "tiny.safetensors", clip)
     checkpoint.write(models / "other.safetensors", clip, seed=1)
     checkpoint.write(models / "tiny-inpaint.safetensors", clip, in_channels=9)
+    (data / "models/ControlNet").mkdir()
+    control_toy.write(data / "models/ControlNet/brighter.safetensors")
     (data / "extensions").mkdir()
+    control = host / "extensions" / CONTROLNET
+    if control.is_dir():
+        (data / "extensions" / CONTROLNET).symlink_to(control, target_is_directory=True)
     if extension:
         (data / "extensions/sd-webui-clickpaint").symlink_to(ROOT, target_is_directory=True)
     helper = data / "extensions/test-helper/scripts/test_helper.py"
     helper.parent.mkdir(parents=True)
-    helper.write_text(_HELPER)
+    helper.write_text(_HELPER.replace("MODEL_CHANNELS", str(checkpoint.MODEL_CHANNELS)))
     (data / "config.json").write_text(json.dumps({"samples_save": False, "grid_save": False}))
 
 
-_HELPER = '''"""For tests: makes the next generation fail in the middle, and counts weights and routes in the process."""
+_HELPER = '''"""For tests: makes the next generation fail in the middle, and tells of weights, routes and scripts in the process."""
 import gc
+import sys
 
 import modules.processing
 import modules.script_callbacks
+import modules.scripts
+import modules.shared
 
 
 def started(page, app):
+    guess = sys.modules.get("scripts.controlnet_model_guess")  # of sd-webui-controlnet, which knows only the real width
+    if guess is not None:
+        guess.controlnet_default_config["model_channels"] = MODEL_CHANNELS
+
     @app.get("/test-helper/weights")
     def weights():
         import torch
@@ -152,6 +167,20 @@ def started(page, app):
     def routes():
         kinds = [type(route).__name__ for route in app.router.routes]
         return {"LazyRoutes": kinds.count("LazyRoutes")}
+
+    @app.get("/test-helper/reload")
+    def reload():
+        modules.shared.state.request_restart()  # what the button "Reload UI" does
+        return {}
+
+    @app.get("/test-helper/scripts")
+    def scripts():
+        told = []
+        for runner in (modules.scripts.scripts_txt2img, modules.scripts.scripts_img2img):
+            told.append([repr(getattr(component, "value", None)) for component in runner.inputs])
+            told.append([(type(one).__name__, id(one), one.args_from, one.args_to) for one in runner.scripts])
+            told.append([id(one) for one in runner.alwayson_scripts])
+        return told
 
     @app.get("/test-helper/break")
     def break_next():

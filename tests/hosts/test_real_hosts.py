@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of
+from clickpaint.image.blend import alpha
+from tests.hosts.real import CONTROLNET, FOLDERS, RealHost, file_of, picture, pixels_of
 
 FLAVORS = [
     pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
@@ -179,11 +180,101 @@ def test_two_users_at_once_never_mix(host):
         assert all(pool.map(work, (10, 90, 170, 250)))
 
 
-def test_soft_inpainting_and_controlnet_are_there_or_say_what_is_missing(host):
+def test_soft_inpainting_softens_and_stays_inside(host):
+    soft = {"alwayson_scripts": {"Soft Inpainting": {"args": [True]}}, "steps": 4, "width": 128, "height": 128, "seed": 11}
+    own = {**soft, "init_images": [file_of(picture())], "mask": file_of(picture() * 0 + 255), "sampler_name": "Euler", "mask_blur": 0}
+    status, made = host.request("POST", "/sdapi/v1/img2img", own)
+    if status == 200 and np.array_equal(pixels_of(base64.b64decode(made["images"][0])), picture()):
+        pytest.skip(f"{host.flavor}'s own soft inpainting divides by nothing on the toy checkpoint and keeps the picture")
+    results = {}
+    for soft in (False, True):
+        id, mask = opened(host)
+        body = {**STEPS, "sampler": "Euler", "prompt": "a tree", "grow": 0, "feather": 24, "soft_inpainting": soft, "denoising_strength": 1}
+        host.clickpaint("POST", f"/workspaces/{id}/paint", body)
+        results[soft] = shown(host, id).astype(int)
+    reach = alpha(mask, 0, 24) > 0
+    assert 0.1 < reach.mean() < 0.9
+    for after in results.values():
+        assert np.array_equal(after[~reach], picture()[~reach]) and (after[mask] != picture()[mask]).any()
+    differ = (results[True] != results[False]).any(axis=-1)
+    assert differ[reach].mean() > 0.5, "soft inpainting changed next to nothing"
+    edge = reach & (alpha(mask, 0, 24) < 0.5)
+    changed = {soft: np.abs(after - picture())[edge].mean() for soft, after in results.items()}
+    assert changed[True] < changed[False], changed  # where little of it is taken, little is painted over
+
+
+# ControlNet: the toy one brightens where its map is bright
+
+BRIGHTER = {"preprocessor": "none", "model": "brighter"}
+INSIDE, BAR = (slice(48, 112), slice(48, 112)), (slice(56, 104), slice(64, 80))
+
+
+@pytest.fixture
+def control(host):
+    if not host.clickpaint("GET", "/capabilities")["paint"]["controlnet"]:
+        pytest.skip(f"{host.flavor} has no {CONTROLNET}")
+
+
+def scene():
+    """Dark, with a bright bar inside what will be painted and something bright elsewhere, which is no part of the crop."""
+    pixels = np.full((256, 256, 3), 4, np.uint8)
+    pixels[:, 200:] = (60, 90, 150)
+    pixels[160:, :64] = 240
+    pixels[BAR] = 235
+    return pixels
+
+
+def painted(host, *units):
+    """The scene filled with these ControlNet units, int [256, 256, 3], and how much brighter they made the blocks of 8x8 of the masked
+    square, float [8, 8]; 1 is white."""
+    results = []
+    for control in ([], list(units)):
+        id = host.clickpaint("POST", "/workspaces", {"image": file_of(scene())})["id"]
+        host.clickpaint("POST", f"/workspaces/{id}/mask", {"operations": [{"op": "box", "box": [48, 48, 112, 112]}]})
+        body = {**STEPS, "sampler": "Euler", "prompt": "a tree", "grow": 0, "feather": 0, "control": control}
+        told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
+        assert told["results"][0]["box"] == [16, 16, 144, 144]  # a part of the picture, at its own size
+        results.append(shown(host, id).astype(int))
+    plain, after = results
+    lighter, room = (block_means(one.mean(-1)) for one in (after - plain, 256 - plain))
+    return after, lighter / room
+
+
+def block_means(values):
+    """Of [256, 256], those within the masked square: float [8, 8]."""
+    return values[INSIDE].reshape(8, 8, 8, 8).mean((1, 3))
+
+
+def test_a_controlnet_unit_acts_in_register_with_the_mask(host, control):
+    before = host.request("GET", "/test-helper/scripts")
+    after, made = painted(host, BRIGHTER)
+    bright = block_means(scene()[..., 0]) > 128
+    assert bright.sum() == 12
+    assert made[bright].mean() > made[~bright].mean() + 0.3, made.round(2)
+    assert np.corrcoef(made.ravel(), bright.ravel())[0, 1] > 0.5
+    assert np.array_equal(np.delete(after, np.r_[48:112], 0), np.delete(scene(), np.r_[48:112], 0))
+    assert not painted(host, {**BRIGHTER, "weight": 0})[1].any(), "a unit without weight acts"
+    assert host.request("GET", "/test-helper/scripts") == before and before[0] == 200, "the web UI's own scripts were touched"
+
+
+def test_a_preprocessor_looks_at_the_crop_and_two_units_add_up(host, control):
+    import cv2
+
+    edges = block_means(cv2.Canny(scene(), 100, 200)) > 0
+    assert edges.sum() in range(12, 40)
+    _, made = painted(host, {**BRIGHTER, "preprocessor": "canny"})
+    assert made[edges].mean() > made[~edges].mean() + 0.2, made.round(2)
+    assert np.corrcoef(made.ravel(), edges.ravel())[0, 1] > 0.5
+    _, single = painted(host, {**BRIGHTER, "weight": 0.05})
+    _, double = painted(host, {**BRIGHTER, "weight": 0.05}, {**BRIGHTER, "weight": 0.05})
+    bright = block_means(scene()[..., 0]) > 128
+    assert double[bright].mean() > 1.2 * single[bright].mean()
+
+
+def test_controlnet_lets_go_of_the_model_after_an_exception(host, control):
     id, _ = opened(host)
-    for wish in ({"soft_inpainting": True}, {"control": [{"preprocessor": "canny", "model": "None"}]}):
-        status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, **wish})
-        assert status == 200 or (status == 409 and told["remedy"]), told
+    host.request("GET", "/test-helper/break")
+    assert host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "control": [BRIGHTER]})[0] == 500
 
 
 def test_routes_refuse_other_origins_and_read_no_paths(host):
