@@ -98,12 +98,13 @@ class HostGate:
 
 
 def _tab() -> list[tuple[Any, str, str]]:
-    from clickpaint.hosts.webui import hooks
+    from clickpaint.hosts.webui import hooks, within
 
     try:
         from clickpaint.ui import tab
 
-        return [(tab.build(front(), below=_send_row, paste=_paste), TITLE, ELEMENT)]
+        with within.unserved():
+            return [(tab.build(front(), below=_send_row, paste=_paste), TITLE, ELEMENT)]
     except Exception as error:  # a tab that says what is wrong helps; one that is missing does not
         hooks.report("the tab could not be made")
         return [(_broken(error), TITLE, ELEMENT)]

@@ -1,0 +1,27 @@
+"""What is changed in the web UI for a while."""
+
+from __future__ import annotations
+
+import threading
+
+from clickpaint.hosts.webui import within
+
+
+def test_blocks_that_are_not_served_get_no_app_and_others_do_meanwhile():
+    import gradio as gr
+    from gradio.routes import App
+
+    before = App.__dict__["create_app"]
+    with gr.Blocks() as page:
+        pass
+    served = []
+    with within.unserved():
+        with gr.Blocks() as part:
+            button = gr.Button()
+        other = threading.Thread(target=lambda: served.append(App.create_app(page)))
+        other.start()
+        other.join()
+        unserved = App.create_app(page)
+    assert isinstance(served[0], App) and unserved is None and button in part.blocks.values()
+    assert not isinstance(getattr(part, "app", None), App)
+    assert App.__dict__["create_app"] is before and isinstance(App.create_app(page), App)
