@@ -39,8 +39,12 @@ class Diffusion:
         self._preview: np.ndarray | None = None
 
     def meant(self, options: PaintOptions) -> bool:
-        """Whether an engine of ours is to paint this, and not the host's own sampler."""
-        return options.engine != "auto" or options.task == "instruct" or not self._host.capabilities().own_sampler
+        """Whether an engine of ours is to paint this, and not the host's own sampler: one is asked for, or the host has no sampler,
+        cannot follow instructions, or has no ControlNet for the units."""
+        if options.engine != "auto" or options.task == "instruct":
+            return True
+        can = self._host.capabilities()
+        return not can.own_sampler or bool(options.control and not can.controlnet)
 
     def native_size(self) -> int:
         """Of the loaded checkpoint. Raises `HostUnsupported` where there is none."""

@@ -536,3 +536,20 @@ def test_samples_of_32_bits_are_refused_with_a_remedy():
     with pytest.raises(InvalidInput, match="32 bits") as error:
         decode(file_of(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))
     assert "16 or 8" in error.value.remedy
+
+
+@pytest.mark.parametrize("said", ["Steps: 20, Seed: 1", "一只猫\nSteps: 20"])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_text_that_is_added_is_in_the_file_once_and_what_was_there_stays(said, depth):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "old")
+    info.add_text("Comment", "kept")
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4), depth)).save(out, "PNG", pnginfo=info)
+    once = decode(out.getvalue()).with_text(parameters="between").with_text(parameters=said)
+    with Image.open(io.BytesIO(encode(once))) as opened:
+        assert opened.info["parameters"] == said and opened.info["Comment"] == "kept"
+    out = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(out, "JPEG")
+    with Image.open(io.BytesIO(encode(decode(out.getvalue()).with_text(parameters=said), "PNG"))) as opened:
+        assert opened.info["parameters"] == said

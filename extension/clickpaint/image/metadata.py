@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from clickpaint.errors import InvalidInput
 
@@ -14,6 +14,7 @@ Chunk = tuple[bytes, bytes]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _KEPT = {b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf"}
 
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _ORIENTATION, _THUMBNAIL_OFFSET, _THUMBNAIL_BYTES = 0x0112, 0x0201, 0x0202
 
 
@@ -80,6 +81,23 @@ def webp_is_lossless(data: bytes) -> bool:
             return kind == b"VP8L"
         at += 24 if kind == b"ANMF" else 8 + length + length % 2  # a frame's own chunks follow its 16 bytes of header
     return False
+
+
+def text_chunk(keyword: str, text: str) -> Chunk:
+    """A PNG's text, in Latin-1 where that can say it, which more programs read, and in UTF-8 otherwise."""
+    try:
+        return b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1")
+    except UnicodeEncodeError:
+        return b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode("utf-8")
+
+
+def chunks_without_text(chunks: Iterable[Chunk], keywords: Container[str]) -> tuple[Chunk, ...]:
+    """Those that are no text under one of these keywords."""
+
+    def named(content: bytes) -> str:
+        return content.partition(b"\0")[0].decode("latin-1")
+
+    return tuple((kind, content) for kind, content in chunks if kind not in _TEXTS or named(content) not in keywords)
 
 
 def png_with(png: bytes, chunks: Iterable[Chunk]) -> bytes:

@@ -117,7 +117,11 @@ class Picture:
 
     def with_text(self, **text: str) -> Picture:
         """The same picture with more PNG text ("parameters" is where Stable Diffusion programs look)."""
-        return replace(self, source=replace(self.source, text={**self.source.text, **text}))
+        source = self.source
+        kept = metadata.chunks_without_text(source.extras.get("chunks", ()), text)
+        added = tuple(metadata.text_chunk(keyword, said) for keyword, said in text.items())
+        extras = {**source.extras, "chunks": (*kept, *added)}
+        return replace(self, source=replace(source, text={**source.text, **text}, extras=extras))
 
 
 def extension(format: str) -> str:

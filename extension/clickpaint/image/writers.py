@@ -68,7 +68,7 @@ def write(samples: Samples, source: Source, target: str, quality: int | None) ->
     if target == "PNG" and same:
         chunks = source.extras.get("chunks", ())
     else:
-        chunks = ()
+        chunks = tuple(metadata.text_chunk(*one) for one in source.text.items()) if target == "PNG" else ()
         kept = {"icc_profile": icc, "exif": source.exif, "dpi": source.dpi}
         options |= {name: value for name, value in kept.items() if value}
     if samples.array.dtype == np.uint16:

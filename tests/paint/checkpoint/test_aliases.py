@@ -241,3 +241,21 @@ def test_layers_take_their_weights_along_to_a_device_where_they_are_not():
         with streamed(checkpoint.unet, torch.device("meta"), torch.float32):
             checkpoint.unet(latents.float(), torch.tensor([1], device="meta"), hidden.float())
         assert_all_aliased(checkpoint, tensors)  # each went back to where it was
+
+
+def test_half_precision_is_widened_for_the_cpu_only_while_it_is_needed(tmp_path):
+    from safetensors.torch import save_file
+
+    weights = {key: tensor.half().contiguous() for key, tensor in toy.state_dict(4).items()}
+    save_file(weights, str(tmp_path / "half.safetensors"))
+    source, checkpoints = FileSource(tmp_path / "half.safetensors"), Checkpoints()
+    key = "model.diffusion_model.out.2.weight"
+    assert source.tensors()[key].dtype == torch.float16
+    with checkpoints.using(source, "cpu") as checkpoint:
+        assert checkpoint.dtype == torch.float32
+        first = source.tensors()[key]
+        assert torch.equal(first, weights[key].float())
+    with checkpoints.using(source, "cpu"):
+        assert source.tensors()[key] is first
+    source.release()
+    assert source.tensors()[key].dtype == torch.float16

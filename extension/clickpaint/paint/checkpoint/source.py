@@ -95,11 +95,11 @@ class FileSource:
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         stamp, tensors, _ = self._open()
-        if self._device is None or self._device.type == "cpu":
+        if self._device is None or (self._device.type == "cpu" and not any(_slow_on_cpu(tensor) for tensor in tensors.values())):
             return tensors
         if self._moved is None or self._moved[:2] != (stamp, self._device):
             self._moved = None  # before the next ones take their place
-            self._moved = (stamp, self._device, {key: tensor.to(self._device) for key, tensor in tensors.items()})
+            self._moved = (stamp, self._device, {key: _moved(tensor, self._device) for key, tensor in tensors.items()})
         return self._moved[2]
 
     def version(self) -> Hashable:
@@ -107,14 +107,15 @@ class FileSource:
 
     @contextmanager
     def using(self, device: torch.device | str) -> Iterator[None]:
-        """On another device than the CPU the tensors are moved once, in their own types, and stay there until `release`."""
+        """Tensors for another device than the CPU are moved once, in their own types, and stay there until `release`; so do those for
+        the CPU where they are in half precision, which it computes many times slower than float32, in that."""
         import torch
 
         self._device = torch.device(device)
         yield
 
     def release(self) -> None:
-        """Let go of what was moved to a device."""
+        """Let go of what was moved or converted."""
         self._moved = self._device = None
 
     def _stamp(self) -> Hashable:
@@ -132,6 +133,14 @@ class FileSource:
                 tensors = with_vae(tensors, read(self.vae)[0], self.vae.name)
             self._opened = (stamp, tensors, _told(metadata, self.path))
         return self._opened
+
+
+def _slow_on_cpu(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.element_size() < 4
+
+
+def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return tensor.float() if device.type == "cpu" and _slow_on_cpu(tensor) else tensor.to(device)
 
 
 def with_vae(tensors: Mapping[str, torch.Tensor], vae: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
