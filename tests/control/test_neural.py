@@ -17,6 +17,7 @@ from clickpaint.control import (
     lineart,
     mlsd,
     normals,
+    oneformer,
     registry,
     segmentation,
     softedge,
@@ -325,3 +326,43 @@ def test_the_rest_of_the_package_is_left_alone():
     assert "controlnet_aux" not in sys.modules and f"{ALIAS}.mlsd" in sys.modules
     with pytest.raises(ModelMissing, match="nothing_of_that_name"):
         module("nothing_of_that_name")
+
+
+TOY_ONEFORMER = {
+    "embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 4, "image_size": 64, "conv_dim": 32, "mask_dim": 32,
+    "hidden_dim": 32, "encoder_feedforward_dim": 16, "dim_feedforward": 16, "num_attention_heads": 2, "encoder_layers": 1,
+    "decoder_layers": 2, "query_dec_layers": 1, "text_encoder_width": 16,
+}  # fmt: skip
+
+
+def test_oneformer_shows_the_likeliest_class_of_every_pixel(toys):
+    kind = oneformer.Kind(oneformer.ADE.network, oneformer.ADE.classes, 128, 512)
+    torch.manual_seed(0)
+    network = oneformer.build(150, 12, **dict(TOY_ONEFORMER)).eval()
+    answers = []
+    network.register_forward_hook(lambda module, arguments, answer: answers.append(answer))
+    toys.put(kind.network, network)
+    request = registry.request("oneformer_ade20k", {}, 128)
+    found = oneformer.oneformer(SCENE, request, toys.tools, kind=kind)
+    (answer,) = answers
+    masks = torch.nn.functional.interpolate(answer.masks_queries_logits, (128, 192), mode="bilinear", align_corners=False)[0].sigmoid()
+    scores = torch.einsum("qc,qhw->chw", answer.class_queries_logits[0].softmax(-1)[:, :-1], masks)
+    palette = np.array([color for _, color in oneformer.ADE.classes], np.uint8)
+    assert np.array_equal(found.pixels, palette[scores.argmax(0).numpy()])
+    assert [one["name"] for one in found.extra["classes"]] and len(found.extra["classes"]) <= 150
+
+
+def test_oneformers_files_fit_whatever_transformers_calls_its_tensors(toys):
+    torch.manual_seed(0)
+    network = oneformer.build(150, 12, **dict(TOY_ONEFORMER))
+    fitted = oneformer.fit(network.state_dict(), network)
+    assert all(torch.equal(fitted[name], tensor) for name, tensor in network.state_dict().items() if "layernorm" not in name)
+    with pytest.raises(KeyError, match="task_mlp"):
+        oneformer.fit({name: tensor for name, tensor in network.state_dict().items() if "task_mlp" not in name}, network)
+
+
+def test_the_classes_and_their_colours():
+    ade, coco = dict(oneformer.ADE.classes), dict(oneformer.COMMON.classes)
+    assert len(oneformer.ADE.classes) == 150 and len(oneformer.COMMON.classes) == 133
+    assert ade["wall"] == (120, 120, 120) and ade["sky"] == (6, 230, 230) and coco["person"] == (220, 20, 60)
+    assert oneformer.shown_size(512, 768, oneformer.ADE) == (640, 960) and oneformer.shown_size(512, 2048, oneformer.COMMON) == (333, 1333)

@@ -14,7 +14,7 @@ from clickpaint.errors import InvalidInput, ModelMissing
 
 FAMILIES = (
     "plain", "edges", "tile", "color", "softedge", "lineart", "mlsd", "depth", "depth_anything", "leres", "normals", "openpose", "rtmpose",
-    "densepose", "segmentation", "faces", "clip_vision", "lama_fill",
+    "densepose", "segmentation", "oneformer", "faces", "clip_vision", "lama_fill",
 )  # fmt: skip
 """The modules of this room with a `PREPROCESSORS` tuple each; importing one imports nothing heavy."""
 
