@@ -172,14 +172,15 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[..., Visit]]:
     contexts: list[Any] = []
     faults: list[str] = []
 
-    def make(*, expected: str = "", storage: Any = None, **options: Any) -> Visit:
+    def make(*, expected: str | tuple[str, ...] = (), storage: Any = None, **options: Any) -> Visit:
         context = chromium.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 860}), **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
 
         def said(message: Any) -> None:
-            if message.type in ("error", "warning") and not (expected and expected in message.text):
+            known = (expected,) if isinstance(expected, str) else expected
+            if message.type in ("error", "warning") and not any(one in message.text for one in known):
                 faults.append(f"console: {message.text}")
 
         def asked(request: Any) -> None:

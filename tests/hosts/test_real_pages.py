@@ -7,6 +7,7 @@ once; the last test reloads its page. After each test an ordinary txt2img with a
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
 import time
@@ -14,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from clickpaint.settings import SETTINGS
-from tests.browser.conftest import Visit
+from tests.browser.conftest import TYPE_AND_PRESS, Visit
 from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of
 
 FLAVORS = [
@@ -273,6 +275,71 @@ def test_our_settings_have_a_section_and_apply(tab, host):
     finally:
         grow = SETTINGS["erase_grow"].default
         assert host.request("POST", "/sdapi/v1/options", {"clickpaint_erase_grow": grow})[0] == 200
+
+
+def test_parameters_come_back_from_the_prompt_and_from_png_info(tab):
+    from PIL import PngImagePlugin
+
+    tab.click(*INSIDE)
+    tab.task("Fill")
+    # values that Gradio was told of only when the button was pressed already
+    wished = {"#clickpaint_seed input[type=number]": "77", "#clickpaint_steps input[type=number]": "3",
+              "#clickpaint_resolution input[type=number]": str(SIZE), "#clickpaint_fill_prompt textarea": "a red kite"}  # fmt: skip
+    head = tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True)
+    head.click()
+    tab.page.locator("#clickpaint_seed input[type=number]").wait_for()
+    tab.page.evaluate(TYPE_AND_PRESS, [[*wished.items()], "#clickpaint_fill"])
+    tab.version(1)
+    text = tab.js("e.painting.last.infotext")
+    assert "Steps: 3," in text and "Seed: 77," in text and "Clickpaint: fill, Clickpaint masked content: fill" in text
+
+    def shows(place: str, value: str) -> None:
+        tab.page.wait_for_function("([place, value]) => document.querySelector(place).value === value", arg=[place, value])
+
+    tab.page.locator("#clickpaint_fill_prompt textarea").fill(text.replace("Seed: 77", "Seed: 99"))
+    tab.page.wait_for_timeout(700)
+    tab.page.locator("#clickpaint_read").click()
+    shows("#clickpaint_seed input[type=number]", "99")
+    shows("#clickpaint_fill_prompt textarea", "a red kite")
+
+    info, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    info.add_text("parameters", text.replace("Seed: 77", "Seed: 555").replace("Clickpaint: fill", "Clickpaint: replace"))
+    Image.fromarray(picture(SIZE) // 2).save(file, "PNG", pnginfo=info)
+    tab.turn_to("PNG Info")
+    upload = tab.page.locator("#pnginfo_image input[type=file]")
+    upload.set_input_files({"name": "made.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    tab.page.locator("#tab_pnginfo").get_by_text("Seed: 555").first.wait_for()
+    before = tab.js("e.id")
+    tab.page.locator("#clickpaint_tab").click()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.task === 'replace'")
+    shows("#clickpaint_replace_prompt textarea", "a red kite")
+    shows("#clickpaint_seed input[type=number]", "555")
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.id !== '{before}'")
+    assert np.array_equal(tab.version(0), picture(SIZE) // 2)
+    tab.page.locator("clickpaint-canvas").wait_for()
+    head.click()
+    tab.task("Remove")
+
+
+def test_a_reload_of_the_page_keeps_the_open_picture(tab):
+    tab.click(*INSIDE)
+    tab.page.locator("#clickpaint_remove").click()
+    after = tab.version(1)
+    tab.click(*OUTSIDE)
+    id, area = tab.js("e.id"), tab.area
+    tab.page.reload(wait_until="domcontentloaded")
+    tab.page.wait_for_selector("clickpaint-canvas.cp-ready", state="attached")
+    tab.idle()
+    assert (tab.js("e.id"), tab.area) == (id, area)
+    assert np.array_equal(tab.version(1), after)
+    tab.page.wait_for_load_state("load")
+    tab.turn_to("Clickpaint")
+    tab.page.locator("clickpaint-canvas").wait_for()
+    tab.idle()
+    assert tab.pixel("picture", *INSIDE)[0] < 190, "it is there, but not shown"
+    for _ in range(2):  # what was selected, then the removal
+        tab.key("Control+z")
+    assert np.array_equal(tab.version(0), picture(SIZE))
 
 
 def test_after_reload_ui_all_is_there_once_and_works(tab, host, own, browser):
