@@ -4,6 +4,7 @@ import {ApiError} from "./api.mjs";
 
 const PERIOD = 700;
 const SECOND_PASS = {Automatic: null, On: true, Off: false};
+const OF_THE_HOST = new Set(["Automatic", "Web UI"]);
 const SIDES = ["left", "top", "right", "bottom"];
 
 /**
@@ -12,10 +13,11 @@ const SIDES = ["left", "top", "right", "bottom"];
  * @param control units of ControlNet, as the API takes them
  */
 export function paintBody(task, values = {}, control = []) {
-    const {second_pass, masked_content, sampler, scheduler, seed, left, top, right, bottom, ...rest} = values;
+    const {second_pass, masked_content, engine, sampler, scheduler, seed, left, top, right, bottom, ...rest} = values;
     const body = {task, ...rest, control, seed: Number.isFinite(parseInt(seed)) ? parseInt(seed) : -1};
     body.refine = SECOND_PASS[second_pass] ?? null;
     if (masked_content) body.masked_content = masked_content.toLowerCase();
+    if (engine && !OF_THE_HOST.has(engine)) body.engine = engine.toLowerCase();
     for (const [name, value] of Object.entries({sampler, scheduler})) if (value && value !== "Automatic") body[name] = value;
     if (task === "expand") body.expand = SIDES.map((side) => Math.round(values[side] ?? 0));
     return body;
@@ -99,7 +101,7 @@ export class Painting extends EventTarget {
         const {editor} = this, body = paintBody(task, values, control);
         if (body.masked_content === "erased" && editor.options.eraser !== "diffusion") body.eraser = editor.options.eraser;
         const ask = (id) => {
-            if (task !== "expand" && !editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
+            if (!["expand", "instruct"].includes(task) && !editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
             return editor.api.paint(id, body);
         };
         return this.#paint(ask, body, 0);

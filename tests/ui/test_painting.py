@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.studio import Studio
 from tests.toys.studio import ToyHost, toy_studio
 
@@ -56,7 +57,7 @@ def test_without_a_checkpoint_there_is_only_remove(tmp_path: Path) -> None:
 
 def test_a_host_that_paints_has_a_tab_for_each_task(rich: Studio) -> None:
     page = build(rich)
-    for task in ("remove", "fill", "replace", "expand"):
+    for task in ("remove", "fill", "replace", "expand", "instruct"):
         assert f"clickpaint_tab_{task}" in page and page[f"clickpaint_{task}"]["variant"] == "primary"
         assert [one for one in scripts(page) if f'window.clickpaint?.task("{task}")' in one]
     assert "Stable Diffusion" in json.dumps(page["clickpaint_eraser"]["choices"])
@@ -70,7 +71,16 @@ def test_what_the_host_lacks_is_not_shown(tmp_path: Path) -> None:
     studio.toy.can_paint = True
     page = build(studio)
     assert "clickpaint_sampler" in page
-    assert not {"clickpaint_scheduler", "clickpaint_styles", "clickpaint_controlnet"} & set(page)
+    assert not {"clickpaint_scheduler", "clickpaint_styles"} & set(page)
+    assert "Web UI" in json.dumps(page["clickpaint_engine"]["choices"])
+    assert "clickpaint-checkpoint" not in json.dumps(page[""], default=str)
+
+
+def test_without_a_web_ui_the_checkpoint_is_chosen_in_the_page_even_before_there_is_one(tmp_path: Path) -> None:
+    page = build(Studio(EmbeddedHost(tmp_path, environment={})))
+    assert "clickpaint_tab_fill" in page
+    assert "<clickpaint-checkpoint>" in json.dumps(page[""], default=str)
+    assert "Web UI" not in json.dumps(page["clickpaint_engine"]["choices"])
 
 
 def test_every_value_goes_to_the_canvas_under_the_name_that_the_api_has(rich: Studio) -> None:

@@ -62,6 +62,7 @@ def test_what_was_painted_comes_back(page) -> None:
     assert found == {
         "fill_prompt": "a cat,\nred", "fill_negative": "dog", "steps": 7, "sampler": "Euler", "scheduler": "Karras", "cfg_scale": 3.5,
         "denoising": 0.6, "seed": 7, "masked_content": "Latent noise", "resolution": 640, "second_pass": "On", "soft_inpainting": True,
+        "engine": "Web UI",
     }  # fmt: skip
     assert mark.split()[0] == "fill" and reading(text)["pasted_task"] != mark, "the same once more is to be seen too"
 
@@ -86,8 +87,8 @@ def test_a_generation_of_somebody_else_sets_only_what_it_tells(page) -> None:
     _, _, reading = page
     found = reading("a dog\nSteps: 12, Sampler: Nobody's, CFG scale: 99, Seed: 5, Size: 512x512, Model: tiny, Masked content: fill")
     mark = found.pop("pasted_task")
-    assert mark.split()[0] not in ("fill", "replace", "expand", "remove", "none")
-    every = {f"{task}_{name}": value for task in ("fill", "replace") for name, value in (("prompt", "a dog"), ("negative", ""))}
+    assert mark.split()[0] not in ("fill", "replace", "expand", "remove", "instruct", "none")
+    every = {f"{task}_{name}": value for task in ("fill", "replace", "instruct") for name, value in (("prompt", "a dog"), ("negative", ""))}
     assert found == {**every, "expand_prompt": "a dog", "steps": 12, "seed": 5}, "no unknown sampler, nothing that a slider cannot show"
 
 

@@ -121,7 +121,9 @@ def test_every_label_of_the_page_is_translated(studio: Any) -> None:
             shown.add(config["value"])
     shown.discard("")
     assert len(shown) >= 10
-    assert shown - {"Clickpaint"} <= set(table), shown - set(table)
+    assert {one for one in shown if any(sign.isascii() and sign.isalpha() for sign in one)} - {"Clickpaint"} <= set(table), shown - set(
+        table
+    )
 
 
 def test_the_canvas_starts_with_the_settings(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ TASK = "Clickpaint"
 _NAMES = ("masked content", "denoising strength", "resolution", "second pass", "soft inpainting", "margins", "grow", "feather")
 _MASKED_CONTENT, _STRENGTH, _RESOLUTION, _SECOND_PASS, _SOFT, _MARGINS, _GROW, _FEATHER = (f"{TASK} {name}" for name in _NAMES)
 
+_ENGINE = f"{TASK} engine"  # told by engines of ours alone
+
 _PARAMETERS = re.compile(r'\s*([\w][\w \-/]*):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NEGATIVE = "Negative prompt:"
 
@@ -78,8 +80,15 @@ def read(fields: Mapping[str, Any]) -> dict[str, Any]:
         if fields.get(field):
             found[name] = str(fields[field])
     numbers = {"steps": _number(fields.get("Steps")), "seed": _number(fields.get("Seed")), "cfg_scale": _number(fields.get("CFG scale"))}
+    for name, field in (
+        ("image_cfg_scale", "Image CFG scale"),
+        ("repaint_jump", "RePaint jump"),
+        ("repaint_resamples", "RePaint resamples"),
+    ):
+        numbers[name] = _number(fields.get(field))
     numbers["denoising_strength"] = _number(fields.get(_STRENGTH, fields.get("Denoising strength")))
     if ours:
+        found["engine"] = str(fields.get(_ENGINE, "auto"))
         numbers["resolution"] = _number(fields.get(_RESOLUTION, 0))
         found["refine"] = {"on": True, "off": False}.get(str(fields.get(_SECOND_PASS)))
         found["soft_inpainting"] = fields.get(_SOFT) == "on"

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 MASKED_CONTENT = ("Fill", "Original", "Latent noise", "Latent nothing", "Erased")
 SECOND_PASS = (panels.AUTOMATIC, "On", "Off")
 PRESETS = {"To 16:9": "16:9", "To 4:3": "4:3", "To 1:1": "1:1", "To 9:16": "9:16", "25 % around": "25%", "None": "0%"}
+ENGINES = ("Inpaint", "ControlNet", "RePaint", "Depth")
+"""Engines of ours that a task can choose; instructions have one of their own."""
+WEB_UI = "Web UI"
 SIDES = ("left", "top", "right", "bottom")
 _DICE, _RECYCLE = "\U0001f3b2\ufe0f", "\u267b\ufe0f"  # as the web UI has them; it explains them when the pointer is over them
 _LARGEST_MARGIN = 1024
 
 
 def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) -> Any:
-    """Remove, fill, replace and expand, one tab each, and below them what is common to all that paints; gives the list of erasers.
+    """Remove, fill, replace, expand and instruct, one tab each, and below them what is common to all that paints; gives the list of
+    erasers.
 
     Args:
         paste: the web UI's way to read infotexts back.
@@ -39,13 +43,16 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) 
             starters.append(_prompted("replace", "What to paint around the selection"))
         with gr.Tab("Expand", elem_id="clickpaint_tab_expand", **prepared) as expand:
             starters.append(_expanding())
+        with gr.Tab("Instruct", elem_id="clickpaint_tab_instruct", **prepared) as instruct:
+            starters.append(_instructing())
+    if not can.own_sampler:
+        compat.html("<clickpaint-checkpoint></clickpaint-checkpoint>")
     sampling = _sampling(can)
     pasting.button(studio, _pasted(removing[1], starters, sampling), paste)
-    if can.controlnet:
-        with gr.Accordion("ControlNet", open=False, elem_id="clickpaint_controlnet"):
-            compat.html("<clickpaint-control></clickpaint-control>")
+    with gr.Accordion("ControlNet", open=False, elem_id="clickpaint_controlnet"):
+        compat.html("<clickpaint-control></clickpaint-control>")
 
-    for task, tab in (("remove", remove), ("fill", fill), ("replace", replace), ("expand", expand)):
+    for task, tab in (("remove", remove), ("fill", fill), ("replace", replace), ("expand", expand), ("instruct", instruct)):
         compat.on(tab.select, f"() => {{ window.clickpaint?.task({json.dumps(task)}); return []; }}")
     panels.starts_removing(studio, *removing, paint=sampling)
     for task, button, own, triggers in starters:
@@ -70,6 +77,14 @@ def _prompted(task: str, placeholder: str) -> tuple[str, Any, dict[str, Any], li
     negative = gr.Textbox(label="Negative prompt", lines=1, elem_id=f"clickpaint_{task}_negative")
     button = gr.Button(task.capitalize(), variant="primary", elem_id=f"clickpaint_{task}", elem_classes=["cp-primary"])
     return task, button, {"prompt": prompt, "negative_prompt": negative}, [prompt.submit]
+
+
+def _instructing() -> tuple[str, Any, dict[str, Any], list[Any]]:
+    import gradio as gr
+
+    task, button, own, triggers = _prompted("instruct", "What to do to the selection, or to the whole picture: make it snow")
+    own["image_cfg_scale"] = gr.Slider(0, 10, 1.5, step=0.05, label="Image CFG scale", elem_id="clickpaint_image_cfg_scale")
+    return task, button, own, triggers
 
 
 def _expanding() -> tuple[str, Any, dict[str, Any], list[Any]]:
@@ -98,6 +113,7 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
 
     widgets: dict[str, Any] = {}
     with gr.Accordion("Sampling", open=False, elem_id="clickpaint_sampling"):
+        widgets["engine"] = _choice("Engine", [WEB_UI if can.own_sampler else panels.AUTOMATIC, *ENGINES], "engine")
         widgets["steps"] = gr.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="clickpaint_steps")
         widgets["sampler"] = _choice("Sampling method", [panels.AUTOMATIC, *can.samplers], "sampler")
         if can.schedulers:
@@ -115,6 +131,9 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
         )
         widgets["second_pass"] = _choice("Second pass", [*SECOND_PASS], "second_pass")
         widgets["soft_inpainting"] = gr.Checkbox(False, label="Soft inpainting", elem_id="clickpaint_soft_inpainting")
+        with gr.Row():
+            widgets["repaint_jump"] = gr.Slider(1, 50, 10, step=1, label="RePaint: jump", elem_id="clickpaint_repaint_jump")
+            widgets["repaint_resamples"] = gr.Slider(1, 20, 10, step=1, label="RePaint: resamples", elem_id="clickpaint_repaint_resamples")
         if can.styles:
             widgets["styles"] = gr.Dropdown(label="Styles", choices=[*can.styles], value=[], multiselect=True, elem_id="clickpaint_styles")
     compat.on(random.click, "() => [-1]", outputs=[seed])
@@ -132,11 +151,18 @@ def _pasted(eraser: Any, starters: list[tuple[str, Any, dict[str, Any], list[Any
     fields = [field(eraser, lambda read: panels.DIFFUSION if read["task"] == "remove" else None)]
     for task, _, own, _ in starters:
         fields += [of(task, own[name], name) for name in ("prompt", "negative_prompt") if name in own]
+        if "image_cfg_scale" in own:
+            fields.append(field(own["image_cfg_scale"], lambda read: read["image_cfg_scale"]))
         fields += [field(own[side], lambda read, i=i: read["expand"][i]) for i, side in enumerate(SIDES) if side in own]
     second_pass = dict(zip((None, True, False), SECOND_PASS, strict=True))
     fields.append(field(sampling["masked_content"], lambda read: read["masked_content"].capitalize()))
     fields.append(field(sampling["second_pass"], lambda read: second_pass[read["refine"]]))
-    plain = ("steps", "sampler", "scheduler", "cfg_scale", "denoising_strength", "seed", "resolution", "soft_inpainting", "styles")
+    engines = {name.lower(): name for name in ENGINES}
+    fields.append(field(sampling["engine"], lambda read: engines.get(read["engine"], sampling["engine"].value)))
+    plain = (
+        "steps", "sampler", "scheduler", "cfg_scale", "denoising_strength", "seed", "resolution", "soft_inpainting", "styles",
+        "repaint_jump", "repaint_resamples",
+    )  # fmt: skip
     return fields + [field(sampling[name], lambda read, name=name: read[name]) for name in plain if name in sampling]
 
 
