@@ -10,8 +10,10 @@ PACKAGES = {
     "mobilesam-mirror": "mobilesam-mirror==1.0.0",
     "lama-cleaner": "lama-cleaner==1.2.5",
     "loguru": "loguru==0.7.3",
+    "controlnet-aux": "controlnet_aux==0.0.10",
+    "diffusers": "diffusers==0.31.0",  # Forge has it; A1111 has not, and its transformers goes with none newer
 }
-"""Distribution → requirement. All are installed without their dependencies, whose pins would move the web UI's packages; what they
+"""Distribution → requirement, brought where no version of it is there. All are installed without their dependencies, whose pins would move the web UI's packages; what they
 need beside these (torch, torchvision, timm, OpenCV, SciPy, Pillow, pydantic) every web UI brings itself."""
 
 
