@@ -335,6 +335,10 @@ def test_capabilities_and_folders(web, monkeypatch, tmp_path):
     assert folders[0].parts[-2:] == ("models_path", "sam") and any("sd-webui-segment-anything" in str(one) for one in folders)
     web.shared.opts.data["clickpaint_models_dir"] = str(tmp_path)
     assert host.folders("sam")[0] == tmp_path / "sam"
+    hed = tmp_path / "sd-webui-controlnet" / "annotator" / "downloads" / "hed"
+    hed.mkdir(parents=True)
+    monkeypatch.setattr(web.paths, "extensions_dir", str(tmp_path))
+    assert hed in host.folders("control") and hed not in host.folders("sam")
 
 
 def test_native_sizes(web):
