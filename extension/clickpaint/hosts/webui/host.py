@@ -76,10 +76,8 @@ class WebUIHost:
         found = [Path(own).expanduser() / kind] if own else []
         found += [base / kind, *(Path(paths.extensions_dir) / place for place in _ALSO_IN.get(kind, ()))]
         if kind == "control":  # where the ControlNets of A1111 and of Forge keep what makes maps, a folder for each network
-            downloads = Path(paths.extensions_dir) / "sd-webui-controlnet" / "annotator" / "downloads"
-            found += [
-                folder for parent in (downloads, base / "ControlNetPreprocessor") for folder in sorted(parent.glob("*")) if folder.is_dir()
-            ]
+            parents = Path(paths.extensions_dir) / "sd-webui-controlnet" / "annotator" / "downloads", base / "ControlNetPreprocessor"
+            found += [folder for parent in parents for folder in sorted(parent.glob("*")) if folder.is_dir()]
         import torch
 
         found.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs

@@ -13,8 +13,9 @@ PACKAGES = {
     "controlnet-aux": "controlnet_aux==0.0.10",
     "diffusers": "diffusers==0.31.0",  # Forge has it; A1111 has not, and its transformers goes with none newer
 }
-"""Distribution → requirement, brought where no version of it is there. All are installed without their dependencies, whose pins would move the web UI's packages; what they
-need beside these (torch, torchvision, timm, OpenCV, SciPy, Pillow, pydantic) every web UI brings itself."""
+"""Distribution → requirement, brought where no version of it is there. All are installed without their dependencies, whose pins would
+move the web UI's packages; what they need beside these (torch, torchvision, timm, OpenCV, SciPy, Pillow, pydantic, transformers) every
+web UI brings itself."""
 
 
 def missing() -> list[str]:
