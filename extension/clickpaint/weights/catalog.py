@@ -27,7 +27,8 @@ class Checksum(NamedTuple):
 class ModelFile:
     """One file of a model.
 
-    name: unique key. title: for people. role: "segmenter", "eraser", "checkpoint", "preprocessor" or "captioner". family: whose code runs it ("sam", "lama", …).
+    name: unique key. title: for people. role: "segmenter", "eraser", "checkpoint", "preprocessor" or "captioner".
+    family: whose code runs it ("sam", "lama", …).
     kind: which of the host's folders it lies in. filename: what it is called there; aliases: other names it is found by.
     urls: tried in turn; empty where the file cannot be downloaded (see `note`). bytes: its size, None where unconfirmed.
     sha256, md5: at least one where it can be downloaded. licence: of the weights. source: the page it comes from.
