@@ -2,6 +2,7 @@
 
 import {ClickpaintCanvas} from "./clickpaint/canvas.mjs";
 import {ClickpaintControl} from "./clickpaint/control.mjs";
+import {ClickpaintDescribe} from "./clickpaint/describe.mjs";
 import {marginsFor} from "./clickpaint/expand.mjs";
 import {ClickpaintModels} from "./clickpaint/models.mjs";
 import {nameButtons, receive, sending, showTab, take, toControlNet, toInpaint} from "./clickpaint/webui.mjs";
@@ -11,6 +12,7 @@ if (!customElements.get("clickpaint-canvas")) {
     customElements.define("clickpaint-canvas", ClickpaintCanvas);
     customElements.define("clickpaint-models", ClickpaintModels);
     customElements.define("clickpaint-control", ClickpaintControl);
+    customElements.define("clickpaint-describe", ClickpaintDescribe);
 }
 
 const canvas = () => document.querySelector("clickpaint-canvas");

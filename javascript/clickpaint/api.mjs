@@ -1,5 +1,7 @@
 /** The REST API, by its names. Addresses hang on where this very module came from, so they survive sub-paths, proxies and shares. */
 
+import {eventsOf} from "./events.mjs";
+
 /** The address that the program's root has, seen from a page that loaded the module `url`. Ends with a slash. */
 export function rootOf(url, page) {
     const found = url.match(/^(.*?\/)(?:clickpaint\/static\/|gradio_api\/file=|file=)/);
@@ -26,7 +28,24 @@ export class Api {
     }
 
     /** The answer as JSON (or a Blob), or an `ApiError` that carries the server's sentence. */
-    async request(method, path, {body, query, signal, blob = false} = {}) {
+    async request(method, path, {blob = false, ...asked} = {}) {
+        const response = await this.#answer(method, path, asked);
+        if (response.status === 204) return null;
+        return blob ? response.blob() : response.json();
+    }
+
+    /** What the server tells while it works, as [name, data] each. */
+    async *stream(path, body, signal) {
+        const response = await this.#answer("POST", path, {body: {...body, stream: true}, signal});
+        try {
+            yield* eventsOf(response);
+        } catch (error) {
+            if (error.name === "AbortError") throw error;
+            throw new ApiError(0, {error: "Unreachable"});
+        }
+    }
+
+    async #answer(method, path, {body, query, signal}) {
         const options = {method, signal, credentials: "same-origin"};
         if (body instanceof FormData) options.body = body;
         else if (body !== undefined) {
@@ -41,8 +60,7 @@ export class Api {
             throw new ApiError(0, {error: "Unreachable"});
         }
         if (!response.ok) throw new ApiError(response.status, await problem(response));
-        if (response.status === 204) return null;
-        return blob ? response.blob() : response.json();
+        return response;
     }
 
     open(file, name) {
@@ -99,6 +117,36 @@ export class Api {
 
     controlNames() {
         return this.request("GET", "control-names");
+    }
+
+    captioners() {
+        return this.request("GET", "captioners");
+    }
+
+    /** Say what is selected; see `stream`. */
+    caption(id, body, signal) {
+        return this.stream(`workspaces/${id}/caption`, body, signal);
+    }
+
+    /** Ask about what is selected; see `stream`. */
+    chat(id, question, signal) {
+        return this.stream(`workspaces/${id}/chat`, {question}, signal);
+    }
+
+    chatHistory(id) {
+        return this.request("GET", `workspaces/${id}/chat`);
+    }
+
+    forgetChat(id) {
+        return this.request("DELETE", `workspaces/${id}/chat`);
+    }
+
+    captionEverything(id, body) {
+        return this.request("POST", `workspaces/${id}/caption-everything`, {body});
+    }
+
+    find(id, body) {
+        return this.request("POST", `workspaces/${id}/find`, {body});
     }
 
     undo(id) {

@@ -244,6 +244,18 @@ export class Editor extends EventTarget {
         this.restart = false;
     }
 
+    /** Select what a phrase names. */
+    find(phrase) {
+        const {mode, options} = this;
+        return this.#change("find", async () => {
+            const answer = await this.api.find(this.id, {phrase, mode, segmenter: options.segmenter});
+            await this.#accept(answer.selection);
+            this.state.selected(answer);
+            this.restart = false;
+            return answer;
+        });
+    }
+
     hover(point) {
         this.previews.hover(point);
     }

@@ -25,11 +25,6 @@ export function language() {
     return Object.keys(TABLES).find((name) => TABLES[name] === table);
 }
 
-/** The language's tag, as the browser's own tables take it. */
-export function locale() {
-    return table === zh_CN ? "zh-CN" : "en";
-}
-
 /** The sentence `key` with its values put in. */
 export function t(key, values = {}) {
     const sentence = table[key] ?? en[key];

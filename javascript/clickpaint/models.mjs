@@ -1,10 +1,10 @@
-/** <clickpaint-models>: the files that can be had, their licences, and their downloads. */
+/** <clickpaint-models>: the files that can be had, their licences, and their downloads; with data-role only those for one purpose. */
 
 import {h} from "./dom.mjs";
 import {bytes, t} from "./i18n.mjs";
 import {downloadText} from "./status.mjs";
 
-const ROLES = ["segmenter", "eraser"];
+const ROLES = ["segmenter", "eraser", "captioner"];
 
 export class ClickpaintModels extends HTMLElement {
     #redraw = () => this.#draw();
@@ -33,7 +33,8 @@ export class ClickpaintModels extends HTMLElement {
     #draw() {
         const list = this.downloads?.list;
         if (!list) return this.replaceChildren(h("p", {}, t("models.empty")));
-        const groups = ROLES.map((role) => [role, list.filter((model) => model.role === role)]).filter(([, models]) => models.length);
+        const roles = this.dataset.role ? [this.dataset.role] : ROLES;
+        const groups = roles.map((role) => [role, list.filter((model) => model.role === role)]).filter(([, models]) => models.length);
         return this.replaceChildren(
             ...groups.map(([role, models]) => h("section", {}, h("h4", {}, t(`role.${role}`)), h("ul", {}, ...models.map((model) => this.#row(model))))),
         );

@@ -54,6 +54,13 @@ export const SPOKEN = {
         "Save it smaller, or raise the limit in the settings.": "请另存为更小的文件，或在设置中提高上限。",
         "The picture has {} × {} pixels ({} megapixels), more than the {} allowed.": "图片为 {} × {} 像素（{} 百万像素），超过允许的 {}。",
         "Scale it down, or raise the limit in the settings.": "请缩小图片，或在设置中提高上限。",
+        "There is no captioner: download BLIP, or put one into models/captioner.": "没有描述模型：请下载 BLIP，或将模型放入 models/captioner。",
+        "There is no captioner here.": "这里没有描述模型。",
+        "Download BLIP in the list of models, or put a captioner's folder into models/captioner.": "请在模型列表中下载 BLIP，或将描述模型的文件夹放入 models/captioner。",
+        "Set the address of a text model (Ollama, LM Studio, llama.cpp …) in the settings, or put an instruct model into the captioner folder.":
+            "请在设置中填写文本模型（Ollama、LM Studio、llama.cpp 等）的地址，或将指令模型放入 captioner 文件夹。",
+        "“{}” was not found in this picture.": "图片中没有找到“{}”。",
+        "Say it in other words, or click on it.": "请换一种说法，或直接点击它。",
         "This needs a login.": "需要登录。",
         "Log in to the web UI.": "请登录 Web UI。",
     },

@@ -1,5 +1,7 @@
 /** Every sentence of the canvas. `{name}` stands for a value. Labels of the Gradio parts are in localizations/. */
 
+import {en as words, zh_CN as words_zh_CN} from "./strings_words.mjs";
+
 export const en = {
     "canvas": "Picture canvas",
     "canvas.help": "Arrow keys move the crosshair, Enter clicks, Delete removes, question mark lists all keys.",
@@ -142,6 +144,7 @@ export const en = {
     "control.mode.balanced": "Balanced",
     "control.mode.prompt": "The prompt",
     "control.mode.control": "ControlNet",
+    ...words,
     "state.present": "Ready",
     "state.missing": "Not here",
     "state.partial": "Partly here",
@@ -293,6 +296,7 @@ export const zh_CN = {
     "control.mode.balanced": "均衡",
     "control.mode.prompt": "提示词",
     "control.mode.control": "ControlNet",
+    ...words_zh_CN,
     "state.present": "就绪",
     "state.missing": "未下载",
     "state.partial": "部分下载",

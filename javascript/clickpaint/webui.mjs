@@ -55,7 +55,7 @@ export function showTab(id) {
 }
 
 /** What `find` returns as soon as that is something. */
-async function appeared(find) {
+export async function appeared(find) {
     const until = performance.now() + PATIENCE;
     for (;;) {
         const found = find();

@@ -1,7 +1,7 @@
 /** The widgets beside the canvas, which Gradio makes: found by their ids, read from the page. */
 
 import {t} from "./i18n.mjs";
-import {showTab} from "./webui.mjs";
+import {appeared, showTab} from "./webui.mjs";
 
 const FIELD = "input[type=number], input[type=checkbox], textarea";
 
@@ -29,9 +29,27 @@ export function number({value, min, max}) {
     return Math.min(Math.max(Number(value), low), high);
 }
 
-/** What stands in the prompt of a task's tab; "" where it has none. */
+/** The prompt of a task's tab; null where it has none. */
+export function promptField(task) {
+    return document.querySelector(`#clickpaint_${task}_prompt textarea`);
+}
+
+/** What stands in it; "" where there is none. */
 export function promptOf(task) {
-    return document.querySelector(`#clickpaint_${task}_prompt textarea`)?.value ?? "";
+    return promptField(task)?.value ?? "";
+}
+
+/** Put words into the prompt of a task's tab, as if they were typed, and open it. */
+export async function fillPrompt(task, words) {
+    showTab(`clickpaint_tab_${task}`);
+    const field = await appeared(() => promptField(task)); // Gradio makes what is in a tab when it is opened
+    field.value = words;
+    field.dispatchEvent(new Event("input", {bubbles: true}));
+}
+
+/** Whether the page has tabs that paint. */
+export function paints() {
+    return document.querySelector("#clickpaint_tab_fill, #clickpaint_tab_fill-button") !== null;
 }
 
 /** Parameters were read into the widgets: open the tab of their task. `mark`: "fill 7", of which the number only makes it new. */

@@ -69,6 +69,7 @@ def test_events_tell_what_changes_and_end_when_the_client_leaves(app, client, st
     headers, body = listen(app, "/clickpaint/v1/events", f"workspace={id}", seen)
     click.join(5)
     assert headers["content-type"].startswith("text/event-stream") and headers["cache-control"] == "no-store"
+    assert headers["content-encoding"] == "identity"
     told = [schemas.TasksAnswer(**json.loads(event.removeprefix("data: "))) for event in body.decode().strip().split("\n\n")]
     states = [[task.state for task in one.tasks if task.kind == "select"] for one in told]
     assert states[0] == ["running"] and states[-1] == ["done"]

@@ -189,7 +189,8 @@ def _stream(request: Request, work: Callable[[Told], dict[str, Any]], last: str)
         finally:
             left.set()
 
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    # with an encoding of its own the web UIs' GZipMiddleware hands each event on, which otherwise it keeps until the last
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
     return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
 
 

@@ -52,7 +52,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                     yield b": still here\n\n"
                 await asyncio.sleep(_EVERY_SECONDS)
 
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        # with an encoding of its own the web UIs' GZipMiddleware hands each event on, which otherwise it keeps until the last
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
         return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
 
     @router.post("/interrupt", tags=tags, summary="Stop what is under way", response_model=schemas.Interrupted)

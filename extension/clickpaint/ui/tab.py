@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from clickpaint.ui import describe, painting, panels
 from clickpaint.ui import gradio_compat as compat
-from clickpaint.ui import painting, panels
 from clickpaint.ui.pasting import Paste
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def build(
                     eraser = removing[1]
                 segmenter = panels.selecting(studio)
                 panels.follow_files(studio, segmenter, eraser, diffusion=can.paint)
+                describe.panel()
                 panels.saving()
                 panels.results(studio)
                 panels.models()

@@ -1,0 +1,322 @@
+"""The Describe panel in real Chromium: a captioner that says which colour it sees, and a text model at an address of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clickpaint.caption.base import Crop, Decoding, Turn, Wording
+from clickpaint.caption.registry import CaptionerInfo
+from clickpaint.progress import SILENT, Progress
+from tests.browser.conftest import Visit, serving
+from tests.caption.text_server import TextServer, text_server
+from tests.toys.studio import BLUE, GREEN, GREY, RED, ToyStudio, file_of, toy_studio
+
+NAMES = {RED: "red", BLUE: "blue", GREEN: "green", GREY: "grey"}
+SQUARE, BAR = (120, 90), (380, 220)
+"""Inside the red and the blue."""
+TALL = {"width": 1280, "height": 2200}
+"""A window that shows the canvas and the whole panel."""
+
+
+class ToyCaptioner:
+    """A `Captioner`. `hold`: whether it waits before it speaks; `absent`: whether there is none."""
+
+    name, can_caption, can_answer, follows = "toy", True, True, False
+
+    def __init__(self) -> None:
+        self.hold = self.absent = False
+        self.asked: list[Decoding] = []
+
+    def caption(self, crops: Sequence[Crop], decoding: Decoding, progress: Progress = SILENT) -> list[list[Wording]]:
+        self.asked.append(decoding)
+        progress.report(0.5, "Describing the toy")
+        while self.hold:
+            progress.check()
+            time.sleep(0.02)
+        return [self._wordings(crop)[: decoding.candidates] for crop in crops]
+
+    def _wordings(self, crop: Crop) -> list[Wording]:
+        colours = [NAMES[tuple(colour)] for colour in np.unique(crop.pixels[crop.mask], axis=0).tolist() if tuple(colour) in NAMES]
+        what = " and ".join(colours)
+        return [Wording(f"a {what} thing", -0.1), Wording(f"something {what}", -0.7), Wording(f"{what}, no doubt", -1.2)]
+
+    def answer(self, crop: Crop, question: str, history: Sequence[Turn] = (), progress: Progress = SILENT) -> str:
+        return f"{len(history) + 1}. {self._wordings(crop)[0].text}"
+
+
+@pytest.fixture(scope="module")
+def captioner() -> ToyCaptioner:
+    return ToyCaptioner()
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, captioner: ToyCaptioner) -> ToyStudio:
+    studio = toy_studio(tmp_path_factory.mktemp("describing"))
+    studio.toy.can_paint = True
+    captioners: Any = studio.describing.captioners
+    real = captioners.listed
+    toy = CaptionerInfo("toy", "The Toy", "git", True, True, True)
+    captioners.listed = lambda: real() if captioner.absent else [toy, *real()]
+    captioners._made = lambda info: captioner
+    return studio
+
+
+@pytest.fixture(scope="module")
+def address(studio: ToyStudio) -> Iterator[str]:
+    with serving(studio) as address:
+        yield address
+
+
+def blocks() -> bytes:
+    """A PNG, 480 × 320: a red square and a blue bar on grey."""
+    pixels = np.empty((320, 480, 3), np.uint8)
+    pixels[:] = GREY
+    pixels[40:160, 60:200] = RED
+    pixels[190:250, 280:460] = BLUE
+    return file_of(pixels)
+
+
+@pytest.fixture
+def tab(visit: Callable[..., Visit], captioner: ToyCaptioner) -> Iterator[Visit]:
+    tab = visit(viewport=TALL, expected="409 (Conflict)")  # what is interrupted answers with it
+    tab.open(blocks(), "blocks.png")
+    unfold(tab)
+    captioner.asked.clear()
+    yield tab
+    captioner.hold = captioner.absent = False
+
+
+@pytest.fixture
+def server(studio: ToyStudio) -> Iterator[TextServer]:
+    with text_server() as server:
+        studio.toy.settings.update(text_model_url=server.address, text_model_seconds=2)
+        yield server
+        server.stop.set()
+        del studio.toy.settings["text_model_url"]
+
+
+def unfold(tab: Visit) -> None:
+    tab.page.locator("#clickpaint_describe .label-wrap").click()
+    tab.page.wait_for_selector("clickpaint-describe .cp-body, clickpaint-describe .cp-notice:not([hidden])")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-describe').describing?.known")
+
+
+def panel(tab: Visit) -> Any:
+    return tab.page.locator("clickpaint-describe")
+
+
+def go(tab: Visit) -> None:
+    panel(tab).get_by_role("button", name="Describe", exact=True).click()
+
+
+def reads(tab: Visit, selector: str, text: str) -> None:
+    script = "([selector, text]) => document.querySelector(selector)?.textContent === text"
+    tab.page.wait_for_function(script, arg=[selector, text])
+
+
+def prompted(tab: Visit, task: str, words: str) -> None:
+    script = "([id, words]) => document.querySelector(`#clickpaint_${id}_prompt textarea`)?.value === words"
+    tab.page.wait_for_function(script, arg=[task, words])
+    assert tab.page.locator(f"#clickpaint_{task}").is_visible(), "its tab is open"
+
+
+def test_a_click_is_described_chosen_and_becomes_a_prompt(tab: Visit, captioner: ToyCaptioner) -> None:
+    here = panel(tab)
+    tab.click(*SQUARE)
+    assert captioner.asked == [], "nobody asked yet"
+    go(tab)
+    reads(tab, ".cp-said .cp-words", "a red thing")
+    reads(tab, ".cp-bubble p", "a red thing")
+    assert tab.page.locator(".cp-bubble p").get_attribute("aria-live") == "polite"
+    bubble, stage = tab.page.locator(".cp-bubble").bounding_box(), tab.stage.bounding_box()
+    top = tab.at(0, 40)[1]
+    assert bubble and stage and stage["y"] <= bubble["y"] and bubble["y"] + bubble["height"] <= top, "above the square"
+    wordings = here.get_by_role("radio")
+    assert [one.text_content() for one in wordings.all()] == ["a red thing90 % sure", "something red50 % sure", "red, no doubt30 % sure"]
+    wordings.nth(1).focus()
+    tab.page.keyboard.press("Enter")
+    reads(tab, ".cp-bubble p", "something red")
+    here.get_by_role("button", name="Use as prompt").click()
+    prompted(tab, "fill", "something red")
+    wordings.nth(0).click()
+    here.get_by_role("button", name="All but this").click()
+    prompted(tab, "replace", "a red thing")
+    tab.click(*BAR)
+    assert not tab.page.locator(".cp-bubble").is_visible(), "those words were about something else"
+    tab.key("Control+z")
+    tab.page.locator(".cp-bubble").wait_for(state="hidden")
+
+
+def test_every_selection_is_described_while_that_is_wanted(tab: Visit, captioner: ToyCaptioner) -> None:
+    panel(tab).get_by_label("Every selection").check()
+    tab.click(*SQUARE)
+    reads(tab, ".cp-bubble p", "a red thing")
+    tab.key("Escape")
+    tab.click(*BAR)
+    reads(tab, ".cp-bubble p", "a blue thing")
+    panel(tab).get_by_label("Every selection").uncheck()
+    count = len(captioner.asked)
+    tab.click(*SQUARE)
+    tab.page.wait_for_timeout(800)
+    assert len(captioner.asked) == count
+
+
+def test_what_needs_a_text_model_is_disabled_and_says_why(tab: Visit, captioner: ToyCaptioner) -> None:
+    here = panel(tab)
+    for label in ("Language", "Add what is generally known"):
+        field = here.get_by_label(label)
+        assert field.is_disabled()
+        told = tab.page.locator(f"#{field.get_attribute('aria-describedby')}")
+        assert "text model" in told.text_content() and told.is_visible()
+    style = here.get_by_label("Style")
+    assert style.locator("option[value=tags]").is_disabled() and style.locator("option[value=tags]").get_attribute("title")
+    blip = here.get_by_label("Captioner").locator("option[value=blip]")
+    assert blip.is_disabled() and "not here" in blip.text_content()
+    tab.click(*SQUARE)
+    here.get_by_label("Sentiment").select_option("negative")
+    here.get_by_label("Length", exact=True).check()
+    here.locator("input[name=words]").fill("40")
+    go(tab)
+    reads(tab, ".cp-said .cp-words", "a red thing")
+    assert captioner.asked[-1].words == (32, 48) and "gloomy" in captioner.asked[-1].favoured
+
+
+def test_a_text_model_writes_after_the_raw_words(visit: Callable[..., Visit], server: TextServer, captioner: ToyCaptioner) -> None:
+    tab = visit(viewport=TALL)
+    tab.open(blocks())
+    unfold(tab)
+    here = panel(tab)
+    assert here.get_by_label("Language").is_enabled()
+    here.get_by_label("Sentiment").select_option("positive")
+    here.get_by_label("Language").select_option("French")
+    tab.click(*SQUARE)
+    seen = """() => {
+        window.seen = [];
+        const words = document.querySelector('.cp-said .cp-words');
+        new MutationObserver(() => window.seen.push(words.textContent)).observe(words, {childList: true});
+    }"""
+    tab.page.evaluate(seen)
+    server.answers = ["une jolie chose rouge"]
+    go(tab)
+    reads(tab, ".cp-said .cp-words", "une jolie chose rouge")
+    said = tab.page.evaluate("() => window.seen")
+    assert said.index("a red thing") < said.index("une jolie chose rouge")
+    assert "French" in server.prompt
+
+    for fault in ("401", "slow"):
+        server.fault = fault
+        go(tab)
+        tab.page.wait_for_selector(".cp-said .cp-fault")
+        reads(tab, ".cp-said .cp-words", "a red thing")
+        assert here.locator(".cp-said [role=alert]").text_content()
+        assert not tab.js("document.querySelector('clickpaint-describe').describing.writing"), "nothing hangs"
+    server.fault = ""
+    go(tab)
+    reads(tab, ".cp-said .cp-words", "une jolie chose rouge")
+    assert here.locator(".cp-said .cp-fault").count() == 0
+
+
+def test_a_conversation_about_what_is_selected(tab: Visit) -> None:
+    here = panel(tab)
+    here.locator("summary", has_text="Chat").click()
+    tab.click(*SQUARE)
+    question = here.get_by_label("What would you like to know?")
+    for number in (1, 2):
+        question.fill("What is it?")
+        question.press("Enter")
+        tab.page.wait_for_function(f"() => document.querySelectorAll('.cp-answer').length === {number}")
+        tab.page.wait_for_function("() => !document.querySelector('clickpaint-describe').describing.answering")
+    assert here.locator(".cp-answer").all_text_contents() == ["1. a red thing", "2. a red thing"]
+    tab.stage.focus()
+    tab.key("Escape")
+    tab.click(*BAR)
+    assert here.locator(".cp-turn.cp-stale").count() == 2
+    question.fill("And this?")
+    here.get_by_role("button", name="Ask").click()
+    tab.page.wait_for_function("() => document.querySelectorAll('.cp-answer').length === 3")
+    assert here.locator(".cp-answer").last.text_content() == "1. a blue thing"
+    assert len(json.loads(tab.fetch("chat"))["history"]) == 3
+    here.get_by_role("button", name="Forget this conversation").click()
+    tab.page.wait_for_function("() => !document.querySelector('.cp-answer')")
+    assert json.loads(tab.fetch("chat"))["history"] == []
+
+
+def test_everything_is_labelled_listed_selected_and_exported(tab: Visit, captioner: ToyCaptioner) -> None:
+    here = panel(tab)
+    here.locator("summary", has_text="Describe everything").click()
+    captioner.hold = True
+    here.get_by_role("button", name="Describe everything").click()
+    here.get_by_role("button", name="Stop").wait_for()
+    tab.page.wait_for_selector(".cp-progress:not([hidden])")
+    here.get_by_role("button", name="Stop").click()
+    here.get_by_role("button", name="Describe everything").wait_for()
+    assert not here.locator(".cp-regions li").count()
+
+    captioner.hold = False
+    here.get_by_role("button", name="Describe everything").click()
+    here.locator(".cp-regions li").first.wait_for()
+    said = ["a grey thing", "a red thing", "a blue thing"]
+    assert here.locator(".cp-regions li button > span").all_text_contents() == said
+    labels = tab.page.locator(".cp-label")
+    assert labels.all_text_contents() == said
+    place, (x, y) = labels.nth(1).bounding_box(), tab.at(60, 40)
+    assert place and abs(place["x"] - x) < 3 and abs(place["y"] - y) < 3
+
+    here.locator(".cp-regions button").nth(2).hover()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.previews.layer")
+    assert tab.js("e.previews.layer.box") == [280, 190, 460, 250]
+    tab.idle()
+    assert tab.pixel("overlay", *BAR)[3] > 60
+    here.locator(".cp-regions button").nth(2).click()
+    tab.idle()
+    assert tab.area == 180 * 60 and tab.js("e.state.selection.box") == [280, 190, 460, 250]
+    labels.nth(1).click(modifiers=["Shift"])
+    tab.idle()
+    assert tab.area == 180 * 60 + 140 * 120
+
+    with tab.page.expect_download() as saved:
+        here.get_by_role("button", name="JSON").click()
+    found = json.loads(Path(saved.value.path()).read_text("utf-8"))
+    assert saved.value.suggested_filename == "blocks-regions.json"
+    assert [one["caption"] for one in found["regions"]] == said and "overview" not in found
+    with tab.page.expect_download() as saved:
+        here.get_by_role("button", name="Labelled picture").click()
+    assert Path(saved.value.path()).read_bytes()[:4] == b"\x89PNG"
+    here.get_by_label("Labels on the picture").uncheck()
+    assert not labels.first.is_visible()
+
+
+def test_a_phrase_selects_what_it_names(tab: Visit, captioner: ToyCaptioner) -> None:
+    here = panel(tab)
+    phrase = here.get_by_label("Find by words", exact=False)
+    phrase.fill("blue thing")
+    phrase.press("Enter")
+    here.locator(".cp-find [role=status]", has_text="was found by toy").wait_for()
+    assert tab.js("e.state.selection.box") == [280, 190, 460, 250]
+    tab.stage.focus()
+    tab.key("Control+z")
+    assert tab.area == 0, "finding is a step that can be undone"
+
+
+def test_without_a_captioner_the_panel_offers_one(visit: Callable[..., Visit], captioner: ToyCaptioner) -> None:
+    captioner.absent = True
+    try:
+        tab = visit(viewport={"width": 420, "height": 900})
+        unfold(tab)
+        notice = panel(tab).locator(".cp-notice")
+        assert "There is no captioner" in notice.text_content()
+        assert notice.get_by_role("button", name="Download BLIP base").is_visible()
+        assert panel(tab).get_by_role("button", name="Describe", exact=True).is_disabled()
+        captioner.absent = False
+        tab.page.evaluate("() => document.dispatchEvent(new CustomEvent('clickpaint:models'))")
+        notice.wait_for(state="hidden")
+        assert panel(tab).get_by_label("Captioner").is_visible(), "as soon as there is one, it is used"
+    finally:
+        captioner.absent = False
