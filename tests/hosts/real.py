@@ -103,9 +103,9 @@ class RealHost:
         return content
 
     def generate(self, **wishes: Any) -> np.ndarray:
-        """An ordinary txt2img of the web UI's own, with a fixed seed."""
+        """An ordinary generation of the web UI's own, with a fixed seed: txt2img, or img2img where `init_images` are among the wishes."""
         body = {"prompt": "a house", "steps": 4, "width": 128, "height": 128, "seed": 7, "sampler_name": "Euler a", **wishes}
-        status, content = self.request("POST", "/sdapi/v1/txt2img", body)
+        status, content = self.request("POST", f"/sdapi/v1/{'img2img' if 'init_images' in wishes else 'txt2img'}", body)
         assert status == 200, content
         return pixels_of(base64.b64decode(content["images"][0]))
 
@@ -160,6 +160,7 @@ def started(page, app):
             tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
             for module in parameters
             for tensor in module.parameters(recurse=False)
+            if not tensor.is_meta
         }
         return {"bytes": sum(storages.values()), "storages": len(storages)}
 

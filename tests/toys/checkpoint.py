@@ -304,15 +304,17 @@ def state_dict(
 
 def ldm_config(clip_folder: Path, in_channels: int = 4) -> dict:
     """The configuration that A1111 reads from a .yaml beside the checkpoint (JSON is YAML)."""
-    inpaint = in_channels == 9
+    inpaint, edit = in_channels == 9, in_channels == 8
+    plain = "modules.models.diffusion.ddpm_edit" if edit else "ldm.models.diffusion.ddpm"
     return {
         "model": {
             "base_learning_rate": 1e-4,
-            "target": "ldm.models.diffusion.ddpm.LatentInpaintDiffusion" if inpaint else "ldm.models.diffusion.ddpm.LatentDiffusion",
+            "target": "ldm.models.diffusion.ddpm.LatentInpaintDiffusion" if inpaint else f"{plain}.LatentDiffusion",
             "params": {
                 "linear_start": 0.00085, "linear_end": 0.012, "num_timesteps_cond": 1, "log_every_t": 200, "timesteps": 1000,
-                "first_stage_key": "jpg", "cond_stage_key": "txt", "image_size": 64, "channels": 4, "cond_stage_trainable": False,
-                "conditioning_key": "hybrid" if inpaint else "crossattn", "monitor": "val/loss_simple_ema",
+                "first_stage_key": "jpg", "cond_stage_key": "edit" if edit else "txt", "cond_stage_trainable": False,
+                "image_size": 64, "channels": 4,
+                "conditioning_key": "hybrid" if inpaint or edit else "crossattn", "monitor": "val/loss_simple_ema",
                 "scale_factor": 0.18215, "use_ema": False,
                 **({"finetune_keys": None} if inpaint else {}),
                 "unet_config": {
