@@ -307,3 +307,23 @@ def test_a_timeline_with_larger_canvases_gives_back_every_version(steps, seed):
         for version in workspace.versions:
             assert np.array_equal(workspace.picture(version).pixels, made[version])
         assert workspace.size == workspace.picture().size
+
+
+def test_how_a_version_was_painted_goes_with_it():
+    original = noise()
+    workspace = Workspace(from_pixels(original).with_text(parameters="of the file"))
+    box = Box(0, 0, 9, 9)
+
+    def told(version=None):
+        return workspace.picture(version).source.text.get("parameters")
+
+    workspace.add_result(edited(original, box, 1), "Fill", box, None, "Seed: 1")
+    workspace.add_result(edited(original, box, 2), "Remove", box)
+    workspace.add_expanded(np.pad(original, ((8, 0), (0, 0), (0, 0))), "Expand", (0, 8, 0, 0), "Seed: 3")
+    assert [told(version) for version in (0, 1, 2, 3)] == ["of the file", "Seed: 1", "Seed: 1", "Seed: 3"]
+    workspace.undo()
+    workspace.undo()
+    workspace.add_result(edited(original, box, 4), "Remove", box)
+    assert told() == "Seed: 1"
+    workspace.forget_oldest(9)
+    assert told() == "Seed: 1"

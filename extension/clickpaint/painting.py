@@ -86,7 +86,7 @@ class Painting:
             state = workspace.state
             pixels = self._with(workspace, result).pixels
             area = Box(0, 0, *workspace.size)
-            shown = workspace.add_result(pixels, f"Result {index + 1}", area, state.selection)
+            shown = workspace.add_result(pixels, f"Result {index + 1}", area, state.selection, result.infotext)
         self._encode_ahead(workspace)
         return shown
 
@@ -169,9 +169,10 @@ class Painting:
             self._host.keep(one.pixels, one.mask, options.prompt, one.seed, one.infotext)
         found = tuple(Result(one.box, one.pixels[one.box.slices].copy(), one.seed, one.infotext) for one in painted)
         if options.task == "expand":
-            state = workspace.add_expanded(painted[0].pixels, "Expand", options.expand)
+            state = workspace.add_expanded(painted[0].pixels, "Expand", options.expand, painted[0].infotext)
         else:
-            state = workspace.add_result(painted[0].pixels, options.task.capitalize(), painted[0].box, selection)
+            first = painted[0]
+            state = workspace.add_result(first.pixels, options.task.capitalize(), first.box, selection, first.infotext)
         workspace.hold_results(kept + found, selection)
         self._workspaces.make_room(workspace)
         self._encode_ahead(workspace)

@@ -115,6 +115,7 @@ class Workspace:
         self._index = 0
         self._tiles: dict[int, dict[tuple[int, int], np.ndarray]] = {}
         self._frames: dict[int, Picture] = {}  # of versions that have another size: a picture of that size, whose tiles are all kept
+        self._texts: dict[int, str] = {}  # infotexts of versions that were painted
         self._numbers = itertools.count(1)
         self._latest: tuple[int, Picture] = (0, original)
 
@@ -220,7 +221,8 @@ class Workspace:
             return self._states[self._index]
 
     def picture(self, version: int | None = None) -> Picture:
-        """The result of that number (None: the one shown now) with the original's metadata. Raises `NotFound`."""
+        """The result of that number (None: the one shown now) with the original's metadata, and where something was painted with what
+        tells how. Raises `NotFound`."""
         with self._lock:
             wanted = self._states[self._index].version if version is None else version
             if wanted == 0:
@@ -239,14 +241,14 @@ class Workspace:
                 for (top, left), tile in self._tiles[one].items():
                     pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
             pixels.setflags(write=False)  # it is ours, and need not be copied once more
-            picture = self._frame(wanted).with_pixels(pixels)
+            picture = self._with_text(self._frame(wanted).with_pixels(pixels), wanted)
             self._latest = (wanted, picture)
             return picture
 
-    def add_result(self, pixels: np.ndarray, label: str, area: Box, selection: Packed | None = None) -> State:
+    def add_result(self, pixels: np.ndarray, label: str, area: Box, selection: Packed | None = None, infotext: str = "") -> State:
         """Make `pixels`, uint8 [H, W, 3], the next result, with nothing selected unless told.
 
-        area: outside of it they are known to be those of the picture shown now.
+        area: outside of it they are known to be those of the picture shown now. infotext: how it was painted.
         """
         before = self.picture().pixels
         changed = {}
@@ -255,20 +257,21 @@ class Workspace:
                 tile = (slice(top, top + _TILE), slice(left, left + _TILE))
                 if not np.array_equal(pixels[tile], before[tile]):
                     changed[top, left] = pixels[tile].copy()
-        return self._add_version(label, self._frame_shown().with_pixels(pixels), changed, None, selection)
+        return self._add_version(label, self._frame_shown().with_pixels(pixels), changed, None, selection, infotext)
 
-    def add_expanded(self, pixels: np.ndarray, label: str, margins: tuple[int, int, int, int]) -> State:
+    def add_expanded(self, pixels: np.ndarray, label: str, margins: tuple[int, int, int, int], infotext: str = "") -> State:
         """Make `pixels` the next result: the picture shown now with `margins` (left, top, right, bottom) around it."""
         picture = self.picture().expanded(pixels, margins)
-        return self._add_version(label, picture, {}, picture, None)
+        return self._add_version(label, picture, {}, picture, None, infotext)
 
     def hold_results(self, results: tuple[Result, ...], selection: Packed | None) -> None:
         """Keep what a painting gave to choose from; selection: what was selected for it."""
         self.results, self.results_of = results, selection
 
     def _add_version(
-        self, label: str, picture: Picture, changed: dict[tuple[int, int], np.ndarray], frame: Picture | None, selection: Packed | None
-    ) -> State:
+        self, label: str, picture: Picture, changed: dict[tuple[int, int], np.ndarray], frame: Picture | None, selection: Packed | None,
+        infotext: str,
+    ) -> State:  # fmt: skip
         version = next(self._numbers)
         with self._lock:
             # first what could be redone goes, so that the results left are those this one was made from
@@ -277,11 +280,17 @@ class Workspace:
             self._tiles[version] = changed
             if frame is not None:
                 self._frames[version] = frame
-            self._latest = (version, picture)
+            if infotext:
+                self._texts[version] = infotext
+            self._latest = (version, self._with_text(picture, version))
             self.regions = ()
         state = State(label, version, selection)
         self.push(state)
         return state
+
+    def _with_text(self, picture: Picture, version: int) -> Picture:
+        painted = max((one for one in self._texts if one <= version), default=None)
+        return picture if painted is None else picture.with_text(parameters=self._texts[painted])
 
     def _framed(self, version: int) -> int:
         """The version that brought the canvas of this one; 0 for the original's."""
@@ -322,6 +331,7 @@ class Workspace:
         for version in [one for one in self._tiles if one > newest]:
             del self._tiles[version]
             self._frames.pop(version, None)
+            self._texts.pop(version, None)
         if self._latest[0] > newest:
             self._latest = (0, self.original)
 

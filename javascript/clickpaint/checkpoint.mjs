@@ -3,6 +3,7 @@
 import {Api, rootOf} from "./api.mjs";
 import {h} from "./dom.mjs";
 import {t} from "./i18n.mjs";
+import {spoken} from "./spoken.mjs";
 
 export class ClickpaintCheckpoint extends HTMLElement {
     #observer = null;
@@ -25,21 +26,22 @@ export class ClickpaintCheckpoint extends HTMLElement {
             const {paint} = await this.#api.capabilities();
             if (!paint.own_sampler) this.#show(paint);
         } catch (error) {
-            this.replaceChildren(h("p", {}, error.message || t("error.unreachable")));
+            this.replaceChildren(h("p", {}, spoken(error.message) || t("error.unreachable")));
         }
     }
 
     #show({checkpoints, checkpoint, reason}) {
-        const told = h("p", {role: "status"}, checkpoints.length && checkpoint ? "" : reason);
+        const told = h("p", {role: "status"}, checkpoint ? "" : spoken(reason));
         if (!checkpoints.length) return this.replaceChildren(told);
         const options = checkpoints.map((name) => h("option", {value: name, selected: name === checkpoint}, name));
         const select = h("select", {"aria-label": t("checkpoint")}, ...options);
         select.addEventListener("change", async () => {
             try {
-                await this.#api.chooseCheckpoint(select.value);
-                told.textContent = "";
+                const {name} = await this.#api.chooseCheckpoint(select.value);
+                told.textContent = t("checkpoint.chosen", {name});
+                checkpoint = name;
             } catch (error) {
-                told.textContent = error.message;
+                told.textContent = spoken(error.message);
                 select.value = checkpoint;
             }
         });

@@ -1,0 +1,75 @@
+"""The stand-alone page with checkpoints of its own, in real Chromium: choose one, fill, instruct; and what it says without one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, serving
+from tests.browser.test_painting import painted, sampling, start, turn_to
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("alone")
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.studio import Studio
+
+    overrides = {"device": "cpu", "segmenter": "classic", "eraser": "classic"}
+    with serving(Studio(EmbeddedHost(folder, environment={}, overrides=overrides))) as address:
+        yield address
+
+
+def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_it(
+    visit: Callable[..., Visit], photo: bytes, folder: Path
+) -> None:
+    pytest.importorskip("diffusers")
+    from safetensors.torch import save_file
+
+    from tests.toys import checkpoint as toy
+
+    tab = visit()
+    tab.open(photo)
+    turn_to(tab, "Fill")
+    place = tab.page.locator("clickpaint-checkpoint")
+    place.get_by_text("models/Stable-diffusion").wait_for()
+
+    models = folder / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    for channels, name in ((4, "a"), (8, "instructed")):
+        save_file(
+            {key: tensor.float().contiguous() for key, tensor in toy.state_dict(channels).items()}, str(models / f"{name}.safetensors")
+        )
+    tab.page.evaluate("() => document.querySelector('clickpaint-checkpoint').load()")
+    choice = place.locator("select")
+    assert choice.input_value() == "a.safetensors"
+
+    tab.click(*BALL)
+    tab.page.locator("#clickpaint_fill_prompt textarea").fill("a red kite")
+    sampling(tab, seed=70, steps=2, resolution=64)
+    start(tab, "fill")
+    painted(tab, 1)
+    original, now = (np.asarray(Image.open(io.BytesIO(tab.fetch(f"image?version={version}")))) for version in (0, 1))
+    y, x = np.ogrid[: SIZE[1], : SIZE[0]]
+    distance = np.hypot(x - BALL[0], y - BALL[1])
+    assert np.array_equal(now[distance > 2 * BALL_RADIUS], original[distance > 2 * BALL_RADIUS])
+    assert (now != original).any(axis=2)[distance < BALL_RADIUS / 2].mean() > 0.9
+    with Image.open(io.BytesIO(tab.fetch("image?version=1&format=png"))) as saved:
+        assert "Clickpaint engine: inpaint" in saved.info["parameters"]
+
+    choice.select_option("instructed.safetensors")
+    place.locator("p").filter(has_text="instructed.safetensors").wait_for()
+    turn_to(tab, "Instruct")
+    tab.page.locator("#clickpaint_instruct_prompt textarea").fill("make it snow")
+    start(tab, "instruct")
+    painted(tab, 2)
+    assert tab.js("e.painting.asked.task") == "instruct"
