@@ -121,6 +121,10 @@ def reads(tab: Visit, selector: str, text: str) -> None:
     tab.page.wait_for_function(script, arg=[selector, text])
 
 
+def selected(tab: Visit, area: int) -> None:
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.state.selection?.area === {area}")
+
+
 def prompted(tab: Visit, task: str, words: str) -> None:
     script = "([id, words]) => document.querySelector(`#clickpaint_${id}_prompt textarea`)?.value === words"
     tab.page.wait_for_function(script, arg=[task, words])
@@ -275,11 +279,10 @@ def test_everything_is_labelled_listed_selected_and_exported(tab: Visit, caption
     tab.idle()
     assert tab.pixel("overlay", *BAR)[3] > 60
     here.locator(".cp-regions button").nth(2).click()
-    tab.idle()
-    assert tab.area == 180 * 60 and tab.js("e.state.selection.box") == [280, 190, 460, 250]
+    selected(tab, 180 * 60)
+    assert tab.js("e.state.selection.box") == [280, 190, 460, 250]
     labels.nth(1).click(modifiers=["Shift"])
-    tab.idle()
-    assert tab.area == 180 * 60 + 140 * 120
+    selected(tab, 180 * 60 + 140 * 120)
 
     with tab.page.expect_download() as saved:
         here.get_by_role("button", name="JSON").click()
