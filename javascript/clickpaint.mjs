@@ -4,6 +4,7 @@ import {ClickpaintCanvas} from "./clickpaint/canvas.mjs";
 import {ClickpaintControl} from "./clickpaint/control.mjs";
 import {ClickpaintDescribe} from "./clickpaint/describe.mjs";
 import {marginsFor} from "./clickpaint/expand.mjs";
+import {ClickpaintMaps} from "./clickpaint/maps.mjs";
 import {ClickpaintModels} from "./clickpaint/models.mjs";
 import {nameButtons, receive, sending, showTab, take, toControlNet, toInpaint} from "./clickpaint/webui.mjs";
 import {pasted, promptOf, shownValues} from "./clickpaint/widgets.mjs";
@@ -12,6 +13,7 @@ if (!customElements.get("clickpaint-canvas")) {
     customElements.define("clickpaint-canvas", ClickpaintCanvas);
     customElements.define("clickpaint-models", ClickpaintModels);
     customElements.define("clickpaint-control", ClickpaintControl);
+    customElements.define("clickpaint-maps", ClickpaintMaps);
     customElements.define("clickpaint-describe", ClickpaintDescribe);
 }
 

@@ -8,14 +8,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from clickpaint.control import registry
+from clickpaint.control import poses, registry
 from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Request, Tools
 from clickpaint.control.compose import BACKGROUNDS, BLENDS, blended, mask_by_brightness, mask_by_color, object_only, overlay
 from clickpaint.control.fit import check_mode, fitted_picture, pixel_perfect
+from clickpaint.control.openpose import drawn
 from clickpaint.engines import Engines
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
@@ -55,8 +57,7 @@ class Fit:
 
     def __post_init__(self) -> None:
         check_mode(self.mode)
-        if not (1 <= self.width <= _MOST_SIDE and 1 <= self.height <= _MOST_SIDE):
-            raise InvalidInput(f"A map cannot be {self.width} x {self.height}.", f"Sides go from 1 to {_MOST_SIDE} pixels.")
+        _check_sides(self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Offered:
     reason: str
     models: tuple[tuple[str, str], ...]
 
+    @property
+    def runs(self) -> bool:
+        """Whether it could run here if it had its models."""
+        return registry.unavailable(self.info.name) is None
+
 
 @dataclass(frozen=True, eq=False)
 class Made:
@@ -130,14 +136,27 @@ class Controlling:
             state = workspace.state
             picture = workspace.picture(state.version)  # not what another request may be showing by now
             mask = None if state.selection is None else state.selection.mask()
-            found = self._run(task, picture, mask, options)
-            with self._lock:
-                kept = self._made.setdefault(workspace, OrderedDict())
-                id = str(1 + int(next(reversed(kept), "0")))
-                made = kept[id] = Made(id, found, picture.size, (time.perf_counter() - began) * 1000)
-                while len(kept) > _MOST_KEPT:
-                    kept.popitem(last=False)
-            return made
+            return self._remember(workspace, self._run(task, picture, mask, options), picture.size, began)
+
+    def pose(self, workspace: Workspace, document: Mapping[str, Any]) -> Made:
+        """The map of poses in OpenPose's JSON, which were edited or are another picture's, on a canvas of this picture's shape.
+
+        Raises:
+            InvalidInput: not of that form, or the canvas would be too large.
+        """
+        began = time.perf_counter()
+        found = poses.shaped(poses.from_json(document), *workspace.size)
+        _check_sides(found.width, found.height)
+        return self._remember(workspace, drawn(found, found.height, found.width), workspace.size, began)
+
+    def _remember(self, workspace: Workspace, found: ControlMap, size: tuple[int, int], began: float) -> Made:
+        with self._lock:
+            kept = self._made.setdefault(workspace, OrderedDict())
+            id = str(1 + int(next(reversed(kept), "0")))
+            made = kept[id] = Made(id, found, size, (time.perf_counter() - began) * 1000)
+            while len(kept) > _MOST_KEPT:
+                kept.popitem(last=False)
+        return made
 
     def made(self, workspace: Workspace, id: str) -> Made:
         """A map made before. Raises `NotFound`."""
@@ -245,6 +264,11 @@ class Controlling:
     def _check_size(self, made: Made, workspace: Workspace) -> None:
         if made.size != workspace.size:
             raise InvalidInput("The picture has another size than when this map was made.", "Make the map again.")
+
+
+def _check_sides(width: int, height: int) -> None:
+    if not (1 <= width <= _MOST_SIDE and 1 <= height <= _MOST_SIDE):
+        raise InvalidInput(f"A map cannot be {width} x {height}.", f"Sides go from 1 to {_MOST_SIDE} pixels.")
 
 
 def _perfect(picture: Picture, options: MapOptions) -> int:

@@ -115,6 +115,31 @@ export class Api {
         return this.request("GET", `workspaces/${id}/mask`, {blob: true});
     }
 
+    preprocessors() {
+        return this.request("GET", "control/preprocessors");
+    }
+
+    makeMap(id, body) {
+        return this.request("POST", `workspaces/${id}/control`, {body});
+    }
+
+    /** The map that poses give, in OpenPose's JSON. */
+    drawPoses(id, poses) {
+        return this.request("POST", `workspaces/${id}/control/pose`, {body: {poses}});
+    }
+
+    map(id, map) {
+        return this.request("GET", `workspaces/${id}/control/${map}`, {blob: true});
+    }
+
+    keepMap(id, map, opacity) {
+        return this.request("POST", `workspaces/${id}/control/${map}/keep`, {body: {opacity}});
+    }
+
+    selectByMap(id, map, body) {
+        return this.request("POST", `workspaces/${id}/control/${map}/select`, {body});
+    }
+
     controlNames() {
         return this.request("GET", "control-names");
     }

@@ -296,14 +296,15 @@ export class ClickpaintCanvas extends HTMLElement {
         const {editor, painter, compare} = this;
         if (!this.stage.clientWidth) return;
         if (!overlayOnly) painter.drawPicture(editor.result, editor.original, compare.split(this.view), editor.state.offset);
-        const {prompts} = editor.state, hidden = compare.holding;
+        const {prompts} = editor.state, hidden = compare.holding, over = hidden ? null : editor.pictures.over;
         this.stage.style.cursor = editor.ready && !this.pointers.space ? editor.tool.cursor : "";
         painter.drawOverlay(
             {
                 colours: this.colours,
+                over,
                 overview: hidden ? null : editor.regions?.overview,
                 layer: hidden ? null : editor.layer,
-                resting: editor.painting.resting,
+                resting: editor.painting.resting || over?.opacity > 0,
                 frame: hidden ? null : editor.painting.frame,
                 preview: hidden ? null : editor.previews.layer,
                 box: hidden ? null : prompts.box,

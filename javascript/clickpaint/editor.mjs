@@ -84,9 +84,17 @@ export class Editor extends EventTarget {
     }
 
     /** Run `job` behind all other changes; what goes wrong is shown, not thrown. Resolves to its answer, or undefined. */
-    async #change(kind, job) {
+    #change(kind, job) {
         const workspace = this.state.workspace?.id;
-        const promise = this.changes.run(async () => (kind === "open" || workspace === this.state.workspace?.id ? job() : undefined));
+        return this.#told(kind, this.changes.run(async () => (kind === "open" || workspace === this.state.workspace?.id ? job() : undefined)));
+    }
+
+    /** `job`, which changes nothing, after all changes so far and beside those to come; what goes wrong is shown, not thrown. */
+    beside(kind, job) {
+        return this.#told(kind, this.changes.idle().then(job));
+    }
+
+    async #told(kind, promise) {
         this.emit("task", {kind, promise});
         this.changed();
         try {
@@ -237,23 +245,27 @@ export class Editor extends EventTarget {
         return this.#change("mask", () => this.#adjust(operations));
     }
 
-    async #adjust(operations) {
-        const answer = await this.api.adjust(this.id, operations);
+    #adjust(operations) {
+        return this.#reselect(() => this.api.adjust(this.id, operations));
+    }
+
+    /** Another selection by other means: `ask` resolves to the server's answer. */
+    reselect(ask) {
+        return this.#change("mask", () => this.#reselect(ask));
+    }
+
+    async #reselect(ask) {
+        const answer = await ask();
         await this.#accept(answer.selection);
         this.state.selected(answer);
         this.restart = false;
+        return answer;
     }
 
     /** Select what a phrase names. */
     find(phrase) {
         const {mode, options} = this;
-        return this.#change("find", async () => {
-            const answer = await this.api.find(this.id, {phrase, mode, segmenter: options.segmenter});
-            await this.#accept(answer.selection);
-            this.state.selected(answer);
-            this.restart = false;
-            return answer;
-        });
+        return this.#change("find", () => this.#reselect(() => this.api.find(this.id, {phrase, mode, segmenter: options.segmenter})));
     }
 
     hover(point) {

@@ -94,6 +94,7 @@ export class Painter {
         const context = this.overlay;
         this.#begin(context);
         const {colours} = scene;
+        if (scene.over) this.#stretch(scene.over.bitmap, scene.over.opacity);
         if (scene.overview) this.#stretch(scene.overview, 0.62);
         if (scene.layer) {
             if (!scene.resting) this.#tint(scene.layer, colours.tint, 0.42);

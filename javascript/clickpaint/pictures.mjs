@@ -5,6 +5,7 @@ import {Pyramid} from "./pyramid.mjs";
 export class Pictures {
     #versions = new Map();
     #exact = Promise.resolve();
+    #over = null;
 
     constructor(editor) {
         this.editor = editor;
@@ -15,9 +16,22 @@ export class Pictures {
         return this.#versions.get(version) ?? null;
     }
 
+    /** What lies over the picture shown, as it was given to `cover`; null for nothing. */
+    get over() {
+        return this.#over?.version === this.editor.state.version ? this.#over : null;
+    }
+
+    /** {bitmap, opacity 0..1, version}: a picture, from now on ours, to lie over that version; null for none. */
+    cover(over) {
+        if (this.#over?.bitmap !== over?.bitmap) this.#over?.bitmap.close();
+        this.#over = over;
+        this.editor.redraw();
+    }
+
     /** Those of another workspace. `own`: the original as the browser read it, which the server's pixels, that may differ a little, follow. */
     begin(workspace, versions, own = false) {
         this.#forget();
+        this.cover(null);
         for (const [version, shown] of versions) this.#keep(version, shown);
         this.#exact = own ? this.#replaceOriginal(workspace) : Promise.resolve();
     }

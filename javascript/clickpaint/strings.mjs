@@ -1,5 +1,6 @@
 /** Every sentence of the canvas. `{name}` stands for a value. Labels of the Gradio parts are in localizations/. */
 
+import {en as maps, zh_CN as maps_zh_CN} from "./strings_maps.mjs";
 import {en as words, zh_CN as words_zh_CN} from "./strings_words.mjs";
 
 export const en = {
@@ -144,6 +145,7 @@ export const en = {
     "control.mode.balanced": "Balanced",
     "control.mode.prompt": "The prompt",
     "control.mode.control": "ControlNet",
+    ...maps,
     ...words,
     "state.present": "Ready",
     "state.missing": "Not here",
@@ -296,6 +298,7 @@ export const zh_CN = {
     "control.mode.balanced": "均衡",
     "control.mode.prompt": "提示词",
     "control.mode.control": "ControlNet",
+    ...maps_zh_CN,
     ...words_zh_CN,
     "state.present": "就绪",
     "state.missing": "未下载",

@@ -4,7 +4,7 @@ import {t} from "./i18n.mjs";
 
 const PATIENCE = 5000;
 const PERIOD = 50;
-const CONTROLNET = "#txt2img_controlnet_ControlNet-0_input_image";
+const unit = (tab) => `#${tab}_controlnet_ControlNet-0`;
 
 /** The address of the picture that is selected in a gallery, of the first one if none is; null in an empty one. */
 export function pictureOf(gallery) {
@@ -100,17 +100,39 @@ export async function toControlNet(canvas) {
     const {api, state, ready} = canvas.editor;
     if (!ready) return canvas.toasts.bad(t("nothing_to_send"));
     try {
-        const picture = await api.picture(state.workspace.id, state.version);
-        showTab("tab_txt2img");
-        await put(CONTROLNET, picture, "picture.png");
+        await giveControlNet(canvas, await api.picture(state.workspace.id, state.version), "txt2img");
     } catch (error) {
         canvas.toasts.error(error);
     }
 }
 
+/** The web UI's tabs that have a ControlNet. */
+export function controlNets() {
+    return ["txt2img", "img2img"].filter((tab) => document.querySelector(`#${tab}_controlnet`));
+}
+
+/** A Blob to the first unit of the ControlNet in `tab`; in img2img the unit is told to have a picture of its own. */
+export async function giveControlNet(canvas, picture, tab) {
+    try {
+        showTab(`tab_${tab}`);
+        const own = document.querySelector(`${unit(tab)}_controlnet_same_img2img_checkbox input`);
+        if (own && !own.checked) own.click();
+        await put(`${unit(tab)}_input_image`, picture, "picture.png");
+    } catch (error) {
+        canvas.toasts.error(error);
+    }
+}
+
+/** Open an accordion; resolves to what `selector` finds in it, which Gradio may only make now. */
+export async function unfold(id, selector) {
+    const head = document.querySelector(`#${id} .label-wrap`);
+    if (head && !head.classList.contains("open")) head.click();
+    return appeared(() => document.querySelector(`#${id} ${selector}`));
+}
+
 /** Say what our buttons in the web UI's rows do, and show the one for ControlNet where there is one. */
 export function nameButtons() {
-    document.querySelector("#clickpaint_send_controlnet")?.classList.toggle("cp-hidden", !document.querySelector(CONTROLNET));
+    document.querySelector("#clickpaint_send_controlnet")?.classList.toggle("cp-hidden", !document.querySelector(`${unit("txt2img")}_input_image`));
     for (const button of document.querySelectorAll("#txt2img_send_to_clickpaint, #img2img_send_to_clickpaint")) {
         button.title = button.ariaLabel = t("send_here");
     }

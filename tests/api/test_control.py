@@ -222,3 +222,15 @@ def test_the_lists_of_sd_webui_controlnet(client, studio):
     assert tile["model_list"] == ["None", "control_v11f1e_sd15_tile [a371b31b]"]
     assert types["Recolor"]["default_model"] == "None" and types["Recolor"]["model_list"] == studio.toy.controls[1]
     assert types["InstructP2P"]["module_list"] == ["none"]
+
+
+def test_poses_that_were_edited_are_drawn(client, workspace):
+    joints = [value for joint in range(18) for value in (60 + 10 * joint, 20 + 10 * joint, 1)]
+    poses = {"people": [{"pose_keypoints_2d": joints}], "canvas_width": 330, "canvas_height": 230}
+    answer = told(control_schemas.MapAnswer, client.post(f"{workspace}/control/pose", json={"poses": poses}))
+    assert (answer["width"], answer["height"]) == (330, 230)
+    assert shown(client, workspace, answer["map"])[20, 60].tolist() == [255, 0, 0]
+    assert answer["extra"]["poses"]["people"][0]["pose_keypoints_2d"][:3] == [60, 20, 1]
+    joints.append(1)
+    assert "pose_keypoints_2d" in refused(client.post(f"{workspace}/control/pose", json={"poses": poses}))
+    assert "poses" in refused(client.post(f"{workspace}/control/pose", json={}))

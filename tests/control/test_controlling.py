@@ -244,3 +244,19 @@ def test_a_map_can_be_interrupted_and_is_made_with_the_hosts_lock(studio, worksp
     studio.interrupt(workspace.id)
     asking.join(10)
     assert caught == [Interrupted] and seen == [True]
+
+
+def test_poses_are_drawn_on_a_canvas_of_the_pictures_shape(studio, workspace):
+    body = [(100.0, 10.0 + 4 * joint) for joint in range(18)]
+    document = {"people": [{"pose_keypoints_2d": [value for point in body for value in (*point, 1)]}], "canvas_width": 200}
+    made = studio.controlling.pose(workspace, {**document, "canvas_height": 200})
+    assert made.map.pixels.shape == (200, 287, 3), "room was added at the sides, nobody was stretched"
+    across = np.flatnonzero(made.map.pixels.any(axis=(0, 2)))
+    assert abs(across.mean() - 143) < 1
+    assert made.map.extra["poses"]["people"][0]["pose_keypoints_2d"][:3] == [143.5, 10.0, 1.0]
+    assert studio.controlling.made(workspace, made.id) is made
+    again = studio.controlling.pose(workspace, made.map.extra["poses"])
+    assert again.id != made.id and np.array_equal(again.map.pixels, made.map.pixels), "of that shape already"
+    assert studio.controlling.pose(workspace, {**document, "canvas_height": 139}).map.pixels.shape == (139, 200, 3), "to within a pixel"
+    with pytest.raises(InvalidInput, match="16384"):
+        studio.controlling.pose(workspace, {**document, "canvas_width": 16384, "canvas_height": 100})

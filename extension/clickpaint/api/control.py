@@ -44,6 +44,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         with _unprocessable():
             return answer(_told(controlling.detect(workspace, _options(body))))
 
+    @router.post("/workspaces/{id}/control/pose", tags=tags, summary="A control map of given poses", response_model=schemas.MapAnswer)
+    def pose(id: str, body: schemas.PoseBody) -> Response:
+        """They are drawn whole; `extra` has them as they then are, in pixels of the map."""
+        workspace = studio.workspace(id)
+        with _unprocessable():
+            return answer(_told(controlling.pose(workspace, body.poses)))
+
     @router.get("/workspaces/{id}/control/{map}", tags=tags, summary="One of the last maps", response_class=Response,
                 responses={200: {"content": {"image/png": {}}}})  # fmt: skip
     def shown(id: str, map: str) -> Response:
@@ -141,7 +148,8 @@ def _offered(one: Offered) -> dict[str, Any]:
         "parameters": [_parameter(parameter) for parameter in info.parameters],
         "resolution": None if info.resolution is None else {**_parameter(RESOLUTION), "default": info.resolution},
         "needs_mask": info.needs_mask, "returns": info.returns, "control_models": list(info.control_models),
-        "available": one.available, "reason": one.reason, "models": [{"name": name, "state": state} for name, state in one.models],
+        "available": one.available, "runs": one.runs, "reason": one.reason,
+        "models": [{"name": name, "state": state} for name, state in one.models],
     }  # fmt: skip
 
 

@@ -33,6 +33,10 @@ class MapBody(Body):
     pixel_perfect: StrictBool = Field(False, description="One pixel of map for each pixel of `fit`, or of the picture.")
 
 
+class PoseBody(Body):
+    poses: dict[str, Any] = Field(..., description="OpenPose's JSON: people or animals, canvas_width, canvas_height.")
+
+
 class KeepBody(Body):
     opacity: Number = Field(1.0, description="0 is the picture, 1 the map.")
 
@@ -84,6 +88,7 @@ class PreprocessorAnswer(BaseModel):
     returns: Literal["map", "embedding", "unchanged"]
     control_models: list[str] = Field(..., description="Parts of the names of ControlNet models that understand the map, best first.")
     available: bool
+    runs: bool = Field(..., description="Whether it could run here if it had its models.")
     reason: str
     models: list[NeededModelAnswer]
 

@@ -80,6 +80,21 @@ def from_json(document: Mapping[str, Any]) -> Poses:
     )
 
 
+def shaped(poses: Poses, width: int, height: int) -> Poses:
+    """The poses on a canvas of the shape width × height: their own where that has it to within a pixel, otherwise with room added on
+    both sides, so that nobody is stretched."""
+    wide, high = max(poses.width, round(poses.height * width / height)), max(poses.height, round(poses.width * height / width))
+    if wide - poses.width <= 1 and high - poses.height <= 1:
+        return poses
+    right, down = (wide - poses.width) / 2, (high - poses.height) / 2
+
+    def moved(points: Points) -> Points:
+        return tuple(None if point is None else (point[0] + right, point[1] + down) for point in points)
+
+    people = tuple(Person(**{part: moved(getattr(person, part)) for part, _ in _PARTS}) for person in poses.people)
+    return Poses(wide, high, people, tuple(map(moved, poses.animals)))
+
+
 _FORM = 'It should look like {"people": [{"pose_keypoints_2d": [x, y, 1, …]}], "canvas_width": 512, "canvas_height": 512}.'
 
 

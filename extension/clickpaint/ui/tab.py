@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from clickpaint.ui import describe, painting, panels
+from clickpaint.ui import control, describe, painting, panels
 from clickpaint.ui import gradio_compat as compat
 from clickpaint.ui.pasting import Paste
 
@@ -49,6 +49,7 @@ def build(
                 segmenter = panels.selecting(studio)
                 panels.follow_files(studio, segmenter, eraser, diffusion=can.paint)
                 describe.panel()
+                control.maps()
                 panels.saving()
                 panels.results(studio)
                 panels.models()
