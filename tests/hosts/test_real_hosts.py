@@ -274,7 +274,7 @@ def test_a_preprocessor_looks_at_the_crop_and_two_units_add_up(host, control):
 def test_a_touch_up_does_not_see_the_controlnet_of_its_generation(host, control):
     """The map of a generation has another place than the crop that is painted in it."""
     if host.flavor == "forge":
-        pytest.skip("Forge's own generations on the toy checkpoint are one colour, with a ControlNet or without")
+        pytest.skip("Forge's own generations on the toy checkpoint look the same with this ControlNet and without")
     wish = {"task": "replace", "box": "32,32,64,64", "prompt": "a tree", "grow": 0, "feather": 0}
     half = np.zeros((128, 128, 3), np.uint8)
     half[:, :64] = 255
