@@ -1,6 +1,7 @@
 /** Registers the canvas and gives Gradio's handlers something to call: `window.clickpaint`. */
 
 import {ClickpaintCanvas} from "./clickpaint/canvas.mjs";
+import {ClickpaintCheckpoint} from "./clickpaint/checkpoint.mjs";
 import {ClickpaintControl} from "./clickpaint/control.mjs";
 import {ClickpaintDescribe} from "./clickpaint/describe.mjs";
 import {marginsFor} from "./clickpaint/expand.mjs";
@@ -12,6 +13,7 @@ import {pasted, promptOf, shownValues} from "./clickpaint/widgets.mjs";
 if (!customElements.get("clickpaint-canvas")) {
     customElements.define("clickpaint-canvas", ClickpaintCanvas);
     customElements.define("clickpaint-models", ClickpaintModels);
+    customElements.define("clickpaint-checkpoint", ClickpaintCheckpoint);
     customElements.define("clickpaint-control", ClickpaintControl);
     customElements.define("clickpaint-maps", ClickpaintMaps);
     customElements.define("clickpaint-describe", ClickpaintDescribe);

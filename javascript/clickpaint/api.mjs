@@ -140,6 +140,10 @@ export class Api {
         return this.request("POST", `workspaces/${id}/control/${map}/select`, {body});
     }
 
+    chooseCheckpoint(name) {
+        return this.request("POST", "checkpoint", {body: {name}});
+    }
+
     controlNames() {
         return this.request("GET", "control-names");
     }

@@ -4,7 +4,7 @@ import {h} from "./dom.mjs";
 import {bytes, t} from "./i18n.mjs";
 import {downloadText} from "./status.mjs";
 
-const ROLES = ["segmenter", "eraser", "captioner"];
+const ROLES = ["segmenter", "eraser", "checkpoint", "preprocessor", "captioner"];
 
 export class ClickpaintModels extends HTMLElement {
     #redraw = () => this.#draw();

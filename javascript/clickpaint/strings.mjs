@@ -54,6 +54,9 @@ export const en = {
     "remove": "Remove",
     "task.fill": "Fill",
     "task.replace": "Replace",
+    "task.instruct": "Instruct",
+    "checkpoint": "Checkpoint",
+    "checkpoint.chosen": "{name} paints now.",
     "welcome.title": "Click on anything. Make it disappear.",
     "welcome.text": "Drop a picture here, paste one, or",
     "welcome.choose": "choose a file",
@@ -154,6 +157,8 @@ export const en = {
     "state.unavailable": "Put it there yourself",
     "role.segmenter": "Selecting",
     "role.eraser": "Removing",
+    "role.preprocessor": "Control maps",
+    "role.checkpoint": "Painting",
 };
 
 export const zh_CN = {
@@ -207,6 +212,9 @@ export const zh_CN = {
     "remove": "移除",
     "task.fill": "填充",
     "task.replace": "替换",
+    "task.instruct": "按指令修改",
+    "checkpoint": "模型",
+    "checkpoint.chosen": "现在使用 {name} 绘制。",
     "welcome.title": "点一下，让它消失。",
     "welcome.text": "将图片拖到这里、粘贴，或",
     "welcome.choose": "选择文件",
@@ -307,4 +315,6 @@ export const zh_CN = {
     "state.unavailable": "请自行放入",
     "role.segmenter": "选择",
     "role.eraser": "移除",
+    "role.preprocessor": "控制图",
+    "role.checkpoint": "绘制",
 };

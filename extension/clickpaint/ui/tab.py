@@ -40,14 +40,15 @@ def build(
                     below()
             with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
                 can = studio.host.capabilities()
-                if can.paint:
+                tasks = can.paint or not can.own_sampler  # without a web UI, a checkpoint may come while the page is open
+                if tasks:
                     eraser = painting.tasks(studio, can, paste)
                 else:
                     removing = panels.removing(studio)
                     panels.starts_removing(studio, *removing)
                     eraser = removing[1]
                 segmenter = panels.selecting(studio)
-                panels.follow_files(studio, segmenter, eraser, diffusion=can.paint)
+                panels.follow_files(studio, segmenter, eraser, diffusion=tasks)
                 describe.panel()
                 control.maps()
                 panels.saving()
