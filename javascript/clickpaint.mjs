@@ -43,6 +43,12 @@ window.clickpaint = {
         return canvas()?.editor.painting.paint(task, values, units());
     },
 
+    /** Which engine paints: `host` tells whether it is the host's own. */
+    engine(host) {
+        const control = document.querySelector("clickpaint-control");
+        if (control) control.ours = !host;
+    },
+
     /** Which of the tabs is open: it decides what is drawn over the picture. */
     task(name) {
         const painting = canvas()?.editor.painting;

@@ -133,6 +133,9 @@ def test_a_unit_sees_the_crop_or_a_finished_map(studio, folder):
     assert difference[16:48, 40:56].mean() > 3 * difference[16:48, 24:32].mean()
     assert not difference[~square()].any()
     assert np.array_equal(painted(map=bright, weight=0.0), painted(weight=0.0))
+    unit = ControlUnit("none", "shine", weight=0.5)
+    told = studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "control": (unit,)})).pictures[0].source.text
+    assert 'ControlNet 0: "Module: none, Model: shine, Weight: 0.5,' in told["parameters"]
     assert "shine" in studio.painting.control_names(ours=True)[1]
 
 

@@ -144,8 +144,8 @@ export class Api {
         return this.request("POST", "checkpoint", {body: {name}});
     }
 
-    controlNames() {
-        return this.request("GET", "control-names");
+    controlNames(ours = false) {
+        return this.request("GET", "control-names", {query: {ours}});
     }
 
     captioners() {

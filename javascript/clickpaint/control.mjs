@@ -12,6 +12,7 @@ const MODES = ["balanced", "prompt", "control"];
 export class ClickpaintControl extends HTMLElement {
     #loading = null;
     #observer = null;
+    #ours = false;
 
     connectedCallback() {
         this.classList.add("cp");
@@ -25,6 +26,13 @@ export class ClickpaintControl extends HTMLElement {
 
     get #units() {
         return [...this.querySelectorAll("fieldset")];
+    }
+
+    /** The units work for an engine of ours, whose preprocessors and ControlNets are others than the host's. */
+    set ours(ours) {
+        if (ours === this.#ours) return;
+        this.#ours = ours;
+        if (this.#loading) this.#loading = this.#ask();
     }
 
     /** The units at work, as the API takes them. */
@@ -73,7 +81,7 @@ export class ClickpaintControl extends HTMLElement {
     async #ask() {
         this.replaceChildren(h("p", {}, t("busy.timeline")));
         try {
-            const {preprocessors, models} = await new Api(rootOf(import.meta.url, document.baseURI)).controlNames();
+            const {preprocessors, models} = await new Api(rootOf(import.meta.url, document.baseURI)).controlNames(this.#ours);
             const usable = models.filter((name) => name.toLowerCase() !== "none");
             if (usable.length) this.replaceChildren(...Array.from({length: UNITS}, (_, i) => unit(i + 1, preprocessors, usable)));
             else this.replaceChildren(h("p", {}, t("control.none")));

@@ -22,6 +22,12 @@ MaskedContent = Literal["fill", "original", "latent noise", "latent nothing", "e
 """What the masked area holds before the first step, by the web UI's names; "erased": the eraser's result."""
 
 ControlMode = Literal["balanced", "prompt", "control"]
+CONTROL_MODES: dict[ControlMode, str] = {
+    "balanced": "Balanced",
+    "prompt": "My prompt is more important",
+    "control": "ControlNet is more important",
+}
+"""As sd-webui-controlnet calls them."""
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
             widgets["repaint_resamples"] = gr.Slider(1, 20, 10, step=1, label="RePaint: resamples", elem_id="clickpaint_repaint_resamples")
         if can.styles:
             widgets["styles"] = gr.Dropdown(label="Styles", choices=[*can.styles], value=[], multiselect=True, elem_id="clickpaint_styles")
+    engine, host = widgets["engine"], json.dumps(WEB_UI)
+    compat.on(engine.change, f"(v) => {{ window.clickpaint?.engine(v === {host}); return []; }}", [engine])
     compat.on(random.click, "() => [-1]", outputs=[seed])
     compat.on(reuse.click, "() => [window.clickpaint?.seed() ?? -1]", outputs=[seed])
     return widgets

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.control import registry
 from clickpaint.errors import HostUnsupported
-from clickpaint.paint.job import ControlUnit, PaintJob
+from clickpaint.paint.job import CONTROL_MODES, ControlUnit, PaintJob
 
 if TYPE_CHECKING:
     import numpy as np
-
-_CONTROL_MODES = {"balanced": "Balanced", "prompt": "My prompt is more important", "control": "ControlNet is more important"}
 
 
 def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
@@ -115,7 +113,7 @@ def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], model
     told: dict[str, Any] = {
         "enabled": True, "module": _known("none" if drawn is not None else unit.preprocessor, modules, "preprocessor"),
         "model": _known(unit.model, models, "model"), "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end,
-        "pixel_perfect": not unit.resolution, "control_mode": _CONTROL_MODES[unit.mode], "resize_mode": "Just Resize",
+        "pixel_perfect": not unit.resolution, "control_mode": CONTROL_MODES[unit.mode], "resize_mode": "Just Resize",
         "save_detected_map": False,
     }  # fmt: skip
     if drawn is not None:

@@ -18,7 +18,7 @@ from clickpaint.paint.diffusion.latents import Coder, approximate
 from clickpaint.paint.diffusion.loop import Part, denoise, generators
 from clickpaint.paint.diffusion.prompt import Network, without_networks
 from clickpaint.paint.infotext import told
-from clickpaint.paint.job import Painted, PaintJob, PaintOptions
+from clickpaint.paint.job import CONTROL_MODES, ControlUnit, Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights import device as devices
 from clickpaint.weights.device import Device
@@ -199,11 +199,25 @@ def infotext(checkpoint: Checkpoint, job: PaintJob, engine: Engine, seed: int) -
         "Masked content": job.masked_content if engine.name != "instruct" else None,
         **told(job),
         "Clickpaint engine": engine.name,
+        **{f"ControlNet {number}": _unit(unit) for number, unit in enumerate(options.control)},
         **({"RePaint jump": options.repaint_jump, "RePaint resamples": options.repaint_resamples} if engine.name == "repaint" else {}),
     }
     line = ", ".join(f"{key}: {_quoted(str(value))}" for key, value in said.items() if value is not None)
     negative = [f"Negative prompt: {options.negative_prompt}"] if options.negative_prompt else []
     return "\n".join([options.prompt, *negative, line])
+
+
+def _unit(unit: ControlUnit) -> str:
+    """As sd-webui-controlnet writes it."""
+    said = {
+        "Module": unit.preprocessor,
+        "Model": unit.model,
+        "Weight": f"{unit.weight:g}",
+        "Guidance Start": f"{unit.start:g}",
+        "Guidance End": f"{unit.end:g}",
+        "Control Mode": CONTROL_MODES[unit.mode],
+    }
+    return ", ".join(f"{key}: {value}" for key, value in said.items())
 
 
 def _quoted(value: str) -> str:
