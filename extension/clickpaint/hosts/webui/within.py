@@ -96,6 +96,6 @@ def _without_control() -> AbstractContextManager[None]:
 
     if flavor().forge:
         return nullcontext()
-    unet = shared.sd_model.model.diffusion_model
+    unet = getattr(getattr(shared.sd_model, "model", None), "diffusion_model", None)
     before = getattr(unet, "_original_forward", None)
     return nullcontext() if before is None else replaced(unet, "forward", before)
