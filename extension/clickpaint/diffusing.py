@@ -84,10 +84,6 @@ class Diffusion:
         usable = [one.name for one in registry.ordered() if one.returns == "map" and registry.unavailable(one.name) is None]
         return ["none", *(name for name in usable if name != "none")], self._toolbox.controlnets()
 
-    def forget(self) -> None:
-        """Let go of the modules built on the host's tensors; they are built anew in milliseconds."""
-        self._checkpoints.forget()
-
     def _with_checkpoint(self, options: PaintOptions, paint: Callable[[Checkpoint, painting.Tools], list[Painted]]) -> list[Painted]:
         if options.styles:
             raise HostUnsupported("Styles are the web UI's.", "Leave the styles out, or let the web UI's own engine paint.")

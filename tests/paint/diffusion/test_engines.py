@@ -319,7 +319,7 @@ def test_a_missing_tool_is_named(channels, options, sentence):
         paint_with(random_checkpoint(channels), job(picture(), square(), **{"steps": 1, **options}))
 
 
-def test_parts_and_networks_take_part():
+def test_parts_and_networks_take_part(caplog):
     from contextlib import contextmanager
 
     checkpoint, asked, seen = random_checkpoint(), [], []
@@ -332,12 +332,13 @@ def test_parts_and_networks_take_part():
     @contextmanager
     def adapted(checkpoint, networks):
         asked.extend(networks)
-        yield
+        yield ["One layer of old is not known."]
 
     wanted = job(picture(), square(), prompt="a house <lora:old:0.5>", control=(ControlUnit("canny", "x"),), strength=0.5)
     tools = Tools(control=lambda checkpoint, job: [Watching()], adapted=adapted)
     result = paint_with(checkpoint, wanted, tools=tools)[0]
     assert [(network.kind, network.name, network.arguments) for network in asked] == [("lora", "old", ("0.5",))]
+    assert "One layer of old is not known." in caplog.text
     assert seen == [(("uncond", "cond"), (2, 4, 8, 8), i, 3, i / 3) for i in range(3)]
     without = paint_with(checkpoint, replace(wanted, options=replace(wanted.options, prompt="a house ", control=())))[0]
     assert np.array_equal(result.pixels, without.pixels)

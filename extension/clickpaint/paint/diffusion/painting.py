@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from clickpaint.paint.checkpoint import Checkpoint
 
+log = logging.getLogger(__name__)
+
 Preview = Callable[[np.ndarray], None]
 """Gets uint8 [h/8, w/8, 3] after every step: roughly what the first result will be."""
 
@@ -45,7 +48,7 @@ class Tools:
     device: Device = field(default_factory=Device)
     depth: Callable[[np.ndarray], np.ndarray] | None = None
     control: Callable[[Checkpoint, PaintJob], Sequence[Part]] | None = None
-    adapted: Callable[[Checkpoint, Sequence[Network]], AbstractContextManager[object]] | None = None
+    adapted: Callable[[Checkpoint, Sequence[Network]], AbstractContextManager[Sequence[str]]] | None = None
     words: Words = field(default_factory=dict)
     free: Callable[[], None] = lambda: None
 
@@ -87,7 +90,9 @@ def paint_with(
         tools.free()
         devices.release(tools.device)
 
-    with tools.adapted(checkpoint, networks) if networks and tools.adapted else nullcontext():
+    with tools.adapted(checkpoint, networks) if networks and tools.adapted else nullcontext(()) as notes:
+        for note in notes:
+            log.warning("%s", note)
         return devices.retrying(attempts, free, "Paint at a lower resolution, or close other programs.")
 
 
