@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from clickpaint.compat import torchvision
 from clickpaint.paint.adapters.control import Control, ControlPart, control_image
 from clickpaint.paint.adapters.controlnet import load_controlnet
 from clickpaint.paint.adapters.lora import Lora, applied
@@ -41,6 +42,7 @@ ROUNDS = 5
 
 def full_size() -> dict[str, torch.Tensor]:
     """The toy checkpoint with a U-Net of Stable Diffusion 1's size, random, float16."""
+    torchvision.ensure()
     from diffusers import UNet2DConditionModel
 
     layout = UNetLayout(4, 4, (320, 640, 1280, 1280), 2, (1, 1, 1, 0), 1, 768, False, 0)
@@ -83,6 +85,8 @@ def diffusers_pipeline(checkpoint: Checkpoint, options: PaintOptions, side: int,
         "scheduler": scheduler,
         "text_encoder": None,
         "tokenizer": None,
+        "safety_checker": None,
+        "feature_extractor": None,
     }
     parts |= {"controlnet": controlnet} if controlnet is not None else {}
     pipe = kind(**parts, requires_safety_checker=False)
@@ -181,6 +185,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint", type=Path, help="a real file to open, instead of one of random weights")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--side", type=int, help="of the picture: 512 with --full, 128 without")
     arguments = parser.parse_args()
     from safetensors.torch import save_file
 
@@ -192,7 +197,7 @@ def main() -> None:
             save_file(tensors, path)
         on_device = {key: value.to(arguments.device) for key, value in tensors.items()}
         checkpoint = open_checkpoint(TensorSource("random", lambda: on_device, "epsilon"))
-        engines(checkpoint, 512 if arguments.full else 128, arguments.steps)
+        engines(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
         opening(path, arguments.device)
 
 

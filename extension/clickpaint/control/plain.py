@@ -15,7 +15,9 @@ def unchanged(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
 
 def invert(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
     """White lines on black, of a drawing in black on white."""
-    return ControlMap(255 - pixels)
+    import cv2
+
+    return ControlMap(np.asarray(cv2.bitwise_not(pixels)))
 
 
 def threshold(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
