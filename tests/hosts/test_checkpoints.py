@@ -94,3 +94,18 @@ def test_a_file_that_goes_takes_its_tensors_along(tmp_path, weights):
     first.unlink()
     source = found.source()
     assert source is not None and source.path == second
+
+
+def test_a_web_ui_that_keeps_a_pipeline_of_diffusers_is_taken_by_it():
+    from types import SimpleNamespace
+
+    from clickpaint.hosts.webui.checkpoint import WebUISource, source_of
+    from clickpaint.paint.checkpoint import PipelineSource
+
+    pipeline = SimpleNamespace(unet=SimpleNamespace(down_blocks=()), vae=SimpleNamespace(quant_conv=None), text_encoder=object())
+    latent_diffusion = SimpleNamespace(model=SimpleNamespace(diffusion_model=SimpleNamespace(input_blocks=())))
+    first = source_of(pipeline, None)
+    assert isinstance(first, PipelineSource) and source_of(pipeline, first) is first
+    other = source_of(latent_diffusion, first)
+    assert isinstance(other, WebUISource) and source_of(latent_diffusion, other) is other
+    assert isinstance(source_of(None, None), WebUISource)

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.webui.probe import flavor, loaded_model
-from clickpaint.paint.checkpoint.source import places
+from clickpaint.paint.checkpoint.pipeline import PipelineSource, is_stable_diffusion
+from clickpaint.paint.checkpoint.source import Source, places
 
 if TYPE_CHECKING:
     import torch
 
     from clickpaint.paint.checkpoint.kind import Prediction
+
+
+def source_of(model: Any | None, before: Source | None) -> Source:
+    """Where the tensors of what is loaded come from; `before` if that serves still. None for `model`: nothing is loaded yet."""
+    kind = PipelineSource if is_stable_diffusion(model) else WebUISource
+    if isinstance(before, kind):
+        return before
+    return WebUISource() if kind is WebUISource else PipelineSource(_model, lambda: _model().sd_checkpoint_info.name_for_extra)
 
 
 class WebUISource:

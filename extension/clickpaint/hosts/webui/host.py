@@ -134,10 +134,11 @@ class WebUIHost:
     def checkpoint(self) -> Source | None:
         from modules import sd_models
 
-        from clickpaint.hosts.webui.checkpoint import WebUISource
+        from clickpaint.hosts.webui.checkpoint import source_of
 
-        if self._source is None and (sd_models.checkpoint_tiles() or loaded_model() is not None):
-            self._source = WebUISource()
+        model = loaded_model()
+        if model is not None or sd_models.checkpoint_tiles():
+            self._source = source_of(model, self._source)
         return self._source
 
     def choose_checkpoint(self, name: str) -> None:

@@ -2,7 +2,11 @@
 
 from clickpaint.paint.checkpoint.kind import Kind
 from clickpaint.paint.checkpoint.opening import Checkpoint, Checkpoints, alias_report, open_checkpoint
+from clickpaint.paint.checkpoint.pipeline import PipelineSource
 from clickpaint.paint.checkpoint.source import FileSource, Source, TensorSource
 from clickpaint.paint.checkpoint.text import TextEncoder
 
-__all__ = ["Checkpoint", "Checkpoints", "FileSource", "Kind", "Source", "TensorSource", "TextEncoder", "alias_report", "open_checkpoint"]
+__all__ = [
+    "Checkpoint", "Checkpoints", "FileSource", "Kind", "PipelineSource", "Source", "TensorSource", "TextEncoder", "alias_report",
+    "open_checkpoint",
+]  # fmt: skip
