@@ -47,6 +47,7 @@ window.clickpaint = {
     engine(host) {
         const control = document.querySelector("clickpaint-control");
         if (control) control.ours = !host;
+        if (!host) canvas()?.editor.api.prepareCheckpoint().catch(() => {}); // only a head start: painting says what is wrong
     },
 
     /** Which of the tabs is open: it decides what is drawn over the picture. */

@@ -186,3 +186,25 @@ def test_on_the_command_line(folder, tmp_path, capsys):
     assert main(["fill", str(tmp_path / "a.png"), *common]) == 2
     assert main(["expand", str(tmp_path / "a.png"), *common]) == 2
     assert "--margins" in capsys.readouterr().err
+
+
+def test_the_engines_get_ready_in_the_background(studio):
+    import threading
+
+    def preparing() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == "clickpaint-prepare"]
+
+    studio.painting.prepare()
+    for thread in preparing():
+        thread.join(60)
+    source = studio.host.checkpoint()
+    held = studio.diffusion._checkpoints._held[id(source)]
+    assert held.version is None and all(parameter.is_meta for parameter in held.checkpoint.unet.parameters())
+    prepared = held.checkpoint.unet
+    studio.painting.paint_picture(from_pixels(drawing()), square(), FAST)
+    assert studio.diffusion._checkpoints._held[id(source)].checkpoint.unet is prepared
+
+
+def test_getting_ready_without_a_checkpoint_is_no_error(tmp_path):
+    studio = Studio(EmbeddedHost(tmp_path, environment={}))
+    studio.painting.prepare()

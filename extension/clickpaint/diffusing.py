@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from clickpaint.weights.device import Device
 if TYPE_CHECKING:
     from PIL import Image
 
+log = logging.getLogger(__name__)
+
 _DEPTH = ("depth_anything_v2", "depth_anything", "depth", "depth_zoe", "depth_leres")
 """Preprocessors that measure depth, best first."""
 
@@ -45,6 +48,20 @@ class Diffusion:
             return True
         can = self._host.capabilities()
         return not can.own_sampler or bool(options.control and not can.controlnet)
+
+    def prepare(self) -> None:
+        """Begin, in the background, what our engines' first use of the checkpoint would wait for: imports, the vocabulary, and
+        modules without memory. Does nothing where no checkpoint is loaded."""
+
+        def run() -> None:
+            try:
+                source = self._host.checkpoint()
+                if source is not None:
+                    self._checkpoints.prepare(source)
+            except Exception:  # the first use meets it again, and says so
+                log.debug("The checkpoint could not be prepared ahead", exc_info=True)
+
+        threading.Thread(target=run, name="clickpaint-prepare", daemon=True).start()
 
     def native_size(self) -> int:
         """Of the loaded checkpoint. Raises `HostUnsupported` where there is none."""

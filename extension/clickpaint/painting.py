@@ -148,6 +148,10 @@ class Painting:
         """What is being painted, as it looks now; None where there is nothing to show."""
         return self._diffusion.preview() or self._host.preview()
 
+    def prepare(self) -> None:
+        """Get our engines ready for the loaded checkpoint, in the background; see `Diffusion.prepare`."""
+        self._diffusion.prepare()
+
     def control_names(self, ours: bool) -> tuple[list[str], list[str]]:
         """Preprocessors and ControlNets that units can name: the host's own, or where it has none (or with `ours`) our engines'."""
         can = self._host.capabilities()

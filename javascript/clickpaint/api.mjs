@@ -106,6 +106,10 @@ export class Api {
         return this.request("POST", `workspaces/${id}/results/${index}/refine`, {body});
     }
 
+    rank(id, prompt) {
+        return this.request("POST", `workspaces/${id}/results/rank`, {body: {prompt}});
+    }
+
     /** What is being painted, as it looks now; null where there is nothing to show. */
     preview(id, signal) {
         return this.request("GET", `workspaces/${id}/preview`, {blob: true, signal});
@@ -144,6 +148,11 @@ export class Api {
         return this.request("POST", "checkpoint", {body: {name}});
     }
 
+    /** Get our engines ready for the loaded checkpoint while the user is still typing. */
+    prepareCheckpoint() {
+        return this.request("POST", "checkpoint/prepare");
+    }
+
     controlNames(ours = false) {
         return this.request("GET", "control-names", {query: {ours}});
     }
@@ -176,6 +185,10 @@ export class Api {
 
     find(id, body) {
         return this.request("POST", `workspaces/${id}/find`, {body});
+    }
+
+    trace(id, body) {
+        return this.request("POST", `workspaces/${id}/trace`, {body});
     }
 
     undo(id) {

@@ -1,21 +1,18 @@
-"""What painting on a checkpoint costs: `python -m tests.benchmarks.paint [--full] [--device cuda] [--checkpoint FILE]`.
+"""What painting on a checkpoint costs: `python -m tests.benchmarks.paint [--full] [--side PIXELS] [--device cuda]`.
 
 Ratios are measured in one run, in turns: our engine against diffusers' pipeline on the same networks, settings and seed, without and
-with a ControlNet, and with a LoRA of rank 16 on every attention; ratios under 1 are ours. Then what opening a file costs beyond
-reading it. Toys on a CPU; `--full` takes networks of Stable Diffusion 1's size with random weights (1.9 GB), for a GPU.
+with a ControlNet, and with a LoRA of rank 16 on every attention; ratios under 1 are ours. Toys on a CPU; `--full` takes
+networks of Stable Diffusion 1's size with random weights (1.9 GB), for a GPU. What opening a file costs is in `opening`.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +22,7 @@ from clickpaint.compat import torchvision
 from clickpaint.paint.adapters.control import Control, ControlPart, control_image
 from clickpaint.paint.adapters.controlnet import load_controlnet
 from clickpaint.paint.adapters.lora import Lora, applied
-from clickpaint.paint.checkpoint import Checkpoint, FileSource, TensorSource, open_checkpoint
+from clickpaint.paint.checkpoint import Checkpoint, TensorSource, open_checkpoint
 from clickpaint.paint.checkpoint.meta import on_meta
 from clickpaint.paint.checkpoint.unet import UNetLayout
 from clickpaint.paint.diffusion import samplers
@@ -149,56 +146,17 @@ def _controlnet(checkpoint: Checkpoint) -> Any:
     return model
 
 
-def opening(path: Path, device: str) -> None:
-    """What opening costs until the U-Net has answered once, beyond reading the file's bytes (which are in the system's memory)."""
-
-    def read() -> None:
-        with path.open("rb", buffering=0) as stream:
-            block = bytearray(1 << 24)
-            while stream.readinto(block):
-                pass
-
-    def first_step(opened: Checkpoint) -> None:
-        sample = torch.zeros(1, opened.kind.in_channels, 8, 8, dtype=opened.dtype, device=opened.device)
-        context = torch.zeros(1, 77, opened.layout.context, dtype=opened.dtype, device=opened.device)
-        with torch.inference_mode():
-            opened.unet(sample, torch.tensor(1, device=opened.device), context)
-
-    def opened_and_stepped() -> None:
-        source = FileSource(path)
-        with source.using(device):
-            first_step(open_checkpoint(source))
-        source.release()
-        gc.collect()
-
-    source = FileSource(path)
-    with source.using(device):
-        held = open_checkpoint(source)
-        reading, whole, step = turns(read, opened_and_stepped, lambda: first_step(held), rounds=3)
-    print(f"opening {path.stat().st_size / 1e9:.2f} GB: {whole:.2f} s to the first step (64 x 64 pixels), of which reading {reading:.2f} s")
-    print(f"  and that step alone {step:.2f} s; beyond reading {whole - reading:.2f} s")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="a U-Net of Stable Diffusion 1's size instead of a toy")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--checkpoint", type=Path, help="a real file to open, instead of one of random weights")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--side", type=int, help="of the picture: 512 with --full, 128 without")
     arguments = parser.parse_args()
-    from safetensors.torch import save_file
-
     tensors = full_size() if arguments.full else toys.state_dict(dtype=torch.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        path = arguments.checkpoint
-        if path is None:
-            path = Path(folder) / "random.safetensors"
-            save_file(tensors, path)
-        on_device = {key: value.to(arguments.device) for key, value in tensors.items()}
-        checkpoint = open_checkpoint(TensorSource("random", lambda: on_device, "epsilon"))
-        engines(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
-        opening(path, arguments.device)
+    on_device = {key: value.to(arguments.device) for key, value in tensors.items()}
+    checkpoint = open_checkpoint(TensorSource("random", lambda: on_device, "epsilon"))
+    engines(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
 
 
 if __name__ == "__main__":

@@ -34,23 +34,30 @@ _START_SECONDS = 240
 
 
 class RealHost:
-    """A running web UI. `log` is what it printed; `address` where it answers."""
+    """A running web UI. `log` is what it printed; `address` where it answers.
 
-    def __init__(self, flavor: str, data: Path, *arguments: str, extension: bool = True, environment: dict[str, str] | None = None) -> None:
+    Args:
+        checkpoint: a file of full size in the data folder, instead of the toy.
+    """
+
+    def __init__(
+        self, flavor: str, data: Path, *arguments: str, extension: bool = True, environment: dict[str, str] | None = None,
+        checkpoint: str = "",
+    ) -> None:  # fmt: skip
         self.flavor = flavor
         self.folder = Path(os.environ[FOLDERS[flavor]])
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = data / f"log-{self.port}.txt"
         prepare(data, self.folder, extension)
-        start = (
-            [str(ROOT / "tests/hosts/forge_toy.py"), "--always-cpu"]
-            if flavor == "forge"
-            else ["launch.py", "--use-cpu", "all", "--no-half"]
-        )
+        if flavor == "forge":
+            start = ["launch.py" if checkpoint else str(ROOT / "tests/hosts/forge_toy.py"), "--always-cpu"]
+        else:
+            start = ["launch.py", "--use-cpu", "all", "--no-half"]
+        weights = data / "models/Stable-diffusion" / (checkpoint or "tiny.safetensors")
         common = [
             "--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test", "--no-half-vae", "--no-download-sd-model",
-            "--data-dir", str(data), "--ckpt", str(data / "models/Stable-diffusion/tiny.safetensors"), "--port", str(self.port),
+            "--data-dir", str(data), "--ckpt", str(weights), "--port", str(self.port),
         ]  # fmt: skip
         if flavor == "forge":
             # with a data folder of its own, Forge's page may not load the scripts of Forge's own folder otherwise

@@ -71,6 +71,12 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         studio.host.choose_checkpoint(body.name)
         return answer({"name": studio.host.capabilities().checkpoint})
 
+    @router.post("/checkpoint/prepare", tags=tags, summary="Get our engines ready for the loaded checkpoint, in the background",
+                 response_model=schemas.CheckpointBody, status_code=202)  # fmt: skip
+    def prepare() -> Response:
+        studio.painting.prepare()
+        return answer({"name": studio.host.capabilities().checkpoint}, 202)
+
     @router.post("/paint", tags=["without a session"], summary="Paint in a picture", response_model=schemas.PaintedAnswer)
     def paint_picture(body: schemas.PaintPictureBody) -> Response:
         format = translate.checked_format(body.format)

@@ -259,3 +259,16 @@ def test_half_precision_is_widened_for_the_cpu_only_while_it_is_needed(tmp_path)
         assert source.tensors()[key] is first
     source.release()
     assert source.tensors()[key].dtype == torch.float16
+
+
+def test_what_was_prepared_holds_nothing_and_serves_the_first_use():
+    tensors = toy.state_dict(dtype=torch.float32, vocabulary=SMALL)
+    first, held = source(tensors), Checkpoints()
+    held.prepare(first)
+    prepared = held._held[id(first)].checkpoint
+    assert all(parameter.is_meta for module in prepared.modules() for parameter in module.parameters())
+    with held.using(first, "cpu") as checkpoint:
+        assert (checkpoint.unet, checkpoint.vae) == (prepared.unet, prepared.vae)
+        assert_all_aliased(checkpoint, tensors)
+        held.prepare(first)  # which must not empty what is at work
+        assert_all_aliased(checkpoint, tensors)

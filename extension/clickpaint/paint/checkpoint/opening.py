@@ -166,6 +166,14 @@ class Checkpoints:
             self._held[id(source)] = _Held(source, version, checkpoint)
             return checkpoint
 
+    def prepare(self, source: Source) -> None:
+        """Make the modules of the source's checkpoint ahead of its first use, which then takes milliseconds. Nothing is read or moved;
+        they hold no tensors until then."""
+        with self._lock:
+            if id(source) not in self._held:
+                self._held[id(source)] = _Held(source, None, open_checkpoint(source))
+                self._let_go(self._held[id(source)])
+
     @contextmanager
     def using(self, source: Source, device: torch.device | str) -> Iterator[Checkpoint]:
         """The checkpoint, ready to compute on `device`; its tensors are let go of after the (outermost) block. Those that the source
@@ -192,9 +200,13 @@ class Checkpoints:
                 return
             held.users -= 1
             if held.users <= 0:
-                held.version = None
-                for module in held.checkpoint.modules():
-                    empty(module)
+                self._let_go(held)
+
+    @staticmethod
+    def _let_go(held: _Held) -> None:
+        held.version = None
+        for module in held.checkpoint.modules():
+            empty(module)
 
     def forget(self, source: Source | None = None) -> None:
         """Let go of one source's checkpoint, or of all."""
