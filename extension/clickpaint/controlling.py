@@ -18,9 +18,11 @@ from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Reques
 from clickpaint.control.compose import BACKGROUNDS, BLENDS, blended, mask_by_brightness, mask_by_color, object_only, overlay
 from clickpaint.control.fit import check_mode, fitted_picture, pixel_perfect
 from clickpaint.control.openpose import drawn
+from clickpaint.control.pose_drawing import PARTS
 from clickpaint.engines import Engines
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
+from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
@@ -138,16 +140,24 @@ class Controlling:
             mask = None if state.selection is None else state.selection.mask()
             return self._remember(workspace, self._run(task, picture, mask, options), picture.size, began)
 
-    def pose(self, workspace: Workspace, document: Mapping[str, Any]) -> Made:
+    def pose(self, workspace: Workspace, document: Mapping[str, Any], parts: Sequence[str] = PARTS) -> Made:
         """The map of poses in OpenPose's JSON, which were edited or are another picture's, on a canvas of this picture's shape.
 
+        parts: what is drawn of people, of "body", "hands" and "face"; a map that was made tells its own as "parts".
+
         Raises:
-            InvalidInput: not of that form, or the canvas would be too large.
+            InvalidInput: not of that form, an unknown part or none, or the canvas would be too large.
         """
         began = time.perf_counter()
+        unknown = [part for part in parts if part not in PARTS]
+        if unknown or not parts:
+            wrong = f"Poses have no part {unknown[0]!r}." if unknown else "No part of the poses is to be drawn."
+            raise InvalidInput(wrong, f"Give one or more of {', '.join(PARTS)}.", parts=list(parts))
         found = poses.shaped(poses.from_json(document), *workspace.size)
         _check_sides(found.width, found.height)
-        return self._remember(workspace, drawn(found, found.height, found.width), workspace.size, began)
+        return self._remember(
+            workspace, drawn(found, found.height, found.width, **{part: part in parts for part in PARTS}), workspace.size, began
+        )
 
     def _remember(self, workspace: Workspace, found: ControlMap, size: tuple[int, int], began: float) -> Made:
         with self._lock:
@@ -203,6 +213,36 @@ class Controlling:
         """The map of a picture that belongs to no workspace; mask: bool [H, W], what is selected. Raises as `detect`."""
         with self._tasks.under_way("control") as task:
             return self._run(task, picture, mask, options)
+
+    def detect_object(self, pixels: np.ndarray, mask: np.ndarray | None, layer: Layer) -> ControlMap:
+        """The map of one object of a picture that another program has at hand, black around it.
+
+        Args:
+            pixels: uint8 [H, W, 3]. mask: bool [H, W]; None for what is selected in the workspace last used of those that show this very
+                picture, or else in the last one of its size. The picture of a workspace counts as it is shown, and as it was opened.
+
+        Raises:
+            InvalidInput: nothing is. And what `detect` raises.
+        """
+        found = self._selected_in(pixels) if mask is None else mask
+        return self.detect_picture(pictures.from_pixels(pixels), MapOptions((layer,), background="black"), found)
+
+    def _selected_in(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = pixels.shape[:2]
+        selections: list[np.ndarray] = []
+        for workspace in self._workspaces.recent():
+            state = workspace.state
+            if state.selection is None or state.selection.size != (width, height):
+                continue
+            selections.append(state.selection.mask())
+            if any(np.array_equal(one.pixels, pixels) for one in (workspace.picture(state.version), workspace.original)):
+                return selections[-1]
+        if not selections:
+            raise InvalidInput(
+                f"Nothing is selected in a picture of {width} x {height} pixels.",
+                "Open this picture in Clickpaint and click on the object, or give a mask.",
+            )
+        return selections[0]
 
     def detect_request(self, picture: Picture, name: str, request: Request) -> ControlMap:
         """What one preprocessor makes of a picture for a request that is checked already. Raises as `detect`."""

@@ -27,7 +27,7 @@ def register() -> None:
     from clickpaint.hosts.webui import hooks
     from clickpaint.hosts.webui.options import add_options
 
-    hooks.register(tab=_tab, settings=add_options, started=_started, after_component=_after_component)
+    hooks.register(tab=_tab, settings=add_options, started=_started, after_component=_after_component, before_page=_before_page)
 
 
 def script() -> type:
@@ -142,6 +142,23 @@ def _shown(workspace: str, version: int, result: int) -> tuple[Any, str]:
 
     opened = studio().workspace(workspace)
     return opened.picture(version).pixels, of_version(opened, version, result)
+
+
+def _before_page() -> None:
+    from clickpaint.hosts.webui import preprocessors
+
+    preprocessors.register(_object_map)
+
+
+def _object_map(pixels: Any, mask: Any, layer: Any) -> Any:
+    """See `hosts.webui.preprocessors`, whose preprocessors the web UI runs in the middle of its own work."""
+    import torch
+
+    from clickpaint.progress import Progress
+
+    # Forge generates in inference mode; models loaded in it could not be used outside of it later
+    with torch.inference_mode(False), torch.no_grad(), studio().in_this_thread(Progress()):
+        return studio().controlling.detect_object(pixels, mask, layer)
 
 
 def _broken(error: Exception) -> Any:

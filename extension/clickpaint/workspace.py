@@ -395,6 +395,10 @@ class Workspaces:
         workspace.used = time.monotonic()
         return workspace
 
+    def recent(self) -> list[Workspace]:
+        """Those that are open, the one last used first."""
+        return sorted(self._list(), key=lambda one: -one.used)
+
     def close(self, id: str) -> bool:
         """Forget a workspace; what is under way for it finds it closed. Whether there was one."""
         with self._lock:

@@ -127,9 +127,9 @@ export class Api {
         return this.request("POST", `workspaces/${id}/control`, {body});
     }
 
-    /** The map that poses give, in OpenPose's JSON. */
-    drawPoses(id, poses) {
-        return this.request("POST", `workspaces/${id}/control/pose`, {body: {poses}});
+    /** The map that poses give, in OpenPose's JSON; `parts`: what of them is drawn. */
+    drawPoses(id, poses, parts) {
+        return this.request("POST", `workspaces/${id}/control/pose`, {body: {poses, parts}});
     }
 
     map(id, map) {

@@ -26,7 +26,7 @@ export class MapView {
     constructor(panel) {
         this.panel = panel;
         this.editor = panel.editor;
-        this.tool = this.editor.tools.pose = new PoseTool(this.editor, (poses) => this.#draw(poses));
+        this.tool = this.editor.tools.pose = new PoseTool(this.editor, (poses) => this.#draw(poses, this.made.extra.parts));
         this.picture = h("canvas.cp-map", {role: "img"});
         this.picture.addEventListener("click", (event) => this.#pick(event));
         this.opacity = range(t("maps.opacity"), "opacity", {minimum: 0, maximum: 1, step: 0.05, value: OPACITY});
@@ -77,6 +77,7 @@ export class MapView {
         picture.title = t("maps.pick");
         this.told.textContent = made.extra.note ?? t("dimensions", made);
         this.tool.poses = hasPoses(made.extra.poses) ? made.extra.poses : null;
+        this.tool.parts = made.extra.parts;
         if (!this.tool.poses) this.#leave();
         this.#lay();
         this.actions.replaceChildren(...this.#buttons());
@@ -167,11 +168,11 @@ export class MapView {
         this.editor.use(this.editor.tool === this.tool ? "click" : "pose");
     }
 
-    /** Let the server draw poses that were edited or read. */
-    #draw(poses) {
+    /** Let the server draw poses that were edited or read; `parts`: what of them (all). */
+    #draw(poses, parts) {
         const {editor, panel} = this, [layer] = panel.layers, {info} = this.made ?? layer;
         const source = this.made ?? {body: panel.body(), info, title: info.label};
-        return panel.show(source, () => editor.api.drawPoses(editor.id, poses));
+        return panel.show(source, () => editor.api.drawPoses(editor.id, poses, parts));
     }
 
     async #load(file) {

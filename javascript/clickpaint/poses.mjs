@@ -10,9 +10,13 @@ const ANIMAL = [
 ];
 const LIMBS = {pose_keypoints_2d: BODY, hand_left_keypoints_2d: HAND, hand_right_keypoints_2d: HAND, face_keypoints_2d: [], animal: ANIMAL};
 
+/** What is drawn of a person, by the names that maps tell. */
+const NAMES = ["body", "hands", "hands", "face"];
+
 /** Every list of points, as [where it is, its numbers]; where: ["people", 0, "pose_keypoints_2d"] or ["animals", 0]. */
-function parts({people = [], animals = []}) {
-    const ofPeople = people.flatMap((person, i) => PERSON.map((key) => [["people", i, key], person[key]]));
+function parts({people = [], animals = []}, drawn = NAMES) {
+    const keys = PERSON.filter((_, i) => drawn.includes(NAMES[i]));
+    const ofPeople = people.flatMap((person, i) => keys.map((key) => [["people", i, key], person[key]]));
     return [...ofPeople, ...animals.map((numbers, i) => [["animals", i], numbers])].filter(([, numbers]) => numbers?.length);
 }
 
@@ -25,15 +29,15 @@ export function hasPoses(document) {
     return Boolean(document && parts(document).length);
 }
 
-/** All joints that are there: {x, y, where, index}; those of bodies before the smaller ones. */
-export function jointsOf(document) {
+/** All joints that are there, of the parts that are drawn (all): {x, y, where, index}; those of bodies before the smaller ones. */
+export function jointsOf(document, drawn) {
     const order = ([where]) => PERSON.indexOf(where[2]);
-    return parts(document).sort((a, b) => order(a) - order(b)).flatMap(([where, numbers]) => Array.from({length: numbers.length / 3}, (_, i) => joint(where, numbers, i)).filter(Boolean));
+    return parts(document, drawn).sort((a, b) => order(a) - order(b)).flatMap(([where, numbers]) => Array.from({length: numbers.length / 3}, (_, i) => joint(where, numbers, i)).filter(Boolean));
 }
 
 /** Pairs of joints with a limb between them. */
-export function limbsOf(document) {
-    return parts(document).flatMap(([where, numbers]) =>
+export function limbsOf(document, drawn) {
+    return parts(document, drawn).flatMap(([where, numbers]) =>
         LIMBS[where[2] ?? "animal"].map((pair) => pair.map((i) => joint(where, numbers, i))).filter(([a, b]) => a && b));
 }
 

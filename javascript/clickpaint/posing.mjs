@@ -14,7 +14,7 @@ export class PoseTool {
 
     /** `changed(poses)`: a joint was dragged or taken away. */
     constructor(editor, changed) {
-        Object.assign(this, {editor, changed, poses: null});
+        Object.assign(this, {editor, changed, poses: null, parts: undefined});
     }
 
     get drafting() {
@@ -42,7 +42,7 @@ export class PoseTool {
 
     start(point, event) {
         if (!this.poses) return;
-        const joints = jointsOf(this.poses), hit = nearest(joints.map((one) => this.#onPicture(one)), point, REACH / this.editor.view.scale);
+        const joints = jointsOf(this.poses, this.parts), hit = nearest(joints.map((one) => this.#onPicture(one)), point, REACH / this.editor.view.scale);
         if (hit < 0) return;
         if (event.altKey || event.button === 2) return this.#change(joints[hit], null);
         this.#held = joints[hit];
@@ -77,14 +77,14 @@ export class PoseTool {
             const {x, y} = this.#onPicture(joint);
             return view.toScreen(x, y);
         };
-        const lines = limbsOf(shown).map((limb) => limb.map(at));
+        const lines = limbsOf(shown, this.parts).map((limb) => limb.map(at));
         outlined(context, "#fff", () => {
             for (const [a, b] of lines) {
                 context.moveTo(a.x, a.y);
                 context.lineTo(b.x, b.y);
             }
         });
-        for (const joint of jointsOf(shown)) {
+        for (const joint of jointsOf(shown, this.parts)) {
             const {x, y} = at(joint), radius = joint.where[2] === "face_keypoints_2d" ? 2.5 : joint.where[2]?.startsWith("hand") ? 3.5 : 5.5;
             const held = this.#held && joint.index === this.#held.index && joint.where.join() === this.#held.where.join();
             context.fillStyle = held ? colours.tint : colours.preview;

@@ -231,6 +231,11 @@ def test_poses_that_were_edited_are_drawn(client, workspace):
     assert (answer["width"], answer["height"]) == (330, 230)
     assert shown(client, workspace, answer["map"])[20, 60].tolist() == [255, 0, 0]
     assert answer["extra"]["poses"]["people"][0]["pose_keypoints_2d"][:3] == [60, 20, 1]
+    assert answer["extra"]["parts"] == ["body", "hands", "face"]
+    faces = told(control_schemas.MapAnswer, client.post(f"{workspace}/control/pose", json={"poses": poses, "parts": ["face"]}))
+    assert faces["extra"]["parts"] == ["face"] and not shown(client, workspace, faces["map"]).any()
+    assert "feet" in refused(client.post(f"{workspace}/control/pose", json={"poses": poses, "parts": ["feet"]}))
+    assert "No part" in refused(client.post(f"{workspace}/control/pose", json={"poses": poses, "parts": []}))
     joints.append(1)
     assert "pose_keypoints_2d" in refused(client.post(f"{workspace}/control/pose", json={"poses": poses}))
     assert "poses" in refused(client.post(f"{workspace}/control/pose", json={}))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from clickpaint.control import registry
+from clickpaint.control import openpose, poses, registry
 from clickpaint.control.base import ControlMap, Parameter, Preprocessor, Tools
+from clickpaint.control.poses import Person
 from clickpaint.controlling import Fit, Layer, MapOptions
 from clickpaint.errors import Busy, Interrupted, InvalidInput, ModelMissing, NotFound
 from clickpaint.image.picture import from_pixels
@@ -260,3 +262,59 @@ def test_poses_are_drawn_on_a_canvas_of_the_pictures_shape(studio, workspace):
     assert studio.controlling.pose(workspace, {**document, "canvas_height": 139}).map.pixels.shape == (139, 200, 3), "to within a pixel"
     with pytest.raises(InvalidInput, match="16384"):
         studio.controlling.pose(workspace, {**document, "canvas_width": 16384, "canvas_height": 100})
+
+
+PERSON = Person(
+    body=tuple((100.0 + 5 * number, 20.0 + 8 * number) for number in range(18)),
+    left_hand=tuple((20.0 + 4 * number, 200.0 - 3 * number) for number in range(21)),
+    right_hand=tuple((250.0 + 3 * number, 200.0 - 4 * number) for number in range(21)),
+    face=tuple((20.0 + number, 20.0 + number % 10) for number in range(70)),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("openpose", ["body"]), ("openpose_face", ["body", "face"]), ("openpose_faceonly", ["face"]),
+        ("openpose_hand", ["body", "hands"]), ("openpose_full", ["body", "hands", "face"]),
+    ],
+)  # fmt: skip
+def test_a_pose_that_was_edited_is_drawn_with_the_parts_of_its_map(studio, workspace, monkeypatch, name, parts):
+    monkeypatch.setattr(openpose, "_people", lambda *_: [PERSON])
+    monkeypatch.setattr(registry, "unavailable", lambda name: None)
+    made = studio.controlling.detect(workspace, MapOptions((Layer(name, resolution=230),)))
+    assert made.map.extra["parts"] == parts
+    again = studio.controlling.pose(workspace, made.map.extra["poses"], made.map.extra["parts"])
+    assert np.array_equal(again.map.pixels, made.map.pixels) and made.map.pixels.any()
+    assert again.map.extra == made.map.extra
+    whole = studio.controlling.pose(workspace, made.map.extra["poses"]).map.pixels
+    assert np.array_equal(whole, made.map.pixels) == (name == "openpose_full")
+    moved = replace(PERSON, face=((300.0, 100.0), *PERSON.face[1:]))
+    edited = studio.controlling.pose(workspace, poses.to_json(poses.Poses(330, 230, (moved,))), parts).map.pixels
+    assert edited[100, 300].any() == ("face" in parts)
+
+
+@pytest.mark.parametrize("parts", [[], ["body", "feet"]])
+def test_parts_that_cannot_be_drawn_are_refused(studio, workspace, parts):
+    with pytest.raises(InvalidInput, match="body, hands, face"):
+        studio.controlling.pose(workspace, poses.to_json(poses.Poses(330, 230, (PERSON,))), parts)
+
+
+def test_an_object_of_another_programs_picture_is_what_is_selected_in_it(studio, workspace):
+    other = np.ascontiguousarray(SCENE[:, ::-1])
+    newer = studio.open(file_of(other))
+    with pytest.raises(InvalidInput, match=r"Nothing is selected in a picture of 64 x 48 pixels\."):
+        studio.controlling.detect_object(np.zeros((48, 64, 3), np.uint8), None, CANNY.layers[0])
+    studio.adjust(newer, [Adjustment("box", box=(10, 20, 90, 200))])
+    expected = studio.controlling.detect(workspace, replace(CANNY, background="black")).map.pixels
+    studio.workspace(newer.id)  # the one last used
+    for pixels, mine in ((SCENE, True), (other, False), (SCENE // 2 * 2, False)):
+        before = pixels.copy()
+        found = studio.controlling.detect_object(pixels, None, CANNY.layers[0]).pixels
+        assert np.array_equal(pixels, before)
+        box = np.zeros((230, 330), bool)
+        box[(slice(50, 160), slice(150, 250)) if mine else (slice(20, 200), slice(10, 90))] = True
+        assert found.any() and not found[~box].any()
+        assert np.array_equal(found, expected) == mine
+    given = studio.controlling.detect_object(SCENE, DISC, CANNY.layers[0]).pixels
+    assert given.any() and not given[~DISC].any()

@@ -245,7 +245,7 @@ def test_dwpose_gives_openposes_points(toys):
     assert person.body[7] is None and len(person.face) == 70 and len(person.left_hand) == len(person.right_hand) == 21
     assert np.allclose(person.face[0], to_picture(places[23]), atol=0.4) and person.face[68:] == person.body[14:16]
     assert np.allclose(person.right_hand[20], to_picture(places[132]), atol=0.4)
-    assert pose.seen[0].shape == (1, 3, 384, 288) and found.pixels.any()
+    assert pose.seen[0].shape == (1, 3, 384, 288) and found.pixels.any() and found.extra["parts"] == ["body", "hands", "face"]
 
 
 def test_animals(toys):

@@ -28,7 +28,7 @@ NAMES = {
     "modules.lowvram": ["module_in_gpu", "send_everything_to_cpu"],
     "modules.paths": ["data_path", "extensions_dir", "models_path", "paths"],
     "modules.processing": ["Processed", "StableDiffusionProcessing", "StableDiffusionProcessingImg2Img", "process_images"],
-    "modules.script_callbacks": ["on_after_component", "on_app_started", "on_ui_settings", "on_ui_tabs"],
+    "modules.script_callbacks": ["on_after_component", "on_app_started", "on_before_ui", "on_ui_settings", "on_ui_tabs"],
     "modules.scripts": ["AlwaysVisible", "PostprocessImageArgs", "Script", "ScriptRunner", "scripts_img2img", "scripts_txt2img"],
     "modules.sd_hijack": ["model_hijack"],
     "modules.sd_models": [
@@ -40,9 +40,13 @@ NAMES = {
     "modules.shared": ["OptionInfo", "cmd_opts", "demo", "interrogator", "opts", "prompt_styles", "sd_model", "state", "total_tqdm"],
     "modules.ui_components": ["InputAccordion"],
     "modules_forge.main_entry": ["module_list"],
+    "modules_forge.shared": ["add_supported_preprocessor", "supported_preprocessors"],
+    "modules_forge.supported_preprocessor": ["Preprocessor", "PreprocessorParameter"],
+    "scripts.supported_preprocessor": ["Preprocessor", "PreprocessorParameter"],
     "launch": ["run_pip"],
 }  # fmt: skip
-"""Everything of the web UI that `clickpaint.hosts.webui` uses; what one of them lacks is left out of its contract."""
+"""Everything of the web UI, and of sd-webui-controlnet in A1111, that `clickpaint.hosts.webui` uses; what one of them lacks is left out
+of its contract."""
 
 
 def record() -> dict[str, Any]:
@@ -75,10 +79,11 @@ def members(kind: type) -> dict[str, str | None]:
     """Name → parameters for methods, None for what is no method; those of the web UI's own classes, also what `self.name = …` makes."""
     found: dict[str, str | None] = {}
     for one in kind.__mro__[::-1]:
-        if not one.__module__.startswith("modules"):
+        if not one.__module__.startswith(("modules", "scripts")):
             continue
         found.update(dict.fromkeys(assigned(inspect.getsource(one), "self")))
-        found.update({name: parameters(value) if inspect.isfunction(value) else None for name, value in vars(one).items()})
+        methods = {name: getattr(value, "__func__", value) for name, value in vars(one).items()}  # those of classes, too
+        found.update({name: parameters(value) if inspect.isfunction(value) else None for name, value in methods.items()})
         if one.__name__ == "StableDiffusionProcessing":  # what others hang on it while they work on it
             found.update(dict.fromkeys(assigned(inspect.getsource(sys.modules[one.__module__]), "p")))
     return {name: value for name, value in found.items() if not name.startswith("_")}
@@ -121,6 +126,7 @@ def boot(arguments: list[str]) -> None:
         importlib.import_module("modules_forge.initialization").initialize_forge()
     importlib.import_module("modules.initialize").imports()
     importlib.import_module("modules.sd_samplers").set_samplers()
+    importlib.import_module("modules.extensions").list_extensions()
     importlib.import_module("modules.scripts").load_scripts()
 
 

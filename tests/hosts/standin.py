@@ -45,11 +45,12 @@ def bound(parameters: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 def strict(name: str, described: dict[str, Any], methods: dict[str, Callable[..., Any]], bases: tuple[type, ...] = ()) -> type:
     """A class with just the members of a contract: `methods` (they get self), those without as ones that must not be called."""
-    members = described["members"]
+    members = {**dict.fromkeys(described.get("fields", ())), **described["members"]}
     space: dict[str, Any] = {"_members": frozenset(members)}
     for member, parameters in members.items():
         if parameters is not None:
-            space[member] = bound(parameters, methods.get(member, functools.partial(_unexpected, name, member)))
+            call = bound(parameters, methods.get(member, functools.partial(_unexpected, name, member)))
+            space[member] = classmethod(call) if parameters.partition(",")[0] == "cls" else call
     unknown = set(methods) - set(members) - {"__init__", "__post_init__", "__getattr__"}
     assert not unknown, f"{name} has no {unknown}"
     for special in ("__init__", "__getattr__"):
@@ -137,7 +138,7 @@ class WebUI:
             elif what["kind"] == "value":
                 setattr(module, member, {"dict": dict, "list": list, "tuple": tuple}.get(what["type"], lambda: None)())
             else:
-                setattr(module, member, strict(member, what, {"__init__": _takes(what["parameters"])}))
+                setattr(module, member, strict(member, what, {"__init__": takes(what["parameters"])}))
         return module
 
     def _set(self, dotted: str, value: Any) -> None:
@@ -161,7 +162,7 @@ class WebUI:
         behaviour.fill(self)
 
 
-def _takes(parameters: str) -> Callable[..., None]:
+def takes(parameters: str) -> Callable[..., None]:
     """An `__init__` that keeps its arguments as attributes, as far as the class has them."""
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -180,15 +181,11 @@ def web_ui(flavor: str) -> Iterator[WebUI]:
     from clickpaint.hosts.webui import probe
 
     web = WebUI(flavor)
-    package = types.ModuleType("modules")
-    package.__spec__ = importlib.machinery.ModuleSpec("modules", None, is_package=True)
-    package.__path__ = []
-    placed: dict[str, types.ModuleType] = {"modules": package, **web.modules}
-    if flavor == "forge":
-        forge = types.ModuleType("modules_forge")
-        forge.__spec__ = importlib.machinery.ModuleSpec("modules_forge", None, is_package=True)
-        forge.__path__ = []
-        placed["modules_forge"] = forge
+    placed: dict[str, types.ModuleType] = {**web.modules}
+    for name in {name.partition(".")[0] for name in web.modules if "." in name}:
+        package = placed[name] = types.ModuleType(name)
+        package.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        package.__path__ = []
     for name, module in web.modules.items():
         parent, _, last = name.rpartition(".")
         if parent:

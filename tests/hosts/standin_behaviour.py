@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
-from tests.hosts.standin import FifoLock, bound, painted, signature, strict
+from tests.hosts.standin import FifoLock, bound, painted, signature, strict, takes
 
 if TYPE_CHECKING:
     from tests.hosts.standin import WebUI
@@ -24,6 +24,7 @@ def fill(web: WebUI) -> None:
     _samplers_and_models(web)
     _scripts(web)
     _processing(web)
+    _preprocessors(web)
     web._set("modules.call_queue.queue_lock", FifoLock())
     web._set("modules.devices.device", torch.device("cpu"))
     web._set("modules.devices.dtype", torch.float32)
@@ -31,7 +32,7 @@ def fill(web: WebUI) -> None:
     web._set("modules.errors.report", lambda message, *, exc_info=False: web.reported.append(message))
     web._set("modules.images.save_image", lambda image, path, basename, *args, **kwargs: web.saved.append({"path": path, **kwargs}))
     web._set("launch.run_pip", lambda command, desc=None, live=False: web.installed.append(command))
-    for name in ("on_after_component", "on_app_started", "on_ui_settings", "on_ui_tabs"):
+    for name in ("on_after_component", "on_app_started", "on_before_ui", "on_ui_settings", "on_ui_tabs"):
         web._set(f"modules.script_callbacks.{name}", lambda callback, *, name=None, kind=name: web.callbacks.append((kind, callback)))
     web.modules["modules.ui_components"].InputAccordion = _accordion(web)  # type: ignore[attr-defined]
 
@@ -287,6 +288,52 @@ def _pictures(web: WebUI, p: Any) -> Any:
         setattr(processed, name, value)
     p.scripts.postprocess(p, processed)
     return processed
+
+
+def _preprocessors(web: WebUI) -> None:
+    """The registries of Forge's ControlNet and of sd-webui-controlnet, with one preprocessor each."""
+    if web.flavor == "forge":
+        shared = web.modules["modules_forge.shared"]
+        registry: dict[str, Any] = shared.supported_preprocessors  # type: ignore[attr-defined]
+        web._set("modules_forge.shared.add_supported_preprocessor", lambda preprocessor: registry.update({preprocessor.name: preprocessor}))
+        parameter = web.modules["modules_forge.supported_preprocessor"].PreprocessorParameter  # type: ignore[attr-defined]
+        parameter.__init__ = lambda self, **given: setattr(
+            self,
+            "gradio_update_kwargs",
+            {"minimum": 0.0, "maximum": 1.0, "step": 0.01, "label": "", "value": 0.5, "visible": False, **given},
+        )
+
+        def init(self: Any) -> None:
+            self.name, self.tags, self.model_filename_filters = "PreprocessorBase", [], []
+            self.slider_resolution, self.slider_1, self.slider_2, self.slider_3 = (parameter() for _ in range(4))
+
+        described = web.contract["modules_forge.supported_preprocessor"]["Preprocessor"]
+        kind = strict("Preprocessor", described, {"__init__": init})
+        web.modules["modules_forge.supported_preprocessor"].Preprocessor = kind  # type: ignore[attr-defined]
+        first = kind()
+        first.name = "None"
+        shared.add_supported_preprocessor(first)  # type: ignore[attr-defined]
+        return
+    module: Any = web.modules["scripts.supported_preprocessor"]
+    by_label: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
+
+    def add(cls: type, p: Any) -> None:
+        assert p.name not in by_label and p.name not in by_name, f"{p.name} already registered!"
+        by_label[p.name] = by_name[p.name] = p
+
+    def cached_call(self: Any, input_image: Any, *args: Any, **kwargs: Any) -> Any:
+        value = self._cached_call(input_image, *args, **kwargs)
+        return types.SimpleNamespace(value=value, display_images=[value])
+
+    described = web.contract["scripts.supported_preprocessor"]["Preprocessor"]
+    methods = {"__init__": takes(described["parameters"]), "add_supported_preprocessor": add, "cached_call": cached_call}
+    kind = strict("Preprocessor", described, methods)
+    kind.all_processors, kind.all_processors_by_name = by_label, by_name  # type: ignore[attr-defined]
+    for slider in ("slider_resolution", "slider_1", "slider_2", "slider_3"):
+        setattr(kind, slider, module.PreprocessorParameter(visible=False))
+    module.Preprocessor = kind
+    kind.add_supported_preprocessor(kind("none"))  # type: ignore[attr-defined]
 
 
 def _accordion(web: WebUI) -> Any:

@@ -14,6 +14,9 @@ from tests.hosts.standin import FLAVORS, contract, web_ui
 FOLDER = Path(__file__).resolve().parents[2] / "extension" / "clickpaint" / "hosts" / "webui"
 ONLY_IN = {
     ("modules_forge.main_entry",): "forge",
+    ("modules_forge.shared",): "forge",
+    ("modules_forge.supported_preprocessor",): "forge",
+    ("scripts.supported_preprocessor",): "a1111",
     ("modules.sd_models", "forge_model_reload"): "forge",
     ("modules.lowvram", "module_in_gpu"): "a1111",
 }
@@ -39,7 +42,7 @@ def used(source: str) -> Iterator[tuple[str, ...]]:
         for node in ast.walk(function):
             if isinstance(node, ast.ImportFrom) and node.module in ("modules", "modules_forge"):
                 known.update({alias.asname or alias.name: (f"{node.module}.{alias.name}",) for alias in node.names})
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("modules.", "modules_forge.")):
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("modules.", "modules_forge.", "scripts.")):
                 known.update({alias.asname or alias.name: (node.module or "", alias.name) for alias in node.names})
             elif isinstance(node, ast.Import):
                 known.update({alias.asname or alias.name: (alias.name,) for alias in node.names if alias.name == "launch"})
@@ -111,4 +114,4 @@ def test_nothing_is_left_behind():
     with web_ui("forge"):
         assert "modules.shared" in sys.modules
     left = set(sys.modules) - before
-    assert not any(name.split(".")[0] in ("modules", "modules_forge", "launch") for name in left)
+    assert not any(name.split(".")[0] in ("modules", "modules_forge", "scripts", "launch") for name in left)

@@ -41,7 +41,8 @@ def load_script():
 
 def test_the_script_file_registers_and_shows_one_class(web):
     module = load_script()
-    assert sorted(kind for kind, _ in web.callbacks) == ["on_after_component", "on_app_started", "on_ui_settings", "on_ui_tabs"]
+    kinds = ["on_after_component", "on_app_started", "on_before_ui", "on_ui_settings", "on_ui_tabs"]
+    assert sorted(kind for kind, _ in web.callbacks) == kinds
     classes = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, web.scripts.Script)]
     assert len(classes) == 1 and classes[0]().title() == "Clickpaint"
     assert type(classes[0]) is type  # the web UI's "reload script bodies" looks for just this
@@ -86,10 +87,10 @@ def test_a_tab_that_cannot_be_made_says_why(web, monkeypatch):
 
 def test_hooks_of_web_uis_without_names_for_callbacks(web, monkeypatch):
     seen = []
-    for name in ("on_ui_tabs", "on_ui_settings", "on_app_started", "on_after_component"):
+    for name in ("on_ui_tabs", "on_ui_settings", "on_app_started", "on_after_component", "on_before_ui"):
         monkeypatch.setattr(web.script_callbacks, name, lambda callback: seen.append(callback))
-    hooks.register(tab=list, settings=list, started=list, after_component=list)
-    assert seen == [list] * 4
+    hooks.register(tab=list, settings=list, started=list, after_component=list, before_page=list)
+    assert seen == [list] * 5
 
 
 # who may call

@@ -78,6 +78,14 @@ test("joints and limbs of people and animals", () => {
     assert.deepEqual(ends, [[[100, 40], [80, 40]], [[100, 40], [100, 20]], [[10, 10], [12, 10]], [[12, 10], [14, 10]], [[20, 20], [30, 20]]]);
 });
 
+test("only the parts that a map draws can be taken hold of", () => {
+    const where = (drawn) => [...new Set(jointsOf({...POSES, animals: []}, drawn).map((joint) => joint.where[2]))];
+    assert.deepEqual(where(["face"]), ["face_keypoints_2d"]);
+    assert.deepEqual(where(["body", "hands"]), ["pose_keypoints_2d", "hand_left_keypoints_2d"]);
+    assert.equal(limbsOf({...POSES, animals: []}, ["hands"]).length, 2);
+    assert.equal(limbsOf({...POSES, animals: []}, ["face"]).length, 0);
+});
+
 test("a joint is moved or left out, and nothing else", () => {
     const joint = jointsOf(POSES).find(({x, y}) => x === 80 && y === 40), before = structuredClone(POSES);
     const other = moved(POSES, joint, {x: 60, y: 50});

@@ -46,10 +46,10 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.post("/workspaces/{id}/control/pose", tags=tags, summary="A control map of given poses", response_model=schemas.MapAnswer)
     def pose(id: str, body: schemas.PoseBody) -> Response:
-        """They are drawn whole; `extra` has them as they then are, in pixels of the map."""
+        """`extra` has them as they then are, in pixels of the map."""
         workspace = studio.workspace(id)
         with _unprocessable():
-            return answer(_told(controlling.pose(workspace, body.poses)))
+            return answer(_told(controlling.pose(workspace, body.poses, body.parts)))
 
     @router.get("/workspaces/{id}/control/{map}", tags=tags, summary="One of the last maps", response_class=Response,
                 responses={200: {"content": {"image/png": {}}}})  # fmt: skip

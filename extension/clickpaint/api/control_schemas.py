@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber
 from clickpaint.api.schemas import Mode
+from clickpaint.control.pose_drawing import PARTS
 
 
 class LayerBody(Body):
@@ -35,6 +36,7 @@ class MapBody(Body):
 
 class PoseBody(Body):
     poses: dict[str, Any] = Field(..., description="OpenPose's JSON: people or animals, canvas_width, canvas_height.")
+    parts: list[str] = Field([*PARTS], description="What is drawn of people: body, hands, face; a map's `extra` has its own.")
 
 
 class KeepBody(Body):

@@ -70,7 +70,8 @@ class ControlMap:
     """What a preprocessor found.
 
     pixels: uint8 [h, w, 3] RGB, or [h, w, 4] with alpha (inpaint); not the picture's size, but always its shape to within a pixel.
-    extra: JSON-compatible data beside the picture, by what it is: "poses" (OpenPose's JSON), "lines" ([[x0, y0, x1, y1], …]),
+    extra: JSON-compatible data beside the picture, by what it is: "poses" (OpenPose's JSON) and "parts" (what of them is drawn, of
+    `pose_drawing.PARTS`), "lines" ([[x0, y0, x1, y1], …]),
     "classes" ([{"name": …, "color": [r, g, b]}, …] of those that are in the map), "note" (one sentence for people).
     embedding: float32 array, where the result is no picture; `pixels` then is what was looked at.
     """

@@ -29,16 +29,17 @@ _HAND_SIZES = (184, 368, 552, 736)  # sides at which the network looks at a hand
 def openpose(
     pixels: np.ndarray, request: Request, tools: Tools, *, body: bool = True, hands: bool = False, face: bool = False
 ) -> ControlMap:
-    """extra "poses": OpenPose's JSON, in pixels of the map."""
+    """extra "poses": OpenPose's JSON, in pixels of the map; "parts": those that are drawn."""
     at = working(pixels, request.resolution)
     found = Poses(at.pixels.shape[1], at.pixels.shape[0], tuple(_people(at.pixels, tools, hands, face)))
     return drawn(found, at.height, at.width, body=body, hands=hands, face=face)
 
 
 def drawn(found: Poses, height: int, width: int, **parts: bool) -> ControlMap:
-    """Poses on a padded canvas as the map of its upper left height × width pixels."""
+    """Poses on a padded canvas as the map of its upper left height × width pixels; parts: which of `PARTS` are drawn (all)."""
     picture = np.ascontiguousarray(pose_drawing.draw(found, **parts)[:height, :width])
-    extra: dict[str, Any] = {"poses": poses.to_json(Poses(width, height, found.people, found.animals))}
+    shown = [part for part in pose_drawing.PARTS if parts.get(part, True)]
+    extra: dict[str, Any] = {"poses": poses.to_json(Poses(width, height, found.people, found.animals)), "parts": shown}
     if not found.people and not found.animals:
         extra["note"] = "Nobody was found in the picture."
     return ControlMap(picture, extra)

@@ -9,6 +9,9 @@ import numpy as np
 
 from clickpaint.control.poses import Points, Poses
 
+PARTS = ("body", "hands", "face")
+"""What can be drawn of a person."""
+
 _STICK = 4  # half the thickness of a limb, and the radius of a joint, in pixels
 
 _COLORS = (

@@ -14,6 +14,7 @@ def register(
     settings: Callable[[], None],
     started: Callable[[Any, Any], None],
     after_component: Callable[..., None],
+    before_page: Callable[[], None],
 ) -> None:
     """Register for this load of the scripts; the web UI forgets all callbacks before it loads them again.
 
@@ -22,6 +23,7 @@ def register(
         settings: adds the options.
         started: called with the page (None for --nowebui) and the FastAPI app.
         after_component: called with every component of the page and what it was made with.
+        before_page: called when the scripts of all extensions are loaded, before the page is made (without one, too).
     """
     from modules import script_callbacks
 
@@ -31,6 +33,7 @@ def register(
             (script_callbacks.on_ui_settings, settings),
             (script_callbacks.on_app_started, started),
             (script_callbacks.on_after_component, after_component),
+            (script_callbacks.on_before_ui, before_page),
         ):
             named = {"name": "clickpaint"} if "name" in inspect.signature(add).parameters else {}  # since 1.9
             add(callback, **named)
