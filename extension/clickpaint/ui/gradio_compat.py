@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,17 @@ def version() -> int:
 
 def accepted(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     """Those of `arguments` that `function` takes by name."""
-    known = inspect.signature(function).parameters
+    # a page asks this of over a hundred triggers, which are bound to their components but of few kinds
+    kind = function.func if isinstance(function, functools.partial) else function
+    kind = getattr(kind, "__code__", kind if isinstance(kind, type) else type(kind))
+    known = _KNOWN.get(kind)
+    if known is None:
+        known = _KNOWN[kind] = frozenset(inspect.signature(function).parameters)
     return {name: value for name, value in arguments.items() if name in known}
+
+
+_KNOWN: dict[Any, frozenset[str]] = {}
+"""The names of parameters, by a function's code, or by the class: of which an object is called (gradio 3), or that is called itself."""
 
 
 def on(
