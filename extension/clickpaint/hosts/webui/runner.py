@@ -98,8 +98,9 @@ def _defaults(runner: Any, script: Any) -> list[Any]:
 def _units(script: Any, job: PaintJob) -> list[dict[str, Any]]:
     modules, models = _offered(script)
     maps = job.maps or (None,) * len(job.options.control)
-    units = [_unit(unit, drawn, modules, models) for unit, drawn in zip(job.options.control, maps, strict=True)]
     names = type(script).title.__globals__
+    drawable = hasattr(names.get("ControlNetUnit"), "image_fg")
+    units = [_unit(unit, drawn, modules, models, drawable) for unit, drawn in zip(job.options.control, maps, strict=True)]
     find = names.get("Preprocessor", names["global_state"]).get_preprocessor
     for unit in units:
         if unit["model"] == "None" and not find(unit["module"]).do_not_need_model:
@@ -107,9 +108,12 @@ def _units(script: Any, job: PaintJob) -> list[dict[str, Any]]:
     return units
 
 
-def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], models: list[str]) -> dict[str, Any]:
+def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], models: list[str], drawable: bool) -> dict[str, Any]:
     """The unit as both ControlNets take it from API clients. Without a picture of its own it looks at the picture and mask of the
-    generation itself, which are our crop: so the map is in register with what is painted."""
+    generation itself, which are our crop: so the map is in register with what is painted.
+
+    drawable: it is Forge's, where users draw over the picture.
+    """
     told: dict[str, Any] = {
         "enabled": True, "module": _known("none" if drawn is not None else unit.preprocessor, modules, "preprocessor"),
         "model": _known(unit.model, models, "model"), "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end,
@@ -118,6 +122,8 @@ def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], model
     }  # fmt: skip
     if drawn is not None:
         told["image"] = _base64(drawn)
+        if drawable:  # of a dark picture Forge asks what was drawn over it, and fails where that is None
+            told["image_fg"] = _nothing_over(drawn)
     else:
         if unit.resolution:
             told["processor_res"] = unit.resolution
@@ -126,6 +132,12 @@ def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], model
             f"threshold_{letter}": dict(unit.values)[key] for letter, key in zip("ab", sliders, strict=False) if key in dict(unit.values)
         }
     return told
+
+
+def _nothing_over(pixels: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.zeros((*pixels.shape[:2], 4), np.uint8)
 
 
 def _base64(pixels: np.ndarray) -> str:
