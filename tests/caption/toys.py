@@ -48,8 +48,8 @@ def bert_tokenizer(folder: Path) -> Any:
     return transformers.BertTokenizer.from_pretrained(str(folder))
 
 
-def word_tokenizer(*special: str) -> Any:
-    """A tokenizer of whole words for the chat models."""
+def word_tokenizer(*special: str, **named: str) -> Any:
+    """A tokenizer of whole words for the chat models. named: those of its special tokens that it has under a name (`image_token`)."""
     transformers = library()
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -58,7 +58,7 @@ def word_tokenizer(*special: str) -> Any:
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>",
-        additional_special_tokens=list(special),
+        additional_special_tokens=list(special), **({"extra_special_tokens": named} if named else {}),
     )  # fmt: skip
 
 

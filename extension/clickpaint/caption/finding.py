@@ -37,7 +37,12 @@ class Found:
     box: Box | None = None
 
 
-_CLASSES = {"clipseg": "CLIPSegForImageSegmentation", "grounding_dino": "GroundingDinoForObjectDetection", "sam3": "Sam3Model"}
+_CLASSES = {
+    "clipseg": ("CLIPSegForImageSegmentation", "AutoProcessor"),
+    "grounding_dino": ("GroundingDinoForObjectDetection", "AutoProcessor"),
+    "sam3": ("Sam3Model", "Sam3Processor"),  # the one for films, which its folder names, takes no phrases
+}
+"""Of a family, the network's class and the processor's."""
 
 
 class Finder:
@@ -53,8 +58,9 @@ class Finder:
 
         def load() -> tuple[tuple[Any, Any], int]:
             progress.report(None, f"Loading {self.name}")
-            model = load_model(_CLASSES[self._family], self._folder, self._device)
-            return (model, load_processor(self._folder)), nbytes(model)
+            network, words = _CLASSES[self._family]
+            model = load_model(network, self._folder, self._device)
+            return (model, load_processor(self._folder, words)), nbytes(model)
 
         model, processor = self._cache.get(("finder", self.name), load, progress)
         progress.report(0.3, "Looking for it")

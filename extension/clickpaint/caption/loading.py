@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -77,7 +78,8 @@ def load_model(name: str, folder: Path, device: Device) -> Any:
 
 def load_processor(folder: Path, kind: str = "AutoProcessor") -> Any:
     """What turns pictures and words into tensors. kind: `AutoProcessor`, `AutoTokenizer` … Raises `CorruptModel`."""
-    return _careful(lambda: getattr(transformers(), kind).from_pretrained(str(folder), local_files_only=True), folder)
+    with without_num2words() if _is_smolvlm(folder) else contextlib.nullcontext():
+        return _careful(lambda: getattr(transformers(), kind).from_pretrained(str(folder), local_files_only=True), folder)
 
 
 def nbytes(model: Any) -> int:
@@ -103,6 +105,21 @@ def _quietly() -> Iterator[None]:
             bars.enable_progress_bar()
 
 
+@contextlib.contextmanager
+def without_num2words() -> Iterator[None]:
+    """SmolVLM's processor is not made without the package num2words, though it only needs it for films: within, it is."""
+    if importlib.util.find_spec("num2words") is not None or not knows("smolvlm"):
+        yield
+        return
+    transformers()
+    module: Any = importlib.import_module("transformers.models.smolvlm.processing_smolvlm")
+    before, module.num2words = module.num2words, str
+    try:
+        yield
+    finally:
+        module.num2words = before
+
+
 def _pickled(folder: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for file in sorted(folder.glob("pytorch_model*.bin")):
@@ -110,6 +127,11 @@ def _pickled(folder: Path) -> dict[str, Tensor]:
     if not state:
         raise CorruptModel(f"{folder.name} holds no weights.", "Put the model's safetensors into its folder.", model=folder.name)
     return state
+
+
+def _is_smolvlm(folder: Path) -> bool:
+    config = folder / "config.json"
+    return config.is_file() and '"smolvlm"' in config.read_text(encoding="utf-8")
 
 
 def _careful(load: Callable[[], T], folder: Path) -> T:

@@ -23,6 +23,7 @@ _BY_CLASS = {
     "CLIPSegForImageSegmentation": ("finder", "clipseg"),
     "GroundingDinoForObjectDetection": ("finder", "grounding_dino"),
     "Sam3Model": ("finder", "sam3"),
+    "Sam3VideoModel": ("finder", "sam3"),  # what is published: for films, and in it the network for pictures
 }
 _CODE_OF_THEIR_OWN = ("describe_anything", "dam", "llava_llama")
 """Model types whose networks no transformers has; NVIDIA's Describe Anything is one."""
