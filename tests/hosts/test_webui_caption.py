@@ -18,16 +18,32 @@ PIXELS = np.full((8, 12, 3), 90, np.uint8)
 
 
 class Toy(torch.nn.Module):
+    """As BLIP, whose text network gets what is seen once for every beam."""
+
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(3))
+        self.text_decoder = TextDecoder()
+
+    def generate(self, beams):
+        seen = {"encoder_hidden_states": torch.arange(2.0)[:, None], "encoder_attention_mask": torch.ones(2, 1)}
+        repeated = {key: value.repeat_interleave(beams, dim=0) for key, value in seen.items()}
+        return self.text_decoder.generate(input_ids=torch.zeros(2, 1), num_beams=beams, **repeated)
+
+
+class TextDecoder(torch.nn.Module):
+    """As transformers, which repeats it for every beam by itself."""
+
+    def generate(self, input_ids, num_beams, encoder_hidden_states, encoder_attention_mask):
+        assert len(encoder_hidden_states) == len(encoder_attention_mask) == len(input_ids)
+        return encoder_hidden_states.flatten().tolist()
 
 
 @pytest.fixture(params=FLAVORS)
 def web(request, tmp_path, monkeypatch):
     with web_ui(request.param) as web:
         log: list = []
-        vars(web).update(log=log, broken=False)
+        vars(web).update(log=log, broken=None)
         described = web.contract["modules.shared"]["interrogator"]
 
         def generate_caption(self, picture):
@@ -36,14 +52,16 @@ def web(request, tmp_path, monkeypatch):
                 ("caption", picture.size, *(data.get(f"interrogate_clip_{key}") for key in ("num_beams", "min_length", "max_length")))
             )
             if web.broken:
-                raise OSError("no tokenizer")
+                raise web.broken
             assert isinstance(picture, Image.Image) and self.dtype == self.blip_model.weight.dtype
+            assert self.blip_model.generate(data["interrogate_clip_num_beams"]) == [0.0, 1.0]
             return "a toy"
 
         methods = {
             "load_blip_model": lambda self: log.append("load") or Toy(),
             "generate_caption": generate_caption,
             "unload": lambda self: log.append("unload"),
+            "create_fake_fairscale": lambda self: None,
         }
         interrogator = strict("InterrogateModels", described, methods)()
         values = {"blip_model": None, "clip_model": None, "running_on_cpu": False, "dtype": None}
@@ -59,6 +77,10 @@ def web(request, tmp_path, monkeypatch):
                 (patcher.__name__, patcher),
             ):
                 monkeypatch.setitem(sys.modules, name, module)
+        med = types.ModuleType("models.med")
+        vars(med)["BertLMHeadModel"] = TextDecoder
+        monkeypatch.setitem(sys.modules, "models", types.ModuleType("models"))
+        monkeypatch.setitem(sys.modules, "models.med", med)
         for name, value in values.items():
             setattr(interrogator, name, value)
         web.shared.interrogator = interrogator
@@ -93,10 +115,14 @@ def test_its_options_are_as_they_were(web):
     before = dict(data)
     WebUIHost().caption(PIXELS, 7, (10, 20))
     assert data == before
-    web.broken = True
-    with pytest.raises(HostUnsupported, match="fails"):
+    for fault in (OSError("no tokenizer"), TypeError("'NoneType' object is not subscriptable"), RuntimeError("sizes")):
+        web.broken = fault
+        with pytest.raises(HostUnsupported, match="fails"):
+            WebUIHost().caption(PIXELS, 7, (10, 20))
+        assert data == before and web.log[-1] == "unload"
+    web.broken = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(torch.OutOfMemoryError):  # whoever asked frees memory and tries once more
         WebUIHost().caption(PIXELS, 7, (10, 20))
-    assert data == before and web.log[-1] == "unload"
 
 
 def test_with_little_memory_the_checkpoint_makes_room(web):
@@ -105,6 +131,26 @@ def test_with_little_memory_the_checkpoint_makes_room(web):
     web.shared.cmd_opts.medvram = True
     WebUIHost().caption(PIXELS, 1, None)
     assert web.log.index("checkpoint to CPU") < web.log.index("load")
+
+
+def test_the_hosts_own_settings_are_kept_where_none_are_asked_for(web):
+    web.shared.opts.data.update(interrogate_clip_num_beams=2, interrogate_clip_min_length=11, interrogate_clip_max_length=22)
+    WebUIHost().caption(PIXELS, None, None)
+    assert ("caption", (12, 8), 2, 11, 22) in web.log
+    decoder = web.shared.interrogator.blip_model.text_decoder
+    assert "generate" not in vars(decoder), "the host's network is as it was"
+
+
+@pytest.mark.parametrize("fault", ["generate", "import"])
+def test_where_its_code_does_not_run_it_is_not_offered(web, monkeypatch, fault):
+    if fault == "import":
+        monkeypatch.setitem(sys.modules, "models.med", None)
+    else:
+        monkeypatch.delattr(TextDecoder, "generate")  # as with transformers from 4.50 on
+    assert not WebUIHost().capabilities().caption
+    with pytest.raises(HostUnsupported):
+        WebUIHost().caption(PIXELS, 1, None)
+    assert web.log == []
 
 
 def test_without_its_file_it_is_not_asked(web, tmp_path):

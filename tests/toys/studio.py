@@ -45,7 +45,7 @@ class ToyHost:
         self.controls: tuple[list[str], list[str]] = ([], [])
         self.jobs: list[PaintJob] = []
         self.can_caption = False
-        self.captioned: list[tuple[np.ndarray, int, tuple[int, int] | None]] = []
+        self.captioned: list[tuple[np.ndarray, int | None, tuple[int, int] | None]] = []
         self.kept: list[tuple[np.ndarray, np.ndarray, str, int, str]] = []
         self.before_painting: Callable[[Progress], None] = lambda progress: None
 
@@ -96,7 +96,7 @@ class ToyHost:
     def choose_checkpoint(self, name: str) -> None:
         raise HostUnsupported("The toy host has one checkpoint.")
 
-    def caption(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
+    def caption(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str:
         """Tells what it was asked."""
         assert self.lock.locked(), "captioning without the host's lock"
         self.captioned.append((pixels, beams, tokens))

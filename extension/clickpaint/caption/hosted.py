@@ -22,11 +22,12 @@ _TOKENS_PER_WORD = 1.15
 class Says(Protocol):
     """`Host.caption`."""
 
-    def __call__(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str: ...
+    def __call__(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str: ...
 
 
 class HostCaptioner(NoAnswers):
-    """Implements `Captioner`. It searches only, and its sentences come without scores: all are 0."""
+    """Implements `Captioner`. It searches only: one wording as widely as the host's user has set it, several each by a width of its own.
+    Its sentences come without scores: all are 0."""
 
     name = "host"
     can_caption = True
@@ -39,12 +40,12 @@ class HostCaptioner(NoAnswers):
         found = []
         for index, crop in enumerate(crops):
             progress.report(index / len(crops), "Describing", done=index, total=len(crops))
-            widths = _BEAMS[: decoding.candidates] if decoding.candidates > 1 else (decoding.beams,)
+            widths = _BEAMS[: decoding.candidates] if decoding.candidates > 1 else (None,)
             texts = [self._one(crop, beams, decoding.words, progress) for beams in widths]
             found.append([Wording(text, 0.0) for text in dict.fromkeys(texts)])
         return found
 
-    def _one(self, crop: Crop, beams: int, words: tuple[int, int] | None, progress: Progress) -> str:
+    def _one(self, crop: Crop, beams: int | None, words: tuple[int, int] | None, progress: Progress) -> str:
         if words is None:
             return self._says(crop.pixels, beams, None)
         least, most = (_PROMPT_TOKENS + round(_TOKENS_PER_WORD * count) for count in words)

@@ -84,9 +84,9 @@ class Host(Protocol):
         """Take another one of `Capabilities.checkpoints`. Raises `NotFound`, and `HostUnsupported` where that is the user's to do."""
         ...
 
-    def caption(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
-        """What the host's own captioner says of a picture, uint8 [h, w, 3], searching `beams` wide; tokens: (fewest, most), None for the
-        host's own. Only where `capabilities().caption`; the caller is inside `exclusive`. Raises `HostUnsupported`."""
+    def caption(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str:
+        """What the host's own captioner says of a picture, uint8 [h, w, 3], searching `beams` wide; tokens: (fewest, most). None for the
+        host's own settings. Only where `capabilities().caption`; the caller is inside `exclusive`. Raises `HostUnsupported`."""
         ...
 
     def control_names(self) -> tuple[list[str], list[str]]:

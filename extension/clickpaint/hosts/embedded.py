@@ -140,7 +140,7 @@ class EmbeddedHost:
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
         raise HostUnsupported("The stand-alone program has no sampler but ours.", "Choose another engine.")
 
-    def caption(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
+    def caption(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str:
         raise HostUnsupported("The stand-alone program has no captioner of its own.", "Choose another captioner.")
 
     def control_names(self) -> tuple[list[str], list[str]]:

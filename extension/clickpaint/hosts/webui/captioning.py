@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import HostUnsupported
+from clickpaint.errors import ClickpaintError, HostUnsupported
 from clickpaint.hosts.webui.probe import flavor
+from clickpaint.weights.device import out_of_memory
 
 if TYPE_CHECKING:
     import numpy as np
 
-_SETTINGS = ("interrogate_clip_num_beams", "interrogate_clip_min_length", "interrogate_clip_max_length")
+log = logging.getLogger(__name__)
+
+_BEAMS, *_LENGTHS = ("interrogate_clip_num_beams", "interrogate_clip_min_length", "interrogate_clip_max_length")
 
 
 def available() -> bool:
-    """Whether its file is here: without it, the web UI would download it."""
+    """Whether it can be used: its file is here, which the web UI would download otherwise, and its code runs with these libraries."""
     from modules import paths, shared
 
     has_code = "BLIP" in getattr(paths, "paths", {}) and getattr(shared, "interrogator", None) is not None
-    return has_code and any((Path(paths.models_path) / "BLIP").glob("*.pth"))
+    return has_code and any((Path(paths.models_path) / "BLIP").glob("*.pth")) and _runs(shared.interrogator)
 
 
-def caption(pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
+def _runs(interrogator: Any) -> bool:
+    """BLIP's code is of 2022: with a transformers from 4.50 on, its text network cannot generate, and later not even be imported."""
+    try:
+        interrogator.create_fake_fairscale()
+        return hasattr(importlib.import_module("models.med").BertLMHeadModel, "generate")
+    except Exception as error:  # whatever a library that is too new, or missing, makes of it
+        log.debug("The web UI's BLIP cannot be used: %s", error)
+        return False
+
+
+def caption(pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str:
     """See `Host.caption`."""
     from modules import shared
     from PIL import Image
@@ -32,11 +47,13 @@ def caption(pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> s
     if not available():
         raise HostUnsupported("The web UI's captioner is not here.", "Download BLIP in the list of models.")
     interrogator = shared.interrogator
-    values = (beams, *(tokens or [shared.opts.data.get(key, default) for key, default in zip(_SETTINGS[1:], (24, 48), strict=True)]))
+    values = ({} if beams is None else {_BEAMS: beams}) | ({} if tokens is None else dict(zip(_LENGTHS, tokens, strict=True)))
     try:
-        with _options(dict(zip(_SETTINGS, values, strict=True))), _loaded(interrogator):
+        with _options(values), _loaded(interrogator), _seeing_once(interrogator.blip_model):
             return str(interrogator.generate_caption(Image.fromarray(pixels)))
-    except (ImportError, OSError, AttributeError) as error:  # its BLIP code is old and asks a hub for a tokenizer
+    except Exception as error:  # its code is old and asks a hub for a tokenizer, and a file that it cannot read is None to it
+        if isinstance(error, ClickpaintError) or out_of_memory(error):
+            raise
         reason = str(error).partition("\n")[0]
         raise HostUnsupported(f"The web UI's captioner fails: {reason}", "Choose another captioner.") from error
 
@@ -80,6 +97,23 @@ def _loaded(interrogator: Any) -> Iterator[None]:
         yield
     finally:
         interrogator.unload()
+
+
+@contextmanager
+def _seeing_once(model: Any) -> Iterator[None]:
+    """BLIP repeats what it sees for every beam of a search, and so do the transformers of today: within, only transformers does."""
+    decoder = model.text_decoder
+    generate = decoder.generate
+
+    def once(*args: Any, num_beams: int = 1, **kwargs: Any) -> Any:
+        seen = {key: kwargs.pop(key)[:: int(num_beams)] for key in ("encoder_hidden_states", "encoder_attention_mask")}
+        return generate(*args, num_beams=num_beams, **seen, **kwargs)
+
+    decoder.generate = once
+    try:
+        yield
+    finally:
+        del decoder.generate
 
 
 def _load_on_forge(models: Any) -> None:

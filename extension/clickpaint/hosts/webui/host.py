@@ -144,7 +144,7 @@ class WebUIHost:
     def choose_checkpoint(self, name: str) -> None:
         raise HostUnsupported("The checkpoint is the web UI's.", "Choose it at the top of the web UI's page.")
 
-    def caption(self, pixels: np.ndarray, beams: int, tokens: tuple[int, int] | None) -> str:
+    def caption(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str:
         return captioning.caption(pixels, beams, tokens)
 
     def control_names(self) -> tuple[list[str], list[str]]:
