@@ -17,9 +17,16 @@ from tests.hosts import control_toy
 from tests.hosts.real import CONTROLNET, FOLDERS, RealHost, file_of, picture, pixels_of, prepare
 from tests.toys import checkpoint
 
-FLAVORS = [
-    pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
-    for flavor, variable in FOLDERS.items()
+STARTS = {"a1111": (), "forge": (), "a1111 medvram": ("--medvram",), "a1111 lowvram": ("--lowvram",)}
+"""The web UI, and how it is started: it can keep parts of the checkpoint away until they compute."""
+HOSTS = [
+    pytest.param(
+        (flavor, arguments),
+        marks=pytest.mark.skipif(FOLDERS[flavor] not in os.environ, reason=f"{FOLDERS[flavor]} names no web UI to try"),
+        id=name,
+    )
+    for name, arguments in STARTS.items()
+    for flavor in [name.split()[0]]
 ]
 WISH = {"steps": 4, "seed": 11, "resolution": 128, "refine": False, "grow": 0, "feather": 0, "prompt": "a tree"}
 BOX = [32, 32, 64, 64]
@@ -28,13 +35,14 @@ INSIDE[32:64, 32:64] = True
 INPAINT = {"preprocessor": "inpaint_only", "model": "brighter"}
 
 
-@pytest.fixture(scope="module", params=FLAVORS)
+@pytest.fixture(scope="module", params=HOSTS)
 def host(request, tmp_path_factory):
-    data = tmp_path_factory.mktemp(request.param)
-    prepare(data, Path(os.environ[FOLDERS[request.param]]), extension=True)
+    flavor, arguments = request.param
+    data = tmp_path_factory.mktemp(flavor)
+    prepare(data, Path(os.environ[FOLDERS[flavor]]), extension=True)
     (data / "extensions" / CONTROLNET).unlink(missing_ok=True)
     checkpoint.write(data / "models/Stable-diffusion/tiny-edit.safetensors", data / "clip", in_channels=8)
-    running = RealHost(request.param, data, "--api")
+    running = RealHost(flavor, data, "--api", *arguments)
     generations(running)  # the first img2img of a web UI may differ by a rounding from the next ones
     yield running
     running.stop()
