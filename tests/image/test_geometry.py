@@ -49,7 +49,7 @@ def test_small_pictures_are_filled_up_by_reflection_mask_and_all():
     rules = CropRules(padding_min=0, padding=0, min_size=4, multiple=4, max_size=8)
     plan = plan_crop(Box(0, 0, 1, 1), (3, 2), rules)
     assert plan.extract(picture).tolist() == [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [0, 1, 2, 2]]
-    assert plan.extract_mask(picture == 2).tolist() == [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]]
+    assert plan.mask_to_work((picture == 2)[plan.box.slices]).tolist() == [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]]
     assert (plan.restore(plan.extract(picture)) == picture).all()
 
 
@@ -65,7 +65,7 @@ def test_a_shrunk_mask_loses_no_pixel():
     mask = np.zeros((300, 500), bool)
     mask[123, 321] = True
     plan = plan_crop(Box(0, 0, 500, 300), (500, 300), CropRules(min_size=16, multiple=8, max_size=64))
-    work = plan.extract_mask(mask)
+    work = plan.mask_to_work(mask[plan.box.slices])
     assert work[123 * 38 // 300, 321 * 64 // 500] and 1 <= work[: plan.content_size[1]].sum() <= 4
 
 

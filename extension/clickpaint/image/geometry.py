@@ -114,10 +114,6 @@ class CropPlan:
         """The crop of the whole picture `pixels` [H, W, C] at the work size, a new array of the same dtype."""
         return self.to_work(pixels[self.box.slices])
 
-    def extract_mask(self, mask: np.ndarray) -> np.ndarray:
-        """The crop of the whole picture's `mask`, bool [H, W], at the work size; see `mask_to_work`."""
-        return self.mask_to_work(mask[self.box.slices])
-
     def to_work(self, crop: np.ndarray) -> np.ndarray:
         """What was cut out at `box`, [box.height, box.width, C], at the work size, a new array."""
         if self.shrunk:

@@ -144,8 +144,3 @@ class EmbeddingCache(_Cache[Any]):
             return value, value.nbytes
 
         return self._get(key, sized, progress, "Waiting for the picture to be encoded")
-
-    def peek(self, key: tuple[str, str]) -> bool:
-        """Whether the embedding is here, so that a click will be answered at once."""
-        with self._lock:
-            return key in self._held

@@ -67,11 +67,6 @@ class Device:
 
         return getattr(torch, self.dtype)
 
-    @property
-    def has_float64(self) -> bool:
-        """Whether float64 tensors can live there."""
-        return self.kind not in ("mps", _DIRECTML)
-
     def autocast(self) -> AbstractContextManager[Any]:
         """Run float32 weights in `dtype`; does nothing, and also switches off an outer autocast, for float32."""
         import torch

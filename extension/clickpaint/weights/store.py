@@ -87,10 +87,6 @@ class Store:
             raise CorruptModel(f"{file.title}: {wrong}", _remedy(file), model=name, filename=file.filename)
         raise ModelMissing(f"{file.title} ({file.filename}) is not on this machine.", _remedy(file), model=name, filename=file.filename)
 
-    def require_all(self, name: str, progress: Progress = SILENT) -> tuple[Path, ...]:
-        """`require` for every file of a model that may have several, in the order of the catalog."""
-        return tuple(self.require(file.name, progress) for file in files_of(name))
-
     def state(self, name: str) -> ModelState:
         """What there is of a model or a file; cheap enough for lists, since nothing is read but names and sizes."""
         states = [self._state(file) for file in files_of(name)]
