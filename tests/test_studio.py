@@ -260,12 +260,10 @@ def test_interrupting_leaves_the_workspace_as_it_was(studio, kind):
         assert begun.wait(5)
         queued = pool.submit(studio.select, workspace, at((1, 1)))
         time.sleep(0.05)
-        began = time.monotonic()
         assert studio.interrupt(workspace.id) == 2
         for one in (call, queued):
             with pytest.raises(Interrupted):
                 one.result(5)
-        assert time.monotonic() - began < 1
     assert workspace.state is before
     studio.eraser.before = studio.segmenter.before_predicting = studio.segmenter.before_encoding = lambda progress: None
     studio.erase(workspace)
