@@ -24,7 +24,7 @@ from tests.control.pictures import scene
 PICTURE = Path(__file__).resolve().parents[3] / "shared" / "samples" / "inpaint-anything" / "remove_dog.jpg"
 TOOLS = Tools(None, None, None)  # type: ignore[arg-type]  # these need none
 RESOLUTION = 512
-ROUNDS = 15
+ROUNDS = 60
 
 
 def padded(pixels: np.ndarray) -> tuple[np.ndarray, int, int]:
@@ -120,9 +120,37 @@ def invert(pixels: np.ndarray) -> np.ndarray:
     return 255 - pixels
 
 
+def tile_resample(pixels: np.ndarray) -> np.ndarray:
+    import cv2
+
+    height, width = (int(side / 4.0) for side in pixels.shape[:2])
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def inpaint(pixels: np.ndarray) -> np.ndarray:
+    """As a client gives the mask and sees the map: it comes as a fourth channel and is shown half transparent."""
+    whole = np.concatenate([pixels, hole(pixels).astype(np.uint8)[..., None] * 255], axis=2)
+    shown = whole.copy()
+    shown[:, :, 3] = 255 - shown[:, :, 3] // 2
+    return shown
+
+
+def hole(pixels: np.ndarray) -> np.ndarray:
+    """bool [H, W]: the middle of the picture."""
+    height, width = pixels.shape[:2]
+    mask = np.zeros((height, width), bool)
+    mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
+    return mask
+
+
 PLAIN: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
     canny, threshold, scribble_xdog, lineart_standard, blur_gaussian, color, shuffle, recolor_luminance, recolor_intensity, invert,
+    tile_resample, inpaint,
 )  # fmt: skip
+"""The rest (none, tile_colorfix, tile_colorfix+sharp, reference_*) gives the picture back as it is, here as there; inpaint_only and
+inpaint_global_harmonious are one function."""
+
+VALUES = {"tile_resample": {"down_sampling": 4.0}}
 
 PACKAGE = {"canny": "CannyDetector", "lineart_standard": "LineartStandardDetector", "shuffle": "ContentShuffleDetector"}
 """By preprocessor: the class of controlnet_aux, in the module of the same name."""
@@ -141,15 +169,20 @@ def packages_own(name: str) -> Callable[[np.ndarray], np.ndarray] | None:
     return lambda pixels: detector(pixels, detect_resolution=RESOLUTION, output_type="np")
 
 
-def milliseconds(works: Sequence[Callable[[], object]]) -> list[float]:
-    """The median time of each, measured in turns so that what slows the machine down slows all."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(ROUNDS):
-        for work, found in zip(works, times, strict=True):
+def milliseconds(works: Sequence[Callable[[], object]]) -> tuple[list[float], list[float]]:
+    """The median time of each, and the median of the first one's ratio to each, over rounds in which all take their turns: what slows the
+    machine down for a while slows a whole round. Who begins changes from round to round."""
+    rounds: list[list[float]] = []
+    for number in range(ROUNDS):
+        times = [0.0] * len(works)
+        for index in range(len(works))[:: 1 if number % 2 else -1]:
             began = time.perf_counter()
-            work()
-            found.append((time.perf_counter() - began) * 1000)
-    return [statistics.median(found) for found in times]
+            works[index]()
+            times[index] = (time.perf_counter() - began) * 1000
+        rounds.append(times)
+    columns = [*zip(*rounds, strict=True)]
+    ratios = [statistics.median(mine / other for mine, other in zip(columns[0], column, strict=True)) for column in columns]
+    return [statistics.median(column) for column in columns], ratios
 
 
 def main() -> None:
@@ -161,15 +194,15 @@ def main() -> None:
     print(f"{'':20}{'ours':>9}{'plain':>9}{'ratio':>7}  {'controlnet_aux':>14}{'ratio':>7}")
     for plain in PLAIN:
         name = plain.__name__
-        one, request = registry.info(name), registry.request(name, resolution=RESOLUTION)
+        one, request = registry.info(name), registry.request(name, VALUES.get(name), RESOLUTION, hole(pixels))
         works: list[Callable[[], object]] = [partial(registry.detect, one.name, pixels, request, TOOLS), partial(plain, pixels)]
         other = packages_own(name)
         if other is not None:
             works.append(partial(other, pixels))
         same = np.array_equal(registry.detect(name, pixels, request, TOOLS).pixels, plain(pixels))
-        ours, straight, *rest = milliseconds(works)
-        beside = f"{rest[0]:>11.2f} ms{ours / rest[0]:>7.2f}" if rest else f"{'-':>14}"
-        print(f"{name:20}{ours:>6.2f} ms{straight:>6.2f} ms{ours / straight:>7.2f}  {beside}{'' if same else '  (differs)'}")
+        (ours, straight, *rest), (_, ratio, *others) = milliseconds(works)
+        beside = f"{rest[0]:>11.2f} ms{others[0]:>7.2f}" if rest else f"{'-':>14}"
+        print(f"{name:20}{ours:>6.2f} ms{straight:>6.2f} ms{ratio:>7.2f}  {beside}{'' if same else '  (differs)'}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ def color_grid(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap
         size = (request.resolution, round(height / width * request.resolution))
     resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     cells = cv2.resize(resized, (max(1, size[0] // _CELL), max(1, size[1] // _CELL)), interpolation=cv2.INTER_CUBIC)
-    return ControlMap(np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_NEAREST)))
+    # rows that repeat are copied whole, which is faster than enlarging both ways; which ones do, OpenCV is asked
+    wide = np.asarray(cv2.resize(cells, (size[0], cells.shape[0]), interpolation=cv2.INTER_NEAREST))
+    numbers = np.arange(cells.shape[0], dtype=np.uint16)[:, None]
+    return ControlMap(wide[np.asarray(cv2.resize(numbers, (1, size[1]), interpolation=cv2.INTER_NEAREST)).ravel()])
 
 
 def recolor_luminance(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:

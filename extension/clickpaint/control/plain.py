@@ -9,8 +9,10 @@ from clickpaint.control.resize import gray_to_rgb, to_resolution
 
 
 def unchanged(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
-    """The picture itself: what these preprocessors are for happens while sampling."""
-    return ControlMap(pixels.copy())
+    """The picture itself, as a view that cannot be written to: what these preprocessors are for happens while sampling."""
+    same = pixels.view()
+    same.setflags(write=False)
+    return ControlMap(same)
 
 
 def invert(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
@@ -31,8 +33,12 @@ def threshold(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
 
 def inpaint(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
     """The picture with what is to be painted half transparent: alpha 128 where selected, 255 elsewhere."""
+    import cv2
+
     assert request.mask is not None  # `registry.request` sees to it
-    return ControlMap(np.dstack([pixels, np.where(request.mask, np.uint8(128), np.uint8(255))]))
+    found = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA))
+    found[..., 3] = cv2.LUT(request.mask.view(np.uint8), np.array([255] + [128] * 255, np.uint8))
+    return ControlMap(found)
 
 
 _FIDELITY = (Parameter("style_fidelity", "Style Fidelity (only for Balanced mode)", 0, 1, 0.01, 0.5),)

@@ -17,7 +17,7 @@ def tile_resample(pixels: np.ndarray, request: Request, tools: Tools) -> Control
 
     rate = request.values["down_sampling"]
     if rate < _NEARLY_ONE:
-        return ControlMap(pixels.copy())
+        return unchanged(pixels, request, tools)
     height, width = (max(1, int(side / rate)) for side in pixels.shape[:2])
     return ControlMap(np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)))
 
