@@ -225,12 +225,13 @@ def scene():
 
 
 def painted(host, *units):
-    """The scene filled with these ControlNet units, int [256, 256, 3], and how much brighter they made the blocks of 8x8 of the masked
-    square, float [8, 8]; 1 is white."""
+    """The scene filled with these ControlNet units (`map` among them: how it is made beforehand), int [256, 256, 3], and how much
+    brighter they made the blocks of 8x8 of the masked square, float [8, 8]; 1 is white."""
     results = []
     for control in ([], list(units)):
         id = host.clickpaint("POST", "/workspaces", {"image": file_of(scene())})["id"]
         host.clickpaint("POST", f"/workspaces/{id}/mask", {"operations": [{"op": "box", "box": [48, 48, 112, 112]}]})
+        control = [{**unit, "map": drawn(host, id, unit["map"])} if "map" in unit else unit for unit in control]
         body = {**STEPS, "sampler": "Euler", "prompt": "a tree", "grow": 0, "feather": 0, "control": control}
         told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
         assert told["results"][0]["box"] == [16, 16, 144, 144]  # a part of the picture, at its own size
@@ -238,6 +239,10 @@ def painted(host, *units):
     plain, after = results
     lighter, room = (block_means(one.mean(-1)) for one in (after - plain, 256 - plain))
     return after, lighter / room
+
+
+def drawn(host, id, wish):
+    return host.clickpaint("POST", f"/workspaces/{id}/control", wish)["map"]
 
 
 def block_means(values):
@@ -255,6 +260,19 @@ def test_a_controlnet_unit_acts_in_register_with_the_mask(host, control):
     assert np.array_equal(np.delete(after, np.r_[48:112], 0), np.delete(scene(), np.r_[48:112], 0))
     assert not painted(host, {**BRIGHTER, "weight": 0})[1].any(), "a unit without weight acts"
     assert host.request("GET", "/test-helper/scripts") == before and before[0] == 200, "the web UI's own scripts were touched"
+
+
+@pytest.mark.parametrize("threshold", [128, 255])
+def test_a_finished_map_takes_the_place_of_the_crop(host, control, threshold):
+    """One with a bright bar, and one that is dark all over, which has no effect."""
+    made = {"layers": [{"preprocessor": "threshold", "values": {"threshold": threshold}}], "pixel_perfect": True}
+    after, made = painted(host, {**BRIGHTER, "map": made})
+    bright = block_means(scene()[..., 0]) > 128
+    if threshold == 255:
+        assert not made.any(), made.round(2)
+    else:
+        assert made[bright].mean() > made[~bright].mean() + 0.3, made.round(2)
+    assert np.array_equal(np.delete(after, np.r_[48:112], 0), np.delete(scene(), np.r_[48:112], 0))
 
 
 def test_a_preprocessor_looks_at_the_crop_and_two_units_add_up(host, control):

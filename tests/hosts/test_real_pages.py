@@ -6,20 +6,19 @@ once; the last test reloads its page. After each test an ordinary txt2img with a
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 import re
 import time
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from clickpaint.settings import SETTINGS
-from tests.browser.conftest import TYPE_AND_PRESS, Visit
-from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of
+from tests.browser.conftest import TYPE_AND_PRESS
+from tests.hosts.page import HostVisit, png
+from tests.hosts.real import FOLDERS, RealHost, picture, pixels_of
 
 FLAVORS = [
     pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
@@ -27,86 +26,8 @@ FLAVORS = [
 ]
 SIZE = 128
 INSIDE, OUTSIDE = (48, 48), (100, 100)  # of the red square, x and y
-ARRIVED = "(place) => { const image = document.querySelector(place); return image?.complete && image.naturalWidth > 0 }"
-DRAW = """(place) => {
-    const image = document.querySelector(place), canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-    canvas.getContext("2d").drawImage(image, 0, 0);
-    return canvas.toDataURL("image/png").split(",")[1];
-}"""
-
-
-class HostVisit(Visit):
-    """A window of its own on a web UI's page. What is asked of other servers and what goes wrong is written down, by its text."""
-
-    def __init__(self, host: RealHost, browser: Any, *, ours: bool = True) -> None:
-        self.foreign: list[str] = []
-        self.faults: list[str] = []
-        context = browser.new_context(viewport={"width": 1280, "height": 1000})
-        super().__init__(context.new_page())
-        self.page.set_default_timeout(30_000)
-        self.page.on("console", self._said)
-        self.page.on("pageerror", self._failed)
-        context.route(re.compile(rf"^https?://(?!{re.escape(host.address[7:])}/)"), self._refused)
-        if not ours:
-            nothing = {"status": 200, "content_type": "text/javascript", "body": ""}
-            context.route(re.compile(r"clickpaint\.mjs"), lambda route: route.fulfill(**nothing))
-        self.page.goto(host.address, wait_until="domcontentloaded")
-        self.page.wait_for_selector("#tabs > .tab-nav > button")
-        if ours:
-            self.page.wait_for_selector(".cp-sample", state="attached")
-        self.page.wait_for_load_state("load")
-
-    def turn_to(self, name: str) -> None:
-        """Open one of the web UI's own tabs, which Forge writes with a capital."""
-        self.page.locator("#tabs > .tab-nav > button").filter(has_text=re.compile(rf"^\s*{name}\s*$", re.IGNORECASE)).click()
-
-    def task(self, name: str) -> None:
-        """Open one of the tabs of ours: Remove, Fill …"""
-        self.page.locator("#clickpaint_tasks button").filter(has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
-        self.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.painting.task === '{name.lower()}'")
-
-    def sampling(self, **values: float) -> None:
-        head = self.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True)
-        head.click()
-        for name, value in values.items():
-            self.number(f"#clickpaint_{name}", value)
-        head.click()
-        self.page.wait_for_timeout(500)  # until Gradio hands the values on
-
-    def number(self, place: str, value: float) -> None:
-        field = self.page.locator(f"{place} input[type=number]")
-        field.fill(str(value))
-        field.press("Tab")
-
-    def version(self, number: int) -> np.ndarray:
-        """Wait for this version of the picture to be shown; gives its pixels."""
-        self.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.state.version === {number}", timeout=60_000)
-        self.idle()
-        return pixels_of(self.fetch(f"image?version={number}"))
-
-    def mask(self) -> np.ndarray:
-        return pixels_of(self.fetch("mask"))[..., 0] > 127
-
-    def arrived(self, place: str) -> np.ndarray:
-        """The pixels of an image of the web UI's page, once it is there."""
-        self.page.wait_for_function(ARRIVED, arg=place)
-        return pixels_of(base64.b64decode(self.page.evaluate(DRAW, place)))
-
-    def close(self) -> None:
-        self.page.context.close()
-
-    def _said(self, message: Any) -> None:
-        if message.type == "error" and message.location.get("url") not in self.foreign:
-            self.faults.append(message.text)
-
-    def _failed(self, error: Any) -> None:
-        if "clickpaint" in (error.stack or ""):  # Gradio 3 has faults of its own, at times that vary, also without extensions
-            self.faults.append(str(error))
-
-    def _refused(self, route: Any) -> None:
-        self.foreign.append(route.request.url)
-        route.abort()
+UNIT = "#txt2img_controlnet_ControlNet-0"
+"""The first unit of the web UI's own ControlNet."""
 
 
 @pytest.fixture(scope="module", params=FLAVORS)
@@ -148,10 +69,6 @@ def unchanged(host):
     before = host.generate()
     yield
     assert np.array_equal(host.generate(), before), "something of the test leaked into the host"
-
-
-def png(pixels: np.ndarray) -> bytes:
-    return base64.b64decode(file_of(pixels))
 
 
 def near(mask: np.ndarray, reach: int) -> np.ndarray:
@@ -319,6 +236,86 @@ def test_parameters_come_back_from_the_prompt_and_from_png_info(tab):
     tab.page.locator("clickpaint-canvas").wait_for()
     head.click()
     tab.task("Remove")
+
+
+def made(tab, number):
+    """The map of that number, once the panel shows it."""
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-maps').view.made?.map === '{number}'")
+    tab.idle()
+    return pixels_of(tab.fetch(f"control/{number}"))
+
+
+def mapped(tab):
+    """The canny map of what is clicked, of that alone: uint8 [SIZE, SIZE, 3], made in the panel."""
+    tab.click(*INSIDE)
+    tab.unfold("#clickpaint_maps")
+    panel = tab.page.locator("clickpaint-maps")
+    panel.get_by_label("Preprocessor").first.select_option("canny")
+    for name in ("Pixel perfect", "Selected object only"):
+        panel.get_by_label(name).check()
+        assert panel.get_by_label(name).evaluate("(box) => getComputedStyle(box).appearance") != "none", "the tick is not seen"
+    panel.get_by_label("Around it").select_option("black")
+    panel.get_by_role("button", name="Make map").click()
+    map = made(tab, 1)
+    lines = map[..., 0] == 255
+    assert map.shape == (SIZE, SIZE, 3) and 0.001 < lines.mean() < 0.02
+    assert not (lines & ~near(tab.mask(), 1)).any(), "something else is in the map"
+    return map
+
+
+def test_a_map_of_the_clicked_thing_goes_to_the_web_uis_controlnet(tab, host):
+    if not host.clickpaint("GET", "/capabilities")["paint"]["controlnet"]:
+        pytest.skip(f"{host.flavor} has no ControlNet")
+    map = mapped(tab)
+    send = tab.page.locator("clickpaint-maps").get_by_role("button", name="To ControlNet (txt2img)")
+    send.click()
+    tab.page.locator("#tab_txt2img").wait_for()
+    assert np.array_equal(tab.arrived(f"{UNIT}_input_image img"), map)
+
+    tab.turn_to("Clickpaint")
+    tab.page.locator("clickpaint-maps").get_by_label("Around it").select_option("kept")
+    kept = made(tab, 2)
+    assert not np.array_equal(kept, map)
+    send.click()  # in the place of the first
+    assert np.array_equal(tab.arrived(f"{UNIT}_input_image img", kept), kept)
+
+
+def test_our_engine_paints_by_a_map_of_the_clicked_thing(tab):
+    page, lines = tab.page, mapped(tab)[..., 0] == 255
+    mask = tab.mask()
+    tab.task("Fill")
+    tab.sampling(steps=4, resolution=SIZE, batch_count=1, seed=21)
+    tab.unfold("#clickpaint_sampling")
+    tab.choose("#clickpaint_engine", "ControlNet")
+    page.locator("clickpaint-maps").get_by_role("button", name="Use in this fill").click()
+    page.get_by_text("No ControlNet model for this map was found.").wait_for()  # its name does not say what it understands
+    unit = page.locator("clickpaint-control fieldset").first
+    unit.get_by_label("Model").select_option("brighter")
+    results = {}
+    for version, weight in enumerate((0, 2), 1):
+        unit.get_by_label("Weight").fill(str(weight))
+        page.locator("#clickpaint_fill").click()
+        results[weight] = tab.version(version).astype(int)
+        said = tab.js("e.painting.last.infotext")
+        assert f'ControlNet 0: "Module: none, Model: brighter, Weight: {weight},' in said and "Clickpaint engine: controlnet" in said
+        far = ~near(mask, 16)
+        assert np.array_equal(results[weight][far], picture(SIZE)[far])
+        tab.stage.focus()
+        tab.key("Control+z")
+    lighter = (results[2] - results[0]).mean(-1)
+    assert lighter[near(lines, 1) & mask].mean() > 30 + lighter[mask & ~near(lines, 12)].mean()
+    unit.get_by_label("Model").select_option("")
+    tab.choose("#clickpaint_engine", "Web UI")
+    tab.task("Remove")
+
+
+def test_without_a_captioner_the_panel_says_what_to_do(tab):
+    tab.click(*INSIDE)
+    tab.unfold("#clickpaint_describe")
+    panel = tab.page.locator("clickpaint-describe")
+    panel.get_by_text("There is no captioner: download BLIP, or put one into models/captioner.").wait_for()
+    assert panel.locator("clickpaint-models").get_by_role("button", name="Download").count() == 1
+    assert panel.get_by_role("button", name="Describe", exact=True).is_disabled()
 
 
 def test_a_reload_of_the_page_keeps_the_open_picture(tab):
