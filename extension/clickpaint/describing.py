@@ -28,7 +28,7 @@ from clickpaint.hosts.base import Host
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
 from clickpaint.segment import everything as everything_mode
-from clickpaint.segment.base import Prompts
+from clickpaint.segment.base import Point, Prompts
 from clickpaint.segment.everything import EverythingOptions, Region
 from clickpaint.selection import MODES, Packed, combine
 from clickpaint.tasks import WORK, Compute, Tasks
@@ -43,6 +43,10 @@ _TRIED = 4
 _EYES = 768
 """Longer side of the picture that a text model with eyes gets."""
 _ANSWER_TOKENS = 300
+_AROUND = 0.4
+"""A stroke that encloses this share of its box goes around something: a circle encloses 0.79 of it, a triangle half, a line nothing."""
+_ALONG = 5
+"""Points that a stroke over something becomes."""
 
 
 class Describing:
@@ -110,9 +114,13 @@ class Describing:
         caption = self._refined(Caption(raw, options.style), captioner, options, told, workspace)
         return replace(caption, milliseconds=(time.perf_counter() - began) * 1000)
 
-    def trace(self, workspace: Workspace, strokes: Sequence[Sequence[tuple[float, float]]], segmenter: str | None = None) -> State:
-        """Select what a trajectory of the mouse goes around or through: each stroke, points (x, y), becomes a box, and what
-        they select together is the selection."""
+    def trace(
+        self, workspace: Workspace, strokes: Sequence[Sequence[tuple[float, float]]], segmenter: str | None = None, mode: str = "replace"
+    ) -> State:
+        """Select what a trajectory of the mouse goes around or over: each stroke, points (x, y), becomes a box or points (see
+        `trajectory_prompts`), and what they select together is combined with the selection as `mode` says."""
+        if mode not in MODES:
+            raise InvalidInput(f"The mode {mode!r} is unknown.", f"Choose one of {', '.join(MODES)}.")
         width, height = workspace.size
         prompts = [trajectory_prompts(stroke, (width, height)) for stroke in strokes if stroke]
         if not prompts:
@@ -126,7 +134,7 @@ class Describing:
             return np.logical_or.reduce(found)
 
         with workspace.turn():
-            return self._select(workspace, "Trajectory", self._run("select", workspace.id, work), "replace")
+            return self._select(workspace, "Trajectory", self._run("select", workspace.id, work), mode)
 
     def chat(self, workspace: Workspace, question: str, captioner: str | None = None, told: Told = lambda one: None) -> Turn:
         """Answer a question about what is selected (or the picture), with what was said about the same object before in mind; the
@@ -352,14 +360,23 @@ class Describing:
 
 
 def trajectory_prompts(stroke: Sequence[tuple[float, float]], size: tuple[int, int]) -> Prompts:
-    """The box around a stroke of the mouse, at least 2 pixels wide and high, in a picture of `size` (width, height)."""
+    """What a stroke of the mouse, points (x, y) in a picture of `size` (width, height), points at.
+
+    One that goes around something is the box around itself, at least 2 pixels wide and high. One that goes over something is points
+    along it: its own box would only hold the part of the object that was painted over.
+    """
     points = np.asarray(stroke, np.float64).reshape(-1, 2)
     if not np.isfinite(points).all():
         raise InvalidInput("A point has a coordinate that is not a number.", "Give x and y in pixels of the picture.")
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    left, top = min(max(left, 0), size[0] - 1), min(max(top, 0), size[1] - 1)
-    right, bottom = max(min(right + 1, size[0]), left + 1), max(min(bottom + 1, size[1]), top + 1)
-    return Prompts(box=(float(left), float(top), float(right), float(bottom)))
+    points = points.clip(0, np.subtract(size, 1))
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0) + 1
+    x, y = points.T
+    enclosed = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    if enclosed >= _AROUND * (right - left) * (bottom - top) and min(right - left, bottom - top) >= 2:
+        return Prompts(box=(float(left), float(top), float(right), float(bottom)))
+    along = np.append(0.0, np.hypot(*np.diff(points, axis=0).T).cumsum())
+    places = along[-1] * (np.arange(_ALONG) + 0.5) / _ALONG if along[-1] >= _ALONG else along[-1:] / 2
+    return Prompts(tuple(Point(float(np.interp(at, along, x)), float(np.interp(at, along, y))) for at in places))
 
 
 def _heard(told: Told) -> Callable[[str], None]:

@@ -158,6 +158,7 @@ export class ClickpaintCanvas extends HTMLElement {
         on(editor.painting, "live", ({detail}) => this.live.show(detail));
         on(editor, "result", ({detail}) => this.dispatchEvent(new CustomEvent("clickpaint:result", {detail, bubbles: true})));
         on(downloads, "models", ({detail}) => this.bars.offer.models(detail));
+        on(document, "clickpaint:models", () => this.bars.results.ranking.forget());
         on(downloads, "tasks", () => this.bars.offer.update());
         on(downloads, "error", ({detail}) => this.toasts.error(detail));
         on(downloads, "failed", ({detail}) => this.toasts.bad(detail.message));

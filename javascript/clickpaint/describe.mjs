@@ -48,9 +48,10 @@ export class ClickpaintDescribe extends HTMLElement {
         this.bubble = new Bubble(describing, act.copy);
         this.describe = h("button.cp-text.cp-strong.cp-wide", {type: "button", onclick: () => describing.describe()}, t("describe"));
         this.continuous = h("input", {type: "checkbox", onchange: () => (describing.continuous = this.continuous.checked)});
+        this.stroke = h("button.cp-text", {type: "button", title: t("describe.stroke.title"), onclick: () => editor.use(editor.tool.name === "stroke" ? "click" : "stroke")}, t("describe.stroke"));
         this.notice = h("div.cp-notice", {role: "status"}, h("p", {}, t("busy.timeline")));
         const always = h("label.cp-check", {title: t("describe.continuous.title")}, this.continuous, h("span", {}, t("describe.continuous")));
-        this.body = h("div.cp-body", {hidden: true}, this.form.element, h("div.cp-row", {}, this.describe, always), this.said.element, this.#finding(), this.chat.element, this.panorama.element);
+        this.body = h("div.cp-body", {hidden: true}, this.form.element, h("div.cp-row", {}, this.describe, this.stroke, always), this.said.element, this.#finding(), this.chat.element, this.panorama.element);
         this.replaceChildren(this.notice, this.body);
         canvas.compare.element.after(this.panorama.labels.element, this.bubble.element);
         for (const part of [describing, this.bubble, this.panorama.labels]) part.listen(listeners);
@@ -59,6 +60,8 @@ export class ClickpaintDescribe extends HTMLElement {
         listeners.on(describing, "chat", () => this.chat.update());
         listeners.on(describing, "regions", () => this.panorama.update());
         listeners.on(editor, "opened", () => this.#update());
+        listeners.on(editor, "change", () => this.#tool());
+        listeners.on(editor, "traced", () => describing.describe());
         listeners.on(document, "clickpaint:models", () => this.#load());
         this.#load().then(() => describing.begin());
     }
@@ -91,10 +94,17 @@ export class ClickpaintDescribe extends HTMLElement {
         const {caption, find} = known.controls;
         this.describe.disabled = !caption.available || !editor.ready;
         this.describe.title = spoken(caption.reason);
-        this.continuous.disabled = !caption.available;
+        this.stroke.disabled = this.continuous.disabled = !caption.available;
+        this.#tool();
         this.find.disabled = this.phrase.disabled = !find.available || !editor.ready;
         this.find.title = this.phrase.title = spoken(find.reason);
         this.said.update();
+    }
+
+    #tool() {
+        const on = this.describing.editor.tool.name === "stroke";
+        this.stroke.setAttribute("aria-pressed", on);
+        this.stroke.classList.toggle("cp-on", on);
     }
 
     /** A phrase, and the button that selects what it names. */

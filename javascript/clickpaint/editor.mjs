@@ -9,7 +9,7 @@ import {Pictures} from "./pictures.mjs";
 import {Previews} from "./previews.mjs";
 import {Pyramid} from "./pyramid.mjs";
 import {Serial} from "./queue.mjs";
-import {clamped} from "./shapes.mjs";
+import {clamped, strokeOf} from "./shapes.mjs";
 import {State} from "./state.mjs";
 import {createTools} from "./tools.mjs";
 
@@ -18,7 +18,7 @@ const working = ({kind, state}) => ["erase", "paint"].includes(kind) && ["waitin
 
 /**
  * Events: "change" (buttons and status to be redrawn), "redraw" (the canvas), "view" (zoomed or panned), "opened", "task" (detail: {kind,
- * promise}), "error" (detail: the error), "done" (detail: {key, values}), "result" (detail: {workspace, version}).
+ * promise}), "error" (detail: the error), "done" (detail: {key, values}), "result" (detail: {workspace, version}), "traced".
  */
 export class Editor extends EventTarget {
     constructor(api, view) {
@@ -266,6 +266,13 @@ export class Editor extends EventTarget {
     find(phrase) {
         const {mode, options} = this;
         return this.#change("find", () => this.#reselect(() => this.api.find(this.id, {phrase, mode, segmenter: options.segmenter})));
+    }
+
+    /** Select what a stroke goes around or over; "traced" tells that it has. */
+    async trace(points, mode) {
+        const {segmenter} = this.options;
+        const answer = await this.#change("select", () => this.#reselect(() => this.api.trace(this.id, {strokes: [strokeOf(points)], mode, segmenter})));
+        if (answer) this.emit("traced");
     }
 
     hover(point) {

@@ -2,6 +2,9 @@
 
 import {h, iconButton} from "./dom.mjs";
 import {t} from "./i18n.mjs";
+import {bestOf, Ranking} from "./ranking.mjs";
+import {local} from "./session.mjs";
+import {spoken} from "./spoken.mjs";
 
 export class ResultStrip {
     #drawn = null;
@@ -9,15 +12,30 @@ export class ResultStrip {
 
     constructor(editor) {
         this.editor = editor;
+        this.ranking = new Ranking(editor, local());
+        this.rank = iconButton("rank", t("rank"), () => this.ranking.set(!this.ranking.on), {className: "cp-rank"});
         this.list = h("div.cp-results-list", {role: "radiogroup", "aria-label": t("results")});
-        this.element = h("div.cp-bar.cp-results", {hidden: true}, this.list);
+        this.element = h("div.cp-bar.cp-results", {hidden: true}, this.rank, this.list);
     }
 
     update() {
-        const {painting} = this.editor, {chosen, results} = painting;
+        const {painting} = this.editor, {chosen, results} = painting, {ranking} = this;
         this.element.hidden = chosen === null;
         if (results !== this.#drawn) this.#draw(results);
-        this.#items.forEach(({thumbnail, refine}, i) => {
+        if (chosen !== null) ranking.follow();
+        const {scores} = ranking, best = bestOf(scores);
+        this.rank.hidden = !ranking.possible;
+        this.rank.disabled = !ranking.available;
+        this.rank.title = ranking.available ? t("rank") : spoken(ranking.reason) || t("rank");
+        this.rank.classList.toggle("cp-on", ranking.on && ranking.available);
+        this.rank.setAttribute("aria-pressed", ranking.on && ranking.available);
+        this.#items.forEach(({thumbnail, refine, score, name}, i) => {
+            const fits = scores ? t(i === best ? "rank.best" : "rank.score", {n: scores[i].toFixed(3)}) : "";
+            score.hidden = !scores;
+            score.textContent = scores ? scores[i].toFixed(3) : "";
+            score.classList.toggle("cp-best", i === best);
+            thumbnail.title = fits ? `${name}. ${fits}` : name;
+            thumbnail.setAttribute("aria-label", thumbnail.title);
             thumbnail.classList.toggle("cp-on", i === chosen);
             thumbnail.setAttribute("aria-checked", i === chosen);
             refine.hidden = !painting.refinable;
@@ -32,9 +50,10 @@ export class ResultStrip {
             // the same address shows other results after the next painting
             const src = api.url(`workspaces/${editor.id}/results/${index}`, {of: editor.state.version});
             const picture = h("img", {src, alt: "", draggable: false});
-            const thumbnail = h("button.cp-thumbnail", {type: "button", role: "radio", title: name, "aria-label": name, onclick: () => painting.use(index)}, picture);
+            const score = h("small.cp-score", {"aria-hidden": "true", hidden: true});
+            const thumbnail = h("button.cp-thumbnail", {type: "button", role: "radio", onclick: () => painting.use(index)}, picture, score);
             const refine = iconButton("refine", t("refine", {number: index + 1}), () => painting.refine(index), {className: "cp-refine"});
-            return {thumbnail, refine, element: h("div.cp-result-item", {}, thumbnail, refine)};
+            return {thumbnail, refine, score, name, element: h("div.cp-result-item", {}, thumbnail, refine)};
         });
         this.list.replaceChildren(...this.#items.map((item) => item.element));
         this.#items.at(-1)?.thumbnail.scrollIntoView?.({block: "nearest"});

@@ -28,10 +28,19 @@ export class Session {
     }
 }
 
-/** The browser's own; null where the user does not allow it. */
+/** What this tab keeps; null where the user does not allow it. */
 export function storage() {
     try {
         return globalThis.sessionStorage;
+    } catch {
+        return null;
+    }
+}
+
+/** What the browser keeps; null where the user does not allow it. */
+export function local() {
+    try {
+        return globalThis.localStorage;
     } catch {
         return null;
     }

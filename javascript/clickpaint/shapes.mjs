@@ -47,6 +47,11 @@ export function distanceToSegment(p, a, b) {
     return Math.hypot(p.x - a.x - t * dx, p.y - a.y - t * dy);
 }
 
+/** A stroke as the API takes it. */
+export function strokeOf(points) {
+    return pairs(simplified(points, 0.5));
+}
+
 const rounded = (value) => Math.round(value * 100) / 100;
 const pairs = (points) => points.map(({x, y}) => [rounded(x), rounded(y)]);
 

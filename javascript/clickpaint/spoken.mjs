@@ -59,6 +59,20 @@ export const SPOKEN = {
         "Download BLIP in the list of models, or put a captioner's folder into models/captioner.": "请在模型列表中下载 BLIP，或将描述模型的文件夹放入 models/captioner。",
         "Set the address of a text model (Ollama, LM Studio, llama.cpp …) in the settings, or put an instruct model into the captioner folder.":
             "请在设置中填写文本模型（Ollama、LM Studio、llama.cpp 等）的地址，或将指令模型放入 captioner 文件夹。",
+        "Nothing here can answer questions.": "这里没有能回答问题的模型。",
+        "Put BLIP-VQA or a chat model with eyes (SmolVLM, Qwen-VL) into models/captioner, or set a text model in the settings.":
+            "请将 BLIP-VQA 或能看图的对话模型（SmolVLM、Qwen-VL）放入 models/captioner，或在设置中填写文本模型。",
+        "There is no CLIP model here.": "这里没有 CLIP 模型。",
+        "Put a CLIP model's folder into models/captioner.": "请将 CLIP 模型的文件夹放入 models/captioner。",
+        "There is no tagger here.": "这里没有标签模型。",
+        "Put a WD tagger's folder into models/captioner.": "请将 WD 标签模型的文件夹放入 models/captioner。",
+        "onnxruntime is not installed.": "没有安装 onnxruntime。",
+        "transformers is not installed.": "没有安装 transformers。",
+        "The installed transformers ({}.{}) has no {} yet; a newer one may.": "已安装的 transformers（{}.{}）还不支持 {}，更新的版本可能支持。",
+        "The web UI's captioner fails: {}": "Web UI 的描述模型出错：{}",
+        "Choose another captioner.": "请换一个描述模型。",
+        "There is nothing to rank.": "没有可以排名的结果。",
+        "Paint first, with a prompt.": "请先用提示词绘制。",
         "“{}” was not found in this picture.": "图片中没有找到“{}”。",
         "Say it in other words, or click on it.": "请换一种说法，或直接点击它。",
         "This needs a login.": "需要登录。",
@@ -66,13 +80,23 @@ export const SPOKEN = {
     },
 };
 
-/** What the page says for a sentence of the server. */
-export function spoken(sentence) {
+/** What the page says for what the server says: a sentence, or a fault with its remedy after it. */
+export function spoken(said) {
+    const whole = own(said);
+    if (whole !== null) return whole;
+    for (const {index} of said.matchAll(/(?<=[.!?]) /g)) {
+        const [fault, remedy] = [own(said.slice(0, index)), own(said.slice(index + 1))];
+        if (fault !== null && remedy !== null) return fault + remedy;
+    }
+    return said;
+}
+
+function own(sentence) {
     for (const [english, own] of Object.entries(SPOKEN[language()] ?? {})) {
         const found = sentence.match(pattern(english));
         if (found) return own.replace(/\{\}/g, () => found.splice(1, 1)[0]);
     }
-    return sentence;
+    return null;
 }
 
 function pattern(english) {

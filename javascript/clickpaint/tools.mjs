@@ -77,48 +77,68 @@ class BoxTool {
 class LassoTool {
     name = "lasso";
     cursor = "crosshair";
-    #points = [];
+    encloses = true;
+    points = [];
 
     constructor(editor) {
         this.editor = editor;
     }
 
     get drafting() {
-        return this.#points.length > 0;
+        return this.points.length > 0;
     }
 
     /** Whether `point` is where the lasso began. */
     closes(point) {
-        return nearest(this.#points.slice(0, 1), point, 10 / this.editor.view.scale) === 0;
+        return nearest(this.points.slice(0, 1), point, 10 / this.editor.view.scale) === 0;
     }
 
     start(point) {
-        this.#points = [clamped(point, this.editor.size)];
+        this.points = [clamped(point, this.editor.size)];
     }
 
     move(point) {
-        this.#points.push(clamped(point, this.editor.size));
+        this.points.push(clamped(point, this.editor.size));
     }
 
     end(_, event) {
-        const operation = lassoOperation(this.#points, modeOf(event, this.editor.mode));
+        const operation = lassoOperation(this.points, modeOf(event, this.editor.mode));
         this.cancel();
         if (operation) this.editor.adjust(operation);
     }
 
     cancel() {
-        this.#points = [];
+        this.points = [];
     }
 
     draw(context, view, colours) {
-        if (!this.#points.length) return;
-        const points = this.editor.crosshair ? [...this.#points, this.editor.crosshair] : this.#points;
+        if (!this.points.length) return;
+        const points = this.editor.crosshair ? [...this.points, this.editor.crosshair] : this.points;
         const path = () => trace(context, view, points);
-        context.beginPath();
-        path();
-        context.fillStyle = colours.wash;
-        context.fill();
+        if (this.encloses) {
+            context.beginPath();
+            path();
+            context.fillStyle = colours.wash;
+            context.fill();
+        }
         outlined(context, colours.tint, path);
+    }
+}
+
+/** Strokes over things or around them, each a selection of what it meets. */
+class StrokeTool extends LassoTool {
+    name = "stroke";
+    encloses = false;
+
+    end(point, event) {
+        this.move(point);
+        const {points} = this;
+        this.cancel();
+        this.editor.trace(points, modeOf(event, this.editor.mode));
+    }
+
+    closes() {
+        return true;
     }
 }
 
@@ -183,9 +203,10 @@ function trace(context, view, points) {
     });
 }
 
+/** Those of the tool bar. */
 export const TOOLS = ["click", "box", "lasso", "brush", "eraser"];
 
 export function createTools(editor) {
-    const tools = [new ClickTool(editor), new BoxTool(editor), new LassoTool(editor), new BrushTool(editor, false), new BrushTool(editor, true)];
+    const tools = [new ClickTool(editor), new BoxTool(editor), new LassoTool(editor), new BrushTool(editor, false), new BrushTool(editor, true), new StrokeTool(editor)];
     return Object.fromEntries(tools.map((tool) => [tool.name, tool]));
 }

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from clickpaint.caption.region import RegionOptions, crop_region
+from clickpaint.describing import trajectory_prompts
+from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.workspace import Result
 from tests.caption.text_server import text_server
@@ -29,7 +31,7 @@ def speaking(studio):
     def caption(seen, beams, tokens):
         plain(seen, beams, tokens)
         middle = tuple(seen[seen.shape[0] // 2, seen.shape[1] // 2].tolist())
-        words = ["a", NAMES.get(middle, "strange"), "thing", f"{beams}"]
+        words = ["a", NAMES.get(middle, "strange"), "thing", f"{beams or 3}"]
         return " ".join(words + ["more"] * ((tokens[0] - 8) if tokens else 0))
 
     # what was handed out at the start is the method itself
@@ -231,10 +233,43 @@ def test_a_phrase_is_found_again_by_captions(client, id):
     assert missing.status_code == 400 and "submarine" in missing.json()["message"]
 
 
+AROUND = [[2, 3], [9, 3], [9, 11], [2, 11]]
+
+
 def test_a_trajectory_selects_first(client, id):
-    told = client.post(f"workspaces/{id}/caption", json={"trajectory": [[[2, 3], [9, 11]], [[50, 30], [52, 31]]]}).json()
-    assert told["box"] == [2, 3, 53, 32]
-    assert client.get(f"workspaces/{id}").json()["selection"]["area"] == 8 * 9 + 3 * 2
+    told = client.post(f"workspaces/{id}/caption", json={"trajectory": [AROUND, [[24, 18], [36, 20]]]}).json()
+    assert told["box"] == [2, 3, 40, 26]
+    assert client.get(f"workspaces/{id}").json()["selection"]["area"] == 8 * 9 + 260, "what the first goes around, and all the second is on"
+
+
+def test_strokes_are_combined_with_the_selection(client, id):
+    told = client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND]}).json()
+    assert told["selection"]["box"] == [2, 3, 10, 12] and told["label"] == "Trajectory" and told["can_undo"]
+    told = client.post(f"workspaces/{id}/trace", json={"strokes": [[[24, 18], [36, 20]]], "mode": "add"}).json()
+    assert told["selection"]["area"] == 8 * 9 + 260
+    told = client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND], "mode": "subtract"}).json()
+    assert told["selection"]["area"] == 260
+    for body in ({"strokes": []}, {"strokes": [[]]}, {"strokes": [[[0, 0]] * 100_001]}):
+        assert client.post(f"workspaces/{id}/trace", json=body).status_code == 400
+    assert client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND], "mode": "xor"}).status_code == 422
+
+
+def test_a_stroke_around_something_is_a_box_and_one_over_it_is_points():
+    turn = np.linspace(0, 2 * np.pi, 40)
+    circle = list(zip(50 + 20 * np.cos(turn), 40 + 10 * np.sin(turn), strict=True))
+    assert trajectory_prompts(circle, (100, 80)).box == pytest.approx((30, 30, 71, 51), abs=0.2)
+    assert trajectory_prompts([(-30, -30), (130, -30), (130, 130), (-30, 130)], (100, 80)).box == (0, 0, 100, 80)
+    for over in ([(10, 10), (60, 10)], [(10, 10), (60, 10), (10, 11)], [(10, 10), (20, 10), (60, 10)]):  # there, back, unevenly
+        prompts = trajectory_prompts(over, (100, 80))
+        assert prompts.box is None and len(prompts.points) == 5 and all(point.label == 1 for point in prompts.points)
+        assert all(10 < point.x <= 60 and 10 <= point.y <= 11 for point in prompts.points)
+    assert [point.x for point in trajectory_prompts([(10, 10), (60, 10)], (100, 80)).points] == [15, 25, 35, 45, 55]
+    (point,) = trajectory_prompts([(7.5, 8), (7.5, 8)], (100, 80)).points
+    assert (point.x, point.y) == (7.5, 8)
+    (point,) = trajectory_prompts([(700, 8)], (100, 80)).points
+    assert (point.x, point.y) == (99, 8)
+    with pytest.raises(InvalidInput, match="not a number"):
+        trajectory_prompts([(float("nan"), 0)], (100, 80))
 
 
 def test_a_picture_needs_no_session(client, speaking):

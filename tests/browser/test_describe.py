@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,12 +27,12 @@ TALL = {"width": 1280, "height": 2200}
 
 
 class ToyCaptioner:
-    """A `Captioner`. `hold`: whether it waits before it speaks; `absent`: whether there is none."""
+    """A `Captioner`. `hold`: whether it waits before it speaks; `absent`: whether there is none; `mute`: whether it answers nothing."""
 
     name, can_caption, can_answer, follows = "toy", True, True, False
 
     def __init__(self) -> None:
-        self.hold = self.absent = False
+        self.hold = self.absent = self.mute = False
         self.asked: list[Decoding] = []
 
     def caption(self, crops: Sequence[Crop], decoding: Decoding, progress: Progress = SILENT) -> list[list[Wording]]:
@@ -62,8 +63,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory, captioner: ToyCaptioner) ->
     studio.toy.can_paint = True
     captioners: Any = studio.describing.captioners
     real = captioners.listed
-    toy = CaptionerInfo("toy", "The Toy", "git", True, True, True)
-    captioners.listed = lambda: real() if captioner.absent else [toy, *real()]
+    captioners.listed = lambda: (
+        real() if captioner.absent else [CaptionerInfo("toy", "The Toy", "git", True, not captioner.mute, True), *real()]
+    )
     captioners._made = lambda info: captioner
     return studio
 
@@ -306,6 +308,120 @@ def test_a_phrase_selects_what_it_names(tab: Visit, captioner: ToyCaptioner) -> 
     tab.stage.focus()
     tab.key("Control+z")
     assert tab.area == 0, "finding is a step that can be undone"
+
+
+WHY_NO_CHAT = (
+    ("zh-CN", "这里没有能回答问题的模型。", "请将 BLIP-VQA"),
+    ("en", "Nothing here can answer questions.", "Put BLIP-VQA"),
+)  # fmt: skip
+
+
+def test_why_there_is_no_chat_is_said_in_the_pages_language(visit: Callable[..., Visit], captioner: ToyCaptioner) -> None:
+    captioner.mute = True
+    try:
+        for locale, reason, remedy in (
+            ("zh-CN", "这里没有能回答问题的模型。", "请将 BLIP-VQA"),
+            ("en", "Nothing here can answer questions.", "Put BLIP-VQA"),
+        ):
+            tab = visit(viewport=TALL, locale=locale)
+            tab.open(blocks())
+            unfold(tab)
+            note = panel(tab).locator("details:has(.cp-chat) > .cp-note")
+            said = note.text_content()
+            assert said.startswith(reason) and remedy in said
+            assert locale == "en" or not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", said), "no English sentence is left"
+            assert panel(tab).locator("details:has(.cp-chat) button[type=submit]").is_disabled()
+    finally:
+        captioner.mute = False
+
+
+def test_strokes_over_things_and_around_them_are_selected_and_described(tab: Visit) -> None:
+    here = panel(tab)
+    stroke = here.get_by_role("button", name="Select by strokes")
+    stroke.click()
+    assert stroke.get_attribute("aria-pressed") == "true"
+    assert "over the object or around it" in tab.page.locator(".cp-status").text_content()
+    tab.drag((90, 60), (130, 90), (180, 140))
+    reads(tab, ".cp-said .cp-words", "a red thing")
+    selected(tab, 140 * 120)
+    tab.page.keyboard.down("Shift")
+    tab.drag((300, 220), (440, 222))
+    tab.page.keyboard.up("Shift")
+    reads(tab, ".cp-said .cp-words", "a blue and red thing")
+    selected(tab, 140 * 120 + 180 * 60)
+    tab.drag((40, 170), (270, 170), (270, 300), (40, 300), (40, 176))
+    reads(tab, ".cp-said .cp-words", "a grey thing")
+    box = tab.js("e.state.selection.box")
+    assert np.abs(np.subtract(box, (40, 170, 271, 301))).max() <= 2, "what a stroke goes around is a box"
+    tab.stage.focus()
+    tab.key("Control+z")
+    selected(tab, 140 * 120 + 180 * 60)
+    stroke.click()
+    assert stroke.get_attribute("aria-pressed") == "false" and tab.js("e.tool.name") == "click"
+
+
+class Brightness:
+    """A CLIP to which the picture is the better whose middle is the brighter."""
+
+    name = "toy"
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+
+    def similarities(self, pictures: Sequence[np.ndarray], texts: Sequence[str], progress: Progress = SILENT) -> np.ndarray:
+        self.prompts.append(texts[0])
+        return np.array([[one[len(one) // 2, one.shape[1] // 2, 0] / 1000] for one in pictures], np.float32)
+
+
+def test_the_results_of_a_painting_are_ranked_by_how_they_fit_its_prompt(tab: Visit, studio: ToyStudio) -> None:
+    captioners: Any = studio.describing.captioners
+    rank = tab.page.locator(".cp-rank")
+
+    def paint(prompt: str, seed: int) -> None:
+        tab.page.evaluate(
+            "([prompt, seed]) => document.querySelector('clickpaint-canvas').editor.painting.paint('fill', {prompt, seed, batch_count: 3})",
+            [prompt, seed],
+        )
+        tab.idle()
+
+    def shown(texts: list[str]) -> None:
+        script = "(texts) => `${[...document.querySelectorAll('.cp-score:not([hidden])')].map((one) => one.textContent)}` === `${texts}`"
+        tab.page.wait_for_function(script, arg=texts)
+
+    tab.click(*SQUARE)
+    paint("a red kite", 100)
+    rank.wait_for()
+    tab.page.wait_for_function("() => document.querySelector('.cp-rank').title.includes('CLIP model')")
+    assert rank.is_disabled(), "and its title says why"
+    clip = Brightness()
+    captioners.clip = lambda: clip
+    try:
+        tab.page.evaluate("() => document.dispatchEvent(new CustomEvent('clickpaint:models', {bubbles: true}))")
+        tab.page.wait_for_function("() => !document.querySelector('.cp-rank').disabled")
+        assert clip.prompts == [], "nobody asked yet"
+        rank.click()
+        shown(["0.100", "0.101", "0.102"])
+        assert clip.prompts == ["a red kite"] and rank.get_attribute("aria-pressed") == "true"
+        best = tab.page.locator(".cp-thumbnail", has=tab.page.locator(".cp-best"))
+        assert best.count() == 1 and best.get_attribute("aria-label") == "Result 3, seed 102. Fits the prompt best: CLIP 0.102"
+        assert "Fits the prompt: CLIP 0.100" in (tab.page.locator(".cp-thumbnail").first.get_attribute("title") or "")
+
+        paint("a blue kite", 254)  # of the third the grey is 0 again
+        shown(["0.254", "0.255", "0.000"])
+        assert clip.prompts[-1] == "a blue kite", "the next painting is ranked by itself"
+        assert (best.get_attribute("aria-label") or "").startswith("Result 2, ")
+        paint("", 10)
+        assert not rank.is_visible() and tab.page.locator(".cp-score:not([hidden])").count() == 0, "without a prompt nothing fits"
+        count = len(clip.prompts)
+        paint("a kite", 20)
+        shown(["0.020", "0.021", "0.022"])
+        rank.click()
+        shown([])
+        paint("a kite", 30)
+        tab.page.wait_for_timeout(300)
+        assert len(clip.prompts) == count + 1 and tab.page.locator(".cp-score:not([hidden])").count() == 0
+    finally:
+        del captioners.clip
 
 
 def test_without_a_captioner_the_panel_offers_one(visit: Callable[..., Visit], captioner: ToyCaptioner) -> None:

@@ -36,6 +36,8 @@ test("what the server says is said in the page's language, as far as it is known
     assert.equal(spoken("Nothing is selected. Or is it?"), "Nothing is selected. Or is it?");
     assert.equal(spoken("This web UI has no sampler '$& {}'."), "这个 Web UI 没有采样器“$& {}”。");
     assert.equal(spoken("Nothing is selected."), "还没有选择任何内容。");
+    assert.equal(spoken("Nothing is selected. Click on an object first."), "还没有选择任何内容。请先点击一个物体。");
+    assert.equal(spoken("There is no CLIP model here. Who knows."), "There is no CLIP model here. Who knows.");
     useLanguage("en");
     assert.equal(spoken(said), said);
 });

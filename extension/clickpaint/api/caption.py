@@ -71,7 +71,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 describing.trace(workspace, body.trajectory, body.segmenter)
             return _told(describing.caption(workspace, options, told))
 
-        _check_trajectory(body)
+        _check_strokes(body.trajectory)
         return _stream(request, work, "caption") if body.stream else answer(work(lambda one: None))
 
     @router.post("/workspaces/{id}/chat", tags=tags, summary="Ask about what is selected", response_model=schemas.ChatAnswer)
@@ -106,6 +106,12 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         workspace = studio.workspace(id)
         state, found = describing.find(workspace, body.phrase, body.mode, body.segmenter)
         return answer({**translate.position(workspace, state=state), "score": round(found.score, 4), "found_by": found.how})
+
+    @router.post("/workspaces/{id}/trace", tags=tags, summary="Select what strokes go around or over", response_model=schemas.StateAnswer)
+    def trace(id: str, body: schemas.TraceBody) -> Response:
+        workspace = studio.workspace(id)
+        _check_strokes(body.strokes)
+        return answer(translate.position(workspace, state=describing.trace(workspace, body.strokes, body.segmenter, body.mode)))
 
     @router.post("/workspaces/{id}/results/rank", tags=tags, summary="Which result fits the prompt best", response_model=schemas.RankAnswer)
     def rank(id: str, body: schemas.RankBody) -> Response:
@@ -228,8 +234,8 @@ def _mask(studio: Studio, picture: Picture, body: schemas.CaptionPictureBody) ->
     return clicked.candidates[clicked.chosen].mask
 
 
-def _check_trajectory(body: schemas.CaptionBody) -> None:
-    if sum(len(stroke) for stroke in body.trajectory) > _MOST_STROKE_POINTS:
+def _check_strokes(strokes: Sequence[Sequence[Any]]) -> None:
+    if sum(len(stroke) for stroke in strokes) > _MOST_STROKE_POINTS:
         raise InvalidInput("The trajectory has too many points.", f"Give at most {_MOST_STROKE_POINTS}.")
 
 

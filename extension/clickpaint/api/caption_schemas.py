@@ -83,6 +83,14 @@ class FindBody(Body):
     segmenter: StrictStr | None = None
 
 
+class TraceBody(Body):
+    """What strokes of the mouse go around or over."""
+
+    strokes: list[list[tuple[Number, Number]]] = Field(..., description="(x, y) each, in pixels of the picture.")
+    mode: Mode = "replace"
+    segmenter: StrictStr | None = None
+
+
 class FindPictureBody(Body):
     image: StrictStr
     phrase: StrictStr
