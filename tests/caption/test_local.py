@@ -147,14 +147,15 @@ def test_tags_are_the_sure_ones(onnx, tmp_path, cache):
     assert as_prompt([Tag("alice (wonder)", 1), Tag("dog", 1)]) == r"alice \(wonder\), dog"
 
 
-def test_text_is_read_where_a_package_is(monkeypatch):
+def test_text_is_read_where_a_package_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("EASYOCR_MODULE_PATH", str(tmp_path))
     if not ocr.unavailable():
         pytest.skip("a package that reads text is installed here")
     assert ocr.read_text(photo := np.zeros((4, 4, 3), np.uint8)) == []
 
     class Reader:
-        def __init__(self, languages, download_enabled, verbose):
-            assert download_enabled is False
+        def __init__(self, languages, model_storage_directory, download_enabled, verbose):
+            assert download_enabled is False and model_storage_directory == str(tmp_path / "model")
 
         def readtext(self, pixels):
             return [([], " EXIT ", 0.9), ([], "?", 0.1)]
@@ -162,4 +163,8 @@ def test_text_is_read_where_a_package_is(monkeypatch):
     module = types.ModuleType("easyocr")
     vars(module).update(Reader=Reader, __spec__=types.SimpleNamespace())
     monkeypatch.setitem(sys.modules, "easyocr", module)
+    assert "are not in its folder" in ocr.unavailable() and ocr.read_text(photo) == []
+    (tmp_path / "model").mkdir()
+    for name in ("craft_mlt_25k.pth", "english_g2.pth"):
+        (tmp_path / "model" / name).touch()
     assert ocr.unavailable() == "" and ocr.read_text(photo) == ["EXIT"]

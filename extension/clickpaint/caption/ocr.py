@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from clickpaint.compat import torchvision
+
 _SURE = 0.4
+_MODELS = ("craft_mlt_25k.pth", "english_g2.pth")
+"""What easyocr finds and reads English with; it is not to download anything by itself."""
 
 
 def unavailable() -> str:
     """Why text cannot be read here, "" if it can."""
-    return "" if _reader() else "Neither easyocr nor pytesseract (with tesseract) is installed."
+    if _reader():
+        return ""
+    if importlib.util.find_spec("easyocr") is not None:
+        return f"easyocr's files {' and '.join(_MODELS)} are not in its folder of models."
+    return "Neither easyocr nor pytesseract (with tesseract) is installed."
 
 
 def read_text(pixels: np.ndarray) -> list[str]:
     """The pieces of text in a picture, uint8 [H, W, 3], in reading order; none where no package is there."""
     reader = _reader()
     if reader == "easyocr":
+        torchvision.available()  # mends one that cannot load, which easyocr could not be imported with
         import easyocr  # type: ignore[import-not-found,import-untyped]
 
-        found = easyocr.Reader(["en"], download_enabled=False, verbose=False).readtext(pixels)
+        folder = _models_folder()
+        found = easyocr.Reader(["en"], model_storage_directory=str(folder), download_enabled=False, verbose=False).readtext(pixels)
         return [text.strip() for _, text, sure in found if sure >= _SURE and text.strip()]
     if reader == "pytesseract":
         import pytesseract  # type: ignore[import-not-found,import-untyped]
@@ -33,6 +45,13 @@ def read_text(pixels: np.ndarray) -> list[str]:
 
 
 def _reader() -> str:
-    if importlib.util.find_spec("easyocr") is not None:
+    folder = _models_folder()
+    if importlib.util.find_spec("easyocr") is not None and all((folder / name).is_file() for name in _MODELS):
         return "easyocr"
     return "pytesseract" if importlib.util.find_spec("pytesseract") is not None and shutil.which("tesseract") else ""
+
+
+def _models_folder() -> Path:
+    """Where easyocr looks."""
+    home = os.environ.get("EASYOCR_MODULE_PATH") or os.environ.get("MODULE_PATH") or "~/.EasyOCR"
+    return Path(home).expanduser() / "model"
