@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_easyocr_is_asked_as_it_wants_to_be(monkeypatch, tmp_path):
 
     known = {"craft_mlt_25k.pth": package.detection_models["craft"]["md5sum"]}
     known["english_g2.pth"] = package.recognition_models["gen2"]["english_g2"]["md5sum"]
-    monkeypatch.setattr(package, "calculate_md5", lambda path: known[os.path.basename(path)])
+    monkeypatch.setattr(package, "calculate_md5", lambda path: known[Path(path).name])
     monkeypatch.setattr(package.Reader, "initDetector", lambda self, path: path)
     monkeypatch.setattr(package, "get_recognizer", lambda *args, **kwargs: (None, None))
     seen = []
