@@ -269,7 +269,7 @@ def test_a_finished_map_takes_the_place_of_the_crop(host, control, threshold):
     after, made = painted(host, {**BRIGHTER, "map": made})
     bright = block_means(scene()[..., 0]) > 128
     if threshold == 255:
-        assert not made.any(), made.round(2)
+        assert np.abs(made).max() < 0.01, made.round(2)  # a rounding
     else:
         assert made[bright].mean() > made[~bright].mean() + 0.3, made.round(2)
     assert np.array_equal(np.delete(after, np.r_[48:112], 0), np.delete(scene(), np.r_[48:112], 0))
