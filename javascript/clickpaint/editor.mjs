@@ -134,19 +134,17 @@ export class Editor extends EventTarget {
         this.pictures.begin(answer, versions, own);
         this.segmenter = answer.segmenter ?? this.segmenter;
         this.#setLayer(null);
-        this.regions = null;
-        this.pending = [];
+        Object.assign(this, {regions: null, pending: [], crosshair: null});
         this.painting.forget();
         this.view.setPicture(answer.width, answer.height);
         this.radius = Math.max(Math.round(Math.min(answer.width, answer.height) / 28), 4);
-        this.crosshair = null;
         this.emit("opened", answer);
         this.viewChanged();
     }
 
-    /** Go on with a picture that was open before a reload of the page; `offsets`: the state's. What was under way then is awaited. */
-    async restore({id, offsets}) {
-        const answer = await this.#change("open", () => this.#resume(id, offsets)), task = answer?.tasks.find(working);
+    /** Go on with a picture that was open before a reload of the page; see `Session`. What was under way then is awaited. */
+    async restore({id, offsets, painted}) {
+        const answer = await this.#change("open", () => this.#resume(id, offsets, painted)), task = answer?.tasks.find(working);
         if (!task) return answer;
         return this.#change(task.kind, async () => {
             while ((await this.api.workspace(id)).tasks.some(working)) await new Promise((done) => setTimeout(done, PERIOD));
@@ -154,7 +152,7 @@ export class Editor extends EventTarget {
         });
     }
 
-    async #resume(id, offsets) {
+    async #resume(id, offsets, painted = null) {
         const answer = await this.api.workspace(id).catch((error) => {
             throw error.kind === "NotFound" ? new ApiError(error.status, {error: error.kind, message: t("forgotten"), remedy: t("forgotten.remedy")}) : error;
         });
@@ -163,6 +161,7 @@ export class Editor extends EventTarget {
         const mask = selection && (await urlOf(await this.api.mask(id)));
         this.#begin(answer, versions);
         this.state.resumed(selection && {...selection, mask}, offsets);
+        if (painted) this.painting.resume(painted);
         await this.#accept(this.state.selection);
         return answer;
     }

@@ -44,6 +44,17 @@ export class Painting extends EventTarget {
         this.last = null;
     }
 
+    /** What `resume` takes after a reload of the page. */
+    kept() {
+        return {results: this.results, asked: this.asked, of: [...this.of]};
+    }
+
+    /** Let the results be chosen from again. */
+    resume({results, asked, of}) {
+        Object.assign(this, {results, asked, of: new Map(of)});
+        this.last = results[this.chosen] ?? null;
+    }
+
     dispose() {
         this.#stop();
     }

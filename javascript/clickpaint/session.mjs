@@ -1,4 +1,4 @@
-/** What survives a reload of the page: which picture was open. */
+/** What survives a reload of the page: which picture was open, and what was painted last. */
 
 /**
  * It is kept from the end of the page to its next start and no longer, so that a tab that is a copy of another never gets it: two tabs
@@ -17,10 +17,12 @@ export class Session {
 
     keep() {
         const {editor} = this;
-        if (editor.ready) this.storage?.setItem(this.key, JSON.stringify({id: editor.id, offsets: [...editor.state.offsets]}));
+        if (!editor.ready) return;
+        const kept = {id: editor.id, offsets: [...editor.state.offsets], painted: editor.painting.kept()};
+        this.storage?.setItem(this.key, JSON.stringify(kept));
     }
 
-    /** {id, offsets} of what was open, once; null for nothing. */
+    /** {id, offsets, painted} of what was open, once; null for nothing. */
     take() {
         const kept = this.storage?.getItem(this.key) ?? null;
         this.storage?.removeItem(this.key);

@@ -49,13 +49,18 @@ def test_a_reload_keeps_picture_selection_and_history(visit: Callable[..., Visit
     turn_to(tab, "Fill")
     start(tab, "fill")
     painted(tab, 1)
-    id, area, shown = tab.js("e.id"), tab.area, tab.pixel("picture", *BALL)
+    id, area, shown, seed = tab.js("e.id"), tab.area, tab.pixel("picture", *BALL), tab.js("e.painting.seed")
     reload(tab)
     assert (tab.js("e.id"), tab.js("e.state.version"), tab.area, tab.js("e.state.name")) == (id, 1, area, "meadow.png")
     assert tab.pixel("picture", *BALL) == shown
     assert tab.pixel("overlay", BALL[0] + 20, BALL[1] + 20)[3] > 60, "what is selected is not seen"
+    results = tab.page.locator(".cp-thumbnail")
+    assert results.count() == 1 and results.first.get_attribute("aria-checked") == "true"
+    assert tab.js("e.painting.seed") == seed
+    tab.page.wait_for_function("() => document.querySelector('.cp-thumbnail img').naturalWidth > 0")
     tab.key("Control+z")
     assert tab.js("e.state.version") == 0 and tab.pixel("picture", *BALL) != shown
+    assert not results.first.is_visible()
     tab.click(*BALL)
     assert tab.area == pytest.approx(area, rel=0.01)
 
