@@ -207,16 +207,16 @@ def test_the_list_says_what_can_run_and_why_not(studio, monkeypatch):
     assert found["canny"].available and found["canny"].reason == "" and found["canny"].models == ()
     absent = Preprocessor("absent", "absent", (), lambda *_: None, packages=("no_such_package",))  # type: ignore[arg-type,return-value]
     weightless = Preprocessor("weightless", "weightless", (), lambda *_: None, models=("lama",))  # type: ignore[arg-type,return-value]
-    never = Preprocessor("never", "never", (), None, reason="was withdrawn")
+    never = Preprocessor("never", "never", (), None, reason="was withdrawn", instead="canny")
     known = {**registry.preprocessors(), **{one.name: one for one in (absent, weightless, never)}}
     monkeypatch.setattr(registry, "preprocessors", lambda: known)
     monkeypatch.setattr(registry, "_by_any_name", lambda: known)
     found = {one.info.name: one for one in studio.controlling.list()}
     assert found["absent"].reason == "needs the package no_such_package" and not found["absent"].available
-    assert found["never"].reason == "was withdrawn" and not found["never"].available
+    assert found["never"].reason == "was withdrawn; take canny instead" and not found["never"].available
     assert found["weightless"].models == (("lama", "missing"),) and found["weightless"].reason == "needs the model lama"
-    for name in ("absent", "never"):
-        with pytest.raises(ModelMissing, match="cannot run here"):
+    for name, said in (("absent", r"cannot run here: .* Install it"), ("never", r"it was withdrawn\. Take canny instead\.")):
+        with pytest.raises(ModelMissing, match=said):
             studio.controlling.detect_picture(from_pixels(SCENE), MapOptions((Layer(name),)))
 
 

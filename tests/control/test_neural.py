@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -241,7 +242,8 @@ def test_clip_embeds_what_transformers_embeds(toys, name, shape):
         answer = network(**processor(images=found.pixels, return_tensors="pt"))
     expected = answer.last_hidden_state if name == "clip_vision" else answer.image_embeds
     assert np.allclose(found.embedding, expected.numpy(), atol=1e-4)
-    assert not np.allclose(found.embedding, made(toys, name, 255 - SCENE).embedding, atol=1e-3)
+    other = made(toys, name, 255 - SCENE).embedding
+    assert other is not None and not np.allclose(found.embedding, other, atol=1e-3)
 
 
 def test_the_parts_of_a_drawn_face(toys):
@@ -295,8 +297,8 @@ def test_what_cannot_run_says_why_and_what_to_take_instead():
     never = [one for one in registry.ordered() if one.detect is None]
     assert {one.name for one in never} >= {"segmentation", "normal_dsine", "depth_hand_refiner", "ip-adapter_pulid"}
     for one in never:
-        assert one.reason and registry.unavailable(one.name) == one.reason, one.name
-        with pytest.raises(ModelMissing, match=one.name.replace("+", r"\+")):
+        assert registry.unavailable(one.name) == f"{one.reason}; take {one.instead} instead", one.name
+        with pytest.raises(ModelMissing, match=re.escape(f"{one.name} cannot run: it {one.reason}. Take {one.instead} instead.")):
             registry.detect(one.name, SCENE, registry.request(one.name), None)  # type: ignore[arg-type]
 
 

@@ -128,7 +128,7 @@ def test_gamma_makes_dark_or_bright():
     ("arguments", "said"),
     [
         (("cany",), "Did you mean canny"),
-        (("nothing like it at all",), "Choose one of none"),
+        (("nothing like it at all",), "Take one of their list"),
         (("canny", {"lo": 3}), "It has low, high"),
         (("none", {"lo": 3}), "It has none"),
         (("canny", {"low": 0}), "It goes from 1 to 255"),
@@ -177,4 +177,4 @@ def test_every_declaration_is_sound():
         keys = [parameter.key for parameter in one.parameters]
         assert len(set(keys)) == len(keys) and all(parameter.allows(parameter.default) for parameter in one.parameters), one.name
         assert one.returns in ("map", "embedding", "unchanged") and (one.accepts_mask or not one.needs_mask), one.name
-        assert (one.detect is not None) != bool(one.reason), one.name
+        assert (one.detect is not None) != bool(one.reason) and bool(one.reason) == bool(one.instead), one.name

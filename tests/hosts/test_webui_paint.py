@@ -336,9 +336,11 @@ def test_capabilities_and_folders(web, monkeypatch, tmp_path):
     web.shared.opts.data["clickpaint_models_dir"] = str(tmp_path)
     assert host.folders("sam")[0] == tmp_path / "sam"
     hed = tmp_path / "sd-webui-controlnet" / "annotator" / "downloads" / "hed"
+    faces = hed.parent / "insightface" / "models" / "antelopev2"
     hed.mkdir(parents=True)
+    faces.mkdir(parents=True)
     monkeypatch.setattr(web.paths, "extensions_dir", str(tmp_path))
-    assert hed in host.folders("control") and hed not in host.folders("sam")
+    assert {hed, faces} <= {*host.folders("control")} and hed not in host.folders("sam")
 
 
 def test_native_sizes(web):

@@ -128,7 +128,7 @@ def _number(text: str, what: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InvalidInput(f"The {what} {text!r} is not a number.") from None
+        raise InvalidInput(f"The {what} {text!r} is not a number.", "Give one, as 0.5.") from None
 
 
 def _list(studio: Studio) -> int:

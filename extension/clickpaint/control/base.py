@@ -105,7 +105,7 @@ class Preprocessor:
 
     name: the registry's and API's ("depth"). label: the one in its list and in infotexts ("depth_midas"); both work everywhere.
     aliases: further names that are understood. types: the control types it is listed under (`registry.TYPES`).
-    detect: None where it cannot run in any environment, `reason` then says why and what to take instead.
+    detect: None where it cannot run in any environment, `reason` then says why and `instead` what to take.
     parameters: in the order of the API's threshold a, b, c. resolution: the default one; None where the picture's size is kept.
     needs_mask: an error without one. accepts_mask: a mask changes the map. models: the catalog's names of its files.
     packages: what it imports beside numpy and OpenCV, as import names. control_models: parts of the names of ControlNet models that
@@ -129,6 +129,7 @@ class Preprocessor:
     returns: str = "map"
     priority: int = 0
     reason: str = ""
+    instead: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

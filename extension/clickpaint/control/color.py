@@ -26,7 +26,8 @@ def color_grid(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap
     # rows that repeat are copied whole, which is faster than enlarging both ways; which ones do, OpenCV is asked
     wide = np.asarray(cv2.resize(cells, (size[0], cells.shape[0]), interpolation=cv2.INTER_NEAREST))
     numbers = np.arange(cells.shape[0], dtype=np.uint16)[:, None]
-    return ControlMap(wide[np.asarray(cv2.resize(numbers, (1, size[1]), interpolation=cv2.INTER_NEAREST)).ravel()])
+    repeated = np.asarray(cv2.resize(numbers, (1, size[1]), interpolation=cv2.INTER_NEAREST))[:, 0]
+    return ControlMap(np.take(wide, repeated.astype(np.intp), axis=0))
 
 
 def recolor_luminance(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:

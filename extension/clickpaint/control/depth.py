@@ -87,8 +87,8 @@ PREPROCESSORS = (
     Preprocessor("depth_zoe", "depth_zoe", _TYPES, zoe, models=(ZOE.model,), packages=_TIMM, control_models=_MODELS),
     Preprocessor(
         "depth_hand_refiner", "depth_hand_refiner", _TYPES, None, control_models=("inpaint_depth_hand", "depth"),
-        reason="needs the package hand_refiner, which no package index has, and hand meshes under a licence that forbids to pass them on; "
-        "take depth_anything_v2 instead",
+        reason="needs the package hand_refiner, which no package index has, and hand meshes under a licence that forbids to pass them on",
+        instead="depth_anything_v2",
     ),
     Preprocessor(
         "normal_map", "normal_midas", ("NormalMap",), midas_normals,

@@ -1,4 +1,4 @@
-"""Faces: MediaPipe's meshes, and what adapters for identities would need."""
+"""Faces: MediaPipe's meshes, and what adapters for identities would need beside `identity`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ def mediapipe_face(pixels: np.ndarray, request: Request, tools: Tools) -> Contro
     return ControlMap(np.ascontiguousarray(at.crop(found)))
 
 
-_INSIGHTFACE = "needs insightface's networks, which may be used for research only and are not part of this program"
-
 PREPROCESSORS = (
     Preprocessor(
         "mediapipe_face", "mediapipe_face", (), mediapipe_face,
@@ -31,23 +29,22 @@ PREPROCESSORS = (
     ),
     *(
         Preprocessor(
-            name, name, types, None, resolution=None, returns="map" if name.endswith("keypoints") else "embedding",
-            control_models=models, reason=reason,
+            name, name, types, None, resolution=None, returns="embedding", control_models=models, reason=reason, instead=instead
         )
-        for name, types, models, reason in (
-            ("instant_id_face_embedding", ("Instant-ID",), ("instant_id",), f"{_INSIGHTFACE}; take an ip-adapter_clip instead"),
-            ("instant_id_face_keypoints", ("Instant-ID",), ("instant_id",), f"{_INSIGHTFACE}; take openpose_faceonly instead"),
-            ("ip-adapter_face_id", ("IP-Adapter",), ("face_id", "faceid"), f"{_INSIGHTFACE}; take ip-adapter_clip_h instead"),
-            ("ip-adapter_face_id_plus", ("IP-Adapter",), ("face_id", "faceid"), f"{_INSIGHTFACE}; take ip-adapter_clip_h instead"),
+        for name, types, models, reason, instead in (
+            (
+                "ip-adapter_face_id_plus", ("IP-Adapter",), ("face_id", "faceid"),
+                "gives two embeddings, of which a map has one", "ip-adapter_face_id and ip-adapter_clip_h",
+            ),
             (
                 "ip-adapter_pulid", ("IP-Adapter",), ("pulid",),
-                f"{_INSIGHTFACE}, and EVA02-CLIP's and facexlib's; take ip-adapter_clip_g instead",
+                "makes features of a face that only PuLID's adapter within sd-webui-controlnet reads", "ip-adapter_face_id",
             ),
             (
                 "ip-adapter-auto", ("IP-Adapter",), ("ip-adapter", "ip_adapter"),
-                "chooses by the adapter's model, which only sd-webui-controlnet knows while it samples; take that model's ip-adapter_clip",
+                "chooses by the adapter's model, which only sd-webui-controlnet knows while it samples", "that model's ip-adapter_clip",
             ),
-            ("facexlib", (), (), "is a step of ip-adapter_pulid, which cannot run here"),
+            ("facexlib", (), (), "is a step of ip-adapter_pulid, which cannot run", "ip-adapter_face_id"),
         )
     ),
 )  # fmt: skip

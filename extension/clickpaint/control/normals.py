@@ -49,6 +49,6 @@ PREPROCESSORS = (
     Preprocessor(
         "normal_dsine", "normal_dsine", ("NormalMap",), None, control_models=("normalbae", "normal"),
         parameters=(Parameter("fov", "Fov", 0, 360, 0.1, 60), Parameter("iterations", "Iterations", 1, 20, 1, 5)),
-        reason="needs the network DSINE, which no package index has; take normal_bae instead",
+        reason="needs the network DSINE, which no package index has", instead="normal_bae",
     ),
 )  # fmt: skip

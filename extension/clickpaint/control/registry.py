@@ -14,7 +14,7 @@ from clickpaint.errors import InvalidInput, ModelMissing
 
 FAMILIES = (
     "plain", "edges", "tile", "color", "softedge", "lineart", "mlsd", "depth", "depth_anything", "leres", "normals", "openpose", "rtmpose",
-    "densepose", "segmentation", "oneformer", "faces", "clip_vision", "lama_fill",
+    "densepose", "segmentation", "oneformer", "faces", "identity", "clip_vision", "lama_fill",
 )  # fmt: skip
 """The modules of this room with a `PREPROCESSORS` tuple each; importing one imports nothing heavy."""
 
@@ -54,7 +54,7 @@ def info(name: str) -> Preprocessor:
         import difflib
 
         close = difflib.get_close_matches(name, _by_any_name(), 3, 0.5)
-        remedy = f"Did you mean {' or '.join(close)}?" if close else f"Choose one of {', '.join(preprocessors())}."
+        remedy = f"Did you mean {' or '.join(close)}?" if close else "Take one of their list (page, API, or `clickpaint control --list`)."
         raise InvalidInput(f"There is no preprocessor {name!r}.", remedy, name=name)
     return found
 
@@ -85,7 +85,7 @@ def unavailable(name: str) -> str | None:
     """Why the preprocessor cannot run in this environment, or None. Its model files are another question (`Store.state`)."""
     one = info(name)
     if one.detect is None:
-        return one.reason
+        return f"{one.reason}; take {one.instead} instead" if one.instead else one.reason
     missing = [package for package in ("cv2", *one.packages) if importlib.util.find_spec(package) is None]
     return f"needs the package {', '.join(missing)}" if missing else None
 
@@ -93,7 +93,9 @@ def unavailable(name: str) -> str | None:
 def check_available(name: str) -> Detect:
     """What runs the preprocessor. Raises `ModelMissing` with the reason where it cannot run in this environment."""
     one, reason = info(name), unavailable(name)
-    if reason is not None or one.detect is None:
+    if one.detect is None:
+        raise ModelMissing(f"The preprocessor {one.name} cannot run: it {one.reason}.", f"Take {one.instead} instead.", name=one.name)
+    if reason is not None:
         raise ModelMissing(
             f"The preprocessor {one.name} cannot run here: it {reason}.", "Install it, or choose another one.", name=one.name
         )

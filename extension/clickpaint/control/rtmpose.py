@@ -81,7 +81,7 @@ def _boxes(pixels: np.ndarray, tools: Tools, classes: tuple[int, ...]) -> np.nda
         likely = scores[:, number] > 0.1
         seen = seen or bool(likely.any())
         if number in classes and likely.any():
-            best = _suppressed(corners[likely], scores[likely, number])
+            best = suppressed(corners[likely], scores[likely, number])
             kept.append(corners[likely][best][scores[likely, number][best] > _LEAST])
     if not seen:
         return None
@@ -99,7 +99,7 @@ def _cells() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(cells), np.concatenate(strides)
 
 
-def _suppressed(boxes: np.ndarray, scores: np.ndarray, most: float = 0.45) -> list[int]:
+def suppressed(boxes: np.ndarray, scores: np.ndarray, most: float = 0.45) -> list[int]:
     """The boxes that overlap no better one by more than `most`; a box's right and bottom pixel belong to it."""
     left, top, right, bottom = boxes.T
     areas = (right - left + 1) * (bottom - top + 1)

@@ -114,7 +114,7 @@ PREPROCESSORS = (
     ),
     Preprocessor(
         "segmentation", "seg_ufade20k", _TYPES, None, control_models=_MODELS,
-        reason="needs the network UniFormer in a framework (mmcv 1) that no longer installs; take seg_ofade20k instead, which has the same "
-        "classes and colours and finds them better",
+        reason="needs the network UniFormer in a framework (mmcv 1) that no longer installs",
+        instead="seg_ofade20k, which has the same classes and colours,",
     ),
 )  # fmt: skip

@@ -77,7 +77,8 @@ class WebUIHost:
         found += [base / kind, *(Path(paths.extensions_dir) / place for place in _ALSO_IN.get(kind, ()))]
         if kind == "control":  # where the ControlNets of A1111 and of Forge keep what makes maps, a folder for each network
             parents = Path(paths.extensions_dir) / "sd-webui-controlnet" / "annotator" / "downloads", base / "ControlNetPreprocessor"
-            found += [folder for parent in parents for folder in sorted(parent.glob("*")) if folder.is_dir()]
+            for pattern in ("*", "insightface/models/*"):
+                found += [folder for parent in parents for folder in sorted(parent.glob(pattern)) if folder.is_dir()]
         import torch
 
         found.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
