@@ -48,10 +48,10 @@ export class ClickpaintDescribe extends HTMLElement {
         this.bubble = new Bubble(describing, act.copy);
         this.describe = h("button.cp-text.cp-strong.cp-wide", {type: "button", onclick: () => describing.describe()}, t("describe"));
         this.continuous = h("input", {type: "checkbox", onchange: () => (describing.continuous = this.continuous.checked)});
-        this.stroke = h("button.cp-text", {type: "button", title: t("describe.stroke.title"), onclick: () => editor.use(editor.tool.name === "stroke" ? "click" : "stroke")}, t("describe.stroke"));
+        this.stroke = h("button.cp-text.cp-wide", {type: "button", title: t("describe.stroke.title"), onclick: () => editor.use(editor.tool.name === "stroke" ? "click" : "stroke")}, t("describe.stroke"));
         this.notice = h("div.cp-notice", {role: "status"}, h("p", {}, t("busy.timeline")));
         const always = h("label.cp-check", {title: t("describe.continuous.title")}, this.continuous, h("span", {}, t("describe.continuous")));
-        this.body = h("div.cp-body", {hidden: true}, this.form.element, h("div.cp-row", {}, this.describe, this.stroke, always), this.said.element, this.#finding(), this.chat.element, this.panorama.element);
+        this.body = h("div.cp-body", {hidden: true}, this.form.element, h("div.cp-row", {}, this.describe, always), h("div.cp-row", {}, this.stroke), this.said.element, this.#finding(), this.chat.element, this.panorama.element);
         this.replaceChildren(this.notice, this.body);
         canvas.compare.element.after(this.panorama.labels.element, this.bubble.element);
         for (const part of [describing, this.bubble, this.panorama.labels]) part.listen(listeners);
