@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from clickpaint.caption import ocr, tags
+from clickpaint.caption import loading, ocr, tags
 from clickpaint.caption.base import Crop
 from clickpaint.caption.local import local_models
 from clickpaint.caption.registry import Captioners, Surroundings
@@ -50,6 +50,10 @@ def test_folders_are_recognised_by_their_configuration(tmp_path):
     put(tmp_path, "seg", "CLIPSegForImageSegmentation", "clipseg")
     put(tmp_path, "unet", "UNet2DConditionModel", "unet")
     dam = put(tmp_path, "dam", "DescribeAnythingModel", "llava_llama")
+    if loading.knows("florence2"):
+        put(tmp_path / "other", "florence", "Florence2ForConditionalGeneration", "florence2", auto_map={})
+        (florence,) = local_models([tmp_path / "other"])
+        assert florence.family == "florence2" and "florence-community" in florence.reason
     put(tmp_path, "future", "FutureVLForConditionalGeneration", "future_vl", vision_config={})
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")

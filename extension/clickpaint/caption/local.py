@@ -65,7 +65,7 @@ def _recognised(path: Path) -> LocalModel | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     role, family = _role(path, str(name), model_type, config)
-    return None if role is None else LocalModel(path.name, role, family, path, _reason(model_type, str(name)))
+    return None if role is None else LocalModel(path.name, role, family, path, _reason(model_type, str(name), "auto_map" in config))
 
 
 def _role(path: Path, name: str, model_type: str, config: dict[str, Any]) -> tuple[str | None, str]:
@@ -80,7 +80,7 @@ def _role(path: Path, name: str, model_type: str, config: dict[str, Any]) -> tup
     return None, ""
 
 
-def _reason(model_type: str, name: str) -> str:
+def _reason(model_type: str, name: str, brings_code: bool) -> str:
     if model_type in _CODE_OF_THEIR_OWN:
         return f"{name} is not part of transformers, and code that comes with weights is not run."
     if not loading.version()[0]:
@@ -88,4 +88,6 @@ def _reason(model_type: str, name: str) -> str:
     if not loading.knows(model_type):
         major, minor = loading.version()
         return f"The installed transformers ({major}.{minor}) has no {model_type} yet; a newer one may."
+    if brings_code and model_type == "florence2":  # its weights have other names than those of transformers' network
+        return "This is Florence-2 with code of its own, which is not run; take the form that florence-community publishes."
     return ""
