@@ -150,15 +150,16 @@ def _before_page() -> None:
     preprocessors.register(_object_map)
 
 
-def _object_map(pixels: Any, mask: Any, layer: Any) -> Any:
+def _object_map(pixels: Any, mask: Any, name: str, values: Any, resolution: int | None) -> Any:
     """See `hosts.webui.preprocessors`, whose preprocessors the web UI runs in the middle of its own work."""
     import torch
 
+    from clickpaint.controlling import Layer
     from clickpaint.progress import Progress
 
     # Forge generates in inference mode; models loaded in it could not be used outside of it later
     with torch.inference_mode(False), torch.no_grad(), studio().in_this_thread(Progress()):
-        return studio().controlling.detect_object(pixels, mask, layer)
+        return studio().controlling.detect_object(pixels, mask, Layer(name, values, resolution))
 
 
 def _broken(error: Exception) -> Any:

@@ -9,7 +9,6 @@ import pytest
 
 from clickpaint.control import registry as ours
 from clickpaint.control.base import ControlMap
-from clickpaint.controlling import Layer
 from clickpaint.errors import InvalidInput
 from clickpaint.hosts.webui import preprocessors
 
@@ -23,11 +22,11 @@ class Maker:
     """Notes what it was asked for, and makes a map of one grey."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[np.ndarray, np.ndarray | None, Layer]] = []
+        self.asked: list[tuple[np.ndarray, np.ndarray | None, tuple]] = []
         self.extra = {}
 
-    def __call__(self, pixels, mask, layer):
-        self.asked.append((pixels, mask, layer))
+    def __call__(self, pixels, mask, *wish):
+        self.asked.append((pixels, mask, wish))
         return ControlMap(np.full_like(pixels, 7), self.extra)
 
 
@@ -87,9 +86,9 @@ def test_nothing_of_ours_is_looked_through_at_the_start(web, make, monkeypatch):
 def test_a_unit_without_a_mask_gets_what_is_selected_in_the_tab(web, make):
     preprocessors.register(make)
     found = registered(web)[CANNY](input_image=PIXELS, resolution=256, slider_1=50, slider_2=-1, input_mask=None)
-    ((pixels, mask, layer),) = make.asked
+    ((pixels, mask, wish),) = make.asked
     assert np.array_equal(pixels, PIXELS) and mask is None
-    assert layer == Layer("canny", {"low": 50}, 256)
+    assert wish == ("canny", {"low": 50}, 256)
     assert (found == 7).all()
 
 
@@ -101,9 +100,9 @@ def test_a_units_own_mask_comes_first(web, make, given):
         one(np.dstack([PIXELS, MASK]), -1)
     else:
         one(PIXELS, -1, input_mask=np.repeat(MASK[..., None], 3, axis=2) if given.endswith("colours") else MASK)
-    ((pixels, mask, layer),) = make.asked
+    ((pixels, mask, wish),) = make.asked
     assert np.array_equal(pixels, PIXELS) and np.array_equal(mask, MASK > 0)
-    assert layer == Layer("canny")
+    assert wish == ("canny", {}, None)
 
 
 @pytest.mark.parametrize("value", [0, 255])

@@ -115,7 +115,9 @@ def _load(tools: Tools, model: str) -> tuple[Any, int]:
     try:
         return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"]), path.stat().st_size
     except Exception as error:  # its own kinds, which have no common one
-        raise CorruptModel(f"{path.name} cannot be read as ONNX: {error}.", "Put the right file there.", model=model) from error
+        raise CorruptModel(
+            f"{path.name} cannot be read as ONNX: {str(error).rstrip('.')}.", "Put the right file there.", model=model
+        ) from error
 
 
 _PACKAGES = ("onnxruntime",)

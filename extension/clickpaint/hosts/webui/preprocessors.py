@@ -18,10 +18,10 @@ from clickpaint.hosts.webui import hooks
 
 if TYPE_CHECKING:
     from clickpaint.control.base import ControlMap
-    from clickpaint.controlling import Layer
 
-    Make = Callable[[np.ndarray, np.ndarray | None, Layer], ControlMap]
-    """make(pixels uint8 [H, W, 3], mask bool [H, W] or None for what is selected in our tab, layer) → the map of what is selected"""
+    Make = Callable[[np.ndarray, np.ndarray | None, str, Mapping[str, float], int | None], ControlMap]
+    """make(pixels uint8 [H, W, 3], mask bool [H, W] or None for what is selected in our tab, the name of a preprocessor of ours, its
+    values, its resolution or None for its default) → the map of what is selected"""
 
 PREFIX = "clickpaint_object_"
 OFFERED = {
@@ -127,7 +127,7 @@ def _class(registry: Registry, make: Make) -> type:
                 InvalidInput: no mask, and nothing is selected in a picture of this size. ModelMissing: a package or a file is not here.
             """
             pixels, mask = _parts(np.asarray(input_image), input_mask)
-            found = make(pixels, mask, _layer(self.name, resolution, (slider_1, slider_2, slider_3)))
+            found = make(pixels, mask, *_wish(self.name, resolution, (slider_1, slider_2, slider_3)))
             if json_pose_callback is not None and "poses" in found.extra:
                 json_pose_callback(found.extra["poses"])
             return found.pixels
@@ -151,14 +151,14 @@ def _parts(picture: np.ndarray, given: np.ndarray | None) -> tuple[np.ndarray, n
     return np.ascontiguousarray(picture[..., :3]), selected
 
 
-def _layer(name: str, resolution: float, sliders: tuple[float | None, ...]) -> Layer:
+def _wish(name: str, resolution: float, sliders: tuple[float | None, ...]) -> tuple[str, dict[str, float], int | None]:
+    """Our name, values and resolution, without those out of range."""
     from clickpaint.control import registry
     from clickpaint.control.base import RESOLUTION
-    from clickpaint.controlling import Layer
 
     ours = registry.info(name.removeprefix(PREFIX))
     values = {one.key: value for one, value in zip(ours.parameters, sliders, strict=False) if value is not None and one.allows(value)}
-    return Layer(ours.name, values, int(resolution) if RESOLUTION.allows(resolution) else None)
+    return ours.name, values, int(resolution) if RESOLUTION.allows(resolution) else None
 
 
 def _slider(name: str, number: int, parameter: type) -> Any:
