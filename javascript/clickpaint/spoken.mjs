@@ -69,6 +69,8 @@ export const SPOKEN = {
         "onnxruntime is not installed.": "没有安装 onnxruntime。",
         "transformers is not installed.": "没有安装 transformers。",
         "The installed transformers ({}.{}) has no {} yet; a newer one may.": "已安装的 transformers（{}.{}）还不支持 {}，更新的版本可能支持。",
+        "This is Florence-2 with code of its own, which is not run; take the form that florence-community publishes.":
+            "这是自带代码的 Florence-2，自带代码不会运行；请使用 florence-community 发布的版本。",
         "The web UI's captioner fails: {}": "Web UI 的描述模型出错：{}",
         "Choose another captioner.": "请换一个描述模型。",
         "There is nothing to rank.": "没有可以排名的结果。",

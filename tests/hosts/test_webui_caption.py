@@ -61,7 +61,6 @@ def web(request, tmp_path, monkeypatch):
             "load_blip_model": lambda self: log.append("load") or Toy(),
             "generate_caption": generate_caption,
             "unload": lambda self: log.append("unload"),
-            "create_fake_fairscale": lambda self: None,
         }
         interrogator = strict("InterrogateModels", described, methods)()
         values = {"blip_model": None, "clip_model": None, "running_on_cpu": False, "dtype": None}

@@ -26,13 +26,12 @@ def available() -> bool:
     from modules import paths, shared
 
     has_code = "BLIP" in getattr(paths, "paths", {}) and getattr(shared, "interrogator", None) is not None
-    return has_code and any((Path(paths.models_path) / "BLIP").glob("*.pth")) and _runs(shared.interrogator)
+    return has_code and any((Path(paths.models_path) / "BLIP").glob("*.pth")) and _runs()
 
 
-def _runs(interrogator: Any) -> bool:
+def _runs() -> bool:
     """BLIP's code is of 2022: with a transformers from 4.50 on, its text network cannot generate, and later not even be imported."""
     try:
-        interrogator.create_fake_fairscale()
         return hasattr(importlib.import_module("models.med").BertLMHeadModel, "generate")
     except Exception as error:  # whatever a library that is too new, or missing, makes of it
         log.debug("The web UI's BLIP cannot be used: %s", error)
