@@ -17,9 +17,7 @@ def unchanged(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
 
 def invert(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
     """White lines on black, of a drawing in black on white."""
-    import cv2
-
-    return ControlMap(np.asarray(cv2.bitwise_not(pixels)))
+    return ControlMap(~pixels)
 
 
 def threshold(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
