@@ -2,7 +2,7 @@
 
 import {t} from "./i18n.mjs";
 
-const PATIENCE = 5000;
+const PATIENCE = 15_000;
 const PERIOD = 50;
 const unit = (tab) => `#${tab}_controlnet_ControlNet-0`;
 
@@ -68,7 +68,8 @@ export async function appeared(find) {
 /** Give a picture to an image component of the web UI, as if the user had dropped it there. */
 async function put(selector, blob, name) {
     const place = await appeared(() => document.querySelector(selector));
-    const upload = () => place.querySelector("input[type=file]");
+    // Forge's canvas listens as soon as it has its height, which it gets when the page has been loading for a while
+    const upload = () => place.querySelector(".forge-container:not([style*=height])") ? null : place.querySelector("input[type=file]");
     if (!upload()) place.querySelector("button[aria-label=Clear], button[aria-label='Remove Image']")?.click();
     const input = await appeared(upload);
     const carrier = new DataTransfer();
