@@ -17,8 +17,10 @@ from tests.hosts import control_toy
 from tests.hosts.real import CONTROLNET, FOLDERS, RealHost, file_of, picture, pixels_of, prepare
 from tests.toys import checkpoint
 
-STARTS = {"a1111": (), "forge": (), "a1111 medvram": ("--medvram",), "a1111 lowvram": ("--lowvram",)}
-"""The web UI, and how it is started: it can keep parts of the checkpoint away until they compute."""
+STARTS = {
+    "a1111": (), "forge": (), "a1111 medvram": ("--medvram",), "a1111 lowvram": ("--lowvram",), "forge fp8": ("--unet-in-fp8-e4m3fn",),
+}  # fmt: skip
+"""The web UI, and how it is started: it can keep parts of the checkpoint away until they compute, or in eight bits."""
 HOSTS = [
     pytest.param(
         (flavor, arguments),
