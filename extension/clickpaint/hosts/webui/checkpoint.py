@@ -29,6 +29,9 @@ def source_of(model: Any | None, before: Source | None) -> Source:
 class WebUISource:
     """Implements `Source` for A1111, Forge and reForge. The caller is inside `Host.exclusive`, from `using` until the last use."""
 
+    def __init__(self) -> None:
+        self._present: dict[str, torch.Tensor] | None = None
+
     @property
     def name(self) -> str:
         model = loaded_model()
@@ -43,6 +46,9 @@ class WebUISource:
         return "v_prediction" if said in ("v", "v_prediction") else "epsilon"
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
+        return self._collect() if self._present is None else self._present
+
+    def _collect(self) -> dict[str, torch.Tensor]:
         model = _model()
         found = {f"{prefix}.{name}": tensor for prefix, module in _modules(model).items() for name, tensor in module.named_parameters()}
         _refuse_packed(found)
@@ -62,11 +68,23 @@ class WebUISource:
         model = _load()
         if hasattr(model, "forge_objects"):
             _take_in_forge(model)
-            yield
+            with self._still():
+                yield
         else:
             with _without_loras(model):
                 _take_in_a1111(model)
-                yield
+                with self._still():
+                    yield
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """Nobody else moves or replaces the tensors within, so they are looked up only once: among a thousand modules that takes as
+        long as all else that opening does."""
+        self._present = self._collect()
+        try:
+            yield
+        finally:
+            self._present = None
 
 
 def _model() -> Any:
