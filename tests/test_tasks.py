@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager, nullcontext
 
 import pytest
@@ -202,3 +206,51 @@ def test_a_task_ends_badly_with_its_block_and_tells_its_progress():
         4,
         "tile",
     )
+
+
+def test_what_a_computation_held_is_let_go_of_before_its_end_is_told():
+    class Picture:
+        pass
+
+    class Watched(Task):
+        def finish(self, error=None):
+            kept.append(picture())
+            super().finish(error)
+
+    kept, go, held = [], threading.Event(), Picture()
+    picture = weakref.ref(held)
+    task = Watched("erase")
+    Compute(nullcontext).submit(task, lambda progress, held=held: go.wait(5))
+    del held
+    go.set()
+    assert task.wake.wait(5) and kept == [None]
+
+
+def test_a_process_that_ends_in_the_middle_of_a_computation_ends_well():
+    """OpenCV comes back to an interpreter that has ended, and aborts the process, unless it is waited for."""
+    pytest.importorskip("cv2")
+    script = """if True:
+        import threading
+        from contextlib import nullcontext
+
+        import cv2
+        import numpy as np
+
+        from clickpaint.tasks import Compute, Task
+
+        begun, pixels = threading.Event(), np.zeros((2000, 2000, 3), np.uint8)
+
+        def work(progress):
+            while True:
+                begun.set()
+                cv2.GaussianBlur(pixels, (0, 0), 5.0)
+                progress.check()
+
+        compute = Compute(nullcontext)
+        compute.submit(Task("encode"), work)
+        begun.wait()
+    """
+    path = os.pathsep.join(one for one in sys.path if one)
+    environment = {**os.environ, "PYTHONPATH": path}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import bisect
 import itertools
 import logging
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, TypeVar
@@ -195,7 +197,9 @@ class Compute:
         self._waiting: list[_Job[Any]] = []
         self._running: _Job[Any] | None = None
         self._thread: threading.Thread | None = None
+        self._computing = False
         self._here = threading.local()
+        _LANES.add(self)
 
     @contextmanager
     def in_this_thread(self, progress: Progress) -> Iterator[None]:
@@ -252,6 +256,14 @@ class Compute:
                     return index + (self._running is not None)
         return None
 
+    def stop(self, seconds: float) -> None:
+        """Interrupt all that waits and runs, and wait for what computes, at most `seconds`. Whoever waits for the host's lock does
+        not compute."""
+        with self._changed:
+            for job in [*self._waiting, *([self._running] if self._running else [])]:
+                job.task.interrupt()
+            self._changed.wait_for(lambda: not self._computing, seconds)
+
     def _enqueue(self, task: Task, work: Callable[[Progress], T], urgency: int) -> _Job[T] | None:
         with self._changed:
             if len(self._waiting) >= self._limit:
@@ -276,7 +288,8 @@ class Compute:
                 job = self._running = self._waiting.pop(0)
             self._do(job)
             with self._changed:
-                self._running = None
+                self._running, self._computing = None, False
+                self._changed.notify_all()
             del job  # its result belongs to who asked for it, not to an idle thread
 
     def _do(self, job: _Job[Any]) -> None:
@@ -284,9 +297,22 @@ class Compute:
             job.task.check()
             with self._exclusive():
                 job.task.check()
+                self._computing = True
                 job.result = job.work(job.task.begin())
         except BaseException as error:
             job.error = error
             if not isinstance(error, ClickpaintError):
                 log.exception("A task of kind %s failed", job.task.kind)
+        del job.work  # whoever learns of the end may count on it that nothing here keeps a closed picture
         job.task.finish(job.error)
+
+
+_LANES: weakref.WeakSet[Compute] = weakref.WeakSet()
+_ENDING_SECONDS = 5.0
+
+
+@atexit.register
+def _stop_all() -> None:
+    """A thread that comes back from a library (OpenCV, torch) when the interpreter has ended takes the process down with an abort."""
+    for lane in list(_LANES):
+        lane.stop(_ENDING_SECONDS)

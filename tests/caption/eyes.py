@@ -43,32 +43,28 @@ def florence2(folder: Path) -> Any:
 
 def smolvlm(folder: Path) -> Any:
     transformers = library()
-    tokenizer = word_tokenizer("<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>")
-    tokenizer.padding_side = "left"
-    config = transformers.SmolVLMConfig(
-        text_config={"model_type": "llama", **_text(tokenizer)}, scale_factor=2, image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        vision_config={"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32,
-                       "patch_size": 8}, pad_token_id=0,
-    )  # fmt: skip
-    pictures = transformers.SmolVLMImageProcessor(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
     films = transformers.SmolVLMVideoProcessor(size={"longest_edge": 32}, max_image_size={"longest_edge": 32})
     with without_num2words():
-        processor = transformers.SmolVLMProcessor(pictures, tokenizer, films, image_seq_len=4, chat_template=CHAT)
-    return _saved(folder, seeded(transformers.SmolVLMForConditionalGeneration, config), processor)
+        return _idefics(folder, "SmolVLM", films)
 
 
 def idefics3(folder: Path) -> Any:
+    return _idefics(folder, "Idefics3")
+
+
+def _idefics(folder: Path, name: str, *more: Any) -> Any:
+    """more: what this one's processor takes beside pictures and words."""
     transformers = library()
     tokenizer = word_tokenizer("<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>")
     tokenizer.padding_side = "left"
-    config = transformers.Idefics3Config(
+    config = getattr(transformers, f"{name}Config")(
         text_config={"model_type": "llama", **_text(tokenizer)}, scale_factor=2, image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         vision_config={"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32,
                        "patch_size": 8}, pad_token_id=0,
     )  # fmt: skip
-    pictures = transformers.Idefics3ImageProcessor(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
-    processor = transformers.Idefics3Processor(pictures, tokenizer, image_seq_len=4, chat_template=CHAT)
-    return _saved(folder, seeded(transformers.Idefics3ForConditionalGeneration, config), processor)
+    pictures = getattr(transformers, f"{name}ImageProcessor")(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    processor = getattr(transformers, f"{name}Processor")(pictures, tokenizer, *more, image_seq_len=4, chat_template=CHAT)
+    return _saved(folder, seeded(getattr(transformers, f"{name}ForConditionalGeneration"), config), processor)
 
 
 def _qwen(folder: Path, name: str, vision: dict[str, Any], rope: dict[str, Any], pictures: Any) -> Any:
