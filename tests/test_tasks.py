@@ -226,31 +226,50 @@ def test_what_a_computation_held_is_let_go_of_before_its_end_is_told():
     assert task.wake.wait(5) and kept == [None]
 
 
-def test_a_process_that_ends_in_the_middle_of_a_computation_ends_well():
+ENDING = {
+    "computing": """
+        def work(progress):
+            while True:
+                blur()
+                progress.check()
+
+        Compute(nullcontext).submit(Task("encode"), work)
+        begun.wait()
+    """,
+    "given up": """
+        def work():
+            for _ in range(20):
+                blur()
+
+        with suppress(Interrupted):
+            interruptible(work, Progress(interrupted=begun.is_set))
+    """,
+}
+
+
+@pytest.mark.parametrize("how", ENDING)
+def test_a_process_that_ends_in_the_middle_of_a_computation_ends_well(how):
     """OpenCV comes back to an interpreter that has ended, and aborts the process, unless it is waited for."""
     pytest.importorskip("cv2")
     script = """if True:
         import threading
-        from contextlib import nullcontext
+        from contextlib import nullcontext, suppress
 
         import cv2
         import numpy as np
 
+        from clickpaint.erase.background import interruptible
+        from clickpaint.errors import Interrupted
+        from clickpaint.progress import Progress
         from clickpaint.tasks import Compute, Task
 
         begun, pixels = threading.Event(), np.zeros((2000, 2000, 3), np.uint8)
 
-        def work(progress):
-            while True:
-                begun.set()
-                cv2.GaussianBlur(pixels, (0, 0), 5.0)
-                progress.check()
-
-        compute = Compute(nullcontext)
-        compute.submit(Task("encode"), work)
-        begun.wait()
+        def blur():
+            begun.set()
+            cv2.GaussianBlur(pixels, (0, 0), 5.0)
     """
     path = os.pathsep.join(one for one in sys.path if one)
     environment = {**os.environ, "PYTHONPATH": path}
-    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run([sys.executable, "-c", script + ENDING[how]], env=environment, capture_output=True, text=True, timeout=100)
     assert (ended.returncode, ended.stderr) == (0, "")

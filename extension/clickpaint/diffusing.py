@@ -61,7 +61,7 @@ class Diffusion:
             except Exception:  # the first use meets it again, and says so
                 log.debug("The checkpoint could not be prepared ahead", exc_info=True)
 
-        threading.Thread(target=run, name="clickpaint-prepare", daemon=True).start()
+        threading.Thread(target=run, name="clickpaint-prepare").start()  # a second's work, which an ending process waits for
 
     def native_size(self) -> int:
         """Of the loaded checkpoint. Raises `HostUnsupported` where there is none."""
