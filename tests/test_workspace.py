@@ -14,7 +14,8 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.picture import from_pixels
 from clickpaint.segment.base import Point
 from clickpaint.selection import Packed
-from clickpaint.workspace import Answer, Bounds, Series, State, Workspace, Workspaces
+from clickpaint.workspace import Answer, Series, State, Workspace
+from clickpaint.workspaces import Bounds, Workspaces
 
 MEGABYTE = 1 << 20
 

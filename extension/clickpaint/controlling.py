@@ -30,7 +30,8 @@ from clickpaint.selection import Packed, combine
 from clickpaint.settings import MEGABYTE
 from clickpaint.tasks import WORK, Compute, Task, Tasks
 from clickpaint.weights.cache import EmbeddingCache
-from clickpaint.workspace import State, Workspace, Workspaces
+from clickpaint.workspace import State, Workspace
+from clickpaint.workspaces import Workspaces
 
 _CACHE_BYTES = 256 * MEGABYTE
 _MOST_KEPT = 8  # maps of one workspace that can still be asked for

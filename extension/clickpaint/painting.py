@@ -24,7 +24,8 @@ from clickpaint.progress import Progress
 from clickpaint.selection import Packed
 from clickpaint.tasks import WORK, Compute, Task, Tasks
 from clickpaint.weights.device import free_bytes
-from clickpaint.workspace import Result, State, Workspace, Workspaces
+from clickpaint.workspace import Result, State, Workspace
+from clickpaint.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from PIL import Image

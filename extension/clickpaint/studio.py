@@ -32,7 +32,8 @@ from clickpaint.settings import MEGABYTE, MEGAPIXEL
 from clickpaint.tasks import CLICK, WORK, Compute, Task, Tasks
 from clickpaint.weights.catalog import files_of
 from clickpaint.weights.download import Network
-from clickpaint.workspace import Answer, Bounds, Series, State, Workspace, Workspaces
+from clickpaint.workspace import Answer, Series, State, Workspace
+from clickpaint.workspaces import Bounds, Workspaces
 
 log = logging.getLogger(__name__)
 
