@@ -20,8 +20,8 @@ PACKAGE = ROOT / "extension" / "clickpaint"
 
 ROOMS = (
     "__init__", "errors", "progress", "settings", "compat", "image", "weights", "segment", "erase", "paint", "caption", "control",
-    "video", "hosts", "tasks", "selection", "workspace", "engines", "diffusing", "painting", "controlling", "describing", "studio",
-    "touchup", "api", "ui", "webui", "serving", "doctor", "cli", "__main__",
+    "video", "hosts", "tasks", "selection", "workspace", "workspaces", "engines", "diffusing", "painting", "controlling", "describing",
+    "studio", "touchup", "api", "ui", "webui", "serving", "doctor", "cli", "__main__",
 )  # fmt: skip
 """From the ground up: a room imports only rooms that stand before it."""
 
@@ -133,6 +133,22 @@ print(json.dumps(sorted(set(sys.argv[2].split()) & set(sys.modules))))
 """
     names = [name for name in modules() if name != "clickpaint.__main__"]
     assert json.loads(python(code, " ".join(names), " ".join(HEAVY))) == []
+
+
+def test_the_start_of_a_web_ui_imports_little():
+    """What `register`, the always-on script and the tab import, everybody's start of the web UI waits for."""
+    code = """
+import sys
+import clickpaint.webui, clickpaint.engines, clickpaint.ui.tab
+from clickpaint.hosts.webui import captioning, hooks, host, options, preprocessors, runner, script, sending, within
+print(" ".join(name for name in sys.modules if name.startswith("clickpaint.")))
+"""
+    allowed = """compat compat.packages engines erase erase.registry errors hosts hosts.base hosts.webui hosts.webui.captioning
+        hosts.webui.hooks hosts.webui.host hosts.webui.options hosts.webui.preprocessors hosts.webui.probe hosts.webui.runner
+        hosts.webui.script hosts.webui.sending hosts.webui.within progress segment segment.registry settings ui ui.control ui.describe
+        ui.gradio_compat ui.painting ui.panels ui.pasting ui.tab webui weights weights.cache weights.catalog weights.device
+        weights.store"""
+    assert {name.removeprefix("clickpaint.") for name in python(code).split()} <= set(allowed.split())
 
 
 def test_code_is_clean_and_formatted():

@@ -391,8 +391,8 @@ def test_auto_is_the_best_that_works_now(tmp_path, monkeypatch):
     assert (studio.engines.segmenter_name(), studio.engines.eraser_name()) == ("classic", "classic")
     engines = {engine.name: engine for engine in studio.engines.segmenters()}
     assert not engines["mobile_sam"].available and engines["mobile_sam"].reason and engines["classic"].available
-    monkeypatch.setattr("clickpaint.segment.registry.unavailable", lambda name: None)
-    monkeypatch.setattr("clickpaint.engines.segmenters.unavailable", lambda name: None)
+    monkeypatch.setattr("clickpaint.segment.registry.unavailable", lambda name, installed=None: None)
+    monkeypatch.setattr("clickpaint.engines.segmenters.unavailable", lambda name, installed=None: None)
     from clickpaint.weights.catalog import catalog
 
     file = catalog()["mobile_sam"]

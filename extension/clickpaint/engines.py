@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from clickpaint.compat.packages import Installed, installed
 from clickpaint.erase import registry as erasers
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
@@ -55,10 +57,10 @@ class Engines:
         self._resolved: dict[str, tuple[float, str]] = {}
 
     def segmenters(self) -> list[Engine]:
-        return [self._engine(info.name, info.title, info.model, segmenters.unavailable) for info in segmenters.SEGMENTERS.values()]
+        return self._listed(segmenters.SEGMENTERS.values(), segmenters.unavailable)
 
     def erasers(self) -> list[Engine]:
-        return [self._engine(info.name, info.title, info.model, erasers.unavailable) for info in erasers.ERASERS.values()]
+        return self._listed(erasers.ERASERS.values(), erasers.unavailable)
 
     def segmenter_name(self, name: str | None = None) -> str:
         """The segmenter that is meant: None is the setting's, "auto" the best one that would work now."""
@@ -112,20 +114,27 @@ class Engines:
         self._resolved[role] = (time.monotonic(), found)
         return found
 
-    def _engine(self, name: str, title: str, model: str | None, unavailable: Callable[[str], str | None]) -> Engine:
-        reason = unavailable(name) or ""
-        state = "present"
-        if model is not None:
-            try:
-                found = self.store.state(model)
-                state, why = found.state, found.reason
-            except NotFound as error:
-                state, why = "unavailable", error.message
-            reason = reason or ("" if state == "present" else why)
-        return Engine(name, title, not reason and state == "present", reason, model, state)
+    def _listed(
+        self, infos: Iterable[segmenters.SegmenterInfo | erasers.EraserInfo], unavailable: Callable[[str, Installed], str | None]
+    ) -> list[Engine]:
+        # everything is looked for once: the start of a web UI waits for this
+        store, look = self.store.for_a_list(), functools.cache(installed)
+        return [_engine(info, unavailable(info.name, look) or "", store) for info in infos]
 
     def _models_budget(self) -> int:
         return models_budget(self.host.device(), self.host.setting("models_budget_mb"), self.models.nbytes)
 
     def _release(self) -> None:
         release(self.host.device())
+
+
+def _engine(info: segmenters.SegmenterInfo | erasers.EraserInfo, reason: str, store: Store) -> Engine:
+    state = "present"
+    if info.model is not None:
+        try:
+            found = store.state(info.model)
+            state, why = found.state, found.reason
+        except NotFound as error:
+            state, why = "unavailable", error.message
+        reason = reason or ("" if state == "present" else why)
+    return Engine(info.name, info.title, not reason and state == "present", reason, info.model, state)

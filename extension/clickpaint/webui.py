@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 TITLE, ELEMENT = "Clickpaint", "clickpaint"
 _MAKING = threading.Lock()
 _ADDRESSES = ("/clickpaint/v1/", "/clickpaint/openapi.json/")
-_SEND_AFTER = {"txt2img_send_to_extras": "txt2img", "img2img_send_to_extras": "img2img"}
+_SEND_AFTER = {
+    "txt2img_send_to_extras": "txt2img", "img2img_send_to_extras": "img2img",
+    "pnginfo_image": None, "pnginfo_generation_info": None, "extras_tab": None,
+}  # fmt: skip
+"""Components of the web UI after which there are buttons of ours, and whose results they send; None in PNG Info, which has no results."""
 
 
 def register() -> None:
@@ -218,12 +222,13 @@ class LazyRoutes(BaseRoute):
             return self._made
 
 
-def _after_component(component: Any, **kwargs: Any) -> None:
+def _after_component(component: Any, elem_id: str | None = None, **_: Any) -> None:
     """A "Send to Clickpaint" button beside the web UI's own: under the results of txt2img and img2img, and in PNG Info."""
-    elem_id = kwargs.get("elem_id") or ""
-    _png_info().seen(component, elem_id)
-    source = _SEND_AFTER.get(elem_id)
-    if source is not None:
-        from clickpaint.ui import panels
+    if elem_id in _SEND_AFTER:  # of thousands of components
+        source = _SEND_AFTER[elem_id]
+        if source is None:
+            _png_info().seen(component, elem_id)
+        else:
+            from clickpaint.ui import panels
 
-        panels.send_here(source, type(component))
+            panels.send_here(source, type(component))

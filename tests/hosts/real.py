@@ -62,11 +62,13 @@ class RealHost:
         if flavor == "forge":
             # with a data folder of its own, Forge's page may not load the scripts of Forge's own folder otherwise
             common += ["--gradio-allowed-path", str(self.folder)]
+        # as users start it: compiled files are kept, so that they are made once and not at every start
+        mine = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self._process = subprocess.Popen(
             [python_of(self.folder), *start, *common, *arguments],
             cwd=self.folder, stdout=self._log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
             # one thread, so that sums are added in one order and a seed gives the same picture to the bit
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **(environment or {})},
+            env={**mine, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **(environment or {})},
         )  # fmt: skip
         self._wait()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clickpaint.compat.packages import Installed, installed
 from clickpaint.errors import InvalidInput, ModelMissing
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def info(name: str) -> EraserInfo:
         raise InvalidInput(f"There is no eraser {name!r}.", f"Choose one of {', '.join(ERASERS)}.", name=name) from None
 
 
-def unavailable(name: str) -> str | None:
+def unavailable(name: str, installed: Installed = installed) -> str | None:
     """Why the eraser cannot run in this environment, or None. Its model file is another question (`Store.state`)."""
     needs = info(name).needs
     if "lama_cleaner" in needs and sys.version_info >= (3, 13):
         return "needs lama-cleaner, which runs on Python up to 3.12"
-    missing = [package for package in needs if importlib.util.find_spec(package) is None]
+    missing = [package for package in needs if not installed(package)]
     return f"needs the package {', '.join(missing)}" if missing else None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clickpaint.compat.packages import Installed, installed
 from clickpaint.errors import ModelMissing, NotFound
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ def info(name: str) -> SegmenterInfo:
         raise NotFound(f"There is no segmenter {name!r}.", f"Choose one of {', '.join(SEGMENTERS)}.", segmenter=name) from None
 
 
-def unavailable(name: str) -> str | None:
+def unavailable(name: str, installed: Installed = installed) -> str | None:
     """Why the segmenter cannot run here, as one sentence; None if it can once its file is here. Imports nothing."""
-    missing = [package for module, package in info(name).needs if importlib.util.find_spec(module) is None]
+    missing = [package for module, package in info(name).needs if not installed(module)]
     if missing:
         return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed."
     if info(name).family == "sam2" and not _transformers_has_sam2():

@@ -48,13 +48,13 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) 
     if not can.own_sampler:
         compat.html("<clickpaint-checkpoint></clickpaint-checkpoint>")
     sampling = _sampling(can)
-    pasting.button(studio, _pasted(removing[1], starters, sampling), paste)
+    pasting.button(studio, _pasted(removing.eraser, starters, sampling), paste)
     with gr.Accordion("ControlNet", open=False, elem_id="clickpaint_controlnet"):
         compat.html("<clickpaint-control></clickpaint-control>")
 
     for task, tab in (("remove", remove), ("fill", fill), ("replace", replace), ("expand", expand), ("instruct", instruct)):
         compat.on(tab.select, f"() => {{ window.clickpaint?.task({json.dumps(task)}); return []; }}")
-    panels.starts_removing(studio, *removing, paint=sampling)
+    panels.starts_removing(removing, sampling)
     for task, button, own, triggers in starters:
         values = compat.shown({**own, **sampling}, "v")
         margins = [own[side] for side in SIDES if side in own]
@@ -66,7 +66,7 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) 
             js = f"(...v) => {{ window.clickpaint?.paint({json.dumps(task)}, {values}); return []; }}"
         for trigger in (button.click, *triggers):
             compat.on(trigger, js, [*own.values(), *sampling.values()], outputs=margins)
-    return removing[1]
+    return removing.eraser
 
 
 def _prompted(task: str, placeholder: str) -> tuple[str, Any, dict[str, Any], list[Any]]:

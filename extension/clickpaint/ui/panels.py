@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clickpaint.errors import ClickpaintError
 from clickpaint.ui import gradio_compat as compat
@@ -19,9 +19,18 @@ _MOST_RESULTS = 12
 _THUMBNAIL = 640
 
 
-def removing(studio: Front, *, diffusion: bool = False) -> tuple[Any, Any, Any, Any]:
-    """The button that does it, and how: button, eraser, grow, feather.
+class Removing(NamedTuple):
+    """The button that does it, and how. names: of the erasers, by what the list shows."""
 
+    button: Any
+    eraser: Any
+    grow: Any
+    feather: Any
+    names: dict[str, str]
+
+
+def removing(studio: Front, *, diffusion: bool = False) -> Removing:
+    """
     Args:
         diffusion: whether the host's checkpoint is one of the erasers.
     """
@@ -37,15 +46,15 @@ def removing(studio: Front, *, diffusion: bool = False) -> tuple[Any, Any, Any, 
     _tells("eraser", eraser, names)
     _tells("grow", grow)
     _tells("feather", feather)
-    return remove, eraser, grow, feather
+    return Removing(remove, eraser, grow, feather, names)
 
 
-def starts_removing(studio: Front, remove: Any, eraser: Any, grow: Any, feather: Any, paint: Mapping[str, Any] | None = None) -> None:
+def starts_removing(widgets: Removing, paint: Mapping[str, Any] | None = None) -> None:
     """Let the button do it. `paint`: widgets that say how to paint, by their names in the API, where the host can."""
+    remove, eraser, grow, feather, names = widgets
     paint = paint or {}
-    names = json.dumps(_eraser_names(studio, bool(paint)))
     how = compat.shown({"grow": grow, "feather": feather}, "[g, f]")
-    options = f"{{eraser: {names}[e] ?? e, ...{how}}}"
+    options = f"{{eraser: {json.dumps(names)}[e] ?? e, ...{how}}}"
     js = f"(e, g, f, ...v) => {{ window.clickpaint?.remove({options}, {compat.shown(paint, 'v')}); return []; }}"
     compat.on(remove.click, js, [eraser, grow, feather, *paint.values()])
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError
-from clickpaint.paint import infotext
 from clickpaint.ui import gradio_compat as compat
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def field(widget: Any, value: Callable[[dict[str, Any]], Any]) -> Field:
     """A widget that takes what `value` makes of `infotext.read`; nothing where one of the names that it asks for is not there."""
 
     def taken(parsed: Parsed) -> Any:
+        from clickpaint.paint import infotext
+
         try:
             return _usable(widget, value(infotext.read(parsed)))
         except KeyError:
@@ -55,16 +56,23 @@ def button(studio: Front, fields: list[Field], paste: Paste | None) -> None:
         version = gr.Number(label="Version", elem_id="clickpaint_read_version")
         result = gr.Number(label="Result", elem_id="clickpaint_read_result")
         task = gr.Textbox("", label="Task", elem_id="clickpaint_pasted_task")
-    # a count behind it, because the same task twice would be no change
-    fields = [*fields, (task, lambda parsed: f"{infotext.read(parsed).get('task', '')} {next(_marks)}")]
-    parse = paste(fields) if paste is not None else infotext.parse
+
+    def marked(parsed: Parsed) -> str:
+        from clickpaint.paint import infotext
+
+        return f"{infotext.read(parsed).get('task', '')} {next(_marks)}"  # the same task twice would be no change
+
+    fields = [*fields, (task, marked)]
+    theirs = paste(fields) if paste is not None else None
 
     def read(prompt: str, id: str, number: float, index: float) -> list[Any]:
+        from clickpaint.paint import infotext
+
         found = prompt if infotext.holds_parameters(prompt or "") else _shown(studio, id or "", int(number or 0), int(index))
         if not found:
             values = [*(None for _ in fields[1:]), f"none {next(_marks)}"]
         else:
-            parsed = parse(found)
+            parsed = (theirs or infotext.parse)(found)
             values = [take(parsed) for _, take in fields]
         return [gr.update() if value is None else gr.update(value=value) for value in values]
 

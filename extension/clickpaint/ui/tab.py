@@ -45,8 +45,8 @@ def build(
                     eraser = painting.tasks(studio, can, paste)
                 else:
                     removing = panels.removing(studio)
-                    panels.starts_removing(studio, *removing)
-                    eraser = removing[1]
+                    panels.starts_removing(removing)
+                    eraser = removing.eraser
                 segmenter = panels.selecting(studio)
                 panels.follow_files(studio, segmenter, eraser, diffusion=tasks)
                 describe.panel()

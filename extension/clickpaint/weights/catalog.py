@@ -83,6 +83,11 @@ def files_of(name: str) -> tuple[ModelFile, ...]:
     return files
 
 
+def unfinished(target: Path) -> Path:
+    """Where the bytes of an unfinished download of `target` wait."""
+    return target.with_name(target.name + ".part")
+
+
 def parse(document: dict[str, Any]) -> dict[str, ModelFile]:
     """The files of a catalog. Raises `ValueError` that names the entry and what is wrong with it."""
     files: dict[str, ModelFile] = {}

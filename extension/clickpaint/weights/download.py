@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from clickpaint.errors import ClickpaintError, DownloadFailed, InvalidInput, ModelMissing
 from clickpaint.progress import SILENT, Progress
-from clickpaint.weights.catalog import Checksum, ModelFile
+from clickpaint.weights.catalog import Checksum, ModelFile, unfinished
 from clickpaint.weights.http import Answer
 
 log = logging.getLogger(__name__)
@@ -90,11 +90,6 @@ def download(file: ModelFile, folder: Path, network: Network, progress: Progress
             return _from_any(file, target, network, progress)
 
 
-def part_of(target: Path) -> Path:
-    """Where the bytes of an unfinished download of `target` wait."""
-    return target.with_name(target.name + ".part")
-
-
 def set_aside(path: Path) -> Path:
     """Rename a file that cannot be used to the first free of NAME.corrupt, NAME.1.corrupt, …; returns the new path."""
     names = [f"{path.name}.corrupt", *(f"{path.name}.{number}.corrupt" for number in range(1, 1000))]
@@ -139,7 +134,7 @@ class _Transfer:
         assert file.checksum is not None
         self.file, self.target, self.url, self.network, self.progress = file, target, url, network, progress
         self.expected: Checksum = file.checksum
-        self.part = part_of(target)
+        self.part = unfinished(target)
         self.validator_file = target.with_name(target.name + ".part.json")
         self.total = file.bytes
         self.recent: deque[tuple[float, int]] = deque(maxlen=50)
@@ -357,7 +352,7 @@ def _alone(target: Path, file: ModelFile, progress: Progress) -> Iterator[None]:
             log.warning("%s lies on a file system without locks: do not download there twice at once", target.parent)
             break
         except Timeout:
-            part = part_of(target)
+            part = unfinished(target)
             with contextlib.suppress(OSError):
                 done = part.stat().st_size if part.is_file() else 0
                 fraction = done / file.bytes if file.bytes else None

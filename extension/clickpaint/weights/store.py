@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -15,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import CorruptModel, ModelMissing
 from clickpaint.progress import SILENT, Progress
-from clickpaint.weights import download as downloading
-from clickpaint.weights.catalog import ModelFile, catalog, files_of
+from clickpaint.weights.catalog import ModelFile, catalog, files_of, unfinished
 from clickpaint.weights.device import out_of_memory
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ class Store:
         self._folders = folders
         self._sums: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+
+    def for_a_list(self) -> Store:
+        """This store for as long as it takes to look for many models: the host is asked for its folders once."""
+        same = Store(functools.cache(self._folders))
+        same._sums, same._lock = self._sums, self._lock
+        return same
 
     def find(self, name: str) -> Path | None:
         """Where the file lies, without reading it: by its name, and its size where that is known. None if it is not here."""
@@ -121,8 +127,10 @@ class Store:
         ours = {self._folders(file.kind)[0].resolve() for file in catalog().values()}
         if path.parent.resolve() not in ours:
             return path
+        from clickpaint.weights.download import set_aside
+
         try:
-            return downloading.set_aside(path)
+            return set_aside(path)
         except OSError as error:
             log.warning("%s cannot be renamed: %s", path, error)
             return path
@@ -133,6 +141,8 @@ class Store:
         Raises:
             ModelMissing: a file has no confirmed address or checksum; the remedy says where to put it. DownloadFailed.
         """
+        from clickpaint.weights.download import download
+
         files = files_of(name)
         missing = []
         for file in files:
@@ -145,7 +155,7 @@ class Store:
         weights = [file.bytes or _BLOCK for file in missing]
         for number, file in enumerate(missing):
             part = progress.part(sum(weights[:number]) / sum(weights), sum(weights[: number + 1]) / sum(weights))
-            path = downloading.download(file, self._folders(file.kind)[0], network, part)
+            path = download(file, self._folders(file.kind)[0], network, part)
             self._remember(file, path, file.checksum.value if file.checksum else "")
         return self.require(files[0].name)
 
@@ -164,7 +174,7 @@ class Store:
         good = next((path for path in found if wrong[path] is None), None)
         if good is not None:
             return ModelState(file.name, "present", good, good.stat().st_size, file.bytes)
-        part = downloading.part_of(self._folders(file.kind)[0] / file.filename)
+        part = unfinished(self._folders(file.kind)[0] / file.filename)
         if part.is_file() and file.urls:
             return ModelState(file.name, "partial", None, part.stat().st_size, file.bytes, "Its download was begun and can be resumed.")
         corrupt = next((path for path in found if path.name not in file.aliases), None)
@@ -172,8 +182,8 @@ class Store:
             return ModelState(file.name, "corrupt", None, 0, file.bytes, f"{wrong[corrupt]} {_remedy(file)}")
         if not file.urls:
             return ModelState(file.name, "unavailable", None, 0, file.bytes, _remedy(file))
-        aside = sorted(part.parent.glob(f"{file.filename}*.corrupt"))
-        reason = f"It was corrupt and was set aside as {aside[-1].name}." if aside else "It has not been downloaded yet."
+        aside = [one for one in _names(part.parent) if one.startswith(file.filename) and one.endswith(".corrupt")]
+        reason = f"It was corrupt and was set aside as {max(aside)}." if aside else "It has not been downloaded yet."
         return ModelState(file.name, "missing", None, 0, file.bytes, reason)
 
     def _known_wrong(self, file: ModelFile, path: Path) -> str | None:
@@ -305,6 +315,12 @@ def load_torchscript(file: ModelFile, path: Path, device: Device) -> torch.jit.S
 
 
 _REPLACE = "Download it again, or put the right file there."
+
+
+def _names(folder: Path) -> list[str]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+    return []
 
 
 def _one(name: str) -> ModelFile:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
-from clickpaint.hosts.webui import captioning, painting, saving
+from clickpaint.hosts.webui.options import OPTION
 from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
-from clickpaint.hosts.webui.runner import control_names, has_control
 from clickpaint.settings import usable
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from clickpaint.paint.job import Painted, PaintJob
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
-
-OPTION = "clickpaint_"
-"""Put before our settings' keys in the web UI's options."""
 
 _ALSO_IN = {
     "sam": ("sd-webui-segment-anything/models/sam", "sd-webui-inpaint-anything/models", "sd-webui-replacer/models"),
@@ -48,6 +44,8 @@ class WebUIHost:
     def capabilities(self) -> Capabilities:
         from modules import sd_models, sd_samplers, shared
 
+        from clickpaint.hosts.webui import captioning, runner
+
         schedulers: tuple[str, ...] = ()
         if flavor().schedulers:
             from modules import sd_schedulers
@@ -58,7 +56,7 @@ class WebUIHost:
         return Capabilities(
             paint=bool(checkpoints),
             caption=captioning.available(),
-            controlnet=has_control(),
+            controlnet=runner.has_control(),
             samplers=tuple(one.name for one in sd_samplers.visible_samplers()),
             schedulers=schedulers,
             checkpoints=checkpoints,
@@ -130,6 +128,8 @@ class WebUIHost:
         return getattr(getattr(shared.demo, "server", None), "should_exit", False)
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
+        from clickpaint.hosts.webui import painting
+
         return painting.paint(job, progress)
 
     def checkpoint(self) -> Source | None:
@@ -146,13 +146,21 @@ class WebUIHost:
         raise HostUnsupported("The checkpoint is the web UI's.", "Choose it at the top of the web UI's page.")
 
     def caption(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str:
+        from clickpaint.hosts.webui import captioning
+
         return captioning.caption(pixels, beams, tokens)
 
     def control_names(self) -> tuple[list[str], list[str]]:
-        return control_names()
+        from clickpaint.hosts.webui import runner
+
+        return runner.control_names()
 
     def preview(self) -> Image.Image | None:
+        from clickpaint.hosts.webui import painting
+
         return painting.preview()
 
     def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        from clickpaint.hosts.webui import saving
+
         saving.save(pixels, mask, prompt, seed, infotext, folder=self.output_folder())

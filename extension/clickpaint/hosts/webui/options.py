@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from clickpaint.hosts.webui.host import OPTION
 from clickpaint.settings import SETTINGS, Setting
+
+OPTION = "clickpaint_"
+"""Put before our settings' keys in the web UI's options."""
 
 _SECTION = ("clickpaint", "Clickpaint")
 

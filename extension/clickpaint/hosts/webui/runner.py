@@ -10,12 +10,12 @@ import copy
 import io
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.control import registry
 from clickpaint.errors import HostUnsupported
-from clickpaint.paint.job import CONTROL_MODES, ControlUnit, PaintJob
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from clickpaint.paint.job import ControlUnit, PaintJob
 
 
 def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
@@ -114,6 +114,9 @@ def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], model
 
     drawable: it is Forge's, where users draw over the picture.
     """
+    from clickpaint.control import registry
+    from clickpaint.paint.job import CONTROL_MODES
+
     told: dict[str, Any] = {
         "enabled": True, "module": _known("none" if drawn is not None else unit.preprocessor, modules, "preprocessor"),
         "model": _known(unit.model, models, "model"), "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end,

@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.errors import Interrupted, InvalidInput
-from clickpaint.hosts.webui import hooks, painting
-from clickpaint.paint.job import PaintOptions
-from clickpaint.paint.touchup import INFOTEXT, TouchUp, asked
-from clickpaint.progress import Progress
+from clickpaint.hosts.webui import hooks
 
 if TYPE_CHECKING:
+    from clickpaint.paint.job import PaintOptions
     from clickpaint.paint.painter import Run
+    from clickpaint.paint.touchup import TouchUp
+    from clickpaint.progress import Progress
 
     Apply = Callable[[np.ndarray, TouchUp, PaintOptions, int, Run, Progress], np.ndarray]
     """apply(pixels uint8 [H, W, 3], wish, options of the generation, side of the square it was made at, painting within it, progress)
@@ -48,6 +48,8 @@ def script_class(apply: Apply) -> type:
             return [*components.values()]
 
         def process(self, p: Any, *values: Any) -> None:
+            from clickpaint.paint.touchup import asked
+
             with contextlib.suppress(InvalidInput):  # told with the pictures
                 wish = asked(values)
                 p.extra_generation_params.update(wish.infotext() if wish else {})
@@ -61,6 +63,10 @@ def script_class(apply: Apply) -> type:
 def _touch_up(p: Any, pp: Any, values: tuple[Any, ...], apply: Apply) -> None:
     import torch
     from modules import shared
+
+    from clickpaint.hosts.webui import painting
+    from clickpaint.paint.touchup import asked
+    from clickpaint.progress import Progress
 
     state = shared.state
     p.extra_generation_params.pop(_FAILED, None)  # that of the picture before
@@ -92,6 +98,8 @@ def _options(p: Any) -> PaintOptions:
     """What the picture of generation `p` that is at hand was made with, within what `PaintOptions` takes."""
     from modules import sd_samplers
 
+    from clickpaint.paint.job import PaintOptions
+
     return PaintOptions(
         prompt=p.prompts[p.batch_index],
         negative_prompt=p.negative_prompts[p.batch_index],
@@ -113,6 +121,8 @@ def _with_pixels(picture: Image.Image, pixels: np.ndarray) -> Image.Image:
 
 def _pasted(name: str, parameters: dict[str, Any]) -> Any:
     """The value of a component for a pasted infotext: that of a missing field is the default, without any the script is switched off."""
+    from clickpaint.paint.touchup import INFOTEXT
+
     known = INFOTEXT["task"] in parameters
     if name == "enabled":
         return known

@@ -30,19 +30,24 @@ def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
 @contextmanager
 def unserved() -> Iterator[None]:
     """Blocks that this thread makes within this block are part of the web UI's page and never served themselves: they go without an
-    app of their own, of which Gradio 4 makes two for each and throws them away, a third of what a tab costs at the start."""
+    app and a description of their own, of which Gradio 4 makes two each and throws them away, half of what a tab costs at the start."""
+    from gradio.blocks import Blocks
     from gradio.routes import App
 
-    original, thread = App.__dict__["create_app"], threading.get_ident()
+    thread, create_app, describe = threading.get_ident(), App.__dict__["create_app"], Blocks.get_config_file
 
-    def create_app(*args: Any, **kwargs: Any) -> Any:
-        return None if threading.get_ident() == thread else original.__func__(*args, **kwargs)
+    def create_none(*args: Any, **kwargs: Any) -> Any:
+        return None if threading.get_ident() == thread else create_app.__func__(*args, **kwargs)
 
-    App.create_app = staticmethod(create_app)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        App.create_app = original
+    def describe_nothing(blocks: Any, *args: Any, **kwargs: Any) -> Any:
+        return {} if threading.get_ident() == thread else describe(blocks, *args, **kwargs)
+
+    with replaced(Blocks, "get_config_file", describe_nothing):
+        App.create_app = staticmethod(create_none)  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            App.create_app = create_app
 
 
 @contextmanager
