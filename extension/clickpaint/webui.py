@@ -121,14 +121,14 @@ def _send_row() -> None:
     def heading(text: str) -> None:
         gradio_compat.html(f'<span class="cp-send-heading">{text}</span>', elem_id="clickpaint_send_heading")
 
-    sending.add_row(_shown, gradio_compat.on, heading)
+    sending.add_row(_shown, gradio_compat.on, heading, gradio_compat.described_once)
 
 
 def _paste(fields: list[Any]) -> Any:
     from clickpaint.hosts.webui import sending
     from clickpaint.ui import gradio_compat
 
-    parse = sending.add_paste_fields(fields, gradio_compat.on)
+    parse = sending.add_paste_fields(fields, gradio_compat.on, gradio_compat.described_once)
     _png_info().bind()
     return parse
 

@@ -53,6 +53,16 @@ def test_only_what_is_known_is_handed_on() -> None:
     assert compat.accepted(function, one=1, two=2, three=3) == {"one": 1, "two": 2}
 
 
+def test_a_kept_description_is_that_of_the_component_and_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gradio as gr
+
+    made = []
+    describe = gr.Image.api_info
+    monkeypatch.setattr(gr.Image, "api_info", lambda self: made.append(self) or describe(self))
+    plain, kept = gr.Image(), compat.described_once(gr.Image())
+    assert [kept.api_info(), kept.api_info()] == [plain.api_info()] * 2 and made == [kept, plain]
+
+
 def test_the_theme_loads_no_font() -> None:
     theme = compat.theme(body_background_fill="#123456", not_known_anywhere="x")
     assert not any(str(sheet).startswith("http") for sheet in theme._stylesheets)

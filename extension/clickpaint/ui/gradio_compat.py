@@ -6,11 +6,13 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import gradio as gr
     from fastapi import FastAPI
+
+T = TypeVar("T")
 
 
 def version() -> int:
@@ -75,7 +77,14 @@ def gallery(**arguments: Any) -> gr.Gallery:
     import gradio as gr
 
     kept = accepted(gr.Gallery.__init__, show_share_button=False, buttons=["download", "fullscreen"], interactive=False)
-    return gr.Gallery(**arguments, **kept)
+    return described_once(gr.Gallery(**arguments, **kept))
+
+
+def described_once(component: T) -> T:
+    """The same component, whose description for API clients is kept: Gradio 4 derives those of pictures anew, milliseconds for each,
+    with every look at the page while it starts."""
+    component.api_info = functools.cache(component.api_info)  # type: ignore[attr-defined]
+    return component
 
 
 def html(value: str, **arguments: Any) -> gr.HTML:

@@ -18,6 +18,9 @@ Shown = Callable[[str, int, int], tuple[np.ndarray, str]]
 On = Callable[..., Any]
 """on(trigger, js, inputs, fn, outputs) → event; see `ui.gradio_compat.on`."""
 
+Kept = Callable[[Any], Any]
+"""kept(component) → the same; see `ui.gradio_compat.described_once`."""
+
 Field = tuple[Any, Callable[[Mapping[str, Any]], Any]]
 """A widget, and its value for an infotext's fields; None where they say nothing about it."""
 
@@ -26,7 +29,7 @@ _PNG_INFO = ("pnginfo_image", "pnginfo_generation_info")
 _LABELS = {"img2img": "img2img", "inpaint": "Inpaint", "extras": "Extras"}
 
 
-def add_row(shown: Shown, on: On, heading: Callable[[str], Any]) -> None:
+def add_row(shown: Shown, on: On, heading: Callable[[str], Any], kept: Kept) -> None:
     """The buttons that send what the canvas shows to another tab, within the blocks that are being made.
 
     Args:
@@ -46,7 +49,7 @@ def add_row(shown: Shown, on: On, heading: Callable[[str], Any]) -> None:
         exact: dict[str, Any] = (
             {"format": "png"} if "format" in inspect.signature(gr.Image.__init__).parameters else {}
         )  # others would lose detail
-        picture = gr.Image(label="Picture", type="pil", elem_id="clickpaint_sent_picture", **exact)
+        picture = kept(gr.Image(label="Picture", type="pil", elem_id="clickpaint_sent_picture", **exact))
         infotext = gr.Textbox(label="Infotext", elem_id="clickpaint_sent_infotext")
         # without a mask to send along, as the web UI's own buttons do
         unmasked = gr.Button("Send without mask", elem_id="clickpaint_send_unmasked")
@@ -90,13 +93,13 @@ def _paste_buttons(target: str, picture: Any, infotext: Any) -> None:
         one("_text", infotext)
 
 
-def add_paste_fields(fields: list[Field], on: On) -> Callable[[str], dict[str, Any]]:
+def add_paste_fields(fields: list[Field], on: On, kept: Kept) -> Callable[[str], dict[str, Any]]:
     """Let the web UI paste into our tab, within the blocks that are being made; gives what reads its infotexts."""
     import gradio as gr
 
     host = infotext_module()
     with gr.Row(elem_classes=["cp-hidden"]):
-        picture = gr.Image(label="Picture", type="pil", elem_id="clickpaint_pasted_picture")
+        picture = kept(gr.Image(label="Picture", type="pil", elem_id="clickpaint_pasted_picture"))
     # emptied at once: the same picture once more would be no change
     on(picture.change, "(picture) => { window.clickpaint?.take(picture); return [null]; }", [picture], outputs=[picture])
     host.add_paste_fields(_TAB, picture, [*fields])
