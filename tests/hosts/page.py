@@ -67,7 +67,7 @@ class HostVisit(Visit):
     def choose(self, place: str, value: str) -> None:
         """From one of Gradio's drop-down lists that is in sight."""
         self.page.locator(f"{place} input").click()
-        self.page.locator(f"ul.options [aria-label='{value}']").click()
+        self.page.locator(f"{place} ul.options [aria-label='{value}']").click()
 
     def unfold(self, place: str) -> None:
         """Open an accordion, if it is not open."""

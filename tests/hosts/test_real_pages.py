@@ -286,6 +286,8 @@ def test_our_engine_paints_by_a_map_of_the_clicked_thing(tab):
     tab.task("Fill")
     tab.sampling(steps=4, resolution=SIZE, batch_count=1, seed=21)
     tab.unfold("#clickpaint_sampling")
+    for name in ("sampler", "scheduler"):  # not what an infotext brought before: how strong the map is depends on them
+        tab.choose(f"#clickpaint_{name}", "Automatic")
     tab.choose("#clickpaint_engine", "ControlNet")
     page.locator("clickpaint-maps").get_by_role("button", name="Use in this fill").click()
     page.get_by_text("No ControlNet model for this map was found.").wait_for()  # its name does not say what it understands

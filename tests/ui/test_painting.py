@@ -22,7 +22,7 @@ class RichHost(ToyHost):
     """Offers all that the page can show."""
 
     def capabilities(self) -> Any:
-        offered = {"samplers": ("Euler",), "schedulers": ("Karras",), "styles": ("Photo",), "controlnet": True}
+        offered = {"samplers": ("Euler",), "schedulers": ("Automatic", "Karras"), "styles": ("Photo",), "controlnet": True}
         return replace(super().capabilities(), **offered)
 
 
@@ -61,7 +61,8 @@ def test_a_host_that_paints_has_a_tab_for_each_task(rich: Studio) -> None:
         assert f"clickpaint_tab_{task}" in page and page[f"clickpaint_{task}"]["variant"] == "primary"
         assert [one for one in scripts(page) if f'window.clickpaint?.task("{task}")' in one]
     assert "Stable Diffusion" in json.dumps(page["clickpaint_eraser"]["choices"])
-    assert "Karras" in json.dumps(page["clickpaint_scheduler"]["choices"])
+    schedulers = [choice[0] for choice in page["clickpaint_scheduler"]["choices"]]
+    assert schedulers == ["Automatic", "Karras"], "the web UI's own Automatic stands there once"
     assert "Photo" in json.dumps(page["clickpaint_styles"]["choices"])
     assert "clickpaint_controlnet" in page
 

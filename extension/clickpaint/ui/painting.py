@@ -117,7 +117,8 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
         widgets["steps"] = gr.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="clickpaint_steps")
         widgets["sampler"] = _choice("Sampling method", [panels.AUTOMATIC, *can.samplers], "sampler")
         if can.schedulers:
-            widgets["scheduler"] = _choice("Schedule type", [panels.AUTOMATIC, *can.schedulers], "scheduler")
+            others = [name for name in can.schedulers if name != panels.AUTOMATIC]  # the web UI has one of that name, too
+            widgets["scheduler"] = _choice("Schedule type", [panels.AUTOMATIC, *others], "scheduler")
         widgets["cfg_scale"] = gr.Slider(1, 30, 7, step=0.5, label="CFG scale", elem_id="clickpaint_cfg_scale")
         widgets["denoising_strength"] = gr.Slider(0, 1, 0.75, step=0.01, label="Denoising strength", elem_id="clickpaint_denoising")
         widgets["batch_count"] = gr.Slider(1, 16, 1, step=1, label="Number of results", elem_id="clickpaint_batch_count")
