@@ -24,7 +24,7 @@ from clickpaint.caption.registry import Captioners, Surroundings, no_answers
 from clickpaint.caption.style import choose
 from clickpaint.engines import Engines
 from clickpaint.errors import ClickpaintError, InvalidInput, ModelMissing
-from clickpaint.hosts.base import Host
+from clickpaint.hosts.base import Capabilities, Host
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
 from clickpaint.segment import everything as everything_mode
@@ -54,7 +54,7 @@ class Describing:
 
     def __init__(self, host: Host, engines: Engines, tasks: Tasks, compute: Compute) -> None:
         self._engines, self._tasks, self._compute = engines, tasks, compute
-        here = Surroundings(host.folders, host.device, host.setting, host.caption, lambda: host.capabilities().caption)
+        here = Surroundings(host.folders, host.device, host.setting, host.caption, lambda: _silent(host.capabilities()))
         self.captioners = Captioners(here, engines.store, engines.models)
 
     def controls(self) -> dict[str, Availability]:
@@ -381,6 +381,10 @@ def trajectory_prompts(stroke: Sequence[tuple[float, float]], size: tuple[int, i
 
 def _heard(told: Told) -> Callable[[str], None]:
     return lambda piece: told(Piece("", again=True) if piece == "\0" else Piece(piece))
+
+
+def _silent(can: Capabilities) -> str | None:
+    return "" if can.caption else can.caption_reason or None
 
 
 def _jpeg(crop: Crop) -> bytes:

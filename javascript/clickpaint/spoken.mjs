@@ -73,6 +73,8 @@ export const SPOKEN = {
             "这是自带代码的 Florence-2，自带代码不会运行；请使用 florence-community 发布的版本。",
         "The web UI's captioner fails: {}": "Web UI 的描述模型出错：{}",
         "Choose another captioner.": "请换一个描述模型。",
+        "The web UI downloads it when Interrogate CLIP is pressed for the first time.": "第一次点击 Interrogate CLIP 时，Web UI 会下载它。",
+        "Its code does not run with the transformers that are installed.": "它的代码无法在已安装的 transformers 上运行。",
         "There is nothing to rank.": "没有可以排名的结果。",
         "Paint first, with a prompt.": "请先用提示词绘制。",
         "“{}” was not found in this picture.": "图片中没有找到“{}”。",

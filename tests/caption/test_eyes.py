@@ -35,7 +35,7 @@ def registry(toy, cpu, cache, tmp_path):
         shutil.copytree(toy(name)[0], tmp_path / "captioner" / name)
         folders = lambda kind: [tmp_path / kind]  # noqa: E731
         says = lambda pixels, beams, tokens: ""  # noqa: E731
-        here = Surroundings(folders, lambda: cpu, lambda key: SETTINGS[key].default, says, lambda: False)
+        here = Surroundings(folders, lambda: cpu, lambda key: SETTINGS[key].default, says, lambda: None)
         return Captioners(here, Store(folders), cache)
 
     return make

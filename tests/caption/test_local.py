@@ -31,11 +31,11 @@ def put(folder, name, architecture, model_type, **more):
 def registry(tmp_path, cpu, cache):
     settings = {}
 
-    def make(can_say=False, **values):
+    def make(silent=None, **values):
         settings.update(values)
         says = lambda pixels, beams, tokens: "a toy"  # noqa: E731
         folders = lambda kind: [tmp_path / kind]  # noqa: E731
-        here = Surroundings(folders, lambda: cpu, lambda key: settings.get(key, SETTINGS[key].default), says, lambda: can_say)
+        here = Surroundings(folders, lambda: cpu, lambda key: settings.get(key, SETTINGS[key].default), says, lambda: silent)
         return Captioners(here, Store(folders), cache)
 
     return make
@@ -80,11 +80,11 @@ def test_without_anything_the_reason_is_said(registry):
 
 
 def test_auto_takes_what_the_user_put_there_then_the_hosts(registry, tmp_path):
-    assert registry(can_say=True).captioner().name == "host"
+    assert registry(silent="").captioner().name == "host"
     put(tmp_path / "captioner", "mine", "GitForCausalLM", "git")
     put(tmp_path / "captioner", "vqa", "BlipForQuestionAnswering", "blip")
     put(tmp_path / "captioner", "dam", "DescribeAnythingModel", "llava_llama")
-    made = registry(can_say=True)
+    made = registry(silent="")
     assert made.captioner().name == "mine"
     assert made.captioner("host").name == "host"
     answerer = made.answerer()
@@ -94,7 +94,19 @@ def test_auto_takes_what_the_user_put_there_then_the_hosts(registry, tmp_path):
     for name in ("nobody", "../mine", "vqa"):
         with pytest.raises(NotFound):
             made.captioner(name)
-    assert registry(can_say=True, captioner="host").captioner().name == "host"
+    assert registry(silent="", captioner="host").captioner().name == "host"
+
+
+def test_the_hosts_that_cannot_be_used_is_listed_with_its_reason(registry, tmp_path):
+    made = registry(silent="Its file is elsewhere.")
+    (host,) = [one for one in made.listed() if one.name == "host"]
+    assert not host.available and host.reason == "Its file is elsewhere."
+    with pytest.raises(ModelMissing, match="no captioner"):
+        made.captioner()
+    with pytest.raises(ModelMissing, match="Its file is elsewhere"):
+        made.captioner("host")
+    put(tmp_path / "captioner", "mine", "GitForCausalLM", "git")
+    assert made.captioner().name == "mine"
 
 
 def test_the_text_model_is_the_configured_address_then_a_folder(registry, tmp_path):

@@ -146,7 +146,8 @@ def test_where_its_code_does_not_run_it_is_not_offered(web, monkeypatch, fault):
         monkeypatch.setitem(sys.modules, "models.med", None)
     else:
         monkeypatch.delattr(TextDecoder, "generate")  # as with transformers from 4.50 on
-    assert not WebUIHost().capabilities().caption
+    can = WebUIHost().capabilities()
+    assert not can.caption and "transformers" in can.caption_reason
     with pytest.raises(HostUnsupported):
         WebUIHost().caption(PIXELS, 1, None)
     assert web.log == []
@@ -154,7 +155,8 @@ def test_where_its_code_does_not_run_it_is_not_offered(web, monkeypatch, fault):
 
 def test_without_its_file_it_is_not_asked(web, tmp_path):
     next((tmp_path / "BLIP").iterdir()).unlink()
-    assert not WebUIHost().capabilities().caption
+    can = WebUIHost().capabilities()
+    assert not can.caption and "Interrogate CLIP" in can.caption_reason
     with pytest.raises(HostUnsupported):
         WebUIHost().caption(PIXELS, 1, None)
     assert web.log == []

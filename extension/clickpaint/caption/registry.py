@@ -47,13 +47,16 @@ class CaptionerInfo:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What of the host is needed here. says: `Host.caption`; can_say: whether it can now."""
+    """What of the host is needed here.
+
+    says: `Host.caption`. silent: why it cannot now, as a sentence; "" if it can, None where the host has no captioner.
+    """
 
     folders: Callable[[str], list[Path]]
     device: Callable[[], Device]
     setting: Callable[[str], Any]
     says: Says
-    can_say: Callable[[], bool]
+    silent: Callable[[], str | None]
 
 
 class Captioners:
@@ -65,8 +68,9 @@ class Captioners:
     def listed(self) -> list[CaptionerInfo]:
         """All captioners, the one that "auto" means first among those that can caption."""
         found = [_info(model.name, model.name, model.family, model.reason) for model in self._local("captioner")]
-        if self._here.can_say():
-            found.append(_info(HOST, "BLIP of the web UI", HOST))
+        reason = self._here.silent()
+        if reason is not None:
+            found.append(_info(HOST, "BLIP of the web UI", HOST, reason))
         state = self._store.state(SINGLE)
         found.append(_info(SINGLE, "BLIP base", _SINGLE_FILE, "" if state.state == "present" else state.reason))
         return sorted(found, key=lambda one: (not one.available, _ORDER.index(one.family)))

@@ -23,11 +23,13 @@ class Capabilities:
 
     own_sampler: it paints by itself (`Host.paint`); otherwise only engines of ours do, on `Host.checkpoint`.
     checkpoint: the one that is loaded, "" for none yet. native_size: side in pixels of the square it was trained on.
+    caption_reason: why its captioner cannot be used; "" where it can, and where it has none.
     """
 
     paint: bool = False
     own_sampler: bool = True
     caption: bool = False
+    caption_reason: str = ""
     controlnet: bool = False
     samplers: tuple[str, ...] = ()
     schedulers: tuple[str, ...] = ()

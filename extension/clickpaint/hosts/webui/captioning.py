@@ -21,12 +21,15 @@ log = logging.getLogger(__name__)
 _BEAMS, *_LENGTHS = ("interrogate_clip_num_beams", "interrogate_clip_min_length", "interrogate_clip_max_length")
 
 
-def available() -> bool:
-    """Whether it can be used: its file is here, which the web UI would download otherwise, and its code runs with these libraries."""
+def unavailable() -> str | None:
+    """Why it cannot be used, as a sentence; "" if it can, None where the web UI has none."""
     from modules import paths, shared
 
-    has_code = "BLIP" in getattr(paths, "paths", {}) and getattr(shared, "interrogator", None) is not None
-    return has_code and any((Path(paths.models_path) / "BLIP").glob("*.pth")) and _runs()
+    if "BLIP" not in getattr(paths, "paths", {}) or getattr(shared, "interrogator", None) is None:
+        return None
+    if not any((Path(paths.models_path) / "BLIP").glob("*.pth")):  # our use is not to start a download that nobody asked for
+        return "The web UI downloads it when Interrogate CLIP is pressed for the first time."
+    return "" if _runs() else "Its code does not run with the transformers that are installed."
 
 
 def _runs() -> bool:
@@ -43,8 +46,9 @@ def caption(pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | Non
     from modules import shared
     from PIL import Image
 
-    if not available():
-        raise HostUnsupported("The web UI's captioner is not here.", "Download BLIP in the list of models.")
+    reason = unavailable()
+    if reason != "":
+        raise HostUnsupported(f"The web UI's captioner is not here. {reason or ''}".strip(), "Download BLIP in the list of models.")
     interrogator = shared.interrogator
     values = ({} if beams is None else {_BEAMS: beams}) | ({} if tokens is None else dict(zip(_LENGTHS, tokens, strict=True)))
     try:

@@ -53,9 +53,11 @@ class WebUIHost:
             schedulers = tuple(one.label for one in sd_schedulers.schedulers)
         checkpoints = tuple(sd_models.checkpoint_tiles())
         model = loaded_model()
+        silent = captioning.unavailable()
         return Capabilities(
             paint=bool(checkpoints),
-            caption=captioning.available(),
+            caption=silent == "",
+            caption_reason=silent or "",
             controlnet=runner.has_control(),
             samplers=tuple(one.name for one in sd_samplers.visible_samplers()),
             schedulers=schedulers,
