@@ -84,17 +84,17 @@ def test_a_click_before_the_encoding_is_ready_waits_and_says_for_what(studio):
     begun, goes_on = threading.Event(), threading.Event()
     studio.segmenter.before_encoding = lambda progress: (begun.set(), goes_on.wait(10))
     workspace = studio.open(file_of(pixels()), "toy.png")
-    assert begun.wait(5)
+    assert begun.wait(30)
     with ThreadPoolExecutor() as pool:
         click = pool.submit(studio.select, workspace, at((30, 20)))
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         told = {}
         while time.monotonic() < until and (told.get("select") or {}).get("queue_position") != 1:
             told = {task.kind: task.describe(studio.position(task)) for task in studio.tasks.visible(workspace.id)}
         assert told["select"]["state"] == "waiting" and told["select"]["queue_position"] == 1
         assert (told["encode"]["state"], told["encode"]["text"], told["encode"]["fraction"]) == ("running", "Encoding the toy", 0.5)
         goes_on.set()
-        assert click.result(5).candidates
+        assert click.result(30).candidates
     assert len(studio.segmenter.encoded) == 1
 
 
@@ -104,16 +104,16 @@ def test_a_click_goes_before_encoding_ahead(studio):
     studio.segmenter.before_encoding = lambda progress: (order.append("encode"), goes_on.wait(10))
     studio.segmenter.before_predicting = lambda progress: order.append("click")
     others = [studio.open(file_of(pixels(colour=(i, i, i))), "toy.png") for i in range(3)]
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while not order and time.monotonic() < until:
         time.sleep(0.005)
     with ThreadPoolExecutor() as pool:
         click = pool.submit(studio.select, first, at((30, 20)))
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while not any(task.kind == "select" for task in studio.tasks.visible(first.id)) and time.monotonic() < until:
             time.sleep(0.005)
         goes_on.set()
-        click.result(5)
+        click.result(30)
     for workspace in others:
         quiet(studio, workspace)
     assert order == ["encode", "click", "encode", "encode"]
@@ -257,13 +257,14 @@ def test_interrupting_leaves_the_workspace_as_it_was(studio, kind):
         studio.engines.embeddings.unload()
     with ThreadPoolExecutor() as pool:
         call = pool.submit(studio.erase, workspace) if kind == "erase" else pool.submit(studio.select, workspace, at((0, 0)))
-        assert begun.wait(5)
+        assert begun.wait(30)
         queued = pool.submit(studio.select, workspace, at((1, 1)))
-        time.sleep(0.05)
+        while sum(task.active for task in studio.tasks.visible(workspace.id)) < 2:
+            time.sleep(0.005)
         assert studio.interrupt(workspace.id) == 2
         for one in (call, queued):
             with pytest.raises(Interrupted):
-                one.result(5)
+                one.result(30)
     assert workspace.state is before
     studio.eraser.before = studio.segmenter.before_predicting = studio.segmenter.before_encoding = lambda progress: None
     studio.erase(workspace)
@@ -277,10 +278,10 @@ def test_closing_stops_what_is_under_way(studio):
     studio.eraser.before = lambda progress: (begun.set(), [time.sleep(0.005) or progress.check() for _ in range(2000)])
     with ThreadPoolExecutor() as pool:
         call = pool.submit(studio.erase, workspace)
-        assert begun.wait(5)
+        assert begun.wait(30)
         studio.close(workspace.id)
         with pytest.raises(Interrupted):
-            call.result(2)
+            call.result(30)
     for call in (lambda: studio.workspace(workspace.id), lambda: studio.close(workspace.id)):
         with pytest.raises(NotFound):
             call()
@@ -416,7 +417,7 @@ def test_downloads_are_tasks(tmp_path, monkeypatch):
 
     monkeypatch.setattr(studio.engines.store, "download", download)
     task = studio.download("mobile_sam")
-    assert begun.wait(5) and studio.download("mobile_sam") is task
+    assert begun.wait(30) and studio.download("mobile_sam") is task
     told = task.describe()
     assert (told["kind"], told["subject"], told["unit"], told["total"]) == ("download", "mobile_sam", "B", 10)
     assert studio.interrupt() == 0  # that is for requests
@@ -460,11 +461,11 @@ def test_pictures_with_other_colours_are_other_pictures(studio):
 def test_a_flood_leaves_room_for_asking_and_interrupting(studio):
     workspaces = [opened(studio, pixels(colour=(i, i, i))) for i in range(6)]
     begun, goes_on = threading.Event(), threading.Event()
-    studio.segmenter.before_predicting = lambda progress: (begun.set(), goes_on.wait(10))
+    studio.segmenter.before_predicting = lambda progress: (begun.set(), goes_on.wait(60))
     with ThreadPoolExecutor(40) as pool:
         calls = [pool.submit(studio.select, workspaces[i % 6], at((1, 1))) for i in range(40)]
-        assert begun.wait(5)
-        until = time.monotonic() + 5
+        assert begun.wait(30)
+        until = time.monotonic() + 30
         while sum(call.done() for call in calls) < 16 and time.monotonic() < until:
             time.sleep(0.01)
         refused = [call for call in calls if call.done()]
@@ -472,8 +473,8 @@ def test_a_flood_leaves_room_for_asking_and_interrupting(studio):
         with pytest.raises(Busy):
             studio.undo(workspaces[0])
         assert sum(studio.interrupt(workspace.id) for workspace in workspaces) == len(calls) - len(refused) <= 24
+        for call in calls:  # before the computing thread goes on, whose result would count if it came first
+            assert isinstance(call.exception(30), (Busy, Interrupted))
         goes_on.set()
-        for call in calls:
-            assert isinstance(call.exception(5), (Busy, Interrupted))
     studio.segmenter.before_predicting = lambda progress: None
     studio.select(workspaces[0], at((1, 1)))

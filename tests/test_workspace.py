@@ -196,9 +196,10 @@ def test_changes_wait_for_their_turn():
 
 def test_too_many_waiting_are_refused_and_waiting_can_be_given_up():
     workspace = Workspace(from_pixels(noise(9, 9)))
-    stop, outcomes = threading.Event(), []
+    stop, outcomes, waiting = threading.Event(), [], set()
 
     def check():
+        waiting.add(threading.get_ident())
         if stop.is_set():
             raise InterruptedError
 
@@ -213,12 +214,14 @@ def test_too_many_waiting_are_refused_and_waiting_can_be_given_up():
         threads = [threading.Thread(target=change) for _ in range(8)]
         for thread in threads:
             thread.start()
-        time.sleep(0.1)
+        until = time.monotonic() + 30
+        while len(waiting) < len(threads) and time.monotonic() < until:
+            time.sleep(0.01)
         with pytest.raises(Busy), workspace.turn():
             pass
         stop.set()
         for thread in threads:
-            thread.join(1)
+            thread.join(30)
     assert outcomes == ["given up"] * 8
     with workspace.turn():
         pass

@@ -59,7 +59,7 @@ def test_events_tell_what_changes_and_end_when_the_client_leaves(app, client, st
     studio.segmenter.before_predicting = work
     click = threading.Thread(target=client.post, args=(f"workspaces/{id}/select",), kwargs={"json": {"points": [{"x": 1, "y": 1}]}})
     click.start()
-    assert begun.wait(5)
+    assert begun.wait(30)
 
     def seen(body):
         if b"Halfway" in body:
@@ -67,7 +67,7 @@ def test_events_tell_what_changes_and_end_when_the_client_leaves(app, client, st
         return b'"kind": "select"' in body.rpartition(b"data: ")[2] and b"running" not in body.rpartition(b"data: ")[2]
 
     headers, body = listen(app, "/clickpaint/v1/events", f"workspace={id}", seen)
-    click.join(5)
+    click.join(30)
     assert headers["content-type"].startswith("text/event-stream") and headers["cache-control"] == "no-store"
     assert headers["content-encoding"] == "identity"
     told = [schemas.TasksAnswer(**json.loads(event.removeprefix("data: "))) for event in body.decode().strip().split("\n\n")]

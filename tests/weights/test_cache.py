@@ -90,7 +90,7 @@ def test_many_threads_one_maker():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert made == [1]
     assert len(results) == 8
     assert len({id(result) for result in results}) == 1
@@ -102,15 +102,15 @@ def test_different_keys_do_not_wait_for_each_other():
 
     def slow():
         inside.set()
-        gate.wait(5)
+        gate.wait(30)
         return "slow", 1
 
     thread = threading.Thread(target=lambda: cache.get("slow", slow))
     thread.start()
-    inside.wait(5)
+    inside.wait(30)
     assert cache.get("quick", lambda: ("quick", 1)) == "quick"
     gate.set()
-    thread.join(5)
+    thread.join(30)
 
 
 def test_a_failure_is_not_remembered():
@@ -131,7 +131,7 @@ def test_who_waited_for_one_that_was_interrupted_makes_its_own():
 
     def interrupted():
         inside.set()
-        stop.wait(5)
+        stop.wait(30)
         raise Interrupted()
 
     def first():
@@ -142,10 +142,10 @@ def test_who_waited_for_one_that_was_interrupted_makes_its_own():
 
     thread = threading.Thread(target=first)
     thread.start()
-    inside.wait(5)
+    inside.wait(30)
     threading.Timer(0.3, stop.set).start()
     result = cache.get(("sam", "d"), lambda: Encoded(3), Progress(lambda step: texts.append(step.text)))
-    thread.join(5)
+    thread.join(30)
     assert result.nbytes == 3
     assert len(errors) == 1
     assert "Waiting for the picture to be encoded" in texts
@@ -157,14 +157,14 @@ def test_who_waits_can_be_interrupted():
 
     def slow():
         inside.set()
-        gate.wait(5)
+        gate.wait(30)
         return "model", 1
 
     thread = threading.Thread(target=lambda: cache.get("sam", slow))
     thread.start()
-    inside.wait(5)
+    inside.wait(30)
     with pytest.raises(Interrupted):
         cache.get("sam", lambda: pytest.fail("must wait"), Progress(interrupted=lambda: True))
     gate.set()
-    thread.join(5)
+    thread.join(30)
     assert cache.get("sam", lambda: pytest.fail("is here")) == "model"
