@@ -243,10 +243,11 @@ def test_a_conversation_about_what_is_selected(tab: Visit) -> None:
     tab.stage.focus()
     tab.key("Escape")
     tab.click(*BAR)
-    assert here.locator(".cp-turn.cp-stale").count() == 2
+    tab.page.wait_for_function("() => document.querySelectorAll('.cp-turn.cp-stale').length === 2")
     question.fill("And this?")
     here.get_by_role("button", name="Ask").click()
     tab.page.wait_for_function("() => document.querySelectorAll('.cp-answer').length === 3")
+    tab.page.wait_for_function("() => !document.querySelector('clickpaint-describe').describing.answering")
     assert here.locator(".cp-answer").last.text_content() == "1. a blue thing"
     assert len(json.loads(tab.fetch("chat"))["history"]) == 3
     here.get_by_role("button", name="Forget this conversation").click()
