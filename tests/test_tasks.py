@@ -118,7 +118,7 @@ def test_too_many_waiting_is_busy_and_encoding_ahead_gives_way():
 
 
 @pytest.mark.parametrize("stage", ["waiting", "waiting for the host", "running", "running deaf"])
-def test_interrupt_comes_back_within_a_second(stage):
+def test_interrupt_comes_back_without_waiting_for_the_work(stage):
     lock, gate, deaf = threading.Lock(), Gate(), threading.Event()
     compute, task = Compute(lambda: lock), Task("erase")
     work = {"running deaf": lambda progress: deaf.wait(100)}.get(stage, gate)

@@ -296,8 +296,8 @@ class Compute:
         try:
             job.task.check()
             with self._exclusive():
+                self._computing = True  # before the check: `stop` either is heard by it or waits
                 job.task.check()
-                self._computing = True
                 job.result = job.work(job.task.begin())
         except BaseException as error:
             job.error = error

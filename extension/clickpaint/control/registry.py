@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 from collections.abc import Mapping
 
 import numpy as np
 
+from clickpaint.compat.packages import installed
 from clickpaint.control.base import RESOLUTION, ControlMap, Detect, Preprocessor, Request, Tools
 from clickpaint.errors import InvalidInput, ModelMissing
 
@@ -86,7 +86,7 @@ def unavailable(name: str) -> str | None:
     one = info(name)
     if one.detect is None:
         return f"{one.reason}; take {one.instead} instead" if one.instead else one.reason
-    missing = [package for package in ("cv2", *one.packages) if importlib.util.find_spec(package) is None]
+    missing = [package for package in ("cv2", *one.packages) if not installed(package)]
     return f"needs the package {', '.join(missing)}" if missing else None
 
 

@@ -30,7 +30,8 @@ class Removing(NamedTuple):
 
 
 def removing(studio: Front, *, diffusion: bool = False) -> Removing:
-    """
+    """What the button needs to be started with, shown.
+
     Args:
         diffusion: whether the host's checkpoint is one of the erasers.
     """
