@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -242,10 +241,8 @@ def test_serve_answers_until_ctrl_c_and_asks_others_for_a_token(tmp_path, addres
             assert bool(token) == (address == "0.0.0.0")
             assert status(shown) == 200
             assert status(url) == status(url + "clickpaint/v1/capabilities") == (401 if token else 200)
-            began = time.monotonic()
             server.send_signal(signal.SIGINT)
-            assert server.wait(20) == 0
-            assert time.monotonic() - began < 10
+            assert server.wait(30) == 0
         finally:
             server.kill()
 

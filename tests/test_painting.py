@@ -143,17 +143,17 @@ def test_a_click_elsewhere_is_answered_while_the_host_paints(studio, workspace):
 
     def hold(progress):
         painting.set()
-        goes_on.wait(10)
+        goes_on.wait(60)
 
     studio.toy.before_painting = hold
     painter = threading.Thread(target=studio.painting.paint, args=(workspace, PaintOptions()))
     painter.start()
-    assert painting.wait(10)
+    assert painting.wait(60)
     other = studio.open(file_of(pixels()), "other.png")
     assert studio.select(other, Prompts((Point(30, 20),))).packed[0].area > 0
     assert painter.is_alive()
     goes_on.set()
-    painter.join(10)
+    painter.join(60)
 
 
 def test_interrupting_leaves_the_picture_as_it_was(studio, workspace):
@@ -175,9 +175,9 @@ def test_interrupting_leaves_the_picture_as_it_was(studio, workspace):
 
     painter = threading.Thread(target=work)
     painter.start()
-    assert painting.wait(10)
+    assert painting.wait(60)
     assert studio.interrupt(workspace.id) == 1
-    painter.join(10)
+    painter.join(60)
     assert errors == ["Interrupted"]
     assert np.array_equal(workspace.picture().pixels, pixels())
     assert workspace.results == ()

@@ -28,7 +28,7 @@ def at(*points, label=1):
 
 def quiet(studio, workspace):
     """Once nothing is under way any more."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while any(task.active for task in studio.tasks.visible(workspace.id)):
         assert time.monotonic() < until
         time.sleep(0.005)
@@ -82,7 +82,7 @@ def test_opening_encodes_ahead_and_a_click_then_only_predicts(studio):
 
 def test_a_click_before_the_encoding_is_ready_waits_and_says_for_what(studio):
     begun, goes_on = threading.Event(), threading.Event()
-    studio.segmenter.before_encoding = lambda progress: (begun.set(), goes_on.wait(10))
+    studio.segmenter.before_encoding = lambda progress: (begun.set(), goes_on.wait(60))
     workspace = studio.open(file_of(pixels()), "toy.png")
     assert begun.wait(30)
     with ThreadPoolExecutor() as pool:
@@ -101,7 +101,7 @@ def test_a_click_before_the_encoding_is_ready_waits_and_says_for_what(studio):
 def test_a_click_goes_before_encoding_ahead(studio):
     first = opened(studio)
     goes_on, order = threading.Event(), []
-    studio.segmenter.before_encoding = lambda progress: (order.append("encode"), goes_on.wait(10))
+    studio.segmenter.before_encoding = lambda progress: (order.append("encode"), goes_on.wait(60))
     studio.segmenter.before_predicting = lambda progress: order.append("click")
     others = [studio.open(file_of(pixels(colour=(i, i, i))), "toy.png") for i in range(3)]
     until = time.monotonic() + 30
@@ -421,8 +421,8 @@ def test_downloads_are_tasks(tmp_path, monkeypatch):
     told = task.describe()
     assert (told["kind"], told["subject"], told["unit"], told["total"]) == ("download", "mobile_sam", "B", 10)
     assert studio.interrupt() == 0  # that is for requests
-    assert studio.cancel("mobile_sam") and task.wake.wait(1)
-    until = time.monotonic() + 2
+    assert studio.cancel("mobile_sam") and task.wake.wait(30)
+    until = time.monotonic() + 30
     while task.active and time.monotonic() < until:
         time.sleep(0.005)
     assert task.state == "interrupted" and not studio.cancel("mobile_sam")

@@ -72,7 +72,7 @@ def serving(studio: Any) -> Iterator[str]:
             time.sleep(0.05)
         yield f"http://127.0.0.1:{port}/"
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         studio.shut_down()
 
 
@@ -96,6 +96,14 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+def expect(locator: Any, message: str | None = None) -> Any:
+    """Playwright's assertions: they wait until they hold, as a page on a busy machine takes its time."""
+    from playwright.sync_api import expect as assertions
+
+    assertions.set_options(timeout=60_000)
+    return assertions(locator, message)
 
 
 class Visit:
@@ -176,7 +184,7 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[..., Visit]]:
         context = chromium.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 860}), **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
 
         def said(message: Any) -> None:
             known = (expected,) if isinstance(expected, str) else expected

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, serving
+from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, expect, serving
 from tests.browser.test_painting import painted, sampling, start, turn_to
 
 
@@ -51,7 +51,7 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
         )
     tab.page.evaluate("() => document.querySelector('clickpaint-checkpoint').load()")
     choice = place.locator("select")
-    assert choice.input_value() == "a.safetensors"
+    expect(choice).to_have_value("a.safetensors")
 
     tab.click(*BALL)
     tab.page.locator("#clickpaint_fill_prompt textarea").fill("a red kite")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import BALL, SIZE, Visit, serving
+from tests.browser.conftest import BALL, SIZE, Visit, expect, serving
 from tests.browser.test_painting import SlowHost, painted, start, turn_to
 
 WAVING = ((240, 60), (240, 100), (210, 100), (190, 140), (180, 180), (270, 100), (290, 140), (300, 180), (220, 180), (220, 230), (220, 280),
@@ -123,7 +124,7 @@ def test_the_object_alone_and_two_maps_in_one(visit: Callable[..., Visit], photo
     panel.locator("[name=blend]").select_option("average")
     found = made(tab, 4)
     assert 100 < found[int(BALL[1] * scale), int(BALL[0] * scale)].max() < 255
-    assert str(page.locator(".cp-map").get_attribute("aria-label")).startswith("Map of threshold + invert")
+    expect(page.locator(".cp-map")).to_have_attribute("aria-label", re.compile("^Map of threshold \\+ invert"))
 
 
 def test_a_selection_is_made_of_a_map(tab: Visit) -> None:
@@ -171,7 +172,7 @@ def test_a_fill_uses_the_map_that_is_seen(tab: Visit, host: SlowHost, photo: byt
     tab.page.wait_for_function("() => document.querySelector('clickpaint-control').hasMap")
     tab.open(photo, "another.png")
     assert tab.page.evaluate("() => document.querySelector('clickpaint-control').units()[0].preprocessor") == "canny"
-    assert not page.locator(".cp-map").is_visible()
+    expect(page.locator(".cp-map")).to_be_hidden()
 
 
 def test_the_map_is_saved_and_sent_to_a_web_uis_controlnet(tab: Visit) -> None:
@@ -191,25 +192,29 @@ def test_the_map_is_saved_and_sent_to_a_web_uis_controlnet(tab: Visit) -> None:
     read = "async (input) => { const {width, height} = await createImageBitmap(input.files[0]); return [width, height] }"
     size = unit.locator("input[type=file]").evaluate(read)
     assert size == [found.shape[1], found.shape[0]]
-    assert unit.locator("input[type=checkbox]").is_checked(), "in img2img a picture of its own"
-    assert not panel_has(tab, "To ControlNet (txt2img)")
+    expect(unit.locator("input[type=checkbox]"), "in img2img a picture of its own").to_be_checked()
+    offers(tab, "To ControlNet (txt2img)", 0)
 
 
-def panel_has(tab: Visit, name: str) -> bool:
-    return tab.page.locator("clickpaint-maps").get_by_role("button", name=name).count() > 0
+def offers(tab: Visit, name: str, number: int = 1) -> None:
+    """Whether the panel has a button of this name; with 0, that it has none."""
+    expect(tab.page.locator("clickpaint-maps").get_by_role("button", name=name)).to_have_count(number)
 
 
 def test_what_cannot_run_says_why_and_offers_its_files(tab: Visit) -> None:
     panel = tab.page.locator("clickpaint-maps")
     panel.get_by_label("Control type").first.select_option("OpenPose")
-    assert panel.locator("[name=preprocessor]").first.input_value() == "openpose_full"
-    assert panel.locator(".cp-note:visible").inner_text().startswith("It needs the model control_openpose_body.")
-    assert panel_has(tab, "Download") and panel.locator(".cp-make").is_disabled()
+    expect(panel.locator("[name=preprocessor]").first).to_have_value("openpose_full")
+    expect(panel.locator(".cp-note:visible")).to_have_text(re.compile("^It needs the model control_openpose_body\\."))
+    expect(panel.locator(".cp-make")).to_be_disabled()
+    offers(tab, "Download")
     panel.get_by_label("Control type").first.select_option("Segmentation")
     option = panel.locator("[name=preprocessor]").first.locator("option[value=segmentation]")
-    assert option.is_disabled() and "UniFormer" in str(option.get_attribute("title"))
+    expect(option).to_be_disabled()
+    expect(option).to_have_attribute("title", re.compile("UniFormer"))
     panel.get_by_label("Control type").first.select_option("Canny")
-    assert panel.locator(".cp-make").is_enabled() and not panel_has(tab, "Download")
+    expect(panel.locator(".cp-make")).to_be_enabled()
+    offers(tab, "Download", 0)
 
 
 def pose() -> dict[str, Any]:
@@ -232,7 +237,7 @@ def test_a_pose_is_read_dragged_and_saved(tab: Visit) -> None:
     found = made(tab, 1)
     assert found.shape[:2] == (320, 480) and found[180, 180].max() > 0 and found[100, 60].max() == 0
     press(tab, "Move joints")
-    assert page.get_by_text("Drag a joint.").is_visible()
+    expect(page.get_by_text("Drag a joint.")).to_be_visible()
     tab.drag((180, 180), (120, 140), (60, 100))
     found = made(tab, 2)
     assert found[180, 180].max() == 0 and found[100, 60].max() > 0, "the wrist is elsewhere"

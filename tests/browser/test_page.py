@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, photograph
+from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, expect, photograph
 
 DISK = np.pi * BALL_RADIUS**2
 
@@ -47,7 +47,7 @@ def test_the_whole_job(visit: Any, photo: bytes, tmp_path: Path) -> None:
     assert tab.pixel("picture", *BALL) == removed
     tab.page.get_by_role("button", name="Compare with the original").click()
     tab.idle()
-    assert tab.page.locator(".cp-knob").is_visible()
+    expect(tab.page.locator(".cp-knob")).to_be_visible()
     knob = tab.page.locator(".cp-knob")
     knob.focus()
     for key in ("End", "Home"):
@@ -98,7 +98,7 @@ def test_negative_clicks_another_object_and_candidates(visit: Any, photo: bytes)
     assert tab.area > SIZE[0] * SIZE[1] / 2
     tab.key("Escape")
     assert tab.area == 0
-    assert not tab.page.locator(".cp-selection").is_visible()
+    expect(tab.page.locator(".cp-selection")).to_be_hidden()
 
 
 def test_box_lasso_brush_and_eraser(visit: Any, photo: bytes) -> None:
@@ -155,9 +155,9 @@ def test_keyboard_alone(visit: Any, photo: bytes) -> None:
     tab.key("Delete")
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.state.version === 1")
     tab.key("?")
-    assert tab.page.get_by_role("dialog", name="Keyboard and mouse").is_visible()
+    expect(tab.page.get_by_role("dialog", name="Keyboard and mouse")).to_be_visible()
     tab.page.keyboard.press("Escape")
-    assert not tab.page.get_by_role("dialog").is_visible()
+    expect(tab.page.get_by_role("dialog")).to_be_hidden()
     tab.page.keyboard.press("Tab")
     assert tab.page.evaluate("() => document.activeElement.closest('.cp-bar, .cp-compare') !== null"), "Tab leaves the canvas"
 
@@ -253,7 +253,7 @@ def test_drop_paste_and_copy(visit: Any, photo: bytes) -> None:
     assert tab.js("e.state.name") == "pasted.png"
     assert tab.js("e.size.width") == SIZE[0]
     transfer(tab, b"hello", "letter.txt", "drop")
-    assert "no picture" in tab.page.get_by_role("alert").inner_text()
+    expect(tab.page.get_by_role("alert")).to_contain_text("no picture")
     assert tab.js("e.state.name") == "pasted.png"
 
     tab.page.get_by_role("button", name="Copy the result").click()
@@ -272,12 +272,12 @@ def test_errors_say_what_to_do(visit: Any) -> None:
     alert = tab.page.get_by_role("alert")
     alert.wait_for()
     assert len(alert.locator("strong").inner_text()) > 10
-    assert tab.page.locator(".cp-welcome").is_visible(), "the page is as it was"
+    expect(tab.page.locator(".cp-welcome"), "the page is as it was").to_be_visible()
     alert.get_by_role("button", name="Close").click()
-    assert alert.count() == 0
+    expect(alert).to_have_count(0)
     tab.open(photograph())
     tab.page.locator("#clickpaint_remove").click()
-    assert "Click on an object first" in tab.page.get_by_role("alert").inner_text()
+    expect(tab.page.get_by_role("alert")).to_contain_text("Click on an object first")
 
 
 def test_a_lost_server_is_told(visit: Any, photo: bytes) -> None:
@@ -285,7 +285,7 @@ def test_a_lost_server_is_told(visit: Any, photo: bytes) -> None:
     tab.open(photo)
     tab.page.route("**/select", lambda route: route.abort())
     tab.click(*BALL)
-    assert "does not answer" in tab.page.get_by_role("alert").inner_text()
+    expect(tab.page.get_by_role("alert")).to_contain_text("does not answer")
     tab.page.unroute("**/select")
     tab.click(*BALL)
     assert tab.area > 0, "the next click works again"
@@ -324,7 +324,7 @@ def test_everything_can_be_clicked(visit: Any, photo: bytes) -> None:
     tab = visit()
     tab.open(photo)
     tab.key("a")
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.regions", timeout=40_000)
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.regions")
     tab.idle()
     assert tab.pixel("overlay", 60, 60)[3] > 0, "the overview is not drawn"
     index = tab.js(f"e.regions.labels.data[{BALL[1]} * e.regions.labels.width + {BALL[0]}]")
@@ -346,9 +346,9 @@ def test_long_work_shows_progress_and_stops(visit: Any) -> None:
     area = tab.area
     tab.page.locator("#clickpaint_remove").click()
     tab.page.locator(".cp-progress").wait_for()
-    assert "Removing" in tab.page.locator(".cp-progress").inner_text()
+    expect(tab.page.locator(".cp-progress")).to_contain_text("Removing")
     tab.page.get_by_role("button", name="Stop").click()
-    tab.page.get_by_text("Stopped. Nothing was changed.").wait_for(timeout=5000)
+    tab.page.get_by_text("Stopped. Nothing was changed.").wait_for()
     tab.idle()
     assert tab.area == area and tab.js("e.state.version") == 0
     tab.page.locator(".cp-progress").wait_for(state="hidden")
@@ -357,7 +357,7 @@ def test_long_work_shows_progress_and_stops(visit: Any) -> None:
 def test_formats(visit: Any, photo: bytes) -> None:
     tab = visit()
     tab.open(photo)
-    assert not tab.page.locator("#clickpaint_quality").is_visible()
+    expect(tab.page.locator("#clickpaint_quality")).to_be_hidden()
     tab.page.locator("#clickpaint_format input").click()
     tab.page.get_by_role("option", name="JPEG").click()
     tab.page.locator("#clickpaint_quality").wait_for()
@@ -372,7 +372,7 @@ def test_chinese(visit: Any, photo: bytes, tmp_path: Path) -> None:
     tab.open(photo)
     tab.page.locator("#clickpaint_remove", has_text="移除").wait_for()
     tab.page.screenshot(path=tmp_path / "chinese.png")
-    assert tab.page.get_by_role("button", name="撤销").count() == 1
+    expect(tab.page.get_by_role("button", name="撤销")).to_have_count(1)
     visible = tab.page.locator("body").inner_text()
     assert "预览指针处的物体" in visible
     for english in ("Remove with", "Save as", "Results", "Nothing selected", "New"):
@@ -382,12 +382,14 @@ def test_chinese(visit: Any, photo: bytes, tmp_path: Path) -> None:
 def test_models_are_offered(visit: Any) -> None:
     tab = visit()
     offer = tab.page.locator(".cp-offer")
-    assert "Classic" in offer.inner_text() and "MB)" in offer.get_by_role("button").inner_text()
+    expect(offer).to_contain_text("Classic")
+    expect(offer.get_by_role("button")).to_contain_text("MB)")
     tab.page.locator("#clickpaint_models").get_by_text("Models").first.click()
     rows = tab.page.locator("clickpaint-models li")
     rows.first.wait_for()
     row = rows.filter(has_text="MobileSAM")
-    assert "Apache" in row.inner_text() and row.get_by_role("button", name="Download").is_visible()
+    expect(row).to_contain_text("Apache")
+    expect(row.get_by_role("button", name="Download")).to_be_visible()
 
 
 def test_a_download_shows_bytes_and_time(visit: Any) -> None:
@@ -409,8 +411,8 @@ def test_a_download_shows_bytes_and_time(visit: Any) -> None:
     offer.get_by_role("button").click()
     offer.get_by_text("10 MB / 40 MB").wait_for()
     assert asked[0].endswith("/models/mobile_sam/download")
-    assert "12 s left" in offer.inner_text()
-    assert not offer.get_by_role("button").is_visible()
+    expect(offer).to_contain_text("12 s left")
+    expect(offer.get_by_role("button")).to_be_hidden()
     task |= {"state": "failed", "text": "The download broke off."}
     tab.page.get_by_role("alert").get_by_text("The download broke off.").wait_for()
-    assert offer.get_by_role("button").is_visible(), "it can be tried again"
+    expect(offer.get_by_role("button"), "it can be tried again").to_be_visible()

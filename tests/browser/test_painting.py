@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.progress import Progress
-from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, serving
+from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, expect, serving
 from tests.toys.studio import ToyHost
 
 OUTSIDE = (40, 40)
@@ -66,12 +67,15 @@ def turn_to(tab: Visit, task: str) -> None:
 def sampling(tab: Visit, **values: float) -> None:
     head = tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True)
     head.click()
-    tab.page.wait_for_timeout(1200)  # Gradio makes what is inside only now, and sets it to the first values once more
-    for name, value in values.items():
-        field = tab.page.locator(f"#clickpaint_{name} input[type=number]")
-        field.fill(str(value))
-        field.press("Tab")
-    tab.page.wait_for_timeout(1200)  # until Gradio hands the values on
+    fields = {tab.page.locator(f"#clickpaint_{name} input[type=number]"): str(value) for name, value in values.items()}
+    for _ in range(20):
+        tab.page.wait_for_timeout(1200)  # Gradio makes what is inside only now, and sets it to the first values once more
+        reset = {field: value for field, value in fields.items() if field.input_value() != value}
+        if not reset:
+            break
+        for field, value in reset.items():
+            field.fill(value)
+            field.press("Tab")
     head.click()
 
 
@@ -106,29 +110,31 @@ def test_fill_choose_refine_undo(tab: Visit, host: SlowHost) -> None:
     assert tab.pixel("overlay", BALL[0] + 20, BALL[1] + 20)[3] == 0, "but it does not cover what was painted"
 
     results = tab.page.locator(".cp-thumbnail")
-    assert results.count() == 3
-    assert [result.get_attribute("aria-checked") for result in results.all()] == ["true", "false", "false"]
-    assert "72" in results.nth(2).get_attribute("title")
+    expect(results).to_have_count(3)
+    for result, checked in zip(results.all(), ("true", "false", "false"), strict=True):
+        expect(result).to_have_attribute("aria-checked", checked)
+    expect(results.nth(2)).to_have_attribute("title", re.compile("72"))
     tab.page.wait_for_function("() => [...document.querySelectorAll('.cp-thumbnail img')].every((one) => one.naturalWidth > 20)")
     results.nth(2).focus()
     tab.page.keyboard.press("Enter")
     painted(tab, 2)
     assert tab.pixel("picture", *BALL)[:3] == [72, 72, 72]
-    assert results.nth(2).get_attribute("aria-checked") == "true"
+    expect(results.nth(2)).to_have_attribute("aria-checked", "true")
 
     sampling(tab, steps=3)
     tab.page.get_by_role("button", name="Refine result 3", exact=False).click()
     painted(tab, 3)
     assert (host.jobs[-1].masked_content, host.jobs[-1].options.prompt) == ("original", "a red kite")
-    assert results.count() == 4 and results.nth(3).get_attribute("aria-checked") == "true"
+    expect(results).to_have_count(4)
+    expect(results.nth(3)).to_have_attribute("aria-checked", "true")
 
     for version, value in ((2, 72), (1, 70)):
         tab.key("Control+z")
         assert tab.js("e.state.version") == version and tab.pixel("picture", *BALL)[:3] == [value] * 3
-    assert results.nth(0).get_attribute("aria-checked") == "true"
+    expect(results.nth(0)).to_have_attribute("aria-checked", "true")
     tab.key("Control+z")
     assert tab.pixel("picture", *BALL) == before
-    assert not tab.page.locator(".cp-results").is_visible(), "its results are of another picture"
+    expect(tab.page.locator(".cp-results"), "its results are of another picture").to_be_hidden()
     tab.key("Control+Shift+z")
     assert tab.pixel("picture", *BALL)[:3] == [70, 70, 70]
     tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True).click()
@@ -142,7 +148,7 @@ def test_replace_and_remove_by_diffusion(tab: Visit, host: SlowHost) -> None:
     before = tab.pixel("picture", *BALL)
     turn_to(tab, "Replace")
     start(tab, "replace")
-    assert tab.page.get_by_text("Nothing is selected yet.").is_visible()
+    expect(tab.page.get_by_text("Nothing is selected yet.")).to_be_visible()
     assert not host.jobs
     tab.page.get_by_role("button", name="Close", exact=True).first.click()
     tab.click(*BALL)
@@ -178,7 +184,7 @@ def test_expand(tab: Visit, host: SlowHost) -> None:
     assert tab.pixel("picture", 240, 20)[:3] == [31, 31, 31]
     assert tab.pixel("picture", BALL[0], BALL[1] + 80)[0] > 180, "the ball moved with the picture"
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.margins[1] === 0")
-    assert not tab.page.locator(".cp-refine").first.is_visible()
+    expect(tab.page.locator(".cp-refine").first).to_be_hidden()
 
     tab.page.get_by_role("button", name="Compare with the original").click()
     knob = tab.page.locator(".cp-knob")
@@ -209,12 +215,12 @@ def test_progress_live_picture_and_interrupting(visit: Callable[..., Visit], pho
     live = tab.page.locator(".cp-live img")
     live.wait_for(state="visible")
     tab.page.wait_for_function("() => document.querySelector('.cp-live img').naturalWidth === 8")
-    assert tab.page.locator(".cp-progress").get_by_text("Step 6 of 20").is_visible()
+    expect(tab.page.locator(".cp-progress").get_by_text("Step 6 of 20")).to_be_visible()
     tab.page.get_by_role("button", name="Stop").click()
     tab.page.get_by_text("Stopped. Nothing was changed.").wait_for()
     tab.idle()
     assert tab.pixel("picture", *BALL) == before and tab.js("e.state.version") == 0
-    assert not live.is_visible()
+    expect(live).to_be_hidden()
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
     tab.page.wait_for_timeout(1500)

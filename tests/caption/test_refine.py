@@ -30,7 +30,7 @@ def server():
 
 @pytest.fixture
 def model(server):
-    return Endpoint(server.address, "secret-key", "toy", silence=0.6)
+    return Endpoint(server.address, "secret-key", "toy", silence=1.5)
 
 
 def prompt_for(server, model, style, context=""):

@@ -52,7 +52,7 @@ def test_nms_of_nothing_and_of_ties():
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(EXTENSION), "PATH": ""}, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(EXTENSION), "PATH": ""}, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

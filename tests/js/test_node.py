@@ -24,7 +24,7 @@ def test_in_node(file: Path) -> None:
     if _version() < 20:
         pytest.skip("node is older than version 20")
     assert NODE is not None
-    done = subprocess.run([NODE, "--test", "--test-reporter=tap", str(file)], capture_output=True, text=True, timeout=60, cwd=HERE)
+    done = subprocess.run([NODE, "--test", "--test-reporter=tap", str(file)], capture_output=True, text=True, timeout=300, cwd=HERE)
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.search(r"^# pass (\d+)", done.stdout, re.MULTILINE)
     assert passed is not None and int(passed[1]) > 0, done.stdout

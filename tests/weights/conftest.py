@@ -36,7 +36,7 @@ def server(monkeypatch):
 @pytest.fixture
 def network():
     """Impatient, so that tests are fast."""
-    return Network(timeout=0.5, retries=2, backoff=0.01)
+    return Network(timeout=1.0, retries=2, backoff=0.01)
 
 
 @pytest.fixture

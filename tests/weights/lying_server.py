@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(3)
 
     def held(self, wanted: str | None) -> None:
-        self.server.gate.wait(10)
+        self.server.gate.wait(60)
         self.send(wanted)
 
     def too_long_length(self, wanted: str | None) -> None:
