@@ -55,11 +55,10 @@ def browser():
     executable = find_browser()
     if executable is None:
         pytest.skip("needs Chromium, Chrome or Edge, which is not on this machine")
-    from playwright.sync_api import sync_playwright
-
+    api = pytest.importorskip("playwright.sync_api")
     quiet = ("background-networking", "component-update", "sync", "gpu", "quic")
     arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
-    with sync_playwright() as driver:
+    with api.sync_playwright() as driver:
         launched = driver.chromium.launch(executable_path=executable, args=arguments)
         yield launched
         launched.close()

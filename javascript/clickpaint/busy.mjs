@@ -40,11 +40,15 @@ export class Busy {
         if (this.#timer === null) this.#timer = setTimeout(() => this.#ask(), delay);
     }
 
+    /** Whether all we wait for is another picture: the server tells nothing of that, and may already have closed the one before. */
+    get #opening() {
+        return this.#jobs.size > 0 && [...this.#jobs].every(({kind}) => kind === "open");
+    }
+
     async #ask() {
-        const asked = this.editor.state.workspace?.id ?? null;
+        const before = this.#tasks;
         try {
-            const {tasks} = await this.editor.api.progress(asked);
-            const before = this.#tasks;
+            const {tasks} = this.#opening ? {tasks: []} : await this.editor.api.progress(this.editor.state.workspace?.id ?? null);
             this.#tasks = tasks.filter((task) => ACTIVE.has(task.state));
             for (const task of tasks) if (!ACTIVE.has(task.state) && before.some((one) => one.id === task.id)) this.editor.emit("ended", task);
         } catch {

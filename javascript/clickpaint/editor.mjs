@@ -117,6 +117,7 @@ export class Editor extends EventTarget {
     }
 
     open(blob, name) {
+        this.hover(null);
         return this.#change("open", async () => {
             const old = this.state.workspace?.id;
             const local = Pyramid.of(blob).catch(() => null);

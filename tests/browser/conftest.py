@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import socket
 import threading
 import time
@@ -15,11 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = os.environ.get("CLICKPAINT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 BALL = (300, 190)  # its middle
 BALL_RADIUS = 52
@@ -85,17 +78,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     host = EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
     with serving(Studio(host)) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def expect(locator: Any, message: str | None = None) -> Any:
@@ -175,13 +157,13 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium: Any, address: str) -> Iterator[Callable[..., Visit]]:
+def visit(browser: Any, address: str) -> Iterator[Callable[..., Visit]]:
     """`visit(**context options)`: a fresh tab. Afterwards: nothing was asked of another server, and no fault was logged."""
     contexts: list[Any] = []
     faults: list[str] = []
 
     def make(*, expected: str | tuple[str, ...] = (), storage: Any = None, **options: Any) -> Visit:
-        context = chromium.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 860}), **options)
+        context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 860}), **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
@@ -189,7 +171,7 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[..., Visit]]:
         def said(message: Any) -> None:
             known = (expected,) if isinstance(expected, str) else expected
             if message.type in ("error", "warning") and not any(one in message.text for one in known):
-                faults.append(f"console: {message.text}")
+                faults.append(f"console: {message.text} {message.location.get('url', '')}")
 
         def asked(request: Any) -> None:
             if not request.url.startswith((address, "data:", "blob:")):

@@ -51,7 +51,7 @@ def test_fill_changes_nothing_outside_and_everything_inside(width, height, radiu
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(9, 90), st.integers(9, 90), st.floats(1, 6), st.integers(0, 9))
+@given(st.integers(9, 90), st.integers(9, 90), st.floats(1, 5), st.integers(0, 9))
 def test_replace_keeps_the_object_bit_for_bit(width, height, radius, feather):
     pixels, mask = picture(width, height), disc(width, height, radius)
     result = paint(pixels, mask, PaintOptions(task="replace", feather=feather), FakeHost(), native=64)[0]
