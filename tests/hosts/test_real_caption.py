@@ -164,13 +164,14 @@ def test_several_wordings_come_of_wider_searches_and_a_length_reaches_it(host):
 
 
 @pytest.mark.parametrize("flavor", FLAVORS)
-def test_where_its_code_is_too_old_for_the_libraries_it_is_not_offered(flavor, tmp_path):
+def test_where_its_code_is_too_old_for_the_libraries_it_says_so_and_is_not_used(flavor, tmp_path):
     if version(Path(os.environ[FOLDERS[flavor]])) < (4, 50):
         pytest.skip(f"the transformers of this {flavor} fits its BLIP")
     host = running(flavor, tmp_path, {})
     try:
         painted = host.generate()
-        assert "host" not in [one["name"] for one in host.clickpaint("GET", "/captioners")["captioners"]]
+        listed = {one["name"]: one for one in host.clickpaint("GET", "/captioners")["captioners"]}
+        assert not listed["host"]["available"] and "transformers" in listed["host"]["reason"]
         id, _ = clicked(host)
         status, answer = host.request("POST", f"/clickpaint/v1/workspaces/{id}/caption", {})
         assert status == 409 and "Download BLIP" in answer["remedy"]  # a file of another size is not the catalog's
