@@ -295,7 +295,7 @@ export class ClickpaintCanvas extends HTMLElement {
 
     #draw(overlayOnly) {
         const {editor, painter, compare} = this;
-        if (!this.stage.clientWidth) return;
+        if (!this.stage.clientWidth || !this.colours) return; // it has just appeared: its first size, which is about to be told, draws it
         if (!overlayOnly) painter.drawPicture(editor.result, editor.original, compare.split(this.view), editor.state.offset);
         const {prompts} = editor.state, hidden = compare.holding, over = hidden ? null : editor.pictures.over;
         this.stage.style.cursor = editor.ready && !this.pointers.space ? editor.tool.cursor : "";
