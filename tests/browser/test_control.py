@@ -197,7 +197,7 @@ def test_the_map_is_saved_and_sent_to_a_web_uis_controlnet(tab: Visit) -> None:
 
 
 def offers(tab: Visit, name: str, number: int = 1) -> None:
-    """Whether the panel has a button of this name; with 0, that it has none."""
+    """The panel has so many buttons of this name, or comes to have them."""
     expect(tab.page.locator("clickpaint-maps").get_by_role("button", name=name)).to_have_count(number)
 
 
