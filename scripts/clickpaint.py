@@ -7,7 +7,7 @@ source = str(Path(__file__).resolve().parents[1] / "extension")
 if source not in sys.path:
     sys.path.append(source)
 
-from clickpaint import webui  # noqa: E402  # the web UI may take the path away again once this file is done; the package stays
+from clickpaint.app import webui  # noqa: E402  # the web UI may take the path away again once this file is done; the package stays
 
 webui.register()
 Script = webui.script()

@@ -20,10 +20,17 @@ PACKAGE = ROOT / "extension" / "clickpaint"
 
 ROOMS = (
     "__init__", "errors", "progress", "settings", "compat", "image", "weights", "segment", "erase", "paint", "caption", "control",
-    "video", "hosts", "tasks", "selection", "workspace", "workspaces", "engines", "diffusing", "painting", "controlling", "describing",
-    "studio", "touchup", "api", "ui", "webui", "serving", "doctor", "cli", "__main__",
+    "video", "train", "hosts", "session", "studio", "api", "ui", "cli", "app", "__main__",
 )  # fmt: skip
 """From the ground up: a room imports only rooms that stand before it."""
+
+LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
+"""Files of the package that need no room."""
+
+STUDIO = (
+    "queue", "model_pool", "own_sampler", "painting", "control_maps", "words", "studio", "touchup",
+)  # fmt: skip
+"""The same order among the files of the studio."""
 
 HEAVY = ("torch", "torchvision", "cv2", "diffusers", "transformers", "gradio", "scipy", "segment_anything", "lama_cleaner", "timm")
 """Imported in the function that needs them, never by importing a module of the package."""
@@ -82,18 +89,56 @@ def wrong_arrows(source: str, module: str, is_package: bool = False) -> list[str
 def test_the_arrows_are_read_right():
     assert wrong_arrows("from clickpaint.errors import InvalidInput\nimport numpy", "clickpaint.image.mask") == []
     assert wrong_arrows("from clickpaint import studio", "clickpaint.image.mask") == ["clickpaint.studio"]
-    assert wrong_arrows("def f():\n    import clickpaint.api.router", "clickpaint.studio") == ["clickpaint.api.router"]
+    assert wrong_arrows("def f():\n    import clickpaint.api.router", "clickpaint.studio.studio") == ["clickpaint.api.router"]
     assert wrong_arrows("from ..hosts import base", "clickpaint.segment.sam") == ["clickpaint.hosts.base"]
     assert wrong_arrows("from .. import hosts", "clickpaint.segment", is_package=True) == ["clickpaint.hosts"]
     assert wrong_arrows("from . import base, mask", "clickpaint.image", is_package=True) == []
-    assert wrong_arrows("from modules import shared", "clickpaint.studio") == ["modules.shared"]
+    assert wrong_arrows("from modules import shared", "clickpaint.studio.studio") == ["modules.shared"]
     assert wrong_arrows("from modules import shared", "clickpaint.hosts.webui") == []
 
 
-@pytest.mark.parametrize("module", modules())
-def test_a_room_imports_only_rooms_before_it(module):
-    file = modules()[module]
-    assert wrong_arrows(file.read_text(encoding="utf-8"), module, file.name == "__init__.py") == []
+def test_a_room_imports_only_rooms_before_it():
+    wrong = {
+        module: wrong_arrows(file.read_text(encoding="utf-8"), module, file.name == "__init__.py") for module, file in modules().items()
+    }
+    assert {module: names for module, names in wrong.items() if names} == {}
+
+
+def test_every_file_of_the_package_is_in_a_room():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == LOOSE
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))} <= {*ROOMS} - LOOSE
+
+
+def test_the_files_of_the_studio_import_only_those_before_them():
+    wrong = []
+    for file in sorted((PACKAGE / "studio").glob("*.py")):
+        if file.stem == "__init__":
+            continue
+        for name in imports(file.read_text(encoding="utf-8"), f"clickpaint.studio.{file.stem}"):
+            inner = name.split(".")[2] if name.startswith("clickpaint.studio.") else file.stem
+            if STUDIO.index(inner) > STUDIO.index(file.stem):
+                wrong.append((file.stem, name))
+    assert wrong == []
+
+
+SAME_FACE = {
+    "caption": {"api", "cli"},
+    "control": {"api", "cli", "ui"},
+    "examples": {"api", "image"},
+    "models": {"api", "cli"},
+    "painting": {"api", "cli", "studio"},
+    "workspaces": {"api", "session"},
+}
+"""Names that several rooms may give to a file, since it is the same thing's face there."""
+
+
+def test_no_two_files_of_the_package_share_a_name():
+    rooms: dict[str, list[str]] = {}
+    for module, file in modules().items():
+        if file.name != "__init__.py" and file.stem not in ("base", "registry"):
+            rooms.setdefault(file.stem, []).append(module.split(".")[1])
+    twice = {stem: places for stem, places in rooms.items() if len(places) > 1 and not set(places) <= SAME_FACE.get(stem, set())}
+    assert twice == {}
 
 
 def python(code: str, *arguments: str) -> str:
@@ -107,7 +152,7 @@ def python(code: str, *arguments: str) -> str:
 def test_package_types_and_schemas_import_where_heavy_libraries_are_missing():
     needed = """clickpaint clickpaint.errors clickpaint.progress clickpaint.settings clickpaint.image.geometry clickpaint.segment.base
         clickpaint.erase.base clickpaint.hosts.base clickpaint.hosts.embedded clickpaint.segment.registry clickpaint.erase.registry
-        clickpaint.api.schemas clickpaint.cli"""
+        clickpaint.api.schemas clickpaint.app.main"""
     code = """
 import importlib, sys
 blocked = sys.argv[1].split()
@@ -139,15 +184,16 @@ def test_the_start_of_a_web_ui_imports_little():
     """What `register`, the always-on script and the tab import, everybody's start of the web UI waits for."""
     code = """
 import sys
-import clickpaint.webui, clickpaint.engines, clickpaint.ui.tab
-from clickpaint.hosts.webui import captioning, hooks, host, options, preprocessors, runner, script, sending, within
+import clickpaint.app.webui, clickpaint.studio.model_pool, clickpaint.ui.tab
+from clickpaint.hosts.webui import captioning, hooks, host, preprocessors, settings_section, runner, script, sending, within
 print(" ".join(name for name in sys.modules if name.startswith("clickpaint.")))
 """
-    allowed = """compat compat.packages engines erase erase.registry errors hosts hosts.base hosts.webui hosts.webui.captioning
-        hosts.webui.hooks hosts.webui.host hosts.webui.options hosts.webui.preprocessors hosts.webui.probe hosts.webui.runner
-        hosts.webui.script hosts.webui.sending hosts.webui.within progress segment segment.registry settings ui ui.control ui.describe
-        ui.gradio_compat ui.painting ui.panels ui.pasting ui.tab webui weights weights.cache weights.catalog weights.device
-        weights.store"""
+    allowed = """compat compat.packages studio studio.model_pool erase erase.registry errors hosts hosts.base hosts.webui
+        hosts.webui.captioning
+        hosts.webui.hooks hosts.webui.host hosts.webui.settings_section hosts.webui.preprocessors hosts.webui.probe
+        hosts.webui.runner hosts.webui.script hosts.webui.sending hosts.webui.within progress segment segment.registry settings
+        ui ui.control ui.describe ui.gradio_compat ui.task_tabs ui.panels ui.pasting ui.tab app app.webui weights weights.cache
+        weights.catalog weights.device weights.store"""
     assert {name.removeprefix("clickpaint.") for name in python(code).split()} <= set(allowed.split())
 
 
@@ -222,7 +268,7 @@ def readme_commands() -> list[list[str]]:
 
 def test_every_command_of_the_readme_exists():
     import install
-    from clickpaint.cli import build_parser
+    from clickpaint.app.main import build_parser
 
     commands = readme_commands()
     assert ["python", "install.py", "run"] in commands

@@ -2,7 +2,7 @@
 
 import sys
 
-from clickpaint.cli import main
+from clickpaint.app.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

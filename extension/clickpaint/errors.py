@@ -62,3 +62,17 @@ class Interrupted(ClickpaintError):
 
 class HostUnsupported(ClickpaintError):
     """The host cannot do this (no checkpoint loaded, a sampler it does not have, …)."""
+
+
+class AccessDenied(ClickpaintError):
+    """Whoever asked may not.
+
+    Args:
+        status: HTTP's 401 (say who you are) or 403 (not from there).
+        challenge: how to say it, as in the header WWW-Authenticate; empty for no challenge.
+    """
+
+    def __init__(self, status: int, message: str, remedy: str = "", challenge: str = "Bearer") -> None:
+        super().__init__(message, remedy)
+        self.status = status
+        self.challenge = challenge

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from clickpaint.caption.region import RegionOptions, crop_region
-from clickpaint.describing import trajectory_prompts
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
-from clickpaint.workspace import Result
+from clickpaint.session.workspace import Result
+from clickpaint.studio.words import trajectory_prompts
 from tests.caption.text_server import text_server
 from tests.toys.studio import BLUE, GREY, RED, file_of, pixels
 

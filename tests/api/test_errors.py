@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from clickpaint import errors as all_errors
-from clickpaint.api import errors, schemas
+from clickpaint.api import error_responses, schemas
 from clickpaint.api.access import LocalGate
 from clickpaint.api.router import create_router
 from tests.toys.studio import file_of, pixels
@@ -33,7 +33,7 @@ def problem(response, status):
 def test_every_error_has_a_status_below_500():
     kinds = [one for one in vars(all_errors).values() if isinstance(one, type) and issubclass(one, all_errors.ClickpaintError)]
     for kind in kinds[1:]:
-        assert 400 <= errors.of_error(kind("No.")).status_code < 500, kind
+        assert 400 <= error_responses.of_error(kind("No.")).status_code < 500, kind
 
 
 def test_what_is_wrong_is_said(client):

@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 from clickpaint.compat import torchvision
-from clickpaint.paint.checkpoint import Checkpoints, FileSource, alias_report
 from clickpaint.paint.checkpoint.meta import on_meta
+from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report
+from clickpaint.paint.checkpoint.source import FileSource
 from clickpaint.paint.checkpoint.tokens import tokenizer
 from clickpaint.paint.checkpoint.unet import UNetLayout
 from clickpaint.paint.checkpoint.vae import vae_key

@@ -23,7 +23,7 @@ from clickpaint.caption.local import local_models
 from clickpaint.caption.region import crop_region
 from clickpaint.segment import registry
 from clickpaint.segment.base import Point, Prompts, Segmenter
-from clickpaint.segment.classic import ClassicSegmenter
+from clickpaint.segment.classic_segmenter import ClassicSegmenter
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, pick
 from tests.benchmarks.click import RandomWeights, random_network

@@ -31,8 +31,8 @@ from clickpaint.image.picture import from_pixels
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment import registry
 from clickpaint.segment.base import Embedding, Point, Prompts
-from clickpaint.segment.neural import NeuralSegmenter
-from clickpaint.studio import Studio
+from clickpaint.segment.neural_segmenter import NeuralSegmenter
+from clickpaint.studio.studio import Studio
 from clickpaint.weights.store import ModelState, Store
 
 BUILDERS = {"sam_vit_b": ("segment_anything", "vit_b"), "mobile_sam": ("mobile_sam", "vit_t")}

@@ -69,7 +69,8 @@ def full_size(path: Path) -> None:
 def stand_alone(path: Path, device: str) -> None:
     import torch
 
-    from clickpaint.paint.checkpoint import Checkpoint, FileSource, open_checkpoint
+    from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
+    from clickpaint.paint.checkpoint.source import FileSource
 
     def read() -> None:
         with path.open("rb", buffering=0) as stream:

@@ -19,17 +19,18 @@ import numpy as np
 import torch
 
 from clickpaint.compat import torchvision
-from clickpaint.paint.adapters.control import Control, ControlPart, control_image
-from clickpaint.paint.adapters.controlnet import load_controlnet
+from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
+from clickpaint.paint.adapters.controlnet_files import load_controlnet
 from clickpaint.paint.adapters.lora import Lora, applied
-from clickpaint.paint.checkpoint import Checkpoint, TensorSource, open_checkpoint
 from clickpaint.paint.checkpoint.meta import on_meta
+from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
+from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.checkpoint.unet import UNetLayout
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.loop import generators
-from clickpaint.paint.diffusion.painting import Tools, text_to_image
-from clickpaint.paint.job import ControlUnit, PaintOptions
+from clickpaint.paint.diffusion.sampling import Tools, text_to_image
+from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from tests.toys import checkpoint as toys
 from tests.toys import controlnet as controlnets
 from tests.toys import lora as loras

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.segment.base import Candidate, Point, Prompts
-from clickpaint.segment.classic import ClassicSegmenter
+from clickpaint.segment.classic_segmenter import ClassicSegmenter
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "inpaint-anything"
 

@@ -73,7 +73,7 @@ def serving(studio: Any) -> Iterator[str]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the stand-alone program answers, on a machine without weights and without network."""
     from clickpaint.hosts.embedded import EmbeddedHost
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
     host = EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
     with serving(Studio(host)) as address:

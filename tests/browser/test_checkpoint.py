@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     from clickpaint.hosts.embedded import EmbeddedHost
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
     overrides = {"device": "cpu", "segmenter": "classic", "eraser": "classic"}
     with serving(Studio(EmbeddedHost(folder, environment={}, overrides=overrides))) as address:

@@ -44,7 +44,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> SlowHost:
 
 @pytest.fixture(scope="module")
 def address(host: SlowHost) -> Iterator[str]:
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
     with serving(Studio(host)) as address:
         yield address

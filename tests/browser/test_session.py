@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from PIL import Image, PngImagePlugin
 
-from clickpaint.studio import Studio
+from clickpaint.studio.studio import Studio
 from tests.browser.conftest import BALL, TYPE_AND_PRESS, Visit, expect, serving
 from tests.browser.test_painting import SlowHost, painted, start, turn_to
 
@@ -169,7 +169,7 @@ def test_parameters_of_a_dropped_picture_and_of_the_prompt_are_read(visit: Calla
 
 
 def test_lists_offer_what_came_since(visit: Callable[..., Visit], studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clickpaint.engines import Engine
+    from clickpaint.studio.model_pool import Engine
 
     tab = visit()
     listed = [*studio.engines.segmenters(), Engine("new_one", "Brand New", True, "", None, "present")]

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from clickpaint.caption.all_regions import Described, Sieve, as_json, describe, paragraph, sift
 from clickpaint.caption.base import NoAnswers, Wording
-from clickpaint.caption.everything import Described, Sieve, as_json, describe, paragraph, sift
 from clickpaint.caption.hosted import HostCaptioner
 from clickpaint.caption.labels import labelled
 from clickpaint.caption.region import RegionOptions, crop_region
@@ -21,7 +21,7 @@ from tests.caption.toys import photo
 def region(left, top, right, bottom, score=0.9):
     mask = np.zeros((60, 90), bool)
     mask[top:bottom, left:right] = True
-    found = Region.of(mask, score)
+    found = Region.scored(mask, score)
     assert found is not None
     return found
 
@@ -100,7 +100,7 @@ def test_labels_are_drawn_on_a_copy():
     pixels = np.full((300, 400, 3), 128, np.uint8)
     mask = np.zeros((300, 400), bool)
     mask[100:200, 200:350] = True
-    found = Region.of(mask, 0.9)
+    found = Region.scored(mask, 0.9)
     assert found is not None
     before = pixels.copy()
     drawn = labelled(pixels, [Described(found, "a dog", -0.5)])

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from clickpaint.caption.base import Turn
+from clickpaint.caption.caption_refinement import Asked, Message, TextModelFailed, chat_messages, refine
 from clickpaint.caption.endpoint import Endpoint
-from clickpaint.caption.instruct import LocalTextModel
-from clickpaint.caption.refine import Asked, Message, TextModelFailed, chat_messages, refine
+from clickpaint.caption.local_text_model import LocalTextModel
 from clickpaint.caption.style import LANGUAGES, Style, count_words
 from clickpaint.errors import Interrupted, InvalidInput
 from clickpaint.progress import Progress

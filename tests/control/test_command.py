@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clickpaint.cli import main
+from clickpaint.app.main import main
 from clickpaint.control import registry
 from clickpaint.control.base import ControlMap, Preprocessor, Tools
 from tests.control.pictures import disc, scene

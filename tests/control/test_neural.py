@@ -11,8 +11,8 @@ import torch
 
 from clickpaint.control import (
     clip_vision,
-    depth,
     depth_anything,
+    depth_midas,
     lama_fill,
     leres,
     lineart,
@@ -123,7 +123,7 @@ def test_mlsd(toys, values):
 
 
 def test_midas_and_its_normals(toys):
-    network = toys.put(depth.MIDAS, seeded(depth.MIDAS))
+    network = toys.put(depth_midas.MIDAS, seeded(depth_midas.MIDAS))
     midas = object.__new__(detector("midas", "MidasDetector"))
     midas.model = network
     expected, slopes = midas(SCENE, bg_th=0.4, depth_and_normal=True, **NATIVE)
@@ -136,7 +136,9 @@ def test_midas_and_its_normals(toys):
 def test_zoe_shows_the_middle_of_its_range(toys):
     # the real class has 345 million weights; what is ours is before and after it
     metres = torch.from_numpy(np.fromfunction(lambda y, x: 1 + y / 64 + np.sin(x / 20), (128, 192))).float()[None, None]
-    network = toys.put(depth.ZOE, SimpleNamespace(infer=lambda image: metres * (1 + image.mean()), parameters=lambda: iter((metres,))))
+    network = toys.put(
+        depth_midas.ZOE, SimpleNamespace(infer=lambda image: metres * (1 + image.mean()), parameters=lambda: iter((metres,)))
+    )
     same(made(toys, "depth_zoe"), detector("zoe", "ZoeDetector")(network)(SCENE, **NATIVE))
 
 

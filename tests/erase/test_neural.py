@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from clickpaint.erase import gan, lama, neural
+from clickpaint.erase import gan, lama, neural_eraser
 from clickpaint.erase.base import EraseOptions, Eraser
 from clickpaint.erase.lama_cleaner_models import bare, kept_randomness, module
 from clickpaint.errors import CorruptModel, Interrupted, ModelMissing, OutOfMemory
@@ -138,7 +138,7 @@ def test_half_precision_only_where_it_is_safe(create: Create) -> None:
 
 
 def test_not_a_number_is_never_painted(create: Create, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lama.Lama, "infer", lambda *args: neural.picture(torch.full((1, 3, 8, 8), torch.nan)))
+    monkeypatch.setattr(lama.Lama, "infer", lambda *args: neural_eraser.picture(torch.full((1, 3, 8, 8), torch.nan)))
     with pytest.raises(CorruptModel):
         create("lama").erase(*job(64, 64))
 

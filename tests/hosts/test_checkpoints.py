@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clickpaint.errors import CorruptModel, InvalidInput, NotFound
-from clickpaint.hosts.checkpoints import LocalCheckpoints
+from clickpaint.hosts.checkpoint_files import LocalCheckpoints
 from clickpaint.hosts.embedded import EmbeddedHost
 
 torch = pytest.importorskip("torch")
@@ -99,8 +99,8 @@ def test_a_file_that_goes_takes_its_tensors_along(tmp_path, weights):
 def test_a_web_ui_that_keeps_a_pipeline_of_diffusers_is_taken_by_it():
     from types import SimpleNamespace
 
-    from clickpaint.hosts.webui.checkpoint import WebUISource, source_of
-    from clickpaint.paint.checkpoint import PipelineSource
+    from clickpaint.hosts.webui.loaded_checkpoint import WebUISource, source_of
+    from clickpaint.paint.checkpoint.pipeline import PipelineSource
 
     pipeline = SimpleNamespace(unet=SimpleNamespace(down_blocks=()), vae=SimpleNamespace(quant_conv=None), text_encoder=object())
     latent_diffusion = SimpleNamespace(model=SimpleNamespace(diffusion_model=SimpleNamespace(input_blocks=())))

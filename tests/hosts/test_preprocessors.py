@@ -146,7 +146,7 @@ def test_a_controlnet_of_another_make_is_told_and_the_start_goes_on(web, make, m
 
 
 def test_the_hook_is_called_before_the_page_is_made(web):
-    from clickpaint import webui
+    from clickpaint.app import webui
 
     webui.register()
     (before,) = [callback for kind, callback in web.callbacks if kind == "on_before_ui"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from clickpaint import webui
+from clickpaint.app import webui
 from clickpaint.hosts.webui import credentials, hooks, setup
 from clickpaint.hosts.webui.host import WebUIHost
-from clickpaint.hosts.webui.options import OPTION, add_options
+from clickpaint.hosts.webui.settings_section import OPTION, add_options
 from clickpaint.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,11 +15,11 @@ from PIL import Image
 
 from clickpaint.control import registry
 from clickpaint.errors import HostUnsupported, Interrupted, OutOfMemory
-from clickpaint.hosts.webui import painting
+from clickpaint.hosts.webui import img2img
 from clickpaint.hosts.webui.host import WebUIHost
 from clickpaint.hosts.webui.probe import loaded_model, native_size
 from clickpaint.hosts.webui.runner import control_names, has_control, runner_for
-from clickpaint.paint.job import ControlUnit, PaintJob, PaintOptions
+from clickpaint.paint.paint_job import ControlUnit, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from tests.hosts.standin import colour
 
@@ -365,7 +365,7 @@ def test_a_placeholder_is_no_model(web):
 
 def test_the_preview_is_the_web_uis(web):
     web.shared.state.current_image = "picture"
-    assert painting.preview() == "picture"
+    assert img2img.preview() == "picture"
 
 
 def test_every_option_is_used():

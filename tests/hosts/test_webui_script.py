@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clickpaint.hosts.webui import painting
+from clickpaint.hosts.webui import img2img
 from clickpaint.hosts.webui.host import WebUIHost
 from clickpaint.hosts.webui.script import script_class
-from clickpaint.paint.touchup import INFOTEXT, NAMES, TouchUp
-from clickpaint.studio import Studio
-from clickpaint.touchup import touch_up
+from clickpaint.paint.touchup_job import INFOTEXT, NAMES, TouchUp
+from clickpaint.studio.studio import Studio
+from clickpaint.studio.touchup import touch_up
 
 SIZE = (64, 48)
 OFF = [False, "remove", "", "", "", "", 0.75, "auto", -1, -1]
@@ -280,7 +280,7 @@ def test_the_form_and_what_pasting_restores(web):
     fields = dict(zip(NAMES, (function for _, function in script.infotext_fields), strict=True))
     restored = [fields[name](told) for name in NAMES]
     assert restored == [True, "fill", "0.5 0.25; 3 4 0", "", "a cat: big, red", "", 0.6, "auto", 3, -1]
-    from clickpaint.paint.touchup import asked
+    from clickpaint.paint.touchup_job import asked
 
     assert asked(restored).infotext() == wish.infotext()
     without = {name: fields[name]({"Prompt": "x"}) for name in NAMES}
@@ -296,5 +296,5 @@ def test_painting_within_is_refused_once_stopped(web):
     from clickpaint.progress import Progress
 
     with pytest.raises(Exception, match="Interrupted"):
-        painting.paint_within(None, None, Progress(interrupted=lambda: web.shared.state.interrupted))
+        img2img.paint_within(None, None, Progress(interrupted=lambda: web.shared.state.interrupted))
     assert web.runs == []

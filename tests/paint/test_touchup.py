@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpaint.errors import InvalidInput
-from clickpaint.paint.job import PaintOptions
-from clickpaint.paint.touchup import INFOTEXT, NAMES, TouchUp, asked
+from clickpaint.paint.paint_job import PaintOptions
+from clickpaint.paint.touchup_job import INFOTEXT, NAMES, TouchUp, asked
 
 FORM = [True, "Fill", "0.5,0.5", "", "a cat", "", 0.6, "AUTO", -1, 7]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from clickpaint.errors import Interrupted, InvalidInput
 from clickpaint.progress import Progress
 from clickpaint.segment.base import Point, Prompts
-from clickpaint.segment.classic import ClassicSegmenter
-from clickpaint.segment.refine import enlarge
+from clickpaint.segment.classic_segmenter import ClassicSegmenter
+from clickpaint.segment.mask_refinement import enlarge
 from clickpaint.segment.superpixels import build_graph
 
 SEGMENTER = ClassicSegmenter()

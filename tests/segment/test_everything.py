@@ -18,7 +18,7 @@ from clickpaint.segment import everything as mode
 from clickpaint.segment import grid, sam
 from clickpaint.segment.base import Candidate, Embedding, Point, Prompts
 from clickpaint.segment.everything import EverythingOptions, Region, everything, label_map, overview
-from clickpaint.segment.neural import NeuralSegmenter
+from clickpaint.segment.neural_segmenter import NeuralSegmenter
 from clickpaint.weights.device import Device
 from tests.segment import toys
 
@@ -122,13 +122,13 @@ def test_small_holes_and_pieces_go() -> None:
     mask[5:25, 5:25] = True
     mask[10:12, 10:12] = False
     mask[30, 50] = True
-    region = Region.of(mask, 0.9)
+    region = Region.scored(mask, 0.9)
     assert region is not None
     (cleaned,) = mode._cleaned([region], EverythingOptions(min_mask_region_area=10))
     expected = np.zeros((40, 60), bool)
     expected[5:25, 5:25] = True
     assert np.array_equal(cleaned.mask, expected)
-    speck = Region.of(np.eye(60, dtype=bool)[:40] & (np.arange(60) < 3), 0.9)
+    speck = Region.scored(np.eye(60, dtype=bool)[:40] & (np.arange(60) < 3), 0.9)
     assert speck is not None
     assert mode._cleaned([speck], EverythingOptions(min_mask_region_area=10))[0].area == 3
 
@@ -192,14 +192,14 @@ def test_a_segmenter_with_its_own_way_is_asked_that_way() -> None:
 def test_a_region_holds_its_mask(height: int, width: int, seed: int) -> None:
     mask = np.random.default_rng(seed).random((height, width)) > 0.9
     before = mask.copy()
-    region = Region.of(mask, 0.5)
+    region = Region.scored(mask, 0.5)
     assert np.array_equal(mask, before)
     if region is None:
         assert not mask.any()
         return
     assert np.array_equal(region.mask, mask)
     assert region.area == mask.sum()
-    moved = Region.of(mask, 0.5, (width + 7, height + 5), (3, 4))
+    moved = Region.scored(mask, 0.5, (width + 7, height + 5), (3, 4))
     assert moved is not None
     assert np.array_equal(moved.mask[4 : 4 + height, 3 : 3 + width], mask)
     assert moved.mask.sum() == mask.sum()

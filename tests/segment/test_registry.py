@@ -96,7 +96,7 @@ def test_an_unknown_name() -> None:
 def test_listing_imports_nothing_heavy() -> None:
     code = """
 import sys
-from clickpaint.segment import registry, neural, sam, sam2, everything
+from clickpaint.segment import registry, neural_segmenter, sam, sam2, everything
 [registry.unavailable(name) for name in registry.SEGMENTERS]
 heavy = {"torch", "torchvision", "transformers", "segment_anything", "segment_anything_hq", "mobile_sam", "timm", "cv2"}
 print(sorted(heavy & set(sys.modules)))

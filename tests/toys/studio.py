@@ -16,12 +16,12 @@ from clickpaint.erase.base import Eraser
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
 from clickpaint.image.geometry import CropRules
-from clickpaint.paint.checkpoint import Source
-from clickpaint.paint.job import Painted, PaintJob
+from clickpaint.paint.checkpoint.source import Source
+from clickpaint.paint.paint_job import Painted, PaintJob
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, Embedding, Prompts
 from clickpaint.settings import SETTINGS
-from clickpaint.studio import Studio
+from clickpaint.studio.studio import Studio
 from clickpaint.weights.device import Device
 
 RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 160, 40), (20, 50, 210), (128, 128, 128)

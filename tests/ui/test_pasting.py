@@ -12,11 +12,11 @@ import pytest
 
 from clickpaint.image.geometry import Box
 from clickpaint.paint import infotext
-from clickpaint.paint.job import PaintJob, PaintOptions
-from clickpaint.studio import Studio
-from clickpaint.workspace import Result
+from clickpaint.paint.paint_job import PaintJob, PaintOptions
+from clickpaint.session.workspace import Result
+from clickpaint.studio.studio import Studio
 from tests.toys.studio import file_of, pixels
-from tests.ui.test_painting import RichHost
+from tests.ui.test_task_tabs import RichHost
 
 gr = pytest.importorskip("gradio")
 

@@ -19,7 +19,7 @@ pytest.importorskip("httpx")
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from clickpaint.hosts.embedded import EmbeddedHost
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
     studio = Studio(EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu"}))
     yield studio
@@ -130,7 +130,7 @@ def test_the_canvas_starts_with_the_settings(tmp_path: Path) -> None:
     import html
 
     from clickpaint.hosts.embedded import EmbeddedHost
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
     from clickpaint.ui import tab
 
     host = EmbeddedHost(tmp_path, overrides={"device": "cpu", "erase_grow": 3, "eraser": "opencv_ns", "language": "zh_CN"})

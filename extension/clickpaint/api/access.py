@@ -10,8 +10,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clickpaint.api import errors
-from clickpaint.api.errors import AccessDenied
+from clickpaint.api import error_responses
+from clickpaint.errors import AccessDenied
 
 COOKIE = "clickpaint_token"
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -102,7 +102,7 @@ def _remember(connection: HTTPConnection, token: str) -> Response:
 def _refusal(connection: HTTPConnection, denied: AccessDenied) -> Response:
     if "text/html" in connection.headers.get("accept", ""):
         return PlainTextResponse(f"{denied.message} {denied.remedy}", denied.status)
-    return errors.of_error(denied)
+    return error_responses.of_error(denied)
 
 
 def _hostname(host: str) -> str:

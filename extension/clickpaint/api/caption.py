@@ -18,16 +18,16 @@ from fastapi.responses import StreamingResponse
 from clickpaint.api import caption_schemas as schemas
 from clickpaint.api import translate
 from clickpaint.api.encode import answer, data_url, mask_png, rgb_png
+from clickpaint.caption.all_regions import Sieve
 from clickpaint.caption.base import Turn
-from clickpaint.caption.everything import Sieve
-from clickpaint.caption.job import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
+from clickpaint.caption.caption_job import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
 from clickpaint.caption.region import BACKGROUNDS, RegionOptions
 from clickpaint.caption.style import FACTUALITIES, FORMS, LANGUAGES, SENTIMENTS, Style
 from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.image.picture import Picture
 from clickpaint.segment.base import Point, Prompts
-from clickpaint.studio import Studio
+from clickpaint.studio.studio import Studio
 
 log = logging.getLogger(__name__)
 

@@ -14,14 +14,14 @@ from fastapi import APIRouter, Response
 from clickpaint.api import control_schemas as schemas
 from clickpaint.api import translate
 from clickpaint.api.encode import answer, rgb_png
-from clickpaint.api.errors import Unprocessable
+from clickpaint.api.error_responses import Unprocessable
 from clickpaint.api.schemas import StateAnswer
 from clickpaint.control import registry
 from clickpaint.control.base import RESOLUTION, Parameter, Preprocessor, Request
-from clickpaint.controlling import Fit, Layer, Made, MapOptions, Offered
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
-from clickpaint.studio import Studio
+from clickpaint.studio.control_maps import Fit, Layer, Made, MapOptions, Offered
+from clickpaint.studio.studio import Studio
 
 _PRIVATE = {"Cache-Control": "private, no-store"}
 _VERSION = 3

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer
-from clickpaint.studio import Studio
+from clickpaint.studio.studio import Studio
 
 _EVERY_SECONDS = 0.25
 _SILENT_SECONDS = 10.0  # then a comment, so that proxies keep the connection and a client that is gone is noticed

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from clickpaint import __version__
 from clickpaint.api import schemas
 from clickpaint.api.encode import answer
-from clickpaint.studio import Studio
+from clickpaint.studio.studio import Studio
 from clickpaint.weights.catalog import files_of, models
 
 

@@ -12,10 +12,10 @@ from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image import mask as masks
-from clickpaint.paint.job import ControlUnit, PaintOptions
-from clickpaint.painting import Gallery, PaintedPictures
-from clickpaint.studio import Studio
-from clickpaint.workspace import Workspace
+from clickpaint.paint.paint_job import ControlUnit, PaintOptions
+from clickpaint.session.workspace import Workspace
+from clickpaint.studio.painting import Gallery, PaintedPictures
+from clickpaint.studio.studio import Studio
 
 _PRIVATE = {"Cache-Control": "private, no-store"}
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from clickpaint.api import errors
+from clickpaint.api import error_responses
 from clickpaint.api.access import Gate
 from clickpaint.errors import ClickpaintError, OutOfMemory, TooLarge
 from clickpaint.weights.device import out_of_memory
@@ -36,19 +36,19 @@ def guarded(gate: Gate, limit: Callable[[], int]) -> type[APIRoute]:
                     gate.check(request)
                     return await inner(_limited(request, limit()))
                 except RequestValidationError as error:
-                    return errors.of_validation(error)
+                    return error_responses.of_validation(error)
                 except ClickpaintError as error:
-                    return errors.of_error(error)
+                    return error_responses.of_error(error)
                 except HTTPException as error:
                     if isinstance(error.detail, TooLarge):
-                        return errors.of_error(error.detail)
-                    return errors.described(error.status_code, "InvalidInput", f"{error.detail}.".replace("..", "."))
+                        return error_responses.of_error(error.detail)
+                    return error_responses.described(error.status_code, "InvalidInput", f"{error.detail}.".replace("..", "."))
                 except Exception as error:
                     if out_of_memory(error):
                         advice = "Send a smaller picture, or close other programs."
-                        return errors.of_error(OutOfMemory("The memory does not suffice for this.", advice))
+                        return error_responses.of_error(OutOfMemory("The memory does not suffice for this.", advice))
                     log.exception("%s %s failed", request.method, request.url.path)
-                    return errors.described(500, "InternalError", "Something went wrong.", "The log of the program says more.")
+                    return error_responses.described(500, "InternalError", "Something went wrong.", "The log of the program says more.")
 
             return handle
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clickpaint.api import caption, control, errors, events, models, painting, samples, schemas, stateless, workspaces
+from clickpaint.api import caption, control, error_responses, events, examples, models, painting, schemas, stateless, workspaces
 from clickpaint.api.access import Gate
 from clickpaint.api.route import guarded
 from clickpaint.settings import MEGABYTE
-from clickpaint.studio import Studio
+from clickpaint.studio.studio import Studio
 
 PREFIX = "/clickpaint/v1"
 
@@ -35,12 +35,12 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         return studio.host.setting("max_upload_mb") * MEGABYTE * 4 // 3 + MEGABYTE
 
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit), responses=responses)
-    for part in (workspaces, painting, control, caption, stateless, models, events, samples):
+    for part in (workspaces, painting, control, caption, stateless, models, events, examples):
         part.add_routes(router, studio)
 
     @router.api_route("/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False)
     def unknown(request: Request, rest: str) -> Response:
         message = f"There is nothing at {request.method} {PREFIX}/{rest}."
-        return errors.described(404, "NotFound", message, "See the API's documentation for its addresses.")
+        return error_responses.described(404, "NotFound", message, "See the API's documentation for its addresses.")
 
     return router

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer
 from clickpaint.image import mask as masks
-from clickpaint.studio import Studio
+from clickpaint.studio.studio import Studio
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:

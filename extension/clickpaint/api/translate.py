@@ -13,13 +13,14 @@ from clickpaint.api import schemas
 from clickpaint.api.encode import data_url, grey_png, mask_png, rgb_png
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
+from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, media_type
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.segment.everything import EverythingOptions
-from clickpaint.selection import Adjustment, Packed
-from clickpaint.studio import Clicked, Everything, Studio
-from clickpaint.tasks import Task
-from clickpaint.workspace import State, Workspace
+from clickpaint.session.selection import Adjustment
+from clickpaint.session.workspace import State, Workspace
+from clickpaint.studio.queue import Task
+from clickpaint.studio.studio import Clicked, Everything, Studio
 
 _FORMATS = ("source", "png", "jpeg", "webp")
 _MOST_POINTS = 1000
@@ -96,7 +97,7 @@ def selection_png(state: State, workspace: Workspace) -> bytes:
     """What is selected, in white; in greys where its edge is soft."""
     if state.selection is None:
         return mask_png(np.zeros(workspace.size[::-1], bool))
-    mask = state.selection.mask()
+    mask = state.selection.mask
     if not state.feather:
         return mask_png(mask)
     return grey_png(np.rint(masks.feather(mask, state.feather) * 255).astype(np.uint8))
@@ -142,7 +143,7 @@ def tasks(found: Sequence[Task], studio: Studio) -> list[dict[str, Any]]:
     return [task.describe(studio.position(task)) for task in found]
 
 
-def _region(candidate: Candidate, packed: Packed | None) -> dict[str, Any]:
+def _region(candidate: Candidate, packed: PackedMask | None) -> dict[str, Any]:
     box = None if packed is None else list(packed.box)
     return {"score": round(float(candidate.score), 4), "area": 0 if packed is None else packed.area, "box": box}
 

@@ -16,8 +16,8 @@ from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image.picture import Picture, extension, media_type
-from clickpaint.studio import Studio
-from clickpaint.workspace import Workspace
+from clickpaint.session.workspace import Workspace
+from clickpaint.studio.studio import Studio
 
 _OPEN_BODY = {
     "required": True,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from clickpaint.caption.refine import Asked, Message, TextModelFailed
+from clickpaint.caption.caption_refinement import Asked, Message, TextModelFailed
 from clickpaint.errors import InvalidInput
 from clickpaint.progress import SILENT, Progress
 

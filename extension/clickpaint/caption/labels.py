@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from clickpaint.caption.everything import Described
+from clickpaint.caption.all_regions import Described
 from clickpaint.image import mask as masks
 
 _LETTERS_PER_LINE = 28

@@ -13,10 +13,10 @@ from clickpaint.errors import InvalidInput, ModelMissing, NotFound
 
 if TYPE_CHECKING:
     from clickpaint.caption.base import Captioner
+    from clickpaint.caption.caption_refinement import TextModel
     from clickpaint.caption.clip import Clip
     from clickpaint.caption.finding import Finder
     from clickpaint.caption.hosted import Says
-    from clickpaint.caption.refine import TextModel
     from clickpaint.weights.cache import ModelCache
     from clickpaint.weights.device import Device
     from clickpaint.weights.store import Store
@@ -107,7 +107,7 @@ class Captioners:
         model = self._usable("text")
         if model is None:
             return None
-        from clickpaint.caption.instruct import LocalTextModel
+        from clickpaint.caption.local_text_model import LocalTextModel
 
         return LocalTextModel(model.name, model.path, self._here.device(), self._cache)
 

@@ -18,9 +18,9 @@ from clickpaint.errors import InvalidInput
 from clickpaint.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from clickpaint.caption.job import Caption
+    from clickpaint.caption.caption_job import Caption
     from clickpaint.image.picture import Picture
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
 
 def add_commands(commands: Any) -> None:
@@ -70,7 +70,7 @@ def caption_pictures(options: argparse.Namespace) -> int:
 
 
 def _one(studio: Studio, options: argparse.Namespace, style: Style, file: Path) -> str:
-    from clickpaint.caption.job import CaptionOptions
+    from clickpaint.caption.caption_job import CaptionOptions
 
     picture = studio.decode(file.read_bytes())
     asked = CaptionOptions(options.captioner, style=style, seed=options.seed, tags=options.tags)
@@ -82,7 +82,7 @@ def _one(studio: Studio, options: argparse.Namespace, style: Style, file: Path) 
 
 def _everything(studio: Studio, options: argparse.Namespace, style: Style, file: Path) -> str:
     from clickpaint.api.encode import rgb_png
-    from clickpaint.caption.job import PanoramaOptions
+    from clickpaint.caption.caption_job import PanoramaOptions
 
     picture = studio.decode(file.read_bytes())
     asked = PanoramaOptions(options.captioner, style=style, seed=options.seed)

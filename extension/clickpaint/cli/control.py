@@ -14,9 +14,9 @@ from clickpaint.errors import InvalidInput
 if TYPE_CHECKING:
     import numpy as np
 
-    from clickpaint.controlling import Layer
     from clickpaint.image.picture import Picture
-    from clickpaint.studio import Studio
+    from clickpaint.studio.control_maps import Layer
+    from clickpaint.studio.studio import Studio
 
 
 def add_commands(commands: Any) -> None:
@@ -49,7 +49,7 @@ def make_maps(options: argparse.Namespace) -> int:
     if options.image is None:
         raise InvalidInput("There is no picture.", "Name one, or --list the preprocessors.")
     from clickpaint.control import registry
-    from clickpaint.controlling import MapOptions
+    from clickpaint.studio.control_maps import MapOptions
 
     layers = _layers(options)
     pointed = bool(options.mask or options.point or options.box)
@@ -76,7 +76,7 @@ def make_maps(options: argparse.Namespace) -> int:
 
 def _layers(options: argparse.Namespace) -> tuple[Layer, ...]:
     from clickpaint.control import registry
-    from clickpaint.controlling import Layer
+    from clickpaint.studio.control_maps import Layer
 
     if not options.preprocessor:
         raise InvalidInput("There is no preprocessor.", "Give --preprocessor NAME; --list names them.")
@@ -107,7 +107,7 @@ def _parts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _fit(options: argparse.Namespace) -> Any:
-    from clickpaint.controlling import Fit
+    from clickpaint.studio.control_maps import Fit
 
     if options.fit is None:
         return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from clickpaint.image.picture import Picture
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
 FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF",

@@ -9,7 +9,7 @@ from clickpaint.cli.options import add_command, add_host_options, studio_of
 from clickpaint.errors import ClickpaintError
 
 if TYPE_CHECKING:
-    from clickpaint.tasks import Task
+    from clickpaint.studio.queue import Task
 
 
 def add_commands(commands: Any) -> None:

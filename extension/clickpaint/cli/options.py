@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from clickpaint.hosts.embedded import EmbeddedHost
     from clickpaint.segment.base import Prompts
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
 
 def add_command(group: Any, name: str, work: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
@@ -86,7 +86,7 @@ def host_of(options: argparse.Namespace) -> EmbeddedHost:
 
 
 def studio_of(options: argparse.Namespace) -> Studio:
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
     return Studio(host_of(options))
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from clickpaint.cli.files import for_each, format_for, mask_for, write
 from clickpaint.cli.options import add_checkpoint_options, add_command, add_host_options, add_picture_options, prompts_of, studio_of
 from clickpaint.errors import InvalidInput
-from clickpaint.paint.job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
+from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
 
 _RATIOS = {"1:1": (1, 1), "4:3": (4, 3), "3:4": (3, 4), "16:9": (16, 9), "9:16": (9, 16)}
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from clickpaint.compat.interruptible import interruptible
 from clickpaint.control.base import ControlMap, Preprocessor, Request, Tools
 from clickpaint.control.resize import working
 from clickpaint.control.rtmpose import suppressed
-from clickpaint.erase.background import interruptible
 from clickpaint.errors import CorruptModel, InvalidInput
 
 ANTELOPE = ("control_face_scrfd_antelope", "control_face_arcface_antelope")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clickpaint.compat.uninitialised import bare
 from clickpaint.control.base import ControlMap, Parameter, Preprocessor, Request, Tools
 from clickpaint.control.controlnet_aux_modules import NEEDS, module
 from clickpaint.control.network import Network, batch
 from clickpaint.control.resize import gray_to_rgb, working
-from clickpaint.erase.lama_cleaner_models import bare
 
 if TYPE_CHECKING:
     import torch

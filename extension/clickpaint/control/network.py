@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from clickpaint.compat.interruptible import interruptible
+from clickpaint.compat.randomness import kept_randomness
 from clickpaint.control.base import Tools
-from clickpaint.erase.background import interruptible
-from clickpaint.erase.lama_cleaner_models import kept_randomness
-from clickpaint.erase.neural import size_of
+from clickpaint.erase.neural_eraser import size_of
 from clickpaint.errors import CorruptModel
 from clickpaint.weights import catalog
 from clickpaint.weights import device as devices

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clickpaint.compat.uninitialised import bare
 from clickpaint.control import pose_drawing, poses
 from clickpaint.control.base import ControlMap, Preprocessor, Request, Tools
 from clickpaint.control.controlnet_aux_modules import NEEDS, module
 from clickpaint.control.network import Network, transferred
 from clickpaint.control.poses import Person, Points, Poses
 from clickpaint.control.resize import working
-from clickpaint.erase.lama_cleaner_models import bare
 
 if TYPE_CHECKING:
     import torch

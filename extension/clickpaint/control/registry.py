@@ -13,8 +13,8 @@ from clickpaint.control.base import RESOLUTION, ControlMap, Detect, Preprocessor
 from clickpaint.errors import InvalidInput, ModelMissing
 
 FAMILIES = (
-    "plain", "edges", "tile", "color", "softedge", "lineart", "mlsd", "depth", "depth_anything", "leres", "normals", "openpose", "rtmpose",
-    "densepose", "segmentation", "oneformer", "faces", "identity", "clip_vision", "lama_fill",
+    "plain", "edges", "tile", "color", "softedge", "lineart", "mlsd", "depth_midas", "depth_anything", "leres", "normals", "openpose",
+    "rtmpose", "densepose", "segmentation", "oneformer", "faces", "identity", "clip_vision", "lama_fill",
 )  # fmt: skip
 """The modules of this room with a `PREPROCESSORS` tuple each; importing one imports nothing heavy."""
 

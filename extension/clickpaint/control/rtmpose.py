@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from clickpaint.compat.interruptible import interruptible
 from clickpaint.control.base import ControlMap, Preprocessor, Request, Tools
 from clickpaint.control.openpose import drawn
 from clickpaint.control.poses import Person, Points, Poses
 from clickpaint.control.resize import working
-from clickpaint.erase.background import interruptible
 from clickpaint.errors import CorruptModel
 
 DETECTOR, WHOLE_BODY, ANIMALS = "control_yolox", "control_dwpose", "control_animal_pose"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clickpaint.erase.lama_cleaner_models import kept_randomness, module
-from clickpaint.erase.neural import NeuralEraser, picture, size_of, tensors
+from clickpaint.compat.randomness import kept_randomness
+from clickpaint.erase.lama_cleaner_models import module
+from clickpaint.erase.neural_eraser import NeuralEraser, picture, size_of, tensors
 from clickpaint.errors import CorruptModel
 from clickpaint.image.geometry import CropRules
 from clickpaint.progress import Progress

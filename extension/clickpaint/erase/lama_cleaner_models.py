@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import warnings
-from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+
+from clickpaint.compat.randomness import kept_randomness
 
 
 def module(name: str) -> ModuleType:
@@ -25,21 +24,3 @@ def module(name: str) -> ModuleType:
 
     logger.disable("lama_cleaner")
     return found
-
-
-@contextlib.contextmanager
-def kept_randomness(seed: int | None = None) -> Iterator[None]:
-    """Whatever is drawn from torch's global generators inside is as if it had not been; `seed` makes it repeatable."""
-    import torch
-
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        if seed is not None:
-            torch.manual_seed(seed)
-        yield
-
-
-def bare(kind: type, **attributes: Any) -> Any:
-    """An object of one of lama-cleaner's model classes without its `__init__`, which would download."""
-    model = object.__new__(kind)
-    vars(model).update(attributes)
-    return model

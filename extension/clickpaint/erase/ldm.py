@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clickpaint.erase.neural import NeuralEraser, picture, tensors
+from clickpaint.erase.neural_eraser import NeuralEraser, picture, tensors
 from clickpaint.image.geometry import CropRules
 from clickpaint.progress import Progress
 from clickpaint.weights.device import Device

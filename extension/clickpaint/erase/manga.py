@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clickpaint.erase.neural import NeuralEraser, tensors
+from clickpaint.erase.neural_eraser import NeuralEraser, tensors
 from clickpaint.image.geometry import CropRules
 from clickpaint.progress import Progress
 from clickpaint.weights.device import Device

@@ -39,10 +39,10 @@ _ALL = (
     EraserInfo("zits", "ZITS", "zits", _NETWORKS, "zits:ZitsEraser"),
     EraserInfo("ldm", "Latent diffusion", "ldm", _TORCH, "ldm:LatentDiffusionEraser"),
     EraserInfo("manga", "Manga", "manga", _TORCH, "manga:MangaEraser"),
-    EraserInfo("classic", "Classic (no download)", None, ("cv2",), "classic:ClassicEraser"),
-    EraserInfo("patchmatch", "PatchMatch", None, ("cv2",), "classic:PatchMatchEraser"),
-    EraserInfo("opencv_telea", "OpenCV Telea", None, ("cv2",), "classic:TeleaEraser"),
-    EraserInfo("opencv_ns", "OpenCV Navier-Stokes", None, ("cv2",), "classic:NavierStokesEraser"),
+    EraserInfo("classic", "Classic (no download)", None, ("cv2",), "classic_eraser:ClassicEraser"),
+    EraserInfo("patchmatch", "PatchMatch", None, ("cv2",), "classic_eraser:PatchMatchEraser"),
+    EraserInfo("opencv_telea", "OpenCV Telea", None, ("cv2",), "classic_eraser:TeleaEraser"),
+    EraserInfo("opencv_ns", "OpenCV Navier-Stokes", None, ("cv2",), "classic_eraser:NavierStokesEraser"),
 )
 
 ERASERS: dict[str, EraserInfo] = {info.name: info for info in _ALL}

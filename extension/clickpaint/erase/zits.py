@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clickpaint.erase.lama_cleaner_models import bare, module
-from clickpaint.erase.neural import NeuralEraser, picture
+from clickpaint.compat.uninitialised import bare
+from clickpaint.erase.lama_cleaner_models import module
+from clickpaint.erase.neural_eraser import NeuralEraser, picture
 from clickpaint.image.geometry import CropRules
 from clickpaint.progress import Progress
 from clickpaint.weights.device import Device

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from clickpaint.paint.checkpoint import Source
-    from clickpaint.paint.job import Painted, PaintJob
+    from clickpaint.paint.checkpoint.source import Source
+    from clickpaint.paint.paint_job import Painted, PaintJob
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
 

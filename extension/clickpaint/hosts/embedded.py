@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Capabilities
-from clickpaint.hosts.checkpoints import LocalCheckpoints
+from clickpaint.hosts.checkpoint_files import LocalCheckpoints
 from clickpaint.paint.diffusion.samplers import SAMPLERS, SCHEDULES
 from clickpaint.settings import SETTINGS, usable
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from clickpaint.paint.checkpoint import Source
-    from clickpaint.paint.job import Painted, PaintJob
+    from clickpaint.paint.checkpoint.source import Source
+    from clickpaint.paint.paint_job import Painted, PaintJob
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
 

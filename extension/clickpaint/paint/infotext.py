@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from clickpaint.paint.job import MaskedContent, PaintJob, Task
+from clickpaint.paint.paint_job import MaskedContent, PaintJob, Task
 
 TASK = "Clickpaint"
 """The field that holds the task, and tells that an infotext is one of ours."""

@@ -12,10 +12,11 @@ import numpy as np
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.image.geometry import Box
+from clickpaint.image.packed import PackedMask, packed_fields
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment import grid
 from clickpaint.segment.base import Candidate, Embedding, Segmenter
-from clickpaint.segment.neural import NeuralSegmenter
+from clickpaint.segment.neural_segmenter import NeuralSegmenter
 
 _SAME = 0.9
 """Masks whose IoU is above this count as one."""
@@ -62,41 +63,22 @@ class EverythingOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
-    """A `Candidate` in little memory: hundreds of masks of a large picture would not fit.
+class Region(PackedMask):
+    """A `Candidate` in little memory.
 
-    size: (width, height) of the picture. box: around the mask. bits: the mask within the box, `packbits` of its rows.
-    area: in pixels. score: the segmenter's estimate of its IoU, 0..1.
+    Attributes:
+        score: the segmenter's estimate of the mask's IoU, 0..1.
+        logits: None, for a region cannot be refined.
     """
 
-    size: tuple[int, int]
-    box: Box
-    bits: np.ndarray
-    area: int
     score: float
     logits: None = None
 
     @classmethod
-    def of(cls, mask: np.ndarray, score: float, size: tuple[int, int] | None = None, at: tuple[int, int] = (0, 0)) -> Region | None:
+    def scored(cls, mask: np.ndarray, score: float, size: tuple[int, int] | None = None, at: tuple[int, int] = (0, 0)) -> Region | None:
         """The region of a mask whose (left, top) lies `at` there in a picture of `size`; None if nothing is selected."""
-        box = masks.bounds(mask)
-        if box is None:
-            return None
-        inside = mask[box.slices]
-        whole = size or (mask.shape[1], mask.shape[0])
-        return cls(whole, box.shifted(*at), np.packbits(inside, axis=1), int(np.count_nonzero(inside)), score)
-
-    @property
-    def inside(self) -> np.ndarray:
-        """The mask within the box, bool [box.height, box.width], a new array."""
-        return np.unpackbits(self.bits, axis=1, count=self.box.width).view(bool)
-
-    @property
-    def mask(self) -> np.ndarray:
-        """The mask, bool [H, W], a new array."""
-        full = np.zeros(self.size[::-1], bool)
-        full[self.box.slices] = self.inside
-        return full
+        packed = packed_fields(mask, size, at)
+        return None if packed is None else cls(*packed, score)
 
 
 @runtime_checkable
@@ -128,7 +110,7 @@ def everything(
     if isinstance(segmenter, NeuralSegmenter):
         found = _by_grid(segmenter, pixels, options, progress, embedding)
     elif isinstance(segmenter, FindsRegions):
-        regions = (Region.of(one.mask, one.score) for one in segmenter.regions(pixels, progress))
+        regions = (Region.scored(one.mask, one.score) for one in segmenter.regions(pixels, progress))
         found = [region for region in regions if region is not None]
     else:
         raise InvalidInput(f"The segmenter {segmenter.name} cannot look for everything.", "Choose another one.")
@@ -143,7 +125,7 @@ def label_map(regions: Sequence[Region | Candidate], size: tuple[int, int]) -> n
         size: (width, height).
     """
     labels = np.zeros(size[::-1], np.uint16)
-    packed = [region if isinstance(region, Region) else Region.of(region.mask, region.score) for region in regions]
+    packed = [region if isinstance(region, Region) else Region.scored(region.mask, region.score) for region in regions]
     for index, region in sorted(enumerate(packed, 1), key=lambda item: -item[1].area if item[1] else 0):
         if region is not None:
             labels[region.box.slices][region.inside] = min(index, 65535)
@@ -219,7 +201,7 @@ def _in_crop(
                 stability = np.count_nonzero(inner) / max(np.count_nonzero(outer), 1)
                 if stability < options.stability_score_thresh:
                     continue
-                region = Region.of(mask, score, size, (crop.left, crop.top))
+                region = Region.scored(mask, score, size, (crop.left, crop.top))
                 if region is not None and not grid.cut_off(_boxes([region]), crop, size)[0]:
                     yield region
     progress.report(1.0, _TEXT, done=len(points), total=len(points))
@@ -234,7 +216,7 @@ def _cleaned(regions: list[Region], options: EverythingOptions) -> list[Region]:
         if not clean.any():  # every piece is small: the largest stays
             largest = masks.components(inside)[0]
             clean[largest.box.slices] = largest.mask
-        after = Region.of(clean, region.score, region.size, (region.box.left - 1, region.box.top - 1))
+        after = Region.scored(clean, region.score, region.size, (region.box.left - 1, region.box.top - 1))
         cleaned.append(cast(Region, after))
         untouched.append(float(np.array_equal(clean, inside)))
     kept = grid.distinct(_boxes(cleaned), np.array(untouched), max(options.box_nms_thresh, options.crop_nms_thresh))

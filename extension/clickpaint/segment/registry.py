@@ -101,7 +101,7 @@ def create(name: str, store: Store, device: Device, cache: ModelCache) -> Segmen
     if reason is not None:
         raise ModelMissing(f"{info(name).title} cannot be used: {reason}", "Install it, or choose another segmenter.", segmenter=name)
     if model is None:
-        from clickpaint.segment.classic import ClassicSegmenter
+        from clickpaint.segment.classic_segmenter import ClassicSegmenter
 
         return ClassicSegmenter()
     if family == "sam2":

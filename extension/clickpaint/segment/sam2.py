@@ -12,7 +12,7 @@ from PIL import Image
 
 from clickpaint.compat import torchvision
 from clickpaint.segment.base import Embedding
-from clickpaint.segment.neural import SIDE, Given, Network, NeuralSegmenter
+from clickpaint.segment.neural_segmenter import SIDE, Given, Network, NeuralSegmenter
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from clickpaint.engines import Engines
     from clickpaint.hosts.base import Host
-    from clickpaint.workspace import Workspace
+    from clickpaint.session.workspace import Workspace
+    from clickpaint.studio.model_pool import Engines
 
 
 class Front(Protocol):

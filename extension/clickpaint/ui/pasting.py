@@ -10,8 +10,8 @@ from clickpaint.errors import ClickpaintError
 from clickpaint.ui import gradio_compat as compat
 
 if TYPE_CHECKING:
+    from clickpaint.session.workspace import Workspace
     from clickpaint.ui.front import Front
-    from clickpaint.workspace import Workspace
 
 Parsed = Mapping[str, Any]
 """An infotext's fields by their names."""

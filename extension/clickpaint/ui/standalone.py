@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from clickpaint.api.access import LocalGate
-    from clickpaint.studio import Studio
+    from clickpaint.studio.studio import Studio
 
 PROJECT = Path(__file__).resolve().parents[3]
 STATIC = "clickpaint/static"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from clickpaint.ui import control, describe, painting, panels
+from clickpaint.ui import control, describe, panels, task_tabs
 from clickpaint.ui import gradio_compat as compat
 from clickpaint.ui.pasting import Paste
 
@@ -42,7 +42,7 @@ def build(
                 can = studio.host.capabilities()
                 tasks = can.paint or not can.own_sampler  # without a web UI, a checkpoint may come while the page is open
                 if tasks:
-                    eraser = painting.tasks(studio, can, paste)
+                    eraser = task_tabs.tasks(studio, can, paste)
                 else:
                     removing = panels.removing(studio)
                     panels.starts_removing(removing)

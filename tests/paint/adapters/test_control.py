@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from clickpaint.errors import InvalidInput, NotFound
-from clickpaint.paint.adapters.control import Control, ControlPart, control_image
-from clickpaint.paint.adapters.controlnet import load_controlnet
+from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
+from clickpaint.paint.adapters.controlnet_files import load_controlnet
 from clickpaint.paint.adapters.toolbox import Toolbox
 from clickpaint.paint.diffusion.loop import Inputs, Moment
-from clickpaint.paint.diffusion.painting import Tools, paint_with, text_to_image
-from clickpaint.paint.job import ControlUnit, PaintJob, PaintOptions
+from clickpaint.paint.diffusion.sampling import Tools, paint_with, text_to_image
+from clickpaint.paint.paint_job import ControlUnit, PaintJob, PaintOptions
 from clickpaint.weights.cache import ModelCache
 from tests.paint.diffusion.test_equality import apart, asked, pil, pipeline
 from tests.paint.diffusion.toys import SIZE, job, picture, square, toy_checkpoint

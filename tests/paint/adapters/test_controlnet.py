@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from clickpaint.errors import CorruptModel, InvalidInput
-from clickpaint.paint.adapters.controlnet import load_controlnet
+from clickpaint.paint.adapters.controlnet_files import load_controlnet
 from tests.toys import controlnet as toys
 
 FAMILIES = {"sd1": toys.SD1, "sd2": toys.SD2, "sdxl": toys.SDXL}

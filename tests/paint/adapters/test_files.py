@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clickpaint.errors import NotFound
-from clickpaint.paint.adapters.files import files, find
+from clickpaint.paint.adapters.adapter_files import files, find
 
 
 def test_files_are_found_by_name_in_the_folders_and_below(tmp_path):

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.adapters.lora import Lora, LoraUse, applied, lora_uses
-from clickpaint.paint.checkpoint import TensorSource, open_checkpoint
+from clickpaint.paint.checkpoint.opening import open_checkpoint
+from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.prompt import without_networks
 from tests.toys import checkpoint as toy
 from tests.toys import controlnet as families

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from clickpaint.errors import NotFound
 from clickpaint.paint.adapters.toolbox import Toolbox
-from clickpaint.paint.diffusion.painting import Tools, text_to_image
-from clickpaint.paint.job import PaintOptions
+from clickpaint.paint.diffusion.sampling import Tools, text_to_image
+from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.weights.cache import ModelCache
 from tests.paint.diffusion.toys import toy_checkpoint
 from tests.toys import controlnet as families

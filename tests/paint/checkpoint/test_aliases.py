@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from clickpaint.paint.checkpoint import Checkpoints, FileSource, TensorSource, alias_report, open_checkpoint
+from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_checkpoint
+from clickpaint.paint.checkpoint.source import FileSource, TensorSource
 from clickpaint.paint.checkpoint.streaming import streamed
 from tests.toys import checkpoint as toy
 

@@ -10,10 +10,11 @@ from safetensors.torch import save_file
 
 from clickpaint.compat import torchvision
 from clickpaint.errors import CorruptModel, InvalidInput
-from clickpaint.paint.checkpoint import FileSource, TensorSource, open_checkpoint
 from clickpaint.paint.checkpoint.kind import identify
 from clickpaint.paint.checkpoint.meta import on_meta
-from clickpaint.paint.checkpoint.parts import _dotless, split
+from clickpaint.paint.checkpoint.networks import _dotless, split
+from clickpaint.paint.checkpoint.opening import open_checkpoint
+from clickpaint.paint.checkpoint.source import FileSource, TensorSource
 from clickpaint.paint.checkpoint.unet import read_layout
 from tests.toys import checkpoint as toy
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from clickpaint.compat import torchvision
-from clickpaint.paint.checkpoint import TensorSource, open_checkpoint
+from clickpaint.paint.checkpoint.opening import open_checkpoint
+from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.checkpoint.tokens import tokenizer
 from tests.toys import checkpoint as toy
 

@@ -10,9 +10,11 @@ import torch
 
 from clickpaint.compat import torchvision
 from clickpaint.errors import HostUnsupported
-from clickpaint.paint.checkpoint import Checkpoints, PipelineSource, TensorSource, alias_report, open_checkpoint
-from clickpaint.paint.diffusion.painting import text_to_image
-from clickpaint.paint.job import PaintOptions
+from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_checkpoint
+from clickpaint.paint.checkpoint.pipeline import PipelineSource
+from clickpaint.paint.checkpoint.source import TensorSource
+from clickpaint.paint.diffusion.sampling import text_to_image
+from clickpaint.paint.paint_job import PaintOptions
 from tests.toys import checkpoint as toy
 
 torchvision.available()

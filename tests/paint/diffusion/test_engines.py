@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from clickpaint.errors import CorruptModel, HostUnsupported, Interrupted, InvalidInput, OutOfMemory
-from clickpaint.paint.diffusion.engines import engine_for
+from clickpaint.paint.diffusion.engines.registry import engine_for
+from clickpaint.paint.diffusion.influences import walk
 from clickpaint.paint.diffusion.latents import filled, latent_mask
 from clickpaint.paint.diffusion.loop import Part
-from clickpaint.paint.diffusion.painting import Tools, paint_with, text_to_image
-from clickpaint.paint.diffusion.parts import walk
-from clickpaint.paint.job import ControlUnit, PaintOptions
-from clickpaint.paint.painter import paint
+from clickpaint.paint.diffusion.sampling import Tools, paint_with, text_to_image
+from clickpaint.paint.in_picture import paint
+from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from clickpaint.progress import Progress
 from tests.paint.diffusion.toys import SIZE, blocks, job, picture, random_checkpoint, square, toy_checkpoint
 
@@ -232,8 +232,8 @@ def test_a_soft_mask_lets_go_of_the_picture_by_and_by():
     import torch
 
     from clickpaint.paint.diffusion import samplers
+    from clickpaint.paint.diffusion.influences import Known
     from clickpaint.paint.diffusion.loop import Moment
-    from clickpaint.paint.diffusion.parts import Known
 
     scheduler = samplers.scheduler("DDIM", "", toy_checkpoint().scheduler_config, 8)
     mask = torch.tensor([0, 1 / 8, 1 / 2, 1]).view(1, 1, 1, 4)
@@ -276,8 +276,8 @@ def test_repaint_brings_back_the_right_noise():
     import torch
 
     from clickpaint.paint.diffusion import samplers
+    from clickpaint.paint.diffusion.influences import Resampled
     from clickpaint.paint.diffusion.loop import Moment, generators
-    from clickpaint.paint.diffusion.parts import Resampled
 
     scheduler = samplers.scheduler("DDPM", "", toy_checkpoint().scheduler_config, 10)
     levels = scheduler.timesteps

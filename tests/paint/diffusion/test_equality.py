@@ -12,8 +12,8 @@ import pytest
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.loop import generators
-from clickpaint.paint.diffusion.painting import Tools, image_to_image, paint_with, text_to_image
-from clickpaint.paint.job import PaintJob, PaintOptions
+from clickpaint.paint.diffusion.sampling import Tools, image_to_image, paint_with, text_to_image
+from clickpaint.paint.paint_job import PaintJob, PaintOptions
 from tests.paint.diffusion.toys import SIZE, job, picture, random_checkpoint, square, toy_checkpoint
 
 ALL = ["DDIM", "DDPM", "Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "Heun", "LMS", "PNDM", "UniPC", "LCM", "DPM2 a"]

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from clickpaint.compat import torchvision
-from clickpaint.paint.checkpoint import Checkpoint, Kind, TensorSource, TextEncoder, open_checkpoint
-from clickpaint.paint.job import PaintJob, PaintOptions
+from clickpaint.paint.checkpoint.kind import Kind
+from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
+from clickpaint.paint.checkpoint.source import TensorSource
+from clickpaint.paint.checkpoint.text import TextEncoder
+from clickpaint.paint.paint_job import PaintJob, PaintOptions
 
 torchvision.available()  # before diffusers is imported, which fails where the two do not fit together
 SIZE = 64

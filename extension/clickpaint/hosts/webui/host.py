@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
-from clickpaint.hosts.webui.options import OPTION
 from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
+from clickpaint.hosts.webui.settings_section import OPTION
 from clickpaint.settings import usable
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from clickpaint.paint.checkpoint import Source
-    from clickpaint.paint.job import Painted, PaintJob
+    from clickpaint.paint.checkpoint.source import Source
+    from clickpaint.paint.paint_job import Painted, PaintJob
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
 
@@ -130,14 +130,14 @@ class WebUIHost:
         return getattr(getattr(shared.demo, "server", None), "should_exit", False)
 
     def paint(self, job: PaintJob, progress: Progress) -> list[Painted]:
-        from clickpaint.hosts.webui import painting
+        from clickpaint.hosts.webui import img2img
 
-        return painting.paint(job, progress)
+        return img2img.paint(job, progress)
 
     def checkpoint(self) -> Source | None:
         from modules import sd_models
 
-        from clickpaint.hosts.webui.checkpoint import source_of
+        from clickpaint.hosts.webui.loaded_checkpoint import source_of
 
         model = loaded_model()
         if model is not None or sd_models.checkpoint_tiles():
@@ -158,9 +158,9 @@ class WebUIHost:
         return runner.control_names()
 
     def preview(self) -> Image.Image | None:
-        from clickpaint.hosts.webui import painting
+        from clickpaint.hosts.webui import img2img
 
-        return painting.preview()
+        return img2img.preview()
 
     def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
         from clickpaint.hosts.webui import saving

@@ -15,7 +15,7 @@ from clickpaint.errors import HostUnsupported
 if TYPE_CHECKING:
     import numpy as np
 
-    from clickpaint.paint.job import ControlUnit, PaintJob
+    from clickpaint.paint.paint_job import ControlUnit, PaintJob
 
 
 def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
@@ -115,7 +115,7 @@ def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], model
     drawable: it is Forge's, where users draw over the picture.
     """
     from clickpaint.control import registry
-    from clickpaint.paint.job import CONTROL_MODES
+    from clickpaint.paint.paint_job import CONTROL_MODES
 
     told: dict[str, Any] = {
         "enabled": True, "module": _known("none" if drawn is not None else unit.preprocessor, modules, "preprocessor"),

@@ -19,9 +19,9 @@ from clickpaint.errors import Interrupted, InvalidInput
 from clickpaint.hosts.webui import hooks
 
 if TYPE_CHECKING:
-    from clickpaint.paint.job import PaintOptions
-    from clickpaint.paint.painter import Run
-    from clickpaint.paint.touchup import TouchUp
+    from clickpaint.paint.in_picture import Run
+    from clickpaint.paint.paint_job import PaintOptions
+    from clickpaint.paint.touchup_job import TouchUp
     from clickpaint.progress import Progress
 
     Apply = Callable[[np.ndarray, TouchUp, PaintOptions, int, Run, Progress], np.ndarray]
@@ -48,7 +48,7 @@ def script_class(apply: Apply) -> type:
             return [*components.values()]
 
         def process(self, p: Any, *values: Any) -> None:
-            from clickpaint.paint.touchup import asked
+            from clickpaint.paint.touchup_job import asked
 
             with contextlib.suppress(InvalidInput):  # told with the pictures
                 wish = asked(values)
@@ -64,8 +64,8 @@ def _touch_up(p: Any, pp: Any, values: tuple[Any, ...], apply: Apply) -> None:
     import torch
     from modules import shared
 
-    from clickpaint.hosts.webui import painting
-    from clickpaint.paint.touchup import asked
+    from clickpaint.hosts.webui import img2img
+    from clickpaint.paint.touchup_job import asked
     from clickpaint.progress import Progress
 
     state = shared.state
@@ -78,7 +78,7 @@ def _touch_up(p: Any, pp: Any, values: tuple[Any, ...], apply: Apply) -> None:
         # Forge generates in inference mode; models loaded in it could not be used outside of it later
         with torch.inference_mode(False), torch.no_grad():
             side = round(math.sqrt(p.width * p.height))
-            run = functools.partial(painting.paint_within, p)
+            run = functools.partial(img2img.paint_within, p)
             pixels = apply(np.asarray(pp.image.convert("RGB")), wish, _options(p), side, run, progress)
         pp.image = _with_pixels(pp.image, pixels)
     except Interrupted:
@@ -98,7 +98,7 @@ def _options(p: Any) -> PaintOptions:
     """What the picture of generation `p` that is at hand was made with, within what `PaintOptions` takes."""
     from modules import sd_samplers
 
-    from clickpaint.paint.job import PaintOptions
+    from clickpaint.paint.paint_job import PaintOptions
 
     return PaintOptions(
         prompt=p.prompts[p.batch_index],
@@ -121,7 +121,7 @@ def _with_pixels(picture: Image.Image, pixels: np.ndarray) -> Image.Image:
 
 def _pasted(name: str, parameters: dict[str, Any]) -> Any:
     """The value of a component for a pasted infotext: that of a missing field is the default, without any the script is switched off."""
-    from clickpaint.paint.touchup import INFOTEXT
+    from clickpaint.paint.touchup_job import INFOTEXT
 
     known = INFOTEXT["task"] in parameters
     if name == "enabled":

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.adapters.change import Change, change_of
-from clickpaint.paint.adapters.controlnet import FAMILIES
+from clickpaint.paint.adapters.controlnet_files import FAMILIES
 from clickpaint.paint.checkpoint.source import read
 from clickpaint.paint.diffusion.prompt import Network
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clickpaint.paint.checkpoint import Checkpoint
+    from clickpaint.paint.checkpoint.opening import Checkpoint
 
 _KEY = re.compile(
     r"(?P<layer>.+?)(?P<old>_lora|\.lora_linear_layer|\.lora)?"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import CorruptModel, InvalidInput
-from clickpaint.paint.adapters.files import files
+from clickpaint.paint.adapters.adapter_files import files
 from clickpaint.weights.device import out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clickpaint.paint.checkpoint import Checkpoint
+    from clickpaint.paint.checkpoint.opening import Checkpoint
 
 SUFFIXES = (".pt", ".bin", ".safetensors")
 _SDXL = {"clip_l": 768, "clip_g": 1280, "text_encoders_0": 768, "text_encoders_1": 1280}

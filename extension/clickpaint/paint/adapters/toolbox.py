@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clickpaint.errors import InvalidInput
-from clickpaint.paint.adapters.control import Control, ControlPart, control_image
-from clickpaint.paint.adapters.controlnet import load_controlnet
-from clickpaint.paint.adapters.files import files, find
+from clickpaint.paint.adapters.adapter_files import files, find
+from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
+from clickpaint.paint.adapters.controlnet_files import load_controlnet
 from clickpaint.paint.adapters.lora import Lora, applied, lora_uses
 from clickpaint.paint.adapters.textual_inversion import words_in
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from diffusers import ControlNetModel
     from torch import Tensor
 
-    from clickpaint.paint.checkpoint import Checkpoint
+    from clickpaint.paint.checkpoint.opening import Checkpoint
     from clickpaint.paint.diffusion.loop import Part
     from clickpaint.paint.diffusion.prompt import Network
-    from clickpaint.paint.job import ControlUnit, PaintJob
+    from clickpaint.paint.paint_job import ControlUnit, PaintJob
     from clickpaint.weights.cache import ModelCache
 
 ControlMap = Callable[["ControlUnit", "PaintJob"], "np.ndarray"]

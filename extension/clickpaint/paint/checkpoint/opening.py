@@ -12,7 +12,7 @@ from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.kind import Kind, kind_of
 from clickpaint.paint.checkpoint.meta import assign, empty, main_dtype, on_meta
-from clickpaint.paint.checkpoint.parts import Part, Parts, split
+from clickpaint.paint.checkpoint.networks import Part, Parts, split
 from clickpaint.paint.checkpoint.source import Source
 from clickpaint.paint.checkpoint.streaming import streamed
 from clickpaint.paint.checkpoint.text import TextEncoder, build_text_encoder

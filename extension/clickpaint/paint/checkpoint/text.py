@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.kind import Kind
 from clickpaint.paint.checkpoint.meta import assign, on_meta
-from clickpaint.paint.checkpoint.parts import Part
+from clickpaint.paint.checkpoint.networks import Part
 from clickpaint.paint.checkpoint.tokens import END, tokenizer
 
 if TYPE_CHECKING:

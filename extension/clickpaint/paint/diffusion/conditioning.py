@@ -13,7 +13,8 @@ from clickpaint.paint.diffusion.prompt import Chunk
 if TYPE_CHECKING:
     import torch
 
-    from clickpaint.paint.checkpoint import Checkpoint, TextEncoder
+    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.checkpoint.text import TextEncoder
 
 Words = Mapping[str, Sequence["torch.Tensor"]]
 """Textual inversions: for the name that stands for it in a prompt, the vectors [n, width] for each text encoder in its order."""

@@ -13,7 +13,7 @@ from clickpaint.errors import CorruptModel
 if TYPE_CHECKING:
     import torch
 
-    from clickpaint.paint.checkpoint import Checkpoint
+    from clickpaint.paint.checkpoint.opening import Checkpoint
 
 T = TypeVar("T")
 CELL = 8

@@ -12,19 +12,20 @@ import numpy as np
 
 from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.paint.diffusion import samplers
+from clickpaint.paint.diffusion.influences import Channels, Known
 from clickpaint.paint.diffusion.latents import Coder, filled, latent_mask
 from clickpaint.paint.diffusion.loop import ClassifierFree, Guidance, Part
 from clickpaint.paint.diffusion.loop import noise as draw
-from clickpaint.paint.diffusion.parts import Channels, Known
-from clickpaint.paint.job import PaintJob
+from clickpaint.paint.paint_job import PaintJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
 
-    from clickpaint.paint.checkpoint import Checkpoint, Kind
-    from clickpaint.paint.job import PaintOptions
+    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.paint_job import PaintOptions
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion.engines.inpaint import Inpaint
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint import Kind
-    from clickpaint.paint.job import PaintOptions
+    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.paint_job import PaintOptions
 
 
 class ControlNet(Inpaint):

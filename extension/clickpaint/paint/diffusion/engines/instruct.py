@@ -10,8 +10,8 @@ from clickpaint.paint.diffusion.engines.base import Engine, Recipe, Scene
 from clickpaint.paint.diffusion.loop import Guidance, Instructed
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint import Kind
-    from clickpaint.paint.job import PaintOptions
+    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.paint_job import PaintOptions
 
 
 class Instruct(Engine):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.engines.base import Engine, Recipe, Scene
-from clickpaint.paint.diffusion.parts import Resampled, walk
+from clickpaint.paint.diffusion.influences import Resampled, walk
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint import Kind
-    from clickpaint.paint.job import PaintOptions
+    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.paint_job import PaintOptions
 
 _SAMPLERS = ("DDPM", "DDIM")
 

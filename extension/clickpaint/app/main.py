@@ -1,0 +1,67 @@
+"""The command line: the studio's use-cases as commands, and the server of the page."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from clickpaint import __version__
+from clickpaint.cli import caption, control, models, painting, pictures
+from clickpaint.cli.options import add_checkpoint_options, add_command, add_host_options, host_of
+from clickpaint.errors import ClickpaintError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0, 2 for an error that was printed as a sentence, 130 after Ctrl-C."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return options.command(options)
+    except ClickpaintError as error:
+        print(f"clickpaint: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `… | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="clickpaint", description="Click on anything in a picture, then remove it.")
+    parser.add_argument("--version", action="version", version=f"clickpaint {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_serve_options(add_command(commands, "serve", serve, "serve the page and the API"))
+    for family in (pictures, painting, caption, control, models):
+        family.add_commands(commands)
+    add_host_options(add_command(commands, "doctor", run_doctor, "tell what is installed, what is missing, and what to do"))
+    return parser
+
+
+def add_serve_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `serve`, which `install.py run` takes as well."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s); any other but loopback asks for a token")
+    parser.add_argument("--port", type=int, help="port to listen on (7870, or the next free one); 0 for any")
+    parser.add_argument("--token", help="what clients must know; made up and printed where the address is not loopback")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument("--output-dir", metavar="DIR", help="folder for saved pictures (outputs)")
+    add_checkpoint_options(parser)
+    add_host_options(parser)
+
+
+def serve(options: argparse.Namespace) -> int:
+    from clickpaint.app.serving import serve
+
+    return serve(host_of(options), options.host, options.port, options.token, browser=not options.no_browser)
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    from clickpaint.app.doctor import examine
+
+    report = examine(host_of(options))
+    print(report.text())
+    return 0 if report.healthy else 2

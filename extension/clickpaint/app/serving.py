@@ -1,0 +1,116 @@
+"""Serve the page and the API of the stand-alone program."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from typing import TYPE_CHECKING
+
+from clickpaint.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from clickpaint.hosts.embedded import EmbeddedHost
+
+PORT = 7870
+_PORTS_TRIED = 20
+
+
+def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None, *, browser: bool) -> int:
+    """Serve until stopped by Ctrl-C.
+
+    Args:
+        address: where to listen. port: None for the first free one from 7870 on, 0 for any.
+        token: what clients must know; None lets everybody on this machine in, and is replaced by a random one where the
+            address can be reached from others.
+
+    Raises:
+        InvalidInput: the address or the port cannot be used.
+    """
+    with listen(address, port) as listener:
+        bound, taken = listener.getsockname()[:2]
+        if token is None and not is_loopback(bound):
+            token = secrets.token_urlsafe(16)
+        print("Starting …", flush=True)
+        import uvicorn
+
+        from clickpaint.api.access import LocalGate
+        from clickpaint.studio.studio import Studio
+        from clickpaint.ui.standalone import create_app
+
+        studio = Studio(host)
+        host.device()  # a device that is not there is told now and not at the first click
+        app = create_app(studio, LocalGate(token, loopback=is_loopback(bound), names=frozenset({address})))
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        url = page_address(bound, taken, token)
+        threading.Thread(target=_announce, args=(url, browser), daemon=True).start()
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            print("Stopped.")
+        finally:
+            studio.shut_down()
+    return 0
+
+
+def listen(address: str, port: int | None) -> socket.socket:
+    """A socket that listens there. Raises `InvalidInput` where that is not possible."""
+    if port is not None and not 0 <= port < 65536:
+        raise InvalidInput(f"There is no port {port}.", "It goes from 0 (any) to 65535.")
+    try:
+        family = socket.getaddrinfo(address, port or 0, type=socket.SOCK_STREAM)[0][0]
+    except OSError as error:
+        raise InvalidInput(
+            f"The address {address} is unknown.", "Use 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses."
+        ) from error
+    reason = ""
+    for candidate in range(PORT, PORT + _PORTS_TRIED) if port is None else (port,):
+        try:
+            return socket.create_server((address, candidate), family=family)
+        except OSError as error:
+            reason = error.strerror or str(error)
+    tried = f"The ports {PORT} to {PORT + _PORTS_TRIED - 1}" if port is None else f"The port {port}"
+    raise InvalidInput(f"{tried} cannot be used on {address}: {reason}.", "Choose another one with --port, or 0 for any.")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches the (numeric) address."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def page_address(bound: str, port: int, token: str | None) -> str:
+    """Where a browser on this machine finds the page."""
+    ip = ipaddress.ip_address(bound.partition("%")[0])
+    if ip.is_unspecified:
+        bound = "::1" if ip.version == 6 else "127.0.0.1"
+    name = f"[{bound}]" if ":" in bound else bound
+    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+
+
+def _announce(url: str, browser: bool) -> None:
+    """Once the page answers: say where it is, and open it."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy to this machine
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        try:
+            opener.open(url, timeout=30).close()
+            break
+        except urllib.error.HTTPError:
+            break
+        except OSError:
+            time.sleep(0.1)
+    print(f"Clickpaint is at {url} (Ctrl-C stops it)", flush=True)
+    if browser and _has_browser():
+        webbrowser.open(url)
+
+
+def _has_browser() -> bool:
+    """Whether a browser would open in a window; in a bare terminal a text browser would take the terminal over."""
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

@@ -1,0 +1,138 @@
+"""What is asked for in words, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clickpaint.caption import tags
+from clickpaint.caption.all_regions import Described, Sieve, as_json
+from clickpaint.caption.base import Wording
+from clickpaint.caption.caption_refinement import Refined
+from clickpaint.caption.region import RegionOptions
+from clickpaint.caption.style import Style, as_prompt
+from clickpaint.errors import ClickpaintError, InvalidInput
+from clickpaint.image.geometry import Box
+from clickpaint.segment.everything import EverythingOptions
+
+_MOST_CANDIDATES = 8
+
+
+@dataclass(frozen=True)
+class CaptionOptions:
+    """captioner: its name, None for the setting's. candidates: wordings to show. context: also describe the whole picture, and let
+    CLIP put wordings last that fit it better than the region. tags: also tags. refine: let a text model say it; None: where there is
+    one and the style asks for more than a caption."""
+
+    captioner: str | None = None
+    region: RegionOptions = field(default_factory=RegionOptions)
+    style: Style = field(default_factory=Style)
+    candidates: int = 1
+    seed: int = 0
+    context: bool = False
+    tags: bool = False
+    refine: bool | None = None
+
+    def checked(self) -> CaptionOptions:
+        """Raises `InvalidInput`."""
+        self.region.checked()
+        self.style.checked()
+        if not 1 <= self.candidates <= _MOST_CANDIDATES:
+            raise InvalidInput(f"There cannot be {self.candidates} candidates.", f"Ask for 1 to {_MOST_CANDIDATES}.")
+        if not 0 <= self.seed < 2**32:
+            raise InvalidInput(f"The seed cannot be {self.seed}.", "It goes from 0 to 4294967295.")
+        return self
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a captioner says. wordings: best first. seen: CLIP's similarity of each, empty without a CLIP. box: around what was
+    described, None for the whole picture. context: of the whole picture, "" where that was not asked for."""
+
+    captioner: str
+    wordings: tuple[Wording, ...]
+    seen: tuple[float, ...]
+    box: Box | None
+    context: str
+    tags: tuple[tags.Tag, ...]
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Caption:
+    """raw, and what a text model made of it. failure: why it made nothing of it, though it was asked to."""
+
+    raw: Raw
+    style: Style
+    refined: Refined | None = None
+    failure: ClickpaintError | None = None
+    milliseconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """What to show."""
+        said = self.refined.text if self.refined is not None else self.raw.wordings[0].text
+        return as_prompt(said) if self.style.form == "prompt" and self.refined is None else said
+
+    @property
+    def prompt(self) -> str:
+        """What to fill or replace with: the caption as a prompt, and the tags that it does not name."""
+        said = as_prompt(self.text)
+        more = [tag for tag in self.raw.tags if tag.name.lower() not in said.lower()]
+        return ", ".join(part for part in (said, tags.as_prompt(more)) if part)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """More of the refined text. again: what came before is taken back."""
+
+    text: str
+    again: bool = False
+
+
+Told = Callable[["Raw | Piece"], None]
+"""Hears what is known as soon as it is; what it raises ends the work."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panorama:
+    """Everything in a picture. overview: uint8 [H, W, 3], with labels. failure: why the paragraph is not a text model's."""
+
+    captioner: str
+    size: tuple[int, int]
+    found: tuple[Described, ...]
+    context: str
+    paragraph: str
+    words: tuple[str, ...]
+    overview: np.ndarray
+    milliseconds: float
+    failure: ClickpaintError | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """See `caption.everything.as_json`."""
+        return as_json(self.size, self.found, self.context, self.paragraph, self.words)
+
+
+@dataclass(frozen=True)
+class PanoramaOptions:
+    """style: of the captions. paragraph: join everything in one. text: read what is written in the picture."""
+
+    captioner: str | None = None
+    region: RegionOptions = field(default_factory=RegionOptions)
+    style: Style = field(default_factory=Style)
+    sieve: Sieve = field(default_factory=Sieve)
+    regions: EverythingOptions = field(default_factory=EverythingOptions)
+    paragraph: bool = True
+    text: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether something can be had here, and why not."""
+
+    available: bool
+    reason: str = ""

@@ -1,0 +1,35 @@
+"""Who may use our routes in a web UI: whoever may use the web UI itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.errors import AccessDenied
+from clickpaint.hosts.webui import credentials
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+
+class WebUIGate:
+    """Asks for what the web UI asks for (`api.access.Gate`).
+
+    Args:
+        app: the web UI's FastAPI app.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Raises `AccessDenied`."""
+        if not credentials.origin_allowed(connection.headers.get("origin"), connection.headers.get("host", "")):
+            raise AccessDenied(403, "Requests from pages of another origin are refused.", "Start the web UI with --cors-allow-origins.")
+        if not credentials.needed(self._app):
+            return
+        if credentials.logged_in(self._app, dict(connection.cookies)):
+            return
+        if not credentials.password_right(connection.headers.get("authorization", "")):
+            basic = credentials.takes_passwords()
+            remedy = "Send a user and a password of --api-auth (basic authentication)." if basic else "Log in to the web UI."
+            raise AccessDenied(401, "This needs a login.", remedy, challenge='Basic realm="Clickpaint"' if basic else "")

@@ -1,0 +1,253 @@
+"""Painting through the web UI's own img2img, on the checkpoint, LoRAs and VAE that it has loaded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clickpaint.errors import HostUnsupported, Interrupted, InvalidInput, OutOfMemory
+from clickpaint.hosts.webui import within
+from clickpaint.hosts.webui.probe import flavor
+from clickpaint.hosts.webui.runner import runner_for
+from clickpaint.paint.infotext import told
+from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
+from clickpaint.progress import Progress
+
+_FILL = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
+_POLL_SECONDS = 0.1
+_FOREIGN_OUTPUTS = dict.fromkeys(("return_mask", "return_mask_composite", "save_mask", "save_mask_composite", "save_init_img"), False)
+"""Options that would mix other pictures into the results of a generation, or save what is not the user's."""
+
+
+def paint(job: PaintJob, progress: Progress) -> list[Painted]:
+    """Paint one job through `process_images`, as a job of its own. The caller holds the web UI's queue lock.
+
+    Raises:
+        HostUnsupported: no checkpoint, an unknown sampler, a script that is not installed.
+        Interrupted: the user asked to stop, here or with the web UI's own button.
+        OutOfMemory: the web UI's device ran out of memory.
+    """
+    return _painted(job, lambda p: _under_way(progress, job))
+
+
+def paint_within(generation: Any, job: PaintJob, progress: Progress) -> list[Painted]:
+    """As `paint`, from a script's callback in the middle of `generation`, which goes on afterwards as if nothing had happened.
+
+    Skip means this job alone and not the generation; Interrupt both.
+    """
+
+    from modules import shared
+
+    @contextmanager
+    def around(p: Any) -> Iterator[None]:
+        p.cached_c, p.cached_uc = [None, None], [None, None]  # those of the class are the generation's
+        with within.inside(generation):
+            yield
+            if shared.state.skipped:
+                raise Interrupted()
+
+    progress.check()
+    return _painted(job, around)
+
+
+def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]]) -> list[Painted]:
+    from modules import processing, shared
+
+    runner, arguments = runner_for(job)
+    _ready()
+    parameters = _parameters(job)
+    with (
+        within.options_kept(list(parameters["override_settings"])),
+        closing(processing.StableDiffusionProcessingImg2Img(**parameters)) as p,
+    ):
+        p.is_api = True  # scripts must not take values of the page's widgets
+        p.scripts = runner
+        p.script_args = arguments
+        # the history of prompts (params.txt) is that of the page's own generations
+        with around(p), within.replaced(shared.cmd_opts, "no_prompt_history", True):
+            try:
+                processed = processing.process_images(p)
+            except Exception as error:
+                # ControlNet takes itself off the model here, and the web UI only comes here after a success
+                runner.postprocess(p, processing.Processed(p, []))
+                explained = _explained(error)
+                if explained is error:
+                    raise
+                raise explained from error
+            if shared.state.interrupted:
+                raise Interrupted()
+    pictures = processed.images[processed.index_of_first_image :][: job.count]
+    if not pictures:  # the web UI was asked to stop after the picture before
+        raise Interrupted()
+    infotexts, seeds = processed.infotexts[processed.index_of_first_image :], processed.all_seeds
+    return [
+        Painted(
+            np.asarray(picture.convert("RGB")),
+            int(seeds[i]) if i < len(seeds) else job.seed + i,
+            infotexts[i] if i < len(infotexts) else "",
+        )
+        for i, picture in enumerate(pictures)
+    ]
+
+
+def preview() -> Image.Image | None:
+    """The picture of the generation under way as it looks now, if the user lets the web UI make previews."""
+    from modules import shared
+
+    shared.state.set_current_image()
+    return shared.state.current_image
+
+
+def _parameters(job: PaintJob) -> dict[str, Any]:
+    """Arguments of `StableDiffusionProcessingImg2Img`: the whole crop at its own size, so that the host neither crops nor scales."""
+    from modules import shared
+
+    options = job.options
+    parameters: dict[str, Any] = {
+        "sd_model": shared.sd_model,
+        "outpath_samples": shared.opts.outdir_samples or shared.opts.outdir_img2img_samples,
+        "outpath_grids": shared.opts.outdir_grids or shared.opts.outdir_img2img_grids,
+        "prompt": options.prompt,
+        "negative_prompt": options.negative_prompt,
+        "styles": list(options.styles),
+        "seed": job.seed,
+        "sampler_name": _sampler(options.sampler),
+        "batch_size": 1,
+        "n_iter": job.count,
+        "steps": options.steps,
+        "cfg_scale": options.cfg_scale,
+        "width": job.width,
+        "height": job.height,
+        "init_images": [Image.fromarray(job.pixels)],
+        "mask": Image.fromarray(np.rint((job.mask if job.soft is None else job.soft) * 255.0).astype(np.uint8)),
+        "mask_blur": 0,  # our own band is blended afterwards, at the picture's resolution
+        "inpainting_fill": _FILL[job.masked_content],
+        "inpaint_full_res": False,
+        "resize_mode": 0,
+        "denoising_strength": job.strength,
+        "do_not_save_samples": True,
+        "do_not_save_grid": True,
+        "override_settings": _overrides(options),
+        "override_settings_restore_afterwards": True,
+        "extra_generation_params": told(job),  # the web UI's own fields say the rest
+    }
+    if flavor().schedulers and options.scheduler:
+        parameters["scheduler"] = _scheduler(options.scheduler)
+    return parameters
+
+
+def _overrides(options: PaintOptions) -> dict[str, Any]:
+    """Options for this generation, without those that have their value already: a web UI may be started with its settings frozen."""
+    from modules import shared
+
+    wanted: dict[str, Any] = {**_FOREIGN_OUTPUTS}
+    if options.clip_skip is not None:
+        wanted["CLIP_stop_at_last_layers"] = options.clip_skip
+    if options.vae is not None:
+        wanted.update(_vae(options.vae))
+    if options.token_merging_ratio is not None:
+        wanted["token_merging_ratio"] = options.token_merging_ratio
+        wanted["token_merging_ratio_img2img"] = options.token_merging_ratio  # goes before the other where it is not 0
+    return {key: value for key, value in wanted.items() if getattr(shared.opts, key, value) != value}
+
+
+def _vae(name: str) -> dict[str, Any]:
+    if not flavor().forge:
+        from modules import sd_vae
+
+        if name not in ("Automatic", "None") and name not in sd_vae.vae_dict:
+            raise HostUnsupported(f"This web UI has no VAE {name!r}.", f"Choose one of Automatic, None, {', '.join(sd_vae.vae_dict)}.")
+        return {"sd_vae": name}
+    from modules_forge import main_entry
+
+    if name in ("Automatic", "None"):  # the checkpoint's own
+        return {"forge_additional_modules": []}
+    if name not in main_entry.module_list:
+        raise HostUnsupported(f"This web UI has no VAE {name!r}.", f"Choose one of Automatic, {', '.join(main_entry.module_list)}.")
+    return {"forge_additional_modules": [main_entry.module_list[name]]}
+
+
+def _sampler(name: str) -> str:
+    from modules import sd_samplers
+
+    if not name:
+        return sd_samplers.visible_samplers()[0].name
+    if name not in sd_samplers.all_samplers_map:
+        raise HostUnsupported(f"This web UI has no sampler {name!r}.", f"Choose one of {', '.join(sd_samplers.visible_sampler_names())}.")
+    return name
+
+
+def _scheduler(name: str) -> str:
+    from modules import sd_schedulers
+
+    if name not in sd_schedulers.schedulers_map:  # by label and by name
+        labels = ", ".join(one.label for one in sd_schedulers.schedulers)
+        raise HostUnsupported(f"This web UI has no scheduler {name!r}.", f"Choose one of {labels}.")
+    return name
+
+
+def _ready() -> None:
+    """Make sure that a checkpoint is loaded; both web UIs load it only when it is first asked for."""
+    from modules import sd_models, shared
+
+    if not sd_models.checkpoints_list:
+        raise HostUnsupported("The web UI has no checkpoint.", "Put a Stable Diffusion checkpoint into its models/Stable-diffusion folder.")
+    if flavor().forge:
+        return  # process_images loads what is chosen
+    if shared.sd_model is None:
+        raise HostUnsupported(
+            "The web UI could not load its checkpoint.", "Choose another one at the top of the page; its log says what is wrong."
+        )
+
+
+@contextmanager
+def _under_way(progress: Progress, job: PaintJob) -> Iterator[None]:
+    """Tell the web UI that a job is under way (its own Interrupt and Skip reach it) and us how far it is."""
+    from modules import shared
+
+    shared.state.begin(job="clickpaint")
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(done, progress, job), name="clickpaint-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        shared.state.end()
+        shared.total_tqdm.clear()
+
+
+def _watch(done: threading.Event, progress: Progress, job: PaintJob) -> None:
+    from modules import shared
+
+    state = shared.state
+    while not done.wait(_POLL_SECONDS):
+        steps, jobs = max(state.sampling_steps, 1), max(state.job_count, job.count, 1)
+        fraction = (state.job_no + min(state.sampling_step / steps, 1.0)) / jobs
+        try:
+            progress.report(fraction, "Painting", done=state.job_no * steps + state.sampling_step, total=jobs * steps, unit="step")
+        except Interrupted:
+            state.interrupt()
+            return
+
+
+def _explained(error: Exception) -> Exception:
+    from clickpaint.weights.device import out_of_memory
+
+    if isinstance(error, (InvalidInput, Interrupted, HostUnsupported)):
+        return error
+    if out_of_memory(error):
+        return OutOfMemory(
+            "The device ran out of memory while painting.", "Paint at a lower resolution, select less, or start the web UI with --medvram."
+        )
+    if type(error).__name__ == "NansException":
+        return HostUnsupported(
+            "The checkpoint gave a black picture (NaN).", "Start the web UI with --no-half-vae or --upcast-sampling, or choose another VAE."
+        )
+    return error

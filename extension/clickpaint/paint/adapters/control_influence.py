@@ -1,0 +1,110 @@
+"""ControlNets at work: their part in the denoising loop, with the weights, times and modes of sd-webui-controlnet."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.diffusion.loop import Inputs, Moment, Part, Residuals
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from diffusers import ControlNetModel
+    from torch import Tensor
+
+    from clickpaint.paint.paint_job import ControlMode
+
+_FADING = 0.825
+"""How much less each deeper skip connection counts where the ControlNet is to be one opinion among others (sd-webui-controlnet)."""
+
+
+def control_image(pixels: np.ndarray, mask: np.ndarray | None = None) -> Tensor:
+    """A control map as ControlNets read it, float32 [1, 3, H, W] in 0..1.
+
+    pixels: uint8 [H, W, 3]. mask: bool [H, W], True where the ControlNet for inpainting is to see nothing: -1 there.
+    """
+    import numpy as np
+    import torch
+
+    image = pixels.astype(np.float32) / 255
+    if mask is not None:
+        image[mask] = -1.0
+    return torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """One ControlNet and what it sees.
+
+    image: float32 [1, 3, H, W], as `control_image` makes it, of the very size that is painted. weight, start, end, mode: as in
+    `ControlUnit`. "prompt": the deeper half of the network listens less and less. "control": the same, and only the side of the
+    prompt hears it, so that the guidance amplifies it.
+    """
+
+    model: ControlNetModel
+    image: Tensor
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    mode: ControlMode = "balanced"
+
+    def acts(self, share: float) -> bool:
+        """Whether it has a say when this share (0 .. below 1) of the sampling is done."""
+        return self.weight != 0 and self.start <= share <= self.end
+
+    def scales(self, count: int) -> list[float]:
+        """What the `count` residuals are multiplied by, from the first skip connection to the middle of the network."""
+        if self.mode == "balanced":
+            return [self.weight] * count
+        return [self.weight * _FADING ** (12 - index) for index in range(count)]
+
+    def residuals(self, inputs: Inputs, timestep: torch.Tensor) -> Residuals | None:
+        """What it adds for these inputs; None where it is not to be heard."""
+        import torch
+
+        size = tuple(8 * side for side in inputs.sample.shape[-2:])
+        if tuple(self.image.shape[-2:]) != size:
+            found = " x ".join(str(side) for side in reversed(self.image.shape[-2:]))
+            raise InvalidInput(f"The control map is {found} pixels, but {size[1]} x {size[0]} are painted.", "Make it for this crop.")
+        rows, heard = len(inputs.sample), slice(None)
+        if self.mode == "control" or self.model.config["global_pool_conditions"]:
+            if "cond" not in inputs.branches:
+                return None
+            batch = rows // len(inputs.branches)
+            heard = slice(batch * inputs.branches.index("cond"), batch * (inputs.branches.index("cond") + 1))
+        dtype = self.model.dtype
+        down, mid = self.model(
+            inputs.sample[heard].to(dtype),
+            timestep,
+            encoder_hidden_states=inputs.context[heard].to(dtype),
+            controlnet_cond=self.image.to(inputs.sample.device, dtype),
+            added_cond_kwargs={key: value[heard].to(dtype) for key, value in inputs.added.items()},
+            return_dict=False,
+        )
+
+        def placed(residual: Tensor, scale: float) -> Tensor:
+            if len(residual) == rows:
+                return residual * scale
+            whole = torch.zeros((rows, *residual.shape[1:]), dtype=residual.dtype, device=residual.device)
+            whole[heard] = residual * scale
+            return whole
+
+        *scales, last = self.scales(len(down) + 1)
+        return Residuals(tuple(placed(residual, scale) for residual, scale in zip(down, scales, strict=True)), placed(mid, last))
+
+
+class ControlPart(Part):
+    """Several ControlNets at once: their residuals add up (Multi-ControlNet)."""
+
+    def __init__(self, controls: Sequence[Control]) -> None:
+        self.controls = tuple(controls)
+
+    def residuals(self, inputs: Inputs, moment: Moment) -> Residuals | None:
+        acting = [control for control in self.controls if control.acts(moment.share)]
+        found = [residuals for control in acting if (residuals := control.residuals(inputs, moment.timestep)) is not None]
+        return functools.reduce(operator.add, found) if found else None

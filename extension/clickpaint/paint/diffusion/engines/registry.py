@@ -1,0 +1,41 @@
+"""The ways in which a picture enters the sampling, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.diffusion.engines.base import Engine, Recipe, Scene
+from clickpaint.paint.diffusion.engines.controlnet import ControlNet
+from clickpaint.paint.diffusion.engines.depth import Depth
+from clickpaint.paint.diffusion.engines.inpaint import Inpaint
+from clickpaint.paint.diffusion.engines.instruct import Instruct
+from clickpaint.paint.diffusion.engines.repaint import RePaint
+
+if TYPE_CHECKING:
+    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.paint_job import PaintOptions
+
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Inpaint(), RePaint(), ControlNet(), Depth(), Instruct())}
+_OF_CHANNELS = {4: "inpaint", 5: "depth", 8: "instruct", 9: "inpaint"}
+
+__all__ = ["ENGINES", "Engine", "Recipe", "Scene", "engine_for"]
+
+
+def engine_for(kind: Kind, options: PaintOptions) -> Engine:
+    """The engine that is asked for, or the one that the checkpoint and the other options suggest.
+
+    Raises:
+        InvalidInput: engine, task and checkpoint do not go together.
+    """
+    name = options.engine
+    if name == "auto":
+        name = "instruct" if options.task == "instruct" else _OF_CHANNELS[kind.in_channels]
+        if options.control and name == "inpaint":
+            name = "controlnet"
+    engine = ENGINES[name]
+    if options.task == "instruct" and name != "instruct":
+        raise InvalidInput(f"The engine {name} cannot follow instructions.", "Choose the engine instruct or auto.")
+    engine.check(kind, options)
+    return engine

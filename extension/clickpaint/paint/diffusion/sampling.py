@@ -1,0 +1,230 @@
+"""A whole job on a checkpoint: from its pixels to the results, as far as memory goes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clickpaint.errors import CorruptModel, HostUnsupported
+from clickpaint.paint.diffusion import samplers
+from clickpaint.paint.diffusion.conditioning import Words, encode
+from clickpaint.paint.diffusion.engines.base import Engine, Scene
+from clickpaint.paint.diffusion.engines.registry import engine_for
+from clickpaint.paint.diffusion.latents import Coder, approximate
+from clickpaint.paint.diffusion.loop import Part, denoise, generators
+from clickpaint.paint.diffusion.prompt import Network, without_networks
+from clickpaint.paint.infotext import told
+from clickpaint.paint.paint_job import CONTROL_MODES, ControlUnit, Painted, PaintJob, PaintOptions
+from clickpaint.progress import SILENT, Progress
+from clickpaint.weights import device as devices
+from clickpaint.weights.device import Device
+
+if TYPE_CHECKING:
+    import torch
+
+    from clickpaint.paint.checkpoint.opening import Checkpoint
+
+log = logging.getLogger(__name__)
+
+Preview = Callable[[np.ndarray], None]
+"""Gets uint8 [h/8, w/8, 3] after every step: roughly what the first result will be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tools:
+    """What painting can make use of. The defaults can do nothing.
+
+    device: whose precision is used where the checkpoint's weights are float32. depth: measures a picture, uint8 [h, w, 3], as float32
+    of any size, larger is nearer. control: makes parts of the job's control units. adapted: the checkpoint with the LoRAs that the
+    prompt asks for, inside of the context; says what it does not know. words: textual inversions. free: lets go of what is not
+    needed when memory runs out.
+    """
+
+    device: Device = field(default_factory=Device)
+    depth: Callable[[np.ndarray], np.ndarray] | None = None
+    control: Callable[[Checkpoint, PaintJob], Sequence[Part]] | None = None
+    adapted: Callable[[Checkpoint, Sequence[Network]], AbstractContextManager[Sequence[str]]] | None = None
+    words: Words = field(default_factory=dict)
+    free: Callable[[], None] = lambda: None
+
+
+def paint_with(
+    checkpoint: Checkpoint, job: PaintJob, *, tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None
+) -> list[Painted]:
+    """The results of a job, `job.count` of them with the seeds job.seed, job.seed + 1 …; each the same as if it were painted alone.
+
+    The checkpoint's tensors are where they are to be used, and are left as they are. Pixels outside of the mask come back nearly as
+    they were; `painter.paint` puts results into pictures.
+
+    Raises:
+        InvalidInput: options and checkpoint do not go together. HostUnsupported: a tool is missing. CorruptModel: the network or the
+        VAE answers with NaN. OutOfMemory. Interrupted: at most one call of a network after the user asked to stop.
+    """
+    tools = tools or Tools()
+    engine = engine_for(checkpoint.kind, job.options)
+    if job.options.control and tools.control is None:
+        raise HostUnsupported("ControlNet is not available here.", "Remove the ControlNet units.")
+    prompt, networks = without_networks(job.options.prompt)
+    if networks and tools.adapted is None:
+        raise HostUnsupported("LoRAs are not available here.", f"Remove <{networks[0].kind}:{networks[0].name}> from the prompt.")
+    plain = replace(job, options=replace(job.options, prompt=prompt))
+
+    def attempt(at_once: int, thrift: int) -> list[Painted]:
+        work = _Work(checkpoint, plain, engine, tools, thrift, preview)
+        results: list[Painted] = []
+        for first in range(0, job.count, at_once):
+            seeds = range(job.seed + first, job.seed + min(first + at_once, job.count))
+            pixels = work.run(seeds, progress.part(first / job.count, (first + len(seeds)) / job.count))
+            text = [infotext(checkpoint, job, engine, seed) for seed in seeds]
+            results += [Painted(*result) for result in zip(pixels, seeds, text, strict=True)]
+        return results
+
+    attempts = [lambda: attempt(job.count, 0), lambda: attempt(1, 1), lambda: attempt(1, 2)]
+
+    def free() -> None:
+        tools.free()
+        devices.release(tools.device)
+
+    with tools.adapted(checkpoint, networks) if networks and tools.adapted else nullcontext(()) as notes:
+        for note in notes:
+            log.warning("%s", note)
+        return devices.retrying(attempts, free, "Paint at a lower resolution, or close other programs.")
+
+
+def text_to_image(
+    checkpoint: Checkpoint, options: PaintOptions, size: tuple[int, int], *, seed: int, count: int = 1,
+    tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None,
+) -> list[Painted]:  # fmt: skip
+    """Pictures of `size` (width, height), multiples of 8, from nothing but the prompt."""
+    width, height = size
+    grey, everywhere = np.full((height, width, 3), 128, np.uint8), np.ones((height, width), bool)
+    job = PaintJob(grey, everywhere, options, masked_content="latent nothing", strength=1.0, seed=seed, count=count)
+    return paint_with(checkpoint, job, tools=tools, progress=progress, preview=preview)
+
+
+def image_to_image(
+    checkpoint: Checkpoint, pixels: np.ndarray, options: PaintOptions, *, seed: int, count: int = 1,
+    tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None,
+) -> list[Painted]:  # fmt: skip
+    """`pixels`, uint8 [h, w, 3] with sides that are multiples of 8, painted anew by `options.denoising_strength` (SDEdit)."""
+    everywhere = np.ones(pixels.shape[:2], bool)
+    job = PaintJob(pixels, everywhere, options, "original", options.denoising_strength, seed=seed, count=count)
+    return paint_with(checkpoint, job, tools=tools, progress=progress, preview=preview)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One attempt. thrift: 0 as fast as it goes; 1 the network answers for one branch at a time and the VAE works in tiles; 2 its
+    attention is sliced as well."""
+
+    checkpoint: Checkpoint
+    job: PaintJob
+    engine: Engine
+    tools: Tools
+    thrift: int
+    preview: Preview | None
+
+    def run(self, seeds: Sequence[int], progress: Progress) -> list[np.ndarray]:
+        import torch
+
+        checkpoint, options = self.checkpoint, self.job.options
+        # Weights in half precision compute in it; those in float32 under autocast, as everywhere.
+        precise = self.tools.device.autocast() if checkpoint.dtype == torch.float32 else nullcontext()
+        with torch.inference_mode(), precise, _thrifty(checkpoint, self.thrift):
+            progress.report(0.0, "Preparing")
+            coder, sources = Coder(checkpoint), generators(seeds[0], len(seeds))
+            name, schedule = samplers.resolve(options.sampler or self.engine.sampler, options.scheduler)
+            scheduler = samplers.scheduler(name, schedule, checkpoint.scheduler_config, options.steps, checkpoint.device)
+            scene = Scene(checkpoint, self.job, scheduler, sources, coder, self.tools.depth)
+            recipe = self.engine.recipe(scene)
+            conditioning = encode(
+                checkpoint, options.prompt, options.negative_prompt, size=(self.job.width, self.job.height),
+                steps=len({float(t) for t in recipe.timesteps}), clip_skip=options.clip_skip or 1, words=self.tools.words,
+            )  # fmt: skip
+            control = self.tools.control(checkpoint, self.job) if options.control and self.tools.control else ()
+            progress.check()
+            try:
+                latents = denoise(
+                    checkpoint.unet, scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance, [*control, *recipe.parts],
+                    generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95), preview=self._preview(),
+                )  # fmt: skip
+            except FloatingPointError as error:
+                raise CorruptModel(
+                    f"The checkpoint {checkpoint.name} answers with NaN in {str(checkpoint.dtype).removeprefix('torch.')}.",
+                    "Use it in full precision, or choose another checkpoint.",
+                    model=checkpoint.name,
+                ) from error
+            results = []
+            for one in latents.split(1):
+                progress.report(0.95, "Decoding")
+                results.append(coder.decode(one))
+            return results
+
+    def _preview(self) -> Callable[[torch.Tensor], None] | None:
+        show, family = self.preview, self.checkpoint.kind.family
+        return None if show is None else lambda latents: show(approximate(latents, family))
+
+
+@contextmanager
+def _thrifty(checkpoint: Checkpoint, thrift: int) -> Iterator[None]:
+    """Within this block the networks need less memory; afterwards they are as they were."""
+    unet, vae = checkpoint.unet, checkpoint.vae
+    processors, tiling = dict(unet.attn_processors), vae.use_tiling
+    try:
+        vae.use_tiling = tiling or thrift >= 1
+        if thrift >= 2:
+            unet.set_attention_slice("max")
+        yield
+    finally:
+        vae.use_tiling = tiling
+        if thrift >= 2:
+            unet.set_attn_processor(processors)
+
+
+def infotext(checkpoint: Checkpoint, job: PaintJob, engine: Engine, seed: int) -> str:
+    """What was done, in the web UI's format, so that its "PNG info" can read it."""
+    options = job.options
+    name, schedule = samplers.resolve(options.sampler or engine.sampler, options.scheduler)
+    said: dict[str, object] = {
+        "Steps": options.steps,
+        "Sampler": name,
+        "Schedule type": schedule,
+        "CFG scale": f"{options.cfg_scale:g}",
+        "Image CFG scale": f"{options.image_cfg_scale:g}" if engine.name == "instruct" else None,
+        "Seed": seed,
+        "Size": f"{job.width}x{job.height}",
+        "Model": checkpoint.name.removesuffix(".safetensors").removesuffix(".ckpt"),
+        "Denoising strength": f"{job.strength:g}" if engine.name != "instruct" else None,
+        "Clip skip": options.clip_skip if (options.clip_skip or 1) > 1 else None,
+        "Masked content": job.masked_content if engine.name != "instruct" else None,
+        **told(job),
+        "Clickpaint engine": engine.name,
+        **{f"ControlNet {number}": _unit(unit) for number, unit in enumerate(options.control)},
+        **({"RePaint jump": options.repaint_jump, "RePaint resamples": options.repaint_resamples} if engine.name == "repaint" else {}),
+    }
+    line = ", ".join(f"{key}: {_quoted(str(value))}" for key, value in said.items() if value is not None)
+    negative = [f"Negative prompt: {options.negative_prompt}"] if options.negative_prompt else []
+    return "\n".join([options.prompt, *negative, line])
+
+
+def _unit(unit: ControlUnit) -> str:
+    """As sd-webui-controlnet writes it."""
+    said = {
+        "Module": unit.preprocessor,
+        "Model": unit.model,
+        "Weight": f"{unit.weight:g}",
+        "Guidance Start": f"{unit.start:g}",
+        "Guidance End": f"{unit.end:g}",
+        "Control Mode": CONTROL_MODES[unit.mode],
+    }
+    return ", ".join(f"{key}: {value}" for key, value in said.items())
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if any(sign in value for sign in ",:\n") else value

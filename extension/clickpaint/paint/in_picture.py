@@ -1,0 +1,204 @@
+"""From a picture, a mask and a wish to results: plan the crop, let the host paint it, put it back so that nothing else changes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from clickpaint.errors import InvalidInput
+from clickpaint.image import blend
+from clickpaint.image.geometry import Box
+from clickpaint.image.mask import bounds
+from clickpaint.paint.context import plan, scaled, scaled_mask, soft_edges
+from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
+from clickpaint.progress import SILENT, Progress
+
+Run = Callable[[PaintJob, Progress], list[Painted]]
+"""The host: paints one job, gives `job.count` results or fewer if the user skipped some."""
+
+Erase = Callable[[np.ndarray, np.ndarray, Progress], np.ndarray]
+"""erase(pixels uint8 [H, W, 3], mask bool [H, W], progress) → uint8 [H, W, 3], for the masked content "erased"."""
+
+
+@dataclass(frozen=True, eq=False)
+class PaintResult:
+    """pixels: uint8 [H, W, 3], the whole picture (larger than it was if it was expanded). box: where it may differ from what it
+    was. mask: bool [H, W] of what was asked to be painted. seed, infotext: as the host gave them."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
+    box: Box
+    seed: int
+    infotext: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Canvas:
+    """The picture with the area to paint. alpha: float32 [H, W], how much of the result is taken; hole: bool, where it is not 0."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
+    hole: np.ndarray
+    alpha: np.ndarray
+
+
+def paint(
+    pixels: np.ndarray,
+    mask: np.ndarray | None,
+    options: PaintOptions,
+    run: Run,
+    *,
+    native: int,
+    erase: Erase | None = None,
+    progress: Progress = SILENT,
+) -> list[PaintResult]:
+    """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
+
+    Args:
+        mask: bool [H, W], the selected object; not used to expand, and None for an instruction that the whole picture is to follow.
+        native: side of the square in pixels that the loaded model was trained on.
+        erase: needed for the masked content "erased" alone.
+
+    Raises:
+        InvalidInput: nothing is selected, or everything is and the task is to replace what is around it.
+        Interrupted: the user asked to stop.
+    """
+    canvas = _canvas(pixels, mask, options)
+    area = bounds(canvas.hole)
+    if area is None:
+        raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
+    size = canvas.pixels.shape[1], canvas.pixels.shape[0]
+    whole = options.task in ("replace", "expand")
+    refine = False if options.task == "instruct" else options.refine  # what was done once would be done twice
+    where = plan(area, size, native, resolution=options.resolution, whole=whole, refine=refine)
+
+    content, start = options.masked_content, canvas.pixels
+    if options.masked_content == "erased":
+        if erase is None:
+            raise InvalidInput("There is no eraser to start from.", "Choose another masked content.")
+        start = erase(canvas.pixels, canvas.hole, progress.part(0.0, 0.1))
+        content = "original"
+    seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(2**32 - options.batch_count)
+
+    crop, hole, alpha = (full[where.box.slices] for full in (start, canvas.hole, canvas.alpha))
+    first = PaintJob(
+        pixels=scaled(crop, where.first),
+        mask=scaled_mask(hole, where.first),
+        options=options,
+        masked_content=content,
+        strength=options.denoising_strength,
+        seed=seed,
+        count=options.batch_count,
+        soft=_soft(alpha, where.first, options),
+        maps=_maps(options, where.box, size, where.first),
+    )
+    shares = 0.1, 0.55 if where.second else 0.98
+    painted = run(first, progress.part(*shares))
+    if where.second:
+        step = (0.98 - shares[1]) / max(len(painted), 1)
+        maps = _maps(options, where.box, size, where.second)
+        parts = [progress.part(shares[1] + i * step, shares[1] + (i + 1) * step) for i in range(len(painted))]
+        painted = [
+            _second_pass(result, crop, hole, alpha, where.second, options, maps, run, part)
+            for result, part in zip(painted, parts, strict=True)
+        ]
+    progress.check()
+    return [_put_back(result, canvas, where.box) for result in painted]
+
+
+def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) -> _Canvas:
+    if options.task == "expand":
+        pixels, mask = _expanded(pixels, options.expand)
+    if options.task == "instruct" and mask is None:
+        everything = np.ones(pixels.shape[:2], bool)
+        return _Canvas(pixels, everything, everything, everything.astype(np.float32))
+    if mask is None or not mask.any():
+        raise InvalidInput("Nothing is selected.", "Click on an object first.")
+    if mask.shape != pixels.shape[:2]:
+        raise InvalidInput(
+            f"The mask is {mask.shape[1]} × {mask.shape[0]}, the picture {pixels.shape[1]} × {pixels.shape[0]}.",
+            "Give a mask of the picture's size.",
+        )
+    if options.task == "replace":
+        feather = 8 if options.feather is None else options.feather
+        alpha = 1 - blend.alpha(mask, options.grow or 0, feather)  # the object is what stays, so the band lies around it
+        return _Canvas(pixels, ~mask, alpha > 0, alpha)
+    area = bounds(mask)
+    assert area is not None
+    grow, feather = soft_edges(area, options.denoising_strength)
+    if options.task == "expand":  # the picture's own pixels are given up only as far as a seam needs
+        grow, feather = min(grow, 8), min(feather, 24)
+    grow = grow if options.grow is None else options.grow
+    feather = feather if options.feather is None else options.feather
+    return _Canvas(pixels, mask, blend.hole(mask, grow, feather), blend.alpha(mask, grow, feather))
+
+
+def _expanded(pixels: np.ndarray, margins: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The picture on a larger canvas, and the mask of what was added. The new area holds the border's colours, softened with the
+    distance: enough for a model to continue from, and no mirrored object to copy."""
+    import cv2
+
+    left, top, right, bottom = margins
+    height, width = pixels.shape[:2]
+    canvas = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), mode="edge")
+    added = np.ones(canvas.shape[:2], bool)
+    added[top : top + height, left : left + width] = False
+    sigma = max(max(margins) / 8, 1.0)
+    soft = cv2.GaussianBlur(canvas, (0, 0), sigma)
+    canvas[added] = soft[added]
+    return canvas, added
+
+
+def _second_pass(
+    result: Painted, crop: np.ndarray, hole: np.ndarray, alpha: np.ndarray, size: tuple[int, int],
+    options: PaintOptions, maps: tuple[np.ndarray | None, ...], run: Run, progress: Progress,
+) -> Painted:  # fmt: skip
+    """`result` painted once more at the crop's own resolution, from itself and with little noise, for sharp details."""
+    original, mask = scaled(crop, size), scaled_mask(hole, size)
+    pixels = np.where(mask[..., None], scaled(result.pixels, size), original)
+    soft = _soft(alpha, size, options)
+    job = PaintJob(pixels, mask, options, "original", options.refine_strength, result.seed, soft=soft, maps=maps)
+    again = run(job, progress)
+    return again[0] if again else result
+
+
+def _maps(options: PaintOptions, box: Box, whole: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray | None, ...]:
+    """The part that lies in `box` of every finished control map, at (width, height) `size`; whole: the canvas's (width, height)."""
+    left, top, right, bottom = options.expand
+    found: list[np.ndarray | None] = []
+    for unit in options.control:
+        if unit.map is None:
+            found.append(None)
+            continue
+        drawn = scaled(unit.map, (whole[0] - left - right, whole[1] - top - bottom))
+        canvas = np.pad(drawn, ((top, bottom), (left, right), (0, 0)))
+        found.append(scaled(canvas[box.slices], size))
+    return tuple(found)
+
+
+def _soft(alpha: np.ndarray, size: tuple[int, int], options: PaintOptions) -> np.ndarray | None:
+    """`alpha`, float32 [h, w], at (width, height), for those who want soft inpainting."""
+    if not options.soft_inpainting:
+        return None
+    import cv2
+
+    shrinking = size[0] * size[1] < alpha.size
+    resized = cv2.resize(alpha.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    return resized.clip(0, 1)
+
+
+def _put_back(result: Painted, canvas: _Canvas, box: Box) -> PaintResult:
+    pixels = canvas.pixels.copy()
+    crop = scaled(result.pixels, box.size)
+    pixels[box.slices] = blend.composite(canvas.pixels[box.slices], crop, canvas.alpha[box.slices])
+    return PaintResult(pixels, canvas.mask, box, result.seed, result.infotext)
+
+
+def refining(options: PaintOptions, longest: int) -> PaintOptions:
+    """Options that paint a chosen result once more, at up to `longest` pixels a side, keeping what it shows."""
+    return replace(
+        options, masked_content="original", denoising_strength=options.refine_strength, resolution=longest, batch_count=1, refine=False
+    )

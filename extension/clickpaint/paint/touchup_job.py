@@ -1,0 +1,113 @@
+"""What is to be done to a picture right after it was generated, as data: from a form's or an API's values, and to an infotext."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.paint_job import PaintOptions
+from clickpaint.segment import pointing
+
+TouchUpTask = Literal["remove", "fill", "replace"]
+
+INFOTEXT = {name: f"Clickpaint {name.replace('_', ' ')}" for name in (
+    "task", "points", "box", "prompt", "negative_prompt", "denoising_strength", "eraser", "grow", "feather")}  # fmt: skip
+"""Field of `TouchUp` → its name in an infotext."""
+
+
+@dataclass(frozen=True)
+class TouchUp:
+    """Select something in a picture, then do something with it.
+
+    task: "remove" it, "fill" its place with what the prompt says, or "replace" all around it. points, box: text as `segment.pointing`
+    has it; where both are empty, the best of everything found. prompt, negative_prompt: empty for those of the generation.
+    denoising_strength: 0..1. eraser: for "remove". grow, feather: pixels, None for what fits.
+
+    Raises:
+        InvalidInput: one of them cannot be used, whatever the picture.
+    """
+
+    task: TouchUpTask = "remove"
+    points: str = ""
+    box: str = ""
+    prompt: str = ""
+    negative_prompt: str = ""
+    denoising_strength: float = 0.75
+    eraser: str = "auto"
+    grow: int | None = None
+    feather: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(TouchUpTask):
+            raise InvalidInput(f"The task {self.task!r} is unknown.", f"Choose one of {', '.join(get_args(TouchUpTask))}.")
+        for text in (self.points, self.box):
+            pointing.tidy(text)
+        self.painting(PaintOptions())
+
+    def painting(self, generation: PaintOptions) -> PaintOptions:
+        """How this is painted in a picture that was generated with these options."""
+        return replace(
+            generation,
+            task="fill" if self.task == "remove" else self.task,
+            prompt=self.prompt or generation.prompt,
+            negative_prompt=self.negative_prompt or generation.negative_prompt,
+            denoising_strength=self.denoising_strength,
+            masked_content="original" if self.task == "replace" else "fill",
+            grow=self.grow,
+            feather=self.feather,
+            batch_count=1,
+        )
+
+    def infotext(self) -> dict[str, str]:
+        """Label → value, only of what matters; the host quotes them as it does its own."""
+        told: dict[str, Any] = {"task": self.task, "points": pointing.tidy(self.points), "box": pointing.tidy(self.box)}
+        if self.task == "remove":
+            told["eraser"] = self.eraser
+        else:
+            told |= {"prompt": self.prompt, "negative_prompt": self.negative_prompt, "denoising_strength": f"{self.denoising_strength:g}"}
+        told |= {"grow": self.grow, "feather": self.feather}
+        return {INFOTEXT[name]: str(value) for name, value in told.items() if value not in ("", None)}
+
+
+NAMES = ("enabled", *(field.name for field in fields(TouchUp)))
+"""The order of the values of a form or of an API's list of arguments."""
+
+
+def asked(values: Sequence[Any]) -> TouchUp | None:
+    """What these values, in the order of `NAMES`, ask for; None for nothing.
+
+    Args:
+        values: the first may instead be an object with any of `NAMES` (from an API client); it is enabled unless it says otherwise.
+            grow and feather below 0 mean None.
+
+    Raises:
+        InvalidInput: there is an unknown name, or a value that cannot be used.
+    """
+    first = values[0] if values else False
+    given = {"enabled": True, **first} if isinstance(first, Mapping) else dict(zip(NAMES, values, strict=False))
+    unknown = [str(name) for name in given if name not in NAMES]
+    if unknown:
+        raise InvalidInput(f"{', '.join(unknown)[:80]} is unknown.", f"Known are {', '.join(NAMES)}.")
+    enabled = given.pop("enabled", False)
+    if not isinstance(enabled, bool) and enabled is not None:
+        raise InvalidInput(f"enabled cannot be {str(enabled)[:40]!r}.", "It is true or false, or the first argument an object.")
+    if not enabled:
+        return None
+    return TouchUp(**{name: _parsed(name, value) for name, value in given.items() if value is not None})
+
+
+def _parsed(name: str, value: Any) -> Any:
+    if name in ("denoising_strength", "grow", "feather"):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise InvalidInput(f"{name} cannot be {str(value)[:40]!r}.", "It is a number.")
+        return number if name == "denoising_strength" else None if number < 0 else round(number)
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name} cannot be {str(value)[:40]!r}.", "It is a text.")
+    return value.strip().lower() if name in ("task", "eraser") else value.strip()

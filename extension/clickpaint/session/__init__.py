@@ -1,0 +1,1 @@
+"""One user's session with one picture: what it shows, what is selected, and the way back."""

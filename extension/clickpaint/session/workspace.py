@@ -1,0 +1,342 @@
+"""One user's editing session as data: the picture, what was selected, what was changed, and the way back and forth."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clickpaint.errors import Busy, InvalidInput, NotFound
+from clickpaint.image.geometry import Box
+from clickpaint.image.packed import PackedMask
+from clickpaint.segment.base import Point
+
+if TYPE_CHECKING:
+    from clickpaint.caption.base import Turn
+    from clickpaint.image.picture import Picture
+
+_TILE = 256
+_MOST_STEPS = 200
+_MOST_ANSWERS = 16  # how many clicks back `choose` and `previous` still work after an undo
+_MOST_WAITING = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a segmenter answered to a click. masks: None for a candidate that selects nothing. logits: to refine that candidate."""
+
+    segmenter: str
+    masks: tuple[PackedMask | None, ...]
+    scores: tuple[float, ...]
+    logits: tuple[np.ndarray | None, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(mask.nbytes for mask in self.masks if mask is not None) + sum(part.nbytes for part in self.logits if part is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Clicks that belong together, because each request repeats points of the one before, adding some or leaving some out.
+
+    base: what was selected before the first of them, which `mode` combines their result with.
+    """
+
+    points: tuple[Point, ...]
+    box: tuple[float, float, float, float] | None
+    mode: str
+    base: PackedMask | None
+
+    def continued_by(self, points: tuple[Point, ...], box: tuple[float, float, float, float] | None) -> bool:
+        if self.points:
+            return not set(self.points).isdisjoint(points)
+        return box == self.box
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where the user was after a step.
+
+    label: the step, for people. version: which result is shown, 0 is the original. feather: width in pixels of the selection's
+    soft edge. series, answer, chosen: the clicks that led here, if clicks did.
+    """
+
+    label: str
+    version: int = 0
+    selection: PackedMask | None = None
+    feather: int = 0
+    series: Series | None = None
+    answer: Answer | None = None
+    chosen: int | None = None
+
+    def bare(self) -> State:
+        return State(self.label, self.version, self.selection, self.feather, self.series, None, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One of several results of the last painting. box, pixels: what of the picture it changed, and to what. seed, infotext: as
+    the host gave them."""
+
+    box: Box
+    pixels: np.ndarray
+    seed: int
+    infotext: str
+
+
+class Workspace:
+    """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none.
+
+    Of results only the tiles that changed are kept, so that many small edits of a huge picture cost little.
+    """
+
+    def __init__(self, original: Picture, name: str = "") -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.name = name
+        self.original = original
+        self.segmenter = ""  # the one used last
+        self.regions: tuple[PackedMask, ...] = ()  # of the last "everything"
+        self.results: tuple[Result, ...] = ()  # to choose from, of the last painting
+        self.results_of: PackedMask | None = None  # what was selected for them
+        self.chat: tuple[Turn, ...] = ()  # questions asked about it, and their answers
+        self.used = time.monotonic()
+        self.closed = False
+        self._turn = threading.Lock()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._states = [State("Open")]
+        self._index = 0
+        self._tiles: dict[int, dict[tuple[int, int], np.ndarray]] = {}
+        self._frames: dict[int, Picture] = {}  # of versions that have another size: a picture of that size, whose tiles are all kept
+        self._texts: dict[int, str] = {}  # infotexts of versions that were painted
+        self._numbers = itertools.count(1)
+        self._latest: tuple[int, Picture] = (0, original)
+
+    @contextmanager
+    def turn(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Be the only one who changes this workspace. `check` is called while waiting and may raise.
+
+        Raises:
+            Busy: too many wait already. NotFound: it was closed.
+        """
+        with self._lock:
+            if self._waiting >= _MOST_WAITING:
+                raise Busy("Too many requests wait for this picture.", "Try again when the ones before have been answered.")
+            self._waiting += 1
+        try:
+            while not self._turn.acquire(timeout=0.1):
+                check()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        try:
+            check()
+            if self.closed:
+                raise NotFound("This workspace was closed.", "Open the picture again.")
+            yield
+        finally:
+            self._turn.release()
+
+    @property
+    def state(self) -> State:
+        with self._lock:
+            return self._states[self._index]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of what is shown now."""
+        with self._lock:
+            return self._frame(self._states[self._index].version).size
+
+    @property
+    def can_undo(self) -> bool:
+        with self._lock:
+            return self._index > 0
+
+    @property
+    def can_redo(self) -> bool:
+        with self._lock:
+            return self._index + 1 < len(self._states)
+
+    @property
+    def versions(self) -> list[int]:
+        """The results that can be shown, in the order they were made."""
+        with self._lock:
+            return sorted({state.version for state in self._states} | {0})
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that this workspace holds."""
+        with self._lock:
+            held: dict[int, int] = {}
+            for state in self._states:
+                for part in (state.selection, state.answer, state.series.base if state.series else None):
+                    if part is not None:
+                        held[id(part)] = part.nbytes
+            tiles = sum(tile.nbytes for changed in self._tiles.values() for tile in changed.values())
+            pictures = sum(_picture_bytes(one) for one in (self.original, *self._frames.values()))
+            pictures += self._latest[1].pixels.nbytes if self._latest[0] else 0
+            return (
+                sum(held.values())
+                + tiles
+                + pictures
+                + sum(one.nbytes for one in self.regions)
+                + sum(one.pixels.nbytes for one in self.results)
+            )
+
+    def push(self, state: State) -> None:
+        """The user's next step; what could be redone before is gone."""
+        with self._lock:
+            del self._states[self._index + 1 :]
+            self._states.append(state)
+            self._forget_unreachable()
+            old = len(self._states) - _MOST_ANSWERS - 1
+            if old >= 0 and self._states[old].answer is not None:
+                self._states[old] = self._states[old].bare()
+            self._index = len(self._states) - 1
+        if len(self._states) > _MOST_STEPS:
+            self.forget_oldest(len(self._states) - _MOST_STEPS)
+
+    def undo(self) -> State:
+        """One step back; returns the step that was undone."""
+        with self._lock:
+            if self._index == 0:
+                raise InvalidInput("There is nothing to undo.")
+            self._index -= 1
+            return self._states[self._index + 1]
+
+    def redo(self) -> State:
+        """One step forth; returns the step that was redone."""
+        with self._lock:
+            if self._index + 1 >= len(self._states):
+                raise InvalidInput("There is nothing to redo.")
+            self._index += 1
+            return self._states[self._index]
+
+    def picture(self, version: int | None = None) -> Picture:
+        """The result of that number (None: the one shown now) with the original's metadata, and where something was painted with what
+        tells how. Raises `NotFound`."""
+        with self._lock:
+            wanted = self._states[self._index].version if version is None else version
+            if wanted == 0:
+                return self.original
+            number, latest = self._latest
+            if wanted == number:
+                return latest
+            if wanted not in self._tiles:
+                raise NotFound(f"There is no version {wanted} of this picture.", "Ask for one of the versions of the workspace.")
+            first = self._framed(wanted)
+            if first <= number < wanted and number:
+                pixels, first = latest.pixels.copy(), number + 1
+            else:
+                pixels = self._frame(wanted).pixels.copy()
+            for one in [one for one in sorted(self._tiles) if first <= one <= wanted]:
+                for (top, left), tile in self._tiles[one].items():
+                    pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+            pixels.setflags(write=False)  # it is ours, and need not be copied once more
+            picture = self._with_text(self._frame(wanted).with_pixels(pixels), wanted)
+            self._latest = (wanted, picture)
+            return picture
+
+    def add_result(self, pixels: np.ndarray, label: str, area: Box, selection: PackedMask | None = None, infotext: str = "") -> State:
+        """Make `pixels`, uint8 [H, W, 3], the next result, with nothing selected unless told.
+
+        area: outside of it they are known to be those of the picture shown now. infotext: how it was painted.
+        """
+        before = self.picture().pixels
+        changed = {}
+        for top in range(area.top // _TILE * _TILE, area.bottom, _TILE):
+            for left in range(area.left // _TILE * _TILE, area.right, _TILE):
+                tile = (slice(top, top + _TILE), slice(left, left + _TILE))
+                if not np.array_equal(pixels[tile], before[tile]):
+                    changed[top, left] = pixels[tile].copy()
+        return self._add_version(label, self._frame_shown().with_pixels(pixels), changed, None, selection, infotext)
+
+    def add_expanded(self, pixels: np.ndarray, label: str, margins: tuple[int, int, int, int], infotext: str = "") -> State:
+        """Make `pixels` the next result: the picture shown now with `margins` (left, top, right, bottom) around it."""
+        picture = self.picture().expanded(pixels, margins)
+        return self._add_version(label, picture, {}, picture, None, infotext)
+
+    def hold_results(self, results: tuple[Result, ...], selection: PackedMask | None) -> None:
+        """Keep what a painting gave to choose from; selection: what was selected for it."""
+        self.results, self.results_of = results, selection
+
+    def _add_version(
+        self, label: str, picture: Picture, changed: dict[tuple[int, int], np.ndarray], frame: Picture | None, selection: PackedMask | None,
+        infotext: str,
+    ) -> State:  # fmt: skip
+        version = next(self._numbers)
+        with self._lock:
+            # first what could be redone goes, so that the results left are those this one was made from
+            del self._states[self._index + 1 :]
+            self._forget_unreachable()
+            self._tiles[version] = changed
+            if frame is not None:
+                self._frames[version] = frame
+            if infotext:
+                self._texts[version] = infotext
+            self._latest = (version, self._with_text(picture, version))
+            self.regions = ()
+        state = State(label, version, selection)
+        self.push(state)
+        return state
+
+    def _with_text(self, picture: Picture, version: int) -> Picture:
+        painted = max((one for one in self._texts if one <= version), default=None)
+        return picture if painted is None else picture.with_text(parameters=self._texts[painted])
+
+    def _framed(self, version: int) -> int:
+        """The version that brought the canvas of this one; 0 for the original's."""
+        return max((one for one in self._frames if one <= version), default=0)
+
+    def _frame(self, version: int) -> Picture:
+        """The picture that this version's tiles lie on."""
+        first = self._framed(version)
+        return self._frames[first] if first else self.original
+
+    def _frame_shown(self) -> Picture:
+        with self._lock:
+            return self._frame(self._states[self._index].version)
+
+    def forget_oldest(self, steps: int = 1) -> bool:
+        """Give up the oldest steps of the history, never the one shown now; False where there is none to give up."""
+        with self._lock:
+            steps = min(steps, self._index)
+            if steps <= 0:
+                return False
+            del self._states[:steps]
+            self._index -= steps
+            oldest = self._states[0].version
+            merged: dict[tuple[int, int], np.ndarray] = {}
+            frame = None
+            for version in [one for one in sorted(self._tiles) if one <= oldest]:
+                if version in self._frames:  # what was painted on a smaller canvas is part of this one
+                    frame, merged = self._frames.pop(version), {}
+                merged.update(self._tiles.pop(version))
+            if oldest:
+                self._tiles[oldest] = merged
+            if frame is not None:
+                self._frames[oldest] = frame
+            return True
+
+    def _forget_unreachable(self) -> None:
+        newest = max(state.version for state in self._states)
+        for version in [one for one in self._tiles if one > newest]:
+            del self._tiles[version]
+            self._frames.pop(version, None)
+            self._texts.pop(version, None)
+        if self._latest[0] > newest:
+            self._latest = (0, self.original)
+
+
+def _picture_bytes(picture: Picture) -> int:
+    source = picture.source
+    parts = (picture.pixels, picture.alpha, source.rgb, source.samples.array if source.samples is not None else None)
+    return sum(part.nbytes for part in {id(part): part for part in parts if part is not None}.values())

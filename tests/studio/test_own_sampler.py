@@ -1,0 +1,210 @@
+"""Painting on a checkpoint of the stand-alone program: through the studio, over HTTP and on the command line."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clickpaint.app.main import main
+from clickpaint.errors import HostUnsupported, InvalidInput, NotFound
+from clickpaint.hosts.embedded import EmbeddedHost
+from clickpaint.image.picture import from_pixels
+from clickpaint.paint.paint_job import ControlUnit, PaintOptions
+from clickpaint.studio.studio import Studio
+
+torch = pytest.importorskip("torch")
+from tests.hosts import control_toy  # noqa: E402
+from tests.toys import checkpoint as toy  # noqa: E402
+
+SIZE = 64
+FAST = PaintOptions(prompt="a ball", steps=2, seed=7, resolution=SIZE, grow=0, feather=0, denoising_strength=1.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "models" / "Stable-diffusion").mkdir(parents=True)
+    for channels, name in ((4, "a"), (8, "instructed"), (9, "inpainting")):
+        weights = {key: tensor.contiguous() for key, tensor in toy.state_dict(channels).items()}
+        save_file(weights, str(folder / "models" / "Stable-diffusion" / f"{name}.safetensors"))
+    return folder
+
+
+@pytest.fixture
+def studio(folder) -> Studio:
+    return Studio(EmbeddedHost(folder, environment={}, overrides={"device": "cpu"}))
+
+
+def drawing() -> np.ndarray:
+    y, x = np.mgrid[:SIZE, :SIZE]
+    return np.dstack([x * 2, y * 2, (x + y)]).astype(np.uint8)
+
+
+def square() -> np.ndarray:
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[16:48, 24:56] = True
+    return mask
+
+
+def test_fill_changes_the_mask_alone_and_a_seed_decides_what(studio):
+    picture = from_pixels(drawing())
+    first = studio.painting.paint_picture(picture, square(), FAST)
+    again = studio.painting.paint_picture(picture, square(), FAST)
+    other = studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "seed": 8}))
+    changed = (first.pictures[0].pixels != drawing()).any(axis=2)
+    assert not changed[~square()].any() and changed[square()].mean() > 0.9
+    assert np.array_equal(first.pictures[0].pixels, again.pictures[0].pixels) and first.seeds == (7,)
+    assert not np.array_equal(first.pictures[0].pixels, other.pictures[0].pixels)
+
+
+def test_replace_keeps_the_object(studio):
+    options = PaintOptions(**{**vars(FAST), "task": "replace"})
+    found = studio.painting.paint_picture(from_pixels(drawing()), square(), options).pictures[0].pixels
+    changed = (found != drawing()).any(axis=2)
+    assert not changed[square()].any() and changed[~square()].mean() > 0.9
+
+
+def test_expand_adds_what_is_asked_for_and_keeps_the_rest(studio):
+    options = PaintOptions(**{**vars(FAST), "task": "expand", "expand": (0, 8, 16, 0)})
+    found = studio.painting.paint_picture(from_pixels(drawing()), None, options).pictures[0]
+    assert found.size == (80, 72)
+    assert np.array_equal(found.pixels[8:, :64], drawing())
+
+
+def test_an_inpainting_checkpoint_and_an_instructed_one_are_recognised(studio):
+    picture = from_pixels(drawing())
+    studio.host.choose_checkpoint("inpainting")
+    found = studio.painting.paint_picture(picture, square(), FAST).pictures[0]
+    assert not (found.pixels != drawing()).any(axis=2)[~square()].any()
+    options = PaintOptions(**{**vars(FAST), "task": "instruct"})
+    with pytest.raises(InvalidInput, match="instruct"):
+        studio.painting.paint_picture(picture, None, options)
+    studio.host.choose_checkpoint("instructed")
+    whole = studio.painting.paint_picture(picture, None, options).pictures[0]
+    part = studio.painting.paint_picture(picture, square(), options).pictures[0]
+    assert (whole.pixels != drawing()).any(axis=2)[~square()].any()
+    assert not (part.pixels != drawing()).any(axis=2)[~square()].any()
+
+
+def test_a_picture_is_generated_from_a_prompt(studio):
+    painted = studio.painting.generate(PaintOptions(prompt="x", steps=2, seed=3, batch_count=2), 64, 72)
+    assert [one.size for one in painted.pictures] == [(64, 72)] * 2 and painted.seeds == (3, 4)
+    assert not np.array_equal(painted.pictures[0].pixels, painted.pictures[1].pixels)
+    with pytest.raises(InvalidInput, match="multiple of 8"):
+        studio.painting.generate(PaintOptions(), 60, 64)
+
+
+def test_what_our_engines_lack_is_said(studio, tmp_path):
+    picture = from_pixels(drawing())
+    for more, text in (({"styles": ("x",)}, "Styles"), ({"vae": "x"}, "VAE"), ({"token_merging_ratio": 0.5}, "tokens")):
+        with pytest.raises(HostUnsupported, match=text):
+            studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), **more}))
+    with pytest.raises(NotFound, match="nowhere"):
+        studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "prompt": "<lora:nowhere:1>"}))
+    with pytest.raises(NotFound, match="missing"):
+        unit = ControlUnit("canny", "missing")
+        studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "control": (unit,)}))
+    with pytest.raises(HostUnsupported, match="no checkpoint"):
+        empty = Studio(EmbeddedHost(tmp_path, environment={}))
+        empty.painting.paint_picture(picture, square(), FAST)
+
+
+def test_a_unit_sees_the_crop_or_a_finished_map(studio, folder):
+    file = folder / "models" / "ControlNet" / "shine.safetensors"
+    if not file.exists():
+        file.parent.mkdir()
+        control_toy.write(file)
+    picture, bright = from_pixels(drawing()), np.zeros((SIZE, SIZE, 3), np.uint8)
+    bright[:, 32:] = 255
+
+    def painted(**unit) -> np.ndarray:
+        options = PaintOptions(**{**vars(FAST), "control": (ControlUnit(**{"preprocessor": "none", "model": "shine", **unit}),)})
+        return studio.painting.paint_picture(picture, square(), options).pictures[0].pixels.astype(int)
+
+    dark = painted(map=np.zeros_like(bright))
+    difference = np.abs(painted(map=bright) - dark).sum(axis=2)
+    assert difference[16:48, 40:56].mean() > 3 * difference[16:48, 24:32].mean()
+    assert not difference[~square()].any()
+    assert np.array_equal(painted(map=bright, weight=0.0), painted(weight=0.0))
+    unit = ControlUnit("none", "shine", weight=0.5)
+    told = studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "control": (unit,)})).pictures[0].source.text
+    assert 'ControlNet 0: "Module: none, Model: shine, Weight: 0.5,' in told["parameters"]
+    assert "shine" in studio.painting.control_names(ours=True)[1]
+
+
+def test_over_http(studio):
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from clickpaint.api.access import LocalGate
+    from clickpaint.api.router import create_router
+
+    app = FastAPI()
+    app.include_router(create_router(studio, LocalGate(None, loopback=True, names=frozenset({"testserver"}))))
+    client = TestClient(app)
+
+    def url(pixels: np.ndarray) -> str:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+    told = client.get("/clickpaint/v1/capabilities").json()["paint"]
+    assert told["available"] and not told["own_sampler"] and "Euler a" in told["samplers"]
+    assert client.post("/clickpaint/v1/checkpoint", json={"name": "nothing"}).status_code == 404
+    assert client.post("/clickpaint/v1/checkpoint", json={"name": "a.safetensors"}).json() == {"name": "a.safetensors"}
+    body = {"image": url(drawing()), "mask": url(square().astype(np.uint8) * 255), "prompt": "x", "steps": 2, "resolution": 64, "seed": 1}
+    found = client.post("/clickpaint/v1/paint", json=body)
+    assert found.status_code == 200 and found.json()["seeds"] == [1]
+    with Image.open(io.BytesIO(base64.b64decode(found.json()["images"][0].partition(",")[2]))) as picture:
+        assert picture.size == (64, 64) and "Seed: 1" in picture.info["parameters"]
+    made = client.post("/clickpaint/v1/generate", json={"prompt": "x", "steps": 1, "width": 64, "height": 64})
+    assert made.status_code == 200
+    assert client.post("/clickpaint/v1/paint", json={**body, "engine": "magic"}).status_code == 422
+    assert client.post("/clickpaint/v1/paint", json={**body, "format": "exe"}).status_code == 400
+
+
+def test_on_the_command_line(folder, tmp_path, capsys):
+    Image.fromarray(drawing()).save(tmp_path / "a.png")
+    common = ["--data-dir", str(folder), "--device", "cpu", "--steps", "2", "--resolution", "64", "-p", "x", "--seed", "5"]
+    assert main(["fill", str(tmp_path / "a.png"), "--box", "16,16,48,48", "--count", "2", *common]) == 0
+    assert "seed 5, 6" in capsys.readouterr().out
+    with Image.open(tmp_path / "a_filled.png") as first, Image.open(tmp_path / "a_filled_2.png") as second:
+        assert first.size == second.size == (64, 64) and "Seed: 6" in second.info["parameters"]
+    assert main(["expand", str(tmp_path / "a.png"), "--to", "16:9", "--checkpoint", "inpainting", *common]) == 0
+    with Image.open(tmp_path / "a_expanded.png") as wide:
+        assert wide.size == (114, 64)
+    out = tmp_path / "new.png"
+    assert main(["generate", "--width", "64", "--height", "64", "-o", str(out), *common]) == 0
+    assert out.exists()
+    assert main(["fill", str(tmp_path / "a.png"), *common]) == 2
+    assert main(["expand", str(tmp_path / "a.png"), *common]) == 2
+    assert "--margins" in capsys.readouterr().err
+
+
+def test_the_engines_get_ready_in_the_background(studio):
+    import threading
+
+    def preparing() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == "clickpaint-prepare"]
+
+    studio.painting.prepare()
+    for thread in preparing():
+        thread.join(60)
+    source = studio.host.checkpoint()
+    held = studio.diffusion._checkpoints._held[id(source)]
+    assert held.version is None and all(parameter.is_meta for parameter in held.checkpoint.unet.parameters())
+    prepared = held.checkpoint.unet
+    studio.painting.paint_picture(from_pixels(drawing()), square(), FAST)
+    assert studio.diffusion._checkpoints._held[id(source)].checkpoint.unet is prepared
+
+
+def test_getting_ready_without_a_checkpoint_is_no_error(tmp_path):
+    studio = Studio(EmbeddedHost(tmp_path, environment={}))
+    studio.painting.prepare()
