@@ -32,7 +32,7 @@ import modules.script_callbacks
 
 def opening():
     from clickpaint.hosts.webui.host import WebUIHost
-    from clickpaint.paint.checkpoint import Checkpoints
+    from clickpaint.paint.checkpoint.opening import Checkpoints
 
     host, held, seconds = WebUIHost(), Checkpoints(), []
     source = host.checkpoint()

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from clickpaint.compat.randomness import kept_randomness
+from clickpaint.compat.uninitialised import bare
 from clickpaint.erase import gan, lama, neural_eraser
 from clickpaint.erase.base import EraseOptions, Eraser
-from clickpaint.erase.lama_cleaner_models import bare, kept_randomness, module
+from clickpaint.erase.lama_cleaner_models import module
 from clickpaint.errors import CorruptModel, Interrupted, ModelMissing, OutOfMemory
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.cache import ModelCache

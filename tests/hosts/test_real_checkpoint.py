@@ -30,7 +30,7 @@ def compare():
     import torch
     from modules import sd_models
 
-    from clickpaint.paint.checkpoint import Checkpoints, alias_report
+    from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report
     from clickpaint.hosts.webui.host import WebUIHost
 
     host, held, seconds, answer = WebUIHost(), Checkpoints(), [], {}
