@@ -54,7 +54,7 @@ class RandomWeights(Store):
 
 
 def random_network(name: str) -> Any:
-    """The package's own model. What comes out of it is smoothed, as a trained network's masks are areas and not noise."""
+    """The package's own model with random weights; see `smooth`."""
     import torch
 
     torchvision.ensure()
@@ -62,13 +62,24 @@ def random_network(name: str) -> Any:
     package, size = BUILDERS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        module = __import__(package).sam_model_registry[size]().eval()
+        return smooth(__import__(package).sam_model_registry[size]().eval())
+
+
+def smooth(module: Any) -> Any:
+    """The network, whose answers are smoothed in place: a trained network's masks are areas and not noise."""
+    import torch
+
     with torch.no_grad():
         last, upscaling = module.image_encoder.neck[2].weight, module.mask_decoder.output_upscaling
         last.copy_(last.mean(dim=(2, 3), keepdim=True).expand_as(last) * 3)
         for layer in (upscaling[0].weight, upscaling[3].weight):
             layer.copy_(layer.mean(dim=(2, 3), keepdim=True).expand_as(layer))
     return module
+
+
+def with_weights(studio: Studio, name: str, path: Path) -> None:
+    """Let the studio find the weights of a segmenter in this file."""
+    studio.engines.store = RandomWeights(name, path)
 
 
 def picture(file: Path | None, size: tuple[int, int]) -> np.ndarray:
@@ -200,7 +211,7 @@ def main() -> int:
         torch.save(module.state_dict(), path)
         host = EmbeddedHost(Path(folder), overrides={"segmenter": options.segmenter})
         studio = Studio(host)
-        studio.engines.store = RandomWeights(options.segmenter, path)
+        with_weights(studio, options.segmenter, path)
         device = host.device()
         print(f"{options.segmenter} with random weights on {device.type}, encoder in {device.dtype}, {torch.get_num_threads()} threads")
         with served(studio) as port:

@@ -60,12 +60,12 @@ class StandIn(torch.nn.Module):
 class StandInEraser(Lama):
     """LaMa's path with the stand-in's file, which no catalog knows."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(Store(lambda kind: []), Device(), ModelCache(lambda: 1 << 32))
+    def __init__(self, path: Path, device: Device | None = None) -> None:
+        super().__init__(Store(lambda kind: []), device or Device(), ModelCache(lambda: 1 << 32))
         self._path = path
 
     def load(self, device: Device) -> tuple[torch.jit.ScriptModule, int]:
-        return torch.jit.load(str(self._path)).eval(), self._path.stat().st_size
+        return torch.jit.load(str(self._path), map_location=device.torch).eval(), self._path.stat().st_size
 
 
 class Copying(Eraser):
@@ -78,9 +78,15 @@ class Copying(Eraser):
         return crop
 
 
-def erasers(folder: Path) -> dict[str, Eraser]:
+def script_stand_in(folder: Path) -> Path:
+    """The file of a stand-in with random weights."""
     path = folder / "stand-in.pt"
     torch.jit.script(StandIn()).save(str(path))
+    return path
+
+
+def erasers(folder: Path) -> dict[str, Eraser]:
+    path = script_stand_in(folder)
     store, cache = Store(lambda kind: []), ModelCache(lambda: 1 << 32)
     return {name: registry.create(name, store, Device(), cache) for name in ERASERS} | {"lama (stand-in)": StandInEraser(path)}
 

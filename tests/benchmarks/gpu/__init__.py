@@ -1,0 +1,1 @@
+"""What a graphics card gives: `python -m tests.benchmarks.gpu`."""
