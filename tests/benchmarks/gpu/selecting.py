@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from clickpaint.compat import torchvision
 from clickpaint.erase.base import EraseOptions
@@ -151,13 +152,12 @@ def _reference(name: str, module: Any, pixels: np.ndarray) -> tuple[Any, Any]:
     import torch
 
     if name in sam2.BACKBONES:
-        resized = torch.nn.functional.interpolate(
-            torch.from_numpy(pixels).permute(2, 0, 1)[None].float().to(module.device) / 255, (1024, 1024), mode="bilinear"
-        )
+        mean, std = (torch.tensor(values, device=module.device).view(1, 3, 1, 1) for values in (sam2._MEAN, sam2._STD))
 
         def encode() -> Any:
+            resized = torch.from_numpy(np.array(Image.fromarray(pixels).resize((1024, 1024), Image.Resampling.BILINEAR)))
             with torch.no_grad():
-                return module.get_image_embeddings(resized)
+                return module.get_image_embeddings((resized.permute(2, 0, 1)[None].to(module.device) / 255 - mean) / std)
 
         def mask(point: Point) -> np.ndarray:
             scale = 1024 / np.array(_SIZE)
