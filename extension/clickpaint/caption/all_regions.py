@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sieve:
-    """smallest: pixels that a region has at least. most: regions that are described. overlap: of two regions that share more than
-    this part of the smaller, the surer stays; 1 keeps a whole beside its parts. surest: the least mean log probability of a caption's
-    tokens. seen: the least CLIP similarity of a caption with its region, where there is a CLIP.
+    """Which regions are worth describing, and which descriptions are kept.
+
+    Attributes:
+        smallest: pixels that a region has at least.
+        most: regions that are described.
+        overlap: of two regions that share more than this part of the smaller, the surer stays; 1 keeps a whole beside its parts.
+        surest: the least mean log probability of a caption's tokens.
+        seen: the least CLIP similarity of a caption with its region, where there is a CLIP.
     """
 
     smallest: int = 2500
@@ -44,7 +49,12 @@ class Sieve:
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """One region and what it is. score: of the words, see `Wording`. seen: CLIP's similarity, None without a CLIP."""
+    """One region and what it is.
+
+    Attributes:
+        score: of the words, see `Wording`.
+        seen: CLIP's similarity, None without a CLIP.
+    """
 
     region: Region
     caption: str
@@ -55,7 +65,7 @@ class Described:
 def sift(regions: Sequence[Region], sieve: Sieve) -> list[Region]:
     """The regions to describe, the surest first."""
     kept: list[Region] = []
-    for region in sorted(regions, key=lambda one: -one.score):
+    for region in sorted(regions, key=lambda region: -region.score):
         if region.area >= sieve.smallest and all(_shared(region, other) <= sieve.overlap for other in kept):
             kept.append(region)
             if len(kept) == sieve.most:
@@ -71,15 +81,15 @@ def describe(
     cut = [crop_region(pixels, region.mask, crops) for region in regions]
     candidates = 1 if style.plain else 3
     wordings = captioner.caption(cut, style.decoding(candidates, seed), progress.part(0.0, 0.9)) if cut else []
-    found = []
-    for index, (region, crop, said) in enumerate(zip(regions, cut, wordings, strict=True)):
+    described_regions = []
+    for index, (region, crop, candidates) in enumerate(zip(regions, cut, wordings, strict=True)):
         progress.report(0.9 + 0.1 * index / len(cut), "Sifting captions")
-        seen = None if clip is None else clip.similarities([crop.pixels], [one.text for one in said])[0].tolist()
-        best = choose(said, style, seen)[0]
-        one = Described(region, said[best].text, said[best].score, None if seen is None else seen[best])
-        if one.caption and one.score >= sieve.surest and (one.seen is None or one.seen >= sieve.seen):
-            found.append(one)
-    return sorted(found, key=lambda one: -one.region.area)
+        seen = None if clip is None else clip.similarities([crop.pixels], [described.text for described in candidates])[0].tolist()
+        best = choose(candidates, style, seen)[0]
+        described = Described(region, candidates[best].text, candidates[best].score, None if seen is None else seen[best])
+        if described.caption and described.score >= sieve.surest and (described.seen is None or described.seen >= sieve.seen):
+            described_regions.append(described)
+    return sorted(described_regions, key=lambda described: -described.region.area)
 
 
 def paragraph(whole: str, captions: Sequence[str], words: Sequence[str]) -> str:
@@ -92,16 +102,16 @@ def paragraph(whole: str, captions: Sequence[str], words: Sequence[str]) -> str:
     return " ".join(parts)
 
 
-def as_json(size: tuple[int, int], found: Sequence[Described], whole: str, told: str, words: Sequence[str]) -> dict[str, Any]:
+def as_json(size: tuple[int, int], described: Sequence[Described], whole: str, paragraph: str, words: Sequence[str]) -> dict[str, Any]:
     """For programs: boxes as [left, top, right, bottom], masks in COCO's uncompressed run-length code. size: (width, height)."""
     regions = [
         {
-            "caption": one.caption, "score": round(one.score, 4), "clip": None if one.seen is None else round(one.seen, 4),
-            "box": list(one.region.box), "area": one.region.area, "segmentation": masks.to_rle(one.region.mask),
+            "caption": region.caption, "score": round(region.score, 4), "clip": None if region.seen is None else round(region.seen, 4),
+            "box": list(region.region.box), "area": region.region.area, "segmentation": masks.to_rle(region.region.mask),
         }
-        for one in found
+        for region in described
     ]  # fmt: skip
-    return {"width": size[0], "height": size[1], "caption": whole, "paragraph": told, "text": list(words), "regions": regions}
+    return {"width": size[0], "height": size[1], "caption": whole, "paragraph": paragraph, "text": list(words), "regions": regions}
 
 
 def _sentence(text: str) -> str:
@@ -109,10 +119,10 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text[-1:] in ".!?" else ".")
 
 
-def _shared(one: Region, other: Region) -> float:
+def _shared(first: Region, other: Region) -> float:
     """Which part of the smaller both have."""
-    common = one.box.intersection(other.box)
+    common = first.box.intersection(other.box)
     if common is None:
         return 0.0
-    parts = [region.inside[common.shifted(-region.box.left, -region.box.top).slices] for region in (one, other)]
-    return int(np.count_nonzero(parts[0] & parts[1])) / min(one.area, other.area)
+    parts = [region.inside[common.shifted(-region.box.left, -region.box.top).slices] for region in (first, other)]
+    return int(np.count_nonzero(parts[0] & parts[1])) / min(first.area, other.area)

@@ -15,7 +15,12 @@ from clickpaint.progress import SILENT, Progress
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """What a captioner sees. pixels: uint8 [h, w, 3] RGB. mask: bool [h, w], the region in it; all of it for a whole picture."""
+    """What a captioner sees.
+
+    Attributes:
+        pixels: uint8 [h, w, 3] RGB.
+        mask: bool [h, w], the region in it; all of it for a whole picture.
+    """
 
     pixels: np.ndarray
     mask: np.ndarray
@@ -25,9 +30,14 @@ class Crop:
 class Decoding:
     """How words are chosen.
 
-    candidates: how many wordings. beams: of the search, at least as many as candidates. temperature: 0 searches for the likeliest
-    words, above 0 they are drawn, by `seed`. words: (fewest, most) that a wording may have, None for what comes. max_tokens: where it is
-    cut off. favoured, avoided: words to lean to and away from. instruction: for models that follow one.
+    Attributes:
+        candidates: how many wordings.
+        beams: of the search, at least as many as candidates.
+        temperature: 0 searches for the likeliest words, above 0 they are drawn, by `seed`.
+        words: (fewest, most) that a wording may have, None for what comes.
+        max_tokens: where it is cut off.
+        favoured, avoided: words to lean to and away from.
+        instruction: for models that follow one.
     """
 
     candidates: int = 1
@@ -43,7 +53,11 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Wording:
-    """One caption. score: mean natural logarithm of its tokens' probabilities, at most 0; the closer to 0, the surer."""
+    """One caption.
+
+    Attributes:
+        score: mean natural logarithm of its tokens' probabilities, at most 0; the closer to 0, the surer.
+    """
 
     text: str
     score: float
@@ -51,7 +65,11 @@ class Wording:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question about an object, and its answer. box: around the object it was asked about, None for the whole picture."""
+    """One question about an object, and its answer.
+
+    Attributes:
+        box: around the object it was asked about, None for the whole picture.
+    """
 
     question: str
     answer: str
@@ -59,7 +77,13 @@ class Turn:
 
 
 class Captioner(Protocol):
-    """name: key. can_caption, can_answer: what it was trained for. follows: whether `Decoding.instruction` reaches it."""
+    """A network that says what a picture shows.
+
+    Attributes:
+        name: key.
+        can_caption, can_answer: what it was trained for.
+        follows: whether `Decoding.instruction` reaches it.
+    """
 
     name: str
     can_caption: bool

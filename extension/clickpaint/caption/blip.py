@@ -126,7 +126,7 @@ def _config(state: dict[str, Tensor]) -> Any:
 
 
 def _layers(state: dict[str, Tensor], pattern: str) -> int:
-    return 1 + max(int(found[1]) for found in (re.match(pattern, key) for key in state) if found)
+    return 1 + max(int(match[1]) for match in (re.match(pattern, key) for key in state) if match)
 
 
 def _processor(vocabulary: Path, side: int) -> Any:

@@ -23,9 +23,15 @@ _MOST_CANDIDATES = 8
 
 @dataclass(frozen=True)
 class CaptionOptions:
-    """captioner: its name, None for the setting's. candidates: wordings to show. context: also describe the whole picture, and let
-    CLIP put wordings last that fit it better than the region. tags: also tags. refine: let a text model say it; None: where there is
-    one and the style asks for more than a caption."""
+    """How something is to be described.
+
+    Attributes:
+        captioner: its name, None for the setting's.
+        candidates: wordings to show.
+        context: also describe the whole picture, and let CLIP put wordings last that fit it better than the region.
+        tags: also tags.
+        refine: let a text model say it; None: where there is one and the style asks for more than a caption.
+    """
 
     captioner: str | None = None
     region: RegionOptions = field(default_factory=RegionOptions)
@@ -49,8 +55,14 @@ class CaptionOptions:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a captioner says. wordings: best first. seen: CLIP's similarity of each, empty without a CLIP. box: around what was
-    described, None for the whole picture. context: of the whole picture, "" where that was not asked for."""
+    """What a captioner says.
+
+    Attributes:
+        wordings: best first.
+        seen: CLIP's similarity of each, empty without a CLIP.
+        box: around what was described, None for the whole picture.
+        context: of the whole picture, "" where that was not asked for.
+    """
 
     captioner: str
     wordings: tuple[Wording, ...]
@@ -63,7 +75,11 @@ class Raw:
 
 @dataclass(frozen=True)
 class Caption:
-    """raw, and what a text model made of it. failure: why it made nothing of it, though it was asked to."""
+    """raw, and what a text model made of it.
+
+    Attributes:
+        failure: why it made nothing of it, though it was asked to.
+    """
 
     raw: Raw
     style: Style
@@ -74,20 +90,24 @@ class Caption:
     @property
     def text(self) -> str:
         """What to show."""
-        said = self.refined.text if self.refined is not None else self.raw.wordings[0].text
-        return as_prompt(said) if self.style.form == "prompt" and self.refined is None else said
+        wording = self.refined.text if self.refined is not None else self.raw.wordings[0].text
+        return as_prompt(wording) if self.style.form == "prompt" and self.refined is None else wording
 
     @property
     def prompt(self) -> str:
         """What to fill or replace with: the caption as a prompt, and the tags that it does not name."""
-        said = as_prompt(self.text)
-        more = [tag for tag in self.raw.tags if tag.name.lower() not in said.lower()]
-        return ", ".join(part for part in (said, tags.as_prompt(more)) if part)
+        wording = as_prompt(self.text)
+        more = [tag for tag in self.raw.tags if tag.name.lower() not in wording.lower()]
+        return ", ".join(part for part in (wording, tags.as_prompt(more)) if part)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """More of the refined text. again: what came before is taken back."""
+    """More of the refined text.
+
+    Attributes:
+        again: what came before is taken back.
+    """
 
     text: str
     again: bool = False
@@ -99,7 +119,12 @@ Told = Callable[["Raw | Piece"], None]
 
 @dataclass(frozen=True, eq=False)
 class Panorama:
-    """Everything in a picture. overview: uint8 [H, W, 3], with labels. failure: why the paragraph is not a text model's."""
+    """Everything in a picture.
+
+    Attributes:
+        overview: uint8 [H, W, 3], with labels.
+        failure: why the paragraph is not a text model's.
+    """
 
     captioner: str
     size: tuple[int, int]
@@ -118,7 +143,13 @@ class Panorama:
 
 @dataclass(frozen=True)
 class PanoramaOptions:
-    """style: of the captions. paragraph: join everything in one. text: read what is written in the picture."""
+    """How all of a picture is to be described.
+
+    Attributes:
+        style: of the captions.
+        paragraph: join everything in one.
+        text: read what is written in the picture.
+    """
 
     captioner: str | None = None
     region: RegionOptions = field(default_factory=RegionOptions)

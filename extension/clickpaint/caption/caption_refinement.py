@@ -30,7 +30,12 @@ class TextModelFailed(ClickpaintError):
 
 @dataclass(frozen=True)
 class Message:
-    """role: "system", "user" or "assistant". picture: a JPEG for models with eyes."""
+    """One message to a text model.
+
+    Attributes:
+        role: "system", "user" or "assistant".
+        picture: a JPEG for models with eyes.
+    """
 
     role: str
     text: str
@@ -39,7 +44,12 @@ class Message:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request to a text model. tokens: at most so many come back. words: (fewest, most), where decoding can hold to it."""
+    """One request to a text model.
+
+    Attributes:
+        tokens: at most so many come back.
+        words: (fewest, most), where decoding can hold to it.
+    """
 
     messages: tuple[Message, ...]
     tokens: int
@@ -49,7 +59,13 @@ class Asked:
 
 
 class TextModel(Protocol):
-    """name: for people. sees: whether `Message.picture` reaches it. ours: whether it computes here, on the device."""
+    """What writes text for messages.
+
+    Attributes:
+        name: for people.
+        sees: whether `Message.picture` reaches it.
+        ours: whether it computes here, on the device.
+    """
 
     name: str
     sees: bool
@@ -62,7 +78,12 @@ class TextModel(Protocol):
 
 @dataclass(frozen=True)
 class Refined:
-    """text: the caption. background: what is generally known, "" where that was not asked for."""
+    """What a text model made of a caption.
+
+    Attributes:
+        text: the caption.
+        background: what is generally known, "" where that was not asked for.
+    """
 
     text: str
     background: str = ""
@@ -94,7 +115,7 @@ def refine(
         )  # fmt: skip
         heard("\0")
         second = _tidy(model.write(Asked(again, tokens, temperature, seed, words), heard, progress))
-        text = min((text, second), key=lambda one: abs(count_words(one) - (style.length or 0))) if second else text
+        text = min((text, second), key=lambda candidate: abs(count_words(candidate) - (style.length or 0))) if second else text
         text = trimmed(text, style.length)
     if not count_words(text):
         raise TextModelFailed(f"{model.name} answered nothing.", "Choose another text model.")
@@ -124,11 +145,11 @@ def caption_messages(captions: Sequence[str], style: Style, context: str = "") -
         least, most = bounds(style.length)
         wanted.append(f"Use {style.length} words, at least {least} and at most {most}.")
     wanted.append(f"Write in {style.language}.")
-    told = "\n".join(f"- {caption}" for caption in captions)
+    described = "\n".join(f"- {caption}" for caption in captions)
     around = f"\nThe whole picture: {context}" if context else ""
     return (
         Message("system", "You rewrite descriptions of a part of a picture. Answer with the text alone, without quotes or remarks."),
-        Message("user", f"Descriptions of the same object:\n{told}{around}\n\nWrite one caption of it. {' '.join(wanted)}"),
+        Message("user", f"Descriptions of the same object:\n{described}{around}\n\nWrite one caption of it. {' '.join(wanted)}"),
     )
 
 
@@ -144,27 +165,27 @@ def instruction(style: Style) -> str:
     """What a captioner that follows instructions is asked."""
     length = f" in {style.length} words" if style.length is not None else " in one sentence"
     if style.form == "prompt":
-        asked = f"List what this picture shows as a prompt for Stable Diffusion{length}: short comma-separated phrases."
+        request = f"List what this picture shows as a prompt for Stable Diffusion{length}: short comma-separated phrases."
     else:
-        asked = f"Describe this picture{length}."
+        request = f"Describe this picture{length}."
     mood = {"positive": " Put it in a warm, positive mood.", "natural": "", "negative": " Put it in a gloomy, negative mood."}[
         style.sentiment
     ]
     imagined = " You may invent details and a story." if style.factuality == "imagination" else " Say only what can be seen."
     language = f" Write in {style.language}." if style.language != "English" else ""
-    return asked + mood + imagined + language
+    return request + mood + imagined + language
 
 
 def paragraph_messages(whole: str, regions: Sequence[str], words: Sequence[str], style: Style) -> tuple[Message, ...]:
     """A picture in one paragraph, from what was said of all of it, of its regions, and what is written in it."""
-    told = "\n".join(f"- {region}" for region in regions)
+    described = "\n".join(f"- {region}" for region in regions)
     written = f"\nText in the picture: {'; '.join(words)}" if words else ""
     length = f"about {style.length} words" if style.length is not None else "at most six sentences"
     return (
         Message("system", "You describe pictures from notes. Answer with the text alone, without quotes or remarks."),
         Message(
             "user",
-            f"The whole picture: {whole}\nIts parts:\n{told}{written}\n\nDescribe the picture in one paragraph of {length}, in "
+            f"The whole picture: {whole}\nIts parts:\n{described}{written}\n\nDescribe the picture in one paragraph of {length}, in "
             f"{style.language}. Say only what the notes say.",
         ),
     )
@@ -184,8 +205,8 @@ def chat_messages(caption: str, question: str, history: Sequence[Turn], picture:
 def require(model: TextModel | None, style: Style) -> TextModel:
     """The text model, or why what the style asks for cannot be had without one."""
     if model is None:
-        asked = " and ".join(style.beyond_decoding) or "this"
-        raise InvalidInput(f"Without a text model, {asked} cannot be had.", NEEDS_TEXT_MODEL, controls=list(style.beyond_decoding))
+        controls = " and ".join(style.beyond_decoding) or "this"
+        raise InvalidInput(f"Without a text model, {controls} cannot be had.", NEEDS_TEXT_MODEL, controls=list(style.beyond_decoding))
     return model
 
 

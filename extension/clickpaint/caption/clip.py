@@ -41,13 +41,13 @@ class Clip:
     def pictures(self, pictures: Sequence[np.ndarray], progress: Progress = SILENT) -> np.ndarray:
         """Features of length 1, float32 [n, d]."""
         model, processor = self._loaded(progress)
-        found = []
+        features = []
         for start in range(0, len(pictures), _AT_ONCE):
             progress.report(start / len(pictures), "Comparing words and pictures", done=start, total=len(pictures))
-            images = [Image.fromarray(one) for one in pictures[start : start + _AT_ONCE]]
+            images = [Image.fromarray(pixels) for pixels in pictures[start : start + _AT_ONCE]]
             inputs = processor(images=images, return_tensors="pt")
-            found.append(self._features(model.get_image_features, pixel_values=inputs["pixel_values"]))
-        return np.concatenate(found)
+            features.append(self._features(model.get_image_features, pixel_values=inputs["pixel_values"]))
+        return np.concatenate(features)
 
     def texts(self, texts: Sequence[str], progress: Progress = SILENT) -> np.ndarray:
         """Features of length 1, float32 [n, d]; what is longer than CLIP reads is cut off."""
@@ -60,10 +60,10 @@ class Clip:
         import torch
 
         device, dtype = self._device.torch, self._device.torch_dtype
-        moved = {key: one.to(device=device, dtype=dtype if one.is_floating_point() else one.dtype) for key, one in inputs.items()}
+        moved = {key: value.to(device=device, dtype=dtype if value.is_floating_point() else value.dtype) for key, value in inputs.items()}
         with torch.inference_mode():
-            found = features(compute(**moved)).float()
-            return torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
+            vectors = features(compute(**moved)).float()
+            return torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
 
     def _loaded(self, progress: Progress) -> tuple[Any, Any]:
         def load() -> tuple[tuple[Any, Any], int]:

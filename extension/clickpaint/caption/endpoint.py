@@ -31,7 +31,10 @@ class Endpoint:
     """Implements `refine.TextModel`.
 
     Args:
-        address: as far as "/v1"; "/chat/completions" is added. key: "" for none. model: its name there. sees: takes pictures.
+        address: as far as "/v1"; "/chat/completions" is added.
+        key: "" for none.
+        model: its name there.
+        sees: takes pictures.
         silence: seconds without a sign of life after which it is given up; an answer may take four times as long in all.
     """
 
@@ -80,10 +83,10 @@ class Endpoint:
         arrived: queue.Queue[bytes | Exception | None] = queue.Queue(maxsize=64)
         over = threading.Event()
 
-        def put(one: bytes | Exception | None) -> None:
+        def put(piece: bytes | Exception | None) -> None:
             while not over.is_set():
                 with contextlib.suppress(queue.Full):
-                    arrived.put(one, timeout=0.1)
+                    arrived.put(piece, timeout=0.1)
                     return
 
         def read() -> None:
@@ -103,15 +106,15 @@ class Endpoint:
                 if now > deadline or now - last > self._silence:
                     raise TextModelFailed("The text model takes too long.", _REMEDY)
                 with contextlib.suppress(queue.Empty):
-                    one = arrived.get(timeout=0.05)
+                    piece = arrived.get(timeout=0.05)
                     last = time.monotonic()
-                    if one is None:
+                    if piece is None:
                         return
-                    if isinstance(one, TextModelFailed):
-                        raise one
-                    if isinstance(one, Exception):
-                        raise TextModelFailed(f"The text model cannot be reached: {_reason(one)}.", _REMEDY) from None
-                    yield one
+                    if isinstance(piece, TextModelFailed):
+                        raise piece
+                    if isinstance(piece, Exception):
+                        raise TextModelFailed(f"The text model cannot be reached: {_reason(piece)}.", _REMEDY) from None
+                    yield piece
         finally:
             over.set()
             with contextlib.suppress(OSError):
@@ -165,12 +168,12 @@ def _said(data: bytes, part: str) -> str:
         if isinstance(answer, dict) and answer.get("error"):
             raise TextModelFailed("The text model reports an error of its own.", _REMEDY)
         choices = answer["choices"]
-        said = choices[0][part].get("content") if choices else ""
-        if said is not None and not isinstance(said, str):
-            raise ValueError(said)
+        content = choices[0][part].get("content") if choices else ""
+        if content is not None and not isinstance(content, str):
+            raise ValueError(content)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise TextModelFailed("The text model answers something that is not OpenAI's chat protocol.", _REMEDY) from error
-    return said or ""
+    return content or ""
 
 
 def _refusal(status: int) -> str:

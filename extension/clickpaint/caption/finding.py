@@ -29,7 +29,14 @@ _AS_SEEN = RegionOptions(padding=0.05, smallest=64)
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """mask: bool [H, W]. score: 0..1, how sure it is. how: what found it. box: where a finder only gives boxes, the mask is of it all."""
+    """Where a phrase is in a picture.
+
+    Attributes:
+        mask: bool [H, W].
+        score: 0..1, how sure it is.
+        how: what found it.
+        box: where a finder only gives boxes, the mask is of it all.
+    """
 
     mask: np.ndarray
     score: float
@@ -101,19 +108,19 @@ class Finder:
     def _sam3(self, model: Any, processor: Any, pixels: np.ndarray, phrase: str) -> Found | None:
         inputs = processor(images=Image.fromarray(pixels), text=phrase, return_tensors="pt")
         output = model(**self._moved(inputs))
-        found = processor.post_process_instance_segmentation(
+        instances = processor.post_process_instance_segmentation(
             output, threshold=_SAM3_LEAST, mask_threshold=0.5, target_sizes=[pixels.shape[:2]]
         )[0]
-        if not len(found["scores"]):
+        if not len(instances["scores"]):
             return None
-        masks = found["masks"].cpu().numpy().astype(bool)
-        return Found(np.logical_or.reduce(masks), float(found["scores"].max()), self.name)
+        masks = instances["masks"].cpu().numpy().astype(bool)
+        return Found(np.logical_or.reduce(masks), float(instances["scores"].max()), self.name)
 
     def _moved(self, inputs: Any) -> dict[str, Any]:
         device, dtype = self._device.torch, self._device.torch_dtype
         return {
-            key: one.to(device=device, dtype=dtype if one.is_floating_point() else one.dtype) if hasattr(one, "to") else one
-            for key, one in dict(inputs).items()
+            key: value.to(device=device, dtype=dtype if value.is_floating_point() else value.dtype) if hasattr(value, "to") else value
+            for key, value in dict(inputs).items()
         }
 
 
@@ -134,7 +141,7 @@ def by_captions(captions: Sequence[str], phrase: str) -> tuple[int, float] | Non
     wanted = _words(phrase)
     if not wanted or not captions:
         return None
-    scores = [len(wanted & said) / len(wanted) + 0.01 * len(wanted & said) / max(len(said), 1) for said in map(_words, captions)]
+    scores = [len(wanted & words) / len(wanted) + 0.01 * len(wanted & words) / max(len(words), 1) for words in map(_words, captions)]
     best = int(np.argmax(scores))
     return (best, min(scores[best], 1.0)) if scores[best] > 0 else None
 

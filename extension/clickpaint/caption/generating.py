@@ -83,14 +83,14 @@ def steering(vocabulary: Vocabulary, decoding: Decoding, ends: Sequence[int], pr
             starts, wordy, stops = (table.to(scores.device) for table in (vocabulary.starts, vocabulary.wordy, vocabulary.stops))
             end = torch.zeros_like(starts)
             end[list(ends)] = True
-            said = input_ids[:, self.prompt :].clamp(max=len(starts) - 1)
-            within = torch.nn.functional.pad(wordy[said], (1, 0))  # whether the token before was part of a word
-            counts = (starts[said] | (wordy[said] & ~within[:, :-1])).sum(dim=1, keepdim=True)
+            generated = input_ids[:, self.prompt :].clamp(max=len(starts) - 1)
+            within = torch.nn.functional.pad(wordy[generated], (1, 0))  # whether the token before was part of a word
+            counts = (starts[generated] | (wordy[generated] & ~within[:, :-1])).sum(dim=1, keepdim=True)
             last = within[:, -1:]
-            closed = (stops[said[:, -1:]] & (counts >= self.least)) if said.shape[1] else torch.zeros_like(last)
+            closed = (stops[generated[:, -1:]] & (counts >= self.least)) if generated.shape[1] else torch.zeros_like(last)
             piece = wordy & ~starts & last
             allowed = torch.where(counts < self.least, ~end, torch.where(counts < self.most, torch.ones_like(end), end | stops | piece))
-            if said.shape[1]:  # after a punctuation mark a word, or it might go on with marks for ever
+            if generated.shape[1]:  # after a punctuation mark a word, or it might go on with marks for ever
                 allowed = allowed & (last | starts | wordy | end)
             scores = scores.masked_fill(~torch.where(closed, end, allowed), -float("inf"))
             # a beam that has nothing left to say ends
@@ -132,8 +132,8 @@ def wordings(output: Any, decode: Callable[[Tensor], list[str]], count: int, end
     """What generate gave for each of `count` crops: its wordings, the surest first."""
     texts, scores = decode(output.sequences), mean_log_probabilities(output, ends)
     each = len(texts) // count
-    found = [Wording(" ".join(text.split()), score) for text, score in zip(texts, scores, strict=True)]
-    return [sorted(_distinct(found[i * each : (i + 1) * each]), key=lambda one: -one.score) for i in range(count)]
+    wordings = [Wording(" ".join(text.split()), score) for text, score in zip(texts, scores, strict=True)]
+    return [sorted(_distinct(wordings[i * each : (i + 1) * each]), key=lambda wording: -wording.score) for i in range(count)]
 
 
 def mean_log_probabilities(output: Any, ends: Sequence[int]) -> list[float]:
@@ -145,9 +145,9 @@ def mean_log_probabilities(output: Any, ends: Sequence[int]) -> list[float]:
     length = len(steps) if beams is None else int((beams >= 0).sum(dim=1).max())  # a search may go on after its best has ended
     tokens = output.sequences[:, output.sequences.shape[1] - length :]
     means = []
-    for row, said in enumerate(tokens.tolist()):
+    for row, generated in enumerate(tokens.tolist()):
         logs: list[float] = []
-        for step, token in enumerate(said):
+        for step, token in enumerate(generated):
             source = row if beams is None else int(beams[row, step])
             if source < 0:
                 break
@@ -159,5 +159,5 @@ def mean_log_probabilities(output: Any, ends: Sequence[int]) -> list[float]:
     return means
 
 
-def _distinct(found: list[Wording]) -> list[Wording]:
-    return list({one.text: one for one in sorted(found, key=lambda one: one.score)}.values())
+def _distinct(wordings: list[Wording]) -> list[Wording]:
+    return list({wording.text: wording for wording in sorted(wordings, key=lambda wording: wording.score)}.values())

@@ -37,13 +37,13 @@ class HostCaptioner(NoAnswers):
         self._says = says
 
     def caption(self, crops: Sequence[Crop], decoding: Decoding, progress: Progress = SILENT) -> list[list[Wording]]:
-        found = []
+        wordings = []
         for index, crop in enumerate(crops):
             progress.report(index / len(crops), "Describing", done=index, total=len(crops))
             widths = _BEAMS[: decoding.candidates] if decoding.candidates > 1 else (None,)
             texts = [self._one(crop, beams, decoding.words, progress) for beams in widths]
-            found.append([Wording(text, 0.0) for text in dict.fromkeys(texts)])
-        return found
+            wordings.append([Wording(text, 0.0) for text in dict.fromkeys(texts)])
+        return wordings
 
     def _one(self, crop: Crop, beams: int | None, words: tuple[int, int] | None, progress: Progress) -> str:
         if words is None:

@@ -16,24 +16,24 @@ _LETTERS_PER_LINE = 28
 _MOST_LINES = 4
 
 
-def labelled(pixels: np.ndarray, found: Sequence[Described]) -> np.ndarray:
+def labelled(pixels: np.ndarray, described: Sequence[Described]) -> np.ndarray:
     """uint8 [H, W, 3]; `pixels` stays as it is. The largest regions are drawn first, so that small ones lie on top."""
     height, width = pixels.shape[:2]
     line = max(1, round(max(width, height) / 500))
     font = _font(max(10, round(max(width, height) / 60)))
     painted = pixels.copy()
-    for index, one in enumerate(found):
-        mask = np.pad(one.region.inside, line)
+    for index, region in enumerate(described):
+        mask = np.pad(region.region.inside, line)
         edge = (mask & ~masks.shrink(mask, line))[line:-line, line:-line]
-        painted[one.region.box.slices][edge] = _colour(index)
+        painted[region.region.box.slices][edge] = _colour(index)
     image = Image.fromarray(painted)
     draw = ImageDraw.Draw(image)
-    for index, one in enumerate(found):
-        text = _wrapped(one.caption)
+    for index, region in enumerate(described):
+        text = _wrapped(region.caption)
         right, bottom = draw.multiline_textbbox((0, 0), text, font=font)[2:]
         size = right + 2 * line + 4, bottom + 2 * line + 4
-        x = max(0, min(one.region.box.left, width - size[0]))
-        y = max(0, min(one.region.box.top, height - size[1]))
+        x = max(0, min(region.region.box.left, width - size[0]))
+        y = max(0, min(region.region.box.top, height - size[1]))
         draw.rectangle((x, y, x + size[0], y + size[1]), fill=(255, 255, 255), outline=_colour(index), width=line)
         draw.multiline_text((x + line + 2, y + line + 2), text, fill=(0, 0, 0), font=font)
     return np.array(image)

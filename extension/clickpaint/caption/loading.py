@@ -58,7 +58,8 @@ def load_model(name: str, folder: Path, device: Device) -> Any:
         name: of transformers' class. Safetensors are preferred; a pickle is read by us, without running what it may contain.
 
     Raises:
-        ModelMissing: the installed transformers has no such class. CorruptModel: the folder's files do not make a model.
+        ModelMissing: the installed transformers has no such class.
+        CorruptModel: the folder's files do not make a model.
     """
     kind = getattr(transformers(), name, None)
     if kind is None:

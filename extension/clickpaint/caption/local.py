@@ -31,8 +31,14 @@ _CODE_OF_THEIR_OWN = ("describe_anything", "dam", "llava_llama")
 
 @dataclass(frozen=True)
 class LocalModel:
-    """name: of its folder. role: "captioner", "text", "clip", "finder" or "tagger". family: whose code runs it. reason: why it cannot
-    be used, "" where it can."""
+    """A model's folder on this machine.
+
+    Attributes:
+        name: of its folder.
+        role: "captioner", "text", "clip", "finder" or "tagger".
+        family: whose code runs it.
+        reason: why it cannot be used, "" where it can.
+    """
 
     name: str
     role: str
@@ -43,7 +49,7 @@ class LocalModel:
 
 def local_models(folders: Iterable[Path]) -> list[LocalModel]:
     """The models in these folders by name; the first of a name counts."""
-    found: dict[str, LocalModel] = {}
+    models: dict[str, LocalModel] = {}
     for folder in folders:
         try:
             inner = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -52,8 +58,8 @@ def local_models(folders: Iterable[Path]) -> list[LocalModel]:
         for path in inner:
             model = _recognised(path)
             if model is not None:
-                found.setdefault(model.name, model)
-    return list(found.values())
+                models.setdefault(model.name, model)
+    return list(models.values())
 
 
 def _recognised(path: Path) -> LocalModel | None:

@@ -52,8 +52,8 @@ class LocalTextModel:
                 input_ids=inputs["input_ids"].to(self._device.torch), attention_mask=inputs["attention_mask"].to(self._device.torch),
                 max_new_tokens=asked.tokens, logits_processor=processors, streamer=speaker, **drawn,
             )  # fmt: skip
-        said = output[0, inputs["input_ids"].shape[1] :]
-        return str(loaded.tokenizer.decode(said, skip_special_tokens=True)).strip()
+        generated = output[0, inputs["input_ids"].shape[1] :]
+        return str(loaded.tokenizer.decode(generated, skip_special_tokens=True)).strip()
 
     def _load(self, progress: Progress) -> tuple[_Loaded, int]:
         progress.report(None, f"Loading {self.name}")

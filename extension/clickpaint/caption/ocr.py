@@ -34,8 +34,8 @@ def read_text(pixels: np.ndarray) -> list[str]:
         import easyocr  # type: ignore[import-not-found,import-untyped]
 
         folder = _models_folder()
-        found = easyocr.Reader(["en"], model_storage_directory=str(folder), download_enabled=False, verbose=False).readtext(pixels)
-        return [text.strip() for _, text, sure in found if sure >= _SURE and text.strip()]
+        lines = easyocr.Reader(["en"], model_storage_directory=str(folder), download_enabled=False, verbose=False).readtext(pixels)
+        return [text.strip() for _, text, sure in lines if sure >= _SURE and text.strip()]
     if reader == "pytesseract":
         import pytesseract  # type: ignore[import-not-found,import-untyped]
 

@@ -20,8 +20,12 @@ _BLUR = 16
 
 @dataclass(frozen=True)
 class RegionOptions:
-    """padding: what is shown around the region, as a share of its box's longer side. background: what becomes of everything in the
-    crop that is not selected, one of `BACKGROUNDS`. smallest: pixels that the crop's longer side has at least; it is enlarged to that.
+    """What a captioner sees of a selected region.
+
+    Attributes:
+        padding: what is shown around the region, as a share of its box's longer side.
+        background: what becomes of everything in the crop that is not selected, one of `BACKGROUNDS`.
+        smallest: pixels that the crop's longer side has at least; it is enlarged to that.
     """
 
     padding: float = 0.1

@@ -34,7 +34,11 @@ _GET_ONE = "Download BLIP in the list of models, or put a captioner's folder int
 
 @dataclass(frozen=True)
 class CaptionerInfo:
-    """A captioner as a list shows it. reason: why it is not available."""
+    """A captioner as a list shows it.
+
+    Attributes:
+        reason: why it is not available.
+    """
 
     name: str
     title: str
@@ -49,7 +53,9 @@ class CaptionerInfo:
 class Surroundings:
     """What of the host is needed here.
 
-    says: `Host.caption`. silent: why it cannot now, as a sentence; "" if it can, None where the host has no captioner.
+    Attributes:
+        says: `Host.caption`.
+        silent: why it cannot now, as a sentence; "" if it can, None where the host has no captioner.
     """
 
     folders: Callable[[str], list[Path]]
@@ -67,30 +73,33 @@ class Captioners:
 
     def listed(self) -> list[CaptionerInfo]:
         """All captioners, the one that "auto" means first among those that can caption."""
-        found = [_info(model.name, model.name, model.family, model.reason) for model in self._local("captioner")]
+        captioners = [_info(model.name, model.name, model.family, model.reason) for model in self._local("captioner")]
         reason = self._here.silent()
         if reason is not None:
-            found.append(_info(HOST, "BLIP of the web UI", HOST, reason))
+            captioners.append(_info(HOST, "BLIP of the web UI", HOST, reason))
         state = self._store.state(SINGLE)
-        found.append(_info(SINGLE, "BLIP base", _SINGLE_FILE, "" if state.state == "present" else state.reason))
-        return sorted(found, key=lambda one: (not one.available, _ORDER.index(one.family)))
+        captioners.append(_info(SINGLE, "BLIP base", _SINGLE_FILE, "" if state.state == "present" else state.reason))
+        return sorted(captioners, key=lambda captioner: (not captioner.available, _ORDER.index(captioner.family)))
 
     def captioner(self, name: str | None = None) -> Captioner:
         """The captioner of that name (None: the setting's; "auto": the first that is available).
 
         Raises:
-            NotFound: there is none of that name. ModelMissing: it cannot be used, or there is none at all.
+            NotFound: there is none of that name.
+            ModelMissing: it cannot be used, or there is none at all.
         """
-        return self._made(self._meant(name or str(self._here.setting("captioner")), [one for one in self.listed() if one.captions]))
+        return self._made(
+            self._meant(name or str(self._here.setting("captioner")), [captioner for captioner in self.listed() if captioner.captions])
+        )
 
     def answerer(self, name: str | None = None) -> Captioner | None:
         """One that answers questions; None where there is none. Raises `NotFound`, `ModelMissing` for one that was named."""
-        known = [one for one in self.listed() if one.answers]
+        known = [captioner for captioner in self.listed() if captioner.answers]
         if name is None:
             name = str(self._here.setting("captioner"))
-            if name not in [one.name for one in known if one.available]:
+            if name not in [captioner.name for captioner in known if captioner.available]:
                 name = "auto"
-        if name == "auto" and not any(one.available for one in known):
+        if name == "auto" and not any(captioner.available for captioner in known):
             return None
         return self._made(self._meant(name, known))
 
@@ -136,20 +145,22 @@ class Captioners:
         return [model for model in local_models(dict.fromkeys(folders)) if model.role == role]
 
     def _usable(self, role: str, order: tuple[str, ...] = ()) -> LocalModel | None:
-        found = [model for model in self._local(role) if not model.reason]
-        return min(found, key=lambda model: order.index(model.family) if order else 0, default=None)
+        models = [model for model in self._local(role) if not model.reason]
+        return min(models, key=lambda model: order.index(model.family) if order else 0, default=None)
 
     def _meant(self, name: str, known: list[CaptionerInfo]) -> CaptionerInfo:
         if name == "auto":
-            if not any(one.available for one in known):
+            if not any(captioner.available for captioner in known):
                 raise ModelMissing("There is no captioner here.", _GET_ONE)
             return known[0]
-        one = next((one for one in known if one.name == name), None)
-        if one is None:
-            raise NotFound(f"There is no captioner {name!r} for this.", f"Choose one of auto, {', '.join(one.name for one in known)}.")
-        if not one.available:
-            raise ModelMissing(f"{one.title} cannot be used: {one.reason}", _GET_ONE, captioner=name)
-        return one
+        captioner = next((captioner for captioner in known if captioner.name == name), None)
+        if captioner is None:
+            raise NotFound(
+                f"There is no captioner {name!r} for this.", f"Choose one of auto, {', '.join(captioner.name for captioner in known)}."
+            )
+        if not captioner.available:
+            raise ModelMissing(f"{captioner.title} cannot be used: {captioner.reason}", _GET_ONE, captioner=name)
+        return captioner
 
     def _made(self, info: CaptionerInfo) -> Captioner:
         device = self._here.device()

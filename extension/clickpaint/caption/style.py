@@ -55,8 +55,13 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？])(?:\s+|$|(?<=[。！？]))")
 
 @dataclass(frozen=True)
 class Style:
-    """length: words, None for what comes. sentiment, factuality, form, language: one of the tables above. wiki: add what is generally
-    known about the object. form "prompt": phrases as a prompt for Stable Diffusion has them."""
+    """How a caption is to be worded.
+
+    Attributes:
+        length: words, None for what comes.
+        sentiment, factuality, form, language: one of the tables above.
+        wiki: add what is generally known about the object. form "prompt": phrases as a prompt for Stable Diffusion has them.
+    """
 
     length: int | None = None
     sentiment: str = "natural"
@@ -125,12 +130,12 @@ def choose(wordings: Sequence[Wording], style: Style, seen: Sequence[float] | No
     wanted = {"positive": 1.0, "natural": 0.0, "negative": -1.0}[style.sentiment]
 
     def worth(index: int) -> float:
-        one = wordings[index]
-        value = one.score + _MOOD * wanted * mood(one.text)
+        wording = wordings[index]
+        value = wording.score + _MOOD * wanted * mood(wording.text)
         if seen is not None:
             value += _SEEN * seen[index] * (1.0 if style.factuality == "factual" else 0.25)
         if style.words is not None:
-            count = count_words(one.text)
+            count = count_words(wording.text)
             value -= max(style.words[0] - count, count - style.words[1], 0)
         return value
 

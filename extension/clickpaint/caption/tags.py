@@ -26,7 +26,11 @@ _FACES = {"0_0", "(o)_(o)", "+_+", "+_-", "._.", "<o>_<o>", "<|>_<|>", "=_=", ">
 
 @dataclass(frozen=True)
 class Tag:
-    """score: 0..1."""
+    """One tag of a picture.
+
+    Attributes:
+        score: 0..1.
+    """
 
     name: str
     score: float
@@ -51,10 +55,10 @@ class Tagger:
         side = next(size for size in entry.shape[1:] if isinstance(size, int) and size > 3)
         (scores,) = session.run(None, {entry.name: _prepared(crop.pixels, side)})
         least = {_GENERAL: general, _CHARACTER: character}
-        found = [
+        tags = [
             Tag(name, float(score)) for (name, kind), score in zip(tags, scores[0], strict=True) if score >= least.get(kind, float("inf"))
         ]
-        return sorted(found, key=lambda tag: -tag.score)
+        return sorted(tags, key=lambda tag: -tag.score)
 
     def _loaded(self, progress: Progress) -> tuple[Any, list[tuple[str, str]]]:
         if unavailable():

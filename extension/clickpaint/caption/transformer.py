@@ -27,7 +27,11 @@ _LONGEST_ANSWER = 60
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A network, its processor, and what its tokens are to words. ends: the tokens that end a text."""
+    """A network, its processor, and what its tokens are to words.
+
+    Attributes:
+        ends: the tokens that end a text.
+    """
 
     model: Any
     processor: Any
@@ -61,13 +65,13 @@ class TransformersCaptioner:
         if not self.can_caption:
             raise InvalidInput(f"{self.name} only answers questions.", "Choose another captioner.")
         loaded = self.loaded(progress)
-        found: list[list[Wording]] = []
+        wordings: list[list[Wording]] = []
         at_once = _AT_ONCE_ON_CPU if self._device.kind == "cpu" else _AT_ONCE
         for start in range(0, len(crops), at_once):
             progress.report(start / len(crops), "Describing", done=start, total=len(crops))
             some = crops[start : start + at_once]
-            found += self._generated(loaded, self._inputs(loaded, some, decoding), decoding, len(some), progress)
-        return found
+            wordings += self._generated(loaded, self._inputs(loaded, some, decoding), decoding, len(some), progress)
+        return wordings
 
     def answer(self, crop: Crop, question: str, history: Sequence[Turn] = (), progress: Progress = SILENT) -> str:
         if not self.can_answer:

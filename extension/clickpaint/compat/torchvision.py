@@ -81,7 +81,9 @@ def nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch
     """Greedy non-maximum suppression, as `torchvision.ops.nms` does it.
 
     Args:
-        dets: boxes [N, 4] as (x1, y1, x2, y2). scores: [N]. iou_threshold: boxes that overlap a better one by more are dropped.
+        dets: boxes [N, 4] as (x1, y1, x2, y2).
+        scores: [N].
+        iou_threshold: boxes that overlap a better one by more are dropped.
 
     Returns:
         int64 [K], the indices of the boxes that are kept, best score first, on the boxes' device.

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 class Parameter:
     """One number that a preprocessor can be given.
 
-    key: for programs. label: for people, as sd-webui-controlnet's slider says it. minimum, maximum: both allowed.
-    step: of a slider; values between steps are allowed.
+    Attributes:
+        key: for programs.
+        label: for people, as sd-webui-controlnet's slider says it.
+        minimum, maximum: both allowed.
+        step: of a slider; values between steps are allowed.
     """
 
     key: str
@@ -54,9 +57,12 @@ RESOLUTION = Parameter("resolution", "Resolution", 64, 2048, 8, 512)
 class Request:
     """What is asked of a preprocessor beside the picture; checked already (`registry.request`).
 
-    resolution: length of the short side at which the picture is looked at; without effect where the preprocessor keeps the
-    picture's size. values: by `Parameter.key`, every parameter is there. mask: bool [H, W], True = selected, or None.
-    seed: for those that draw random numbers.
+    Attributes:
+        resolution: length of the short side at which the picture is looked at; without effect where the preprocessor keeps the
+            picture's size.
+        values: by `Parameter.key`, every parameter is there.
+        mask: bool [H, W], True = selected, or None.
+        seed: for those that draw random numbers.
     """
 
     resolution: int = 512
@@ -69,11 +75,12 @@ class Request:
 class ControlMap:
     """What a preprocessor found.
 
-    pixels: uint8 [h, w, 3] RGB, or [h, w, 4] with alpha (inpaint); not the picture's size, but always its shape to within a pixel.
-    extra: JSON-compatible data beside the picture, by what it is: "poses" (OpenPose's JSON) and "parts" (what of them is drawn, of
-    `pose_drawing.PARTS`), "lines" ([[x0, y0, x1, y1], …]),
-    "classes" ([{"name": …, "color": [r, g, b]}, …] of those that are in the map), "note" (one sentence for people).
-    embedding: float32 array, where the result is no picture; `pixels` then is what was looked at.
+    Attributes:
+        pixels: uint8 [h, w, 3] RGB, or [h, w, 4] with alpha (inpaint); not the picture's size, but always its shape to within a pixel.
+        extra: JSON-compatible data beside the picture, by what it is: "poses" (OpenPose's JSON) and "parts" (what of them is drawn, of
+            `pose_drawing.PARTS`), "lines" ([[x0, y0, x1, y1], …]), "classes" ([{"name": …, "color": [r, g, b]}, …] of those that are in
+            the map), "note" (one sentence for people).
+        embedding: float32 array, where the result is no picture; `pixels` then is what was looked at.
     """
 
     pixels: np.ndarray
@@ -87,7 +94,11 @@ class ControlMap:
 
 @dataclass(frozen=True, eq=False)
 class Tools:
-    """What preprocessors with weights work with. models: a loaded network is kept there, under ("control", name)."""
+    """What preprocessors with weights work with.
+
+    Attributes:
+        models: a loaded network is kept there, under ("control", name).
+    """
 
     store: Store
     device: Device
@@ -103,15 +114,21 @@ Detect = Callable[[np.ndarray, Request, Tools], ControlMap]
 class Preprocessor:
     """One preprocessor as sd-webui-controlnet's users and API clients know it.
 
-    name: the registry's and API's ("depth"). label: the one in its list and in infotexts ("depth_midas"); both work everywhere.
-    aliases: further names that are understood. types: the control types it is listed under (`registry.TYPES`).
-    detect: None where it cannot run in any environment, `reason` then says why and `instead` what to take.
-    parameters: in the order of the API's threshold a, b, c. resolution: the default one; None where the picture's size is kept.
-    needs_mask: an error without one. accepts_mask: a mask changes the map. models: the catalog's names of its files.
-    packages: what it imports beside numpy and OpenCV, as import names. control_models: parts of the names of ControlNet models that
-    understand the map, best first; none where none is needed. returns: "map", "embedding" or "unchanged" (the picture itself:
-    what makes the difference happens while sampling). priority: the higher, the earlier in lists; of the highest for its type
-    is the type's default.
+    Attributes:
+        name: the registry's and API's ("depth").
+        label: the one in its list and in infotexts ("depth_midas"); both work everywhere.
+        aliases: further names that are understood.
+        types: the control types it is listed under (`registry.TYPES`).
+        detect: None where it cannot run in any environment, `reason` then says why and `instead` what to take.
+        parameters: in the order of the API's threshold a, b, c.
+        resolution: the default one; None where the picture's size is kept.
+        needs_mask: an error without one.
+        accepts_mask: a mask changes the map.
+        models: the catalog's names of its files.
+        packages: what it imports beside numpy and OpenCV, as import names.
+        control_models: parts of the names of ControlNet models that understand the map, best first; none where none is needed.
+        returns: "map", "embedding" or "unchanged" (the picture itself: what makes the difference happens while sampling).
+        priority: the higher, the earlier in lists; of the highest for its type is the type's default.
     """
 
     name: str

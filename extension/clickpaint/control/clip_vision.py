@@ -49,8 +49,8 @@ def embed(pixels: np.ndarray, request: Request, tools: Tools, *, network: Networ
         import torch
 
         mean, deviation = (torch.tensor(each, device=device)[:, None, None] for each in (_MEAN, _DEVIATION))
-        found = loaded(pixel_values=(batch(seen, device) / 255.0 - mean) / deviation)
-        return (found.last_hidden_state if patches else found.image_embeds).float().cpu().numpy()
+        outputs = loaded(pixel_values=(batch(seen, device) / 255.0 - mean) / deviation)
+        return (outputs.last_hidden_state if patches else outputs.image_embeds).float().cpu().numpy()
 
     return ControlMap(seen, embedding=network.run(tools, work))
 

@@ -48,7 +48,7 @@ def fit(state: State, network: torch.nn.Module) -> State:
     """The authors' tensors under transformers' names: queries, keys and values apart, and the fusion stages in reverse."""
     wanted = network.state_dict()
     query, key, value, out = _ATTENTION["backbone.encoder.layer.0.attention.q_proj.weight" not in wanted]
-    found = {}
+    renamed = {}
     for name, tensor in state.items():
         name = re.sub(r"^depth_head\.scratch\.refinenet(\d)\.", lambda m: f"neck.fusion_stage.layers.{4 - int(m[1])}.", name)
         name = re.sub(r"^depth_head\.scratch\.layer(\d)_rn\.", lambda m: f"neck.convs.{int(m[1]) - 1}.", name)
@@ -56,10 +56,10 @@ def fit(state: State, network: torch.nn.Module) -> State:
             name = re.sub(pattern, replacement, name)
         if ".attn.qkv." in name:
             for part, piece in zip((query, key, value), tensor.chunk(3), strict=True):
-                found[name.replace("attn.qkv", f"attention.{part}")] = piece
+                renamed[name.replace("attn.qkv", f"attention.{part}")] = piece
         else:
-            found[name.replace(".attn.proj.", f".attention.{out}.")] = tensor
-    return found
+            renamed[name.replace(".attn.proj.", f".attention.{out}.")] = tensor
+    return renamed
 
 
 def build(

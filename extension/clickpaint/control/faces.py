@@ -17,8 +17,8 @@ def mediapipe_face(pixels: np.ndarray, request: Request, tools: Tools) -> Contro
         raise ModelMissing("The installed mediapipe has no face meshes.", "Install mediapipe 0.10.21, the last one that has them.")
     at = working(pixels, request.resolution)
     tools.progress.report(None, "Looking at the picture")
-    found = annotations.generate_annotation(np.array(at.pixels), int(request.values["faces"]), request.values["confidence"])
-    return ControlMap(np.ascontiguousarray(at.crop(found)))
+    meshes = annotations.generate_annotation(np.array(at.pixels), int(request.values["faces"]), request.values["confidence"])
+    return ControlMap(np.ascontiguousarray(at.crop(meshes)))
 
 
 PREPROCESSORS = (

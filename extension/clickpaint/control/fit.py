@@ -35,18 +35,18 @@ def fitted(pixels: np.ndarray, width: int, height: int, mode: str) -> np.ndarray
         uint8 [height, width, 3]; for inpainting float32 [height, width, 4], not clipped, its mask 0 or 255.
     """
     check_mode(mode)
-    found = pixels if pixels.shape[2] == 3 else pixels.astype(np.float32)
+    map_pixels = pixels if pixels.shape[2] == 3 else pixels.astype(np.float32)
     if mode == "Just Resize":
-        return resized(found, width, height)
-    scales = (height / found.shape[0], width / found.shape[1])
+        return resized(map_pixels, width, height)
+    scales = (height / map_pixels.shape[0], width / map_pixels.shape[1])
     scale = min(scales) if mode == "Resize and Fill" else max(scales)
-    scaled = resized(found, int(np.round(found.shape[1] * scale)), int(np.round(found.shape[0] * scale)))
+    scaled = resized(map_pixels, int(np.round(map_pixels.shape[1] * scale)), int(np.round(map_pixels.shape[0] * scale)))
     new_height, new_width = scaled.shape[:2]
     if mode == "Crop and Resize":
         top, left = max(0, (new_height - height) // 2), max(0, (new_width - width) // 2)
         return np.ascontiguousarray(scaled[top : top + height, left : left + width])
-    border = np.concatenate([found[0], found[-1], found[:, 0], found[:, -1]])
-    color = np.median(border, axis=0).astype(found.dtype)
+    border = np.concatenate([map_pixels[0], map_pixels[-1], map_pixels[:, 0], map_pixels[:, -1]])
+    color = np.median(border, axis=0).astype(map_pixels.dtype)
     if color.size == 4:
         color[3] = 255  # what is added is to be painted
     filled = np.tile(color, (height, width, 1))
@@ -60,9 +60,9 @@ def fitted_picture(pixels: np.ndarray, width: int, height: int, mode: str) -> np
     if pixels.shape[2] == 3:
         return fitted(pixels, width, height, mode)
     hole = np.where(pixels[..., 3:] < 192, np.uint8(255), np.uint8(0))
-    found = np.rint(fitted(np.concatenate([pixels[..., :3], hole], axis=2), width, height, mode).clip(0, 255)).astype(np.uint8)
-    found[..., 3] = 255 - found[..., 3] // 2
-    return found
+    fitted_map = np.rint(fitted(np.concatenate([pixels[..., :3], hole], axis=2), width, height, mode).clip(0, 255)).astype(np.uint8)
+    fitted_map[..., 3] = 255 - fitted_map[..., 3] // 2
+    return fitted_map
 
 
 def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -73,20 +73,20 @@ def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     mask = pixels[:, :, 3] if pixels.shape[2] == 4 else None
     colors = np.ascontiguousarray(pixels[:, :, :3])
     if colors.shape[:2] == (height, width):
-        found = colors
+        enlarged = colors
     else:
         growth = height * width - colors.shape[0] * colors.shape[1]
         count = _count_colors(colors)
         binary = count == 2 and colors.min() < 16 and colors.max() > 240
         how = cv2.INTER_NEAREST if 2 < count < _FEW_COLORS else cv2.INTER_AREA if growth < 0 else cv2.INTER_CUBIC
-        found = np.asarray(cv2.resize(colors, (width, height), interpolation=how))
+        enlarged = np.asarray(cv2.resize(colors, (width, height), interpolation=how))
         if mask is not None:
             mask = np.asarray(cv2.resize(mask, (width, height), interpolation=how))
         if binary:
-            found = _black_and_white(found, _has_thin_lines(colors), prune=growth > 0)
+            enlarged = _black_and_white(enlarged, _has_thin_lines(colors), prune=growth > 0)
     if mask is None:
-        return found
-    return np.dstack([found, np.where(mask > 127, np.float32(255), np.float32(0))])
+        return enlarged
+    return np.dstack([enlarged, np.where(mask > 127, np.float32(255), np.float32(0))])
 
 
 def check_mode(mode: str) -> None:

@@ -34,8 +34,8 @@ def embedding(pixels: np.ndarray, request: Request, tools: Tools, *, networks: t
     if points is None:
         raise InvalidInput(_NOBODY, "Choose a picture that shows a face from the front, and large.")
     face = aligned(seen, points)
-    found = _answers(tools, networks[1], (face.astype(np.float32) - 127.5) / 127.5)[0].reshape(1, -1)
-    return ControlMap(face, embedding=np.asarray(found / np.linalg.norm(found) if normed else found, np.float32))
+    embedding = _answers(tools, networks[1], (face.astype(np.float32) - 127.5) / 127.5)[0].reshape(1, -1)
+    return ControlMap(face, embedding=np.asarray(embedding / np.linalg.norm(embedding) if normed else embedding, np.float32))
 
 
 def keypoints(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
@@ -80,11 +80,11 @@ def largest_face(pixels: np.ndarray, tools: Tools, detector: str) -> np.ndarray 
         scores.append(score[likely, 0])
         boxes.append(np.concatenate([centre - sides[:, :2], centre + sides[:, 2:]], axis=1))
         points.append(centre[:, None] + offsets[likely].reshape(-1, 5, 2) * stride)
-    found = np.concatenate(boxes)
-    if not len(found):
+    candidates = np.concatenate(boxes)
+    if not len(candidates):
         return None
-    kept = suppressed(found, np.concatenate(scores), _OVERLAP)
-    left, top, right, bottom = found[kept].T
+    kept = suppressed(candidates, np.concatenate(scores), _OVERLAP)
+    left, top, right, bottom = candidates[kept].T
     return np.concatenate(points)[kept[int(np.argmax((right - left) * (bottom - top)))]] * (height / size[1])
 
 

@@ -40,7 +40,10 @@ def segments(network: Any, pixels: np.ndarray, value: float, distance: float, de
 
     The network answers at half the size: channel 0 is the logit of a line's centre, 1 to 4 are the offsets of its ends from there (the
     others serve training).
-    value: the least probability of a centre. distance: the least length of a line, in pixels of that half size.
+
+    Args:
+        value: the least probability of a centre.
+        distance: the least length of a line, in pixels of that half size.
     """
     import torch
 

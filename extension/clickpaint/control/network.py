@@ -41,9 +41,11 @@ def transferred(state: State, network: torch.nn.Module) -> State:
 class Network:
     """One network.
 
-    model: its file's name in the catalog. build: the network, on the CPU, with any weights; None for TorchScript, whose file holds the
-    network too. fit: the file's tensors under the network's names, given (state, network). strict: whether the file must hold all of
-    the network's tensors and no others.
+    Attributes:
+        model: its file's name in the catalog.
+        build: the network, on the CPU, with any weights; None for TorchScript, whose file holds the network too.
+        fit: the file's tensors under the network's names, given (state, network).
+        strict: whether the file must hold all of the network's tensors and no others.
     """
 
     model: str

@@ -35,8 +35,8 @@ def bae(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
         import torch
 
         mean, deviation = (torch.tensor(each, device=device)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_DEVIATION))
-        found = loaded((batch(at.pixels, device) / 255.0 - mean) / deviation)[0][-1][0, :3]
-        return ((found + 1) * 0.5).clip(0, 1).permute(1, 2, 0).cpu().numpy()
+        normals = loaded((batch(at.pixels, device) / 255.0 - mean) / deviation)[0][-1][0, :3]
+        return ((normals + 1) * 0.5).clip(0, 1).permute(1, 2, 0).cpu().numpy()
 
     return ControlMap(np.ascontiguousarray(at.crop(to_bytes(BAE.run(tools, work)))))
 

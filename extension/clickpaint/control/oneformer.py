@@ -43,11 +43,13 @@ def fit(state: State, network: Any) -> State:
     Raises:
         KeyError: some are missing.
     """
-    found, told = type(network).from_pretrained(None, config=network.config, state_dict=dict(state), output_loading_info=True)
-    missing = [name for name in told["missing_keys"] if not name.endswith((".layernorm.weight", ".layernorm.bias"))]  # the last is not used
+    loaded, loading_info = type(network).from_pretrained(None, config=network.config, state_dict=dict(state), output_loading_info=True)
+    missing = [
+        name for name in loading_info["missing_keys"] if not name.endswith((".layernorm.weight", ".layernorm.bias"))
+    ]  # the last is not used
     if missing:
         raise KeyError(", ".join(sorted(missing)[:3]))
-    return found.state_dict()
+    return loaded.state_dict()
 
 
 @dataclass(frozen=True)

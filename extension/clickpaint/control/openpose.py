@@ -31,16 +31,16 @@ def openpose(
 ) -> ControlMap:
     """extra "poses": OpenPose's JSON, in pixels of the map; "parts": those that are drawn."""
     at = working(pixels, request.resolution)
-    found = Poses(at.pixels.shape[1], at.pixels.shape[0], tuple(_people(at.pixels, tools, hands, face)))
-    return drawn(found, at.height, at.width, body=body, hands=hands, face=face)
+    estimated = Poses(at.pixels.shape[1], at.pixels.shape[0], tuple(_people(at.pixels, tools, hands, face)))
+    return drawn(estimated, at.height, at.width, body=body, hands=hands, face=face)
 
 
-def drawn(found: Poses, height: int, width: int, **parts: bool) -> ControlMap:
+def drawn(estimated: Poses, height: int, width: int, **parts: bool) -> ControlMap:
     """Poses on a padded canvas as the map of its upper left height × width pixels; parts: which of `PARTS` are drawn (all)."""
-    picture = np.ascontiguousarray(pose_drawing.draw(found, **parts)[:height, :width])
+    picture = np.ascontiguousarray(pose_drawing.draw(estimated, **parts)[:height, :width])
     shown = [part for part in pose_drawing.PARTS if parts.get(part, True)]
-    extra: dict[str, Any] = {"poses": poses.to_json(Poses(width, height, found.people, found.animals)), "parts": shown}
-    if not found.people and not found.animals:
+    extra: dict[str, Any] = {"poses": poses.to_json(Poses(width, height, estimated.people, estimated.animals)), "parts": shown}
+    if not estimated.people and not estimated.animals:
         extra["note"] = "Nobody was found in the picture."
     return ControlMap(picture, extra)
 
@@ -84,12 +84,12 @@ def _placed(peaks: np.ndarray, x: int, y: int, pixels: np.ndarray) -> Points:
 
 def _hands(bgr: np.ndarray, body: Any, tools: Tools, tools_of: Any) -> tuple[Points, Points]:
     """(left, right)."""
-    found: dict[bool, Points] = {}
+    hands_by_side: dict[bool, Points] = {}
     for x, y, side, is_left in tools_of.handDetect(body, bgr):
         crop = bgr[y : y + side, x : x + side]
         peaks = HAND.run(tools, lambda loaded, device, crop=crop: hand_peaks(loaded, crop, device, tools_of))
-        found[bool(is_left)] = _placed(peaks, x, y, bgr)
-    return found.get(True, ()), found.get(False, ())
+        hands_by_side[bool(is_left)] = _placed(peaks, x, y, bgr)
+    return hands_by_side.get(True, ()), hands_by_side.get(False, ())
 
 
 def _face(bgr: np.ndarray, body: Any, tools: Tools, tools_of: Any) -> Points:

@@ -34,9 +34,9 @@ def inpaint(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
     import cv2
 
     assert request.mask is not None  # `registry.request` sees to it
-    found = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA))
-    found[..., 3] = cv2.LUT(request.mask.view(np.uint8), np.array([255] + [128] * 255, np.uint8))
-    return ControlMap(found)
+    with_alpha = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA))
+    with_alpha[..., 3] = cv2.LUT(request.mask.view(np.uint8), np.array([255] + [128] * 255, np.uint8))
+    return ControlMap(with_alpha)
 
 
 _FIDELITY = (Parameter("style_fidelity", "Style Fidelity (only for Balanced mode)", 0, 1, 0.01, 0.5),)

@@ -38,7 +38,11 @@ class Person:
 
 @dataclass(frozen=True)
 class Poses:
-    """All that was found on a canvas of `width` × `height` pixels. animals: 17 points each, in AP-10K's order."""
+    """All that was found on a canvas of `width` × `height` pixels.
+
+    Attributes:
+        animals: 17 points each, in AP-10K's order.
+    """
 
     width: int
     height: int
@@ -70,12 +74,12 @@ def from_json(document: Mapping[str, Any]) -> Poses:
         raise InvalidInput(f"The poses' canvas is {size[0]} × {size[1]}.", f"Give canvas_width and canvas_height, 1 to {_LARGEST}.")
     width, height = int(size[0] or 0), int(size[1] or 0)
     people, animals = (document.get(key) or [] for key in ("people", "animals"))
-    if not isinstance(people, list) or not isinstance(animals, list) or not all(isinstance(one, Mapping) for one in people):
+    if not isinstance(people, list) or not isinstance(animals, list) or not all(isinstance(person, Mapping) for person in people):
         raise InvalidInput("The poses' people and animals are no lists.", _FORM)
     return Poses(
         width,
         height,
-        tuple(Person(**{part: _points(one.get(key), key, width, height) for part, key in _PARTS}) for one in people),
+        tuple(Person(**{part: _points(person.get(key), key, width, height) for part, key in _PARTS}) for person in people),
         tuple(_points(animal, "animals", width, height) for animal in animals),
     )
 
@@ -113,8 +117,8 @@ def _points(numbers: Any, key: str, width: int, height: int) -> Points:
     if key in ("pose_keypoints_2d", "animals") and len(numbers) < 3 * most:
         raise InvalidInput(f"{key} has {len(numbers) // 3} points.", f"Give all {most}; those that are missing as 0, 0, 0.", key=key)
     triples = [tuple(map(float, numbers[at : at + 3])) for at in range(0, len(numbers), 3)]
-    found = [triple for triple in triples if triple[2] > 0]
-    normalized = bool(found) and key != "animals" and all(abs(x) <= 1 and abs(y) <= 1 for x, y, _ in found)
+    visible = [triple for triple in triples if triple[2] > 0]
+    normalized = bool(visible) and key != "animals" and all(abs(x) <= 1 and abs(y) <= 1 for x, y, _ in visible)
     across, down = (float(width), float(height)) if normalized else (1.0, 1.0)
     return tuple((x * across, y * down) if confidence > 0 else None for x, y, confidence in triples)
 

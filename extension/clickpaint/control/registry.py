@@ -30,49 +30,51 @@ _UNION = ("openpose", "depth", "softedge", "scribble", "canny", "lineart", "mlsd
 @functools.cache
 def preprocessors() -> dict[str, Preprocessor]:
     """All of them by `name`, family by family."""
-    return _collected([one for family in FAMILIES for one in importlib.import_module(f"clickpaint.control.{family}").PREPROCESSORS])
+    return _collected(
+        [preprocessor for family in FAMILIES for preprocessor in importlib.import_module(f"clickpaint.control.{family}").PREPROCESSORS]
+    )
 
 
-def _collected(found: list[Preprocessor]) -> dict[str, Preprocessor]:
+def _collected(registered: list[Preprocessor]) -> dict[str, Preprocessor]:
     """Raises `ValueError` for a name, label or alias that stands there twice."""
-    names = [name for one in found for name in one.names]
+    names = [name for preprocessor in registered for name in preprocessor.names]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"control: {', '.join(twice)} stands there twice")
-    return {one.name: one for one in found}
+    return {preprocessor.name: preprocessor for preprocessor in registered}
 
 
 @functools.cache
 def _by_any_name() -> dict[str, Preprocessor]:
-    return {name: one for one in preprocessors().values() for name in one.names}
+    return {name: preprocessor for preprocessor in preprocessors().values() for name in preprocessor.names}
 
 
 def info(name: str) -> Preprocessor:
     """By name, label or alias. Raises `InvalidInput` that names the closest ones for one that is unknown."""
-    found = _by_any_name().get(name)
-    if found is None:
+    preprocessor = _by_any_name().get(name)
+    if preprocessor is None:
         import difflib
 
         close = difflib.get_close_matches(name, _by_any_name(), 3, 0.5)
         remedy = f"Did you mean {' or '.join(close)}?" if close else "Take one of their list (page, API, or `clickpaint control --list`)."
         raise InvalidInput(f"There is no preprocessor {name!r}.", remedy, name=name)
-    return found
+    return preprocessor
 
 
 def ordered() -> list[Preprocessor]:
     """In the order of sd-webui-controlnet's lists: "none", then by priority, then by label from Z to A."""
-    none, *others = sorted(preprocessors().values(), key=lambda one: one.name != "none")
-    return [none, *sorted(others, key=lambda one: f"{one.priority:08d}{one.label}", reverse=True)]
+    none, *others = sorted(preprocessors().values(), key=lambda preprocessor: preprocessor.name != "none")
+    return [none, *sorted(others, key=lambda preprocessor: f"{preprocessor.priority:08d}{preprocessor.label}", reverse=True)]
 
 
 def types() -> list[str]:
     """The control types, from A to Z."""
-    return sorted({name for one in preprocessors().values() for name in one.types} | {"InstructP2P"})
+    return sorted({name for preprocessor in preprocessors().values() for name in preprocessor.types} | {"InstructP2P"})
 
 
 def of_type(name: str) -> list[Preprocessor]:
     """Those of a control type after "none"; the first of them is the type's default."""
-    return [one for one in ordered() if name in one.types or one.name == "none"]
+    return [preprocessor for preprocessor in ordered() if name in preprocessor.types or preprocessor.name == "none"]
 
 
 def model_patterns(name: str) -> tuple[str, ...]:
@@ -83,23 +85,29 @@ def model_patterns(name: str) -> tuple[str, ...]:
 
 def unavailable(name: str) -> str | None:
     """Why the preprocessor cannot run in this environment, or None. Its model files are another question (`Store.state`)."""
-    one = info(name)
-    if one.detect is None:
-        return f"{one.reason}; take {one.instead} instead" if one.instead else one.reason
-    missing = [package for package in ("cv2", *one.packages) if not installed(package)]
+    preprocessor = info(name)
+    if preprocessor.detect is None:
+        return f"{preprocessor.reason}; take {preprocessor.instead} instead" if preprocessor.instead else preprocessor.reason
+    missing = [package for package in ("cv2", *preprocessor.packages) if not installed(package)]
     return f"needs the package {', '.join(missing)}" if missing else None
 
 
 def check_available(name: str) -> Detect:
     """What runs the preprocessor. Raises `ModelMissing` with the reason where it cannot run in this environment."""
-    one, reason = info(name), unavailable(name)
-    if one.detect is None:
-        raise ModelMissing(f"The preprocessor {one.name} cannot run: it {one.reason}.", f"Take {one.instead} instead.", name=one.name)
+    preprocessor, reason = info(name), unavailable(name)
+    if preprocessor.detect is None:
+        raise ModelMissing(
+            f"The preprocessor {preprocessor.name} cannot run: it {preprocessor.reason}.",
+            f"Take {preprocessor.instead} instead.",
+            name=preprocessor.name,
+        )
     if reason is not None:
         raise ModelMissing(
-            f"The preprocessor {one.name} cannot run here: it {reason}.", "Install it, or choose another one.", name=one.name
+            f"The preprocessor {preprocessor.name} cannot run here: it {reason}.",
+            "Install it, or choose another one.",
+            name=preprocessor.name,
         )
-    return one.detect
+    return preprocessor.detect
 
 
 def request(
@@ -110,22 +118,26 @@ def request(
     Raises:
         InvalidInput: unknown name or parameter, a value out of range, a missing mask.
     """
-    one = info(name)
+    preprocessor = info(name)
     given = dict(values or {})
-    known = {parameter.key: parameter for parameter in one.parameters}
+    known = {parameter.key: parameter for parameter in preprocessor.parameters}
     unknown = [key for key in given if key not in known]
     if unknown:
         remedy = f"It has {', '.join(known)}." if known else "It has none."
-        raise InvalidInput(f"The preprocessor {one.name} has no parameter {unknown[0]!r}.", remedy, name=one.name, parameter=unknown[0])
-    if one.needs_mask and mask is None:
-        raise InvalidInput(f"The preprocessor {one.name} needs a mask.", "Select something first, or give a mask.", name=one.name)
+        raise InvalidInput(
+            f"The preprocessor {preprocessor.name} has no parameter {unknown[0]!r}.", remedy, name=preprocessor.name, parameter=unknown[0]
+        )
+    if preprocessor.needs_mask and mask is None:
+        raise InvalidInput(
+            f"The preprocessor {preprocessor.name} needs a mask.", "Select something first, or give a mask.", name=preprocessor.name
+        )
     if not 0 <= seed < 2**32:
         raise InvalidInput(f"The seed cannot be {seed}.", f"It goes from 0 to {2**32 - 1}.", parameter="seed")
-    wanted = one.resolution or int(RESOLUTION.default) if resolution is None else resolution
+    wanted = preprocessor.resolution or int(RESOLUTION.default) if resolution is None else resolution
     return Request(
         int(RESOLUTION.checked(wanted)),
         {key: parameter.checked(given.get(key, parameter.default)) for key, parameter in known.items()},
-        mask if one.accepts_mask else None,
+        mask if preprocessor.accepts_mask else None,
         seed,
     )
 
@@ -134,13 +146,14 @@ def detect(name: str, pixels: np.ndarray, request: Request, tools: Tools) -> Con
     """The control map of `pixels` (uint8 [H, W, 3] RGB, not written to).
 
     Raises:
-        InvalidInput: unknown name, wrong array. ModelMissing: a package or a model's file is not here. Interrupted, OutOfMemory.
+        InvalidInput: unknown name, wrong array.
+        ModelMissing: a package or a model's file is not here. Interrupted, OutOfMemory.
     """
-    one = info(name)
+    preprocessor = info(name)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise InvalidInput(f"A picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")
     if request.mask is not None and (request.mask.dtype != np.bool_ or request.mask.shape != pixels.shape[:2]):
         raise InvalidInput(f"The mask is {request.mask.dtype} {list(request.mask.shape)}.", f"It must be bool {list(pixels.shape[:2])}.")
-    run = check_available(one.name)
+    run = check_available(preprocessor.name)
     tools.progress.check()
     return run(pixels, request, tools)

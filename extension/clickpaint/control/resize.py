@@ -13,8 +13,9 @@ MULTIPLE = 64
 class Working:
     """A picture made ready for a preprocessor.
 
-    pixels: uint8 [H, W, 3] RGB, both sides multiples of 64, the edge repeated at the right and at the bottom.
-    height, width: how much of that is the picture: what `crop` keeps.
+    Attributes:
+        pixels: uint8 [H, W, 3] RGB, both sides multiples of 64, the edge repeated at the right and at the bottom.
+        height, width: how much of that is the picture: what `crop` keeps.
     """
 
     pixels: np.ndarray
@@ -26,9 +27,9 @@ class Working:
         """A view of the part of `pixels` that is the picture."""
         return self.crop(self.pixels)
 
-    def crop(self, found: np.ndarray) -> np.ndarray:
+    def crop(self, pixels: np.ndarray) -> np.ndarray:
         """The part of a map ([H, W] or [H, W, C], of the size of `pixels`) that is the picture; a view."""
-        return found[: self.height, : self.width]
+        return pixels[: self.height, : self.width]
 
 
 def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:

@@ -41,8 +41,8 @@ def animal_openpose(pixels: np.ndarray, request: Request, tools: Tools) -> Contr
     boxes = _boxes(at.pixels, tools, _ANIMALS)
     animals: tuple[Points, ...] = ()
     if boxes is not None and len(boxes):
-        found, _ = _keypoints(at.pixels, boxes, tools, ANIMALS, _ANIMAL_SIZE)
-        animals = tuple(tuple((float(x), float(y)) for x, y in points) for points in found)
+        keypoints, _ = _keypoints(at.pixels, boxes, tools, ANIMALS, _ANIMAL_SIZE)
+        animals = tuple(tuple((float(x), float(y)) for x, y in points) for points in keypoints)
     return drawn(Poses(at.pixels.shape[1], at.pixels.shape[0], (), animals), at.height, at.width)
 
 
@@ -70,11 +70,11 @@ def _boxes(pixels: np.ndarray, tools: Tools, classes: tuple[int, ...]) -> np.nda
     canvas = np.full((_DETECTOR_SIDE, _DETECTOR_SIDE, 3), _GREY, np.uint8)
     size = int(width * scale), int(height * scale)
     canvas[: size[1], : size[0]] = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
-    found = _answers(tools, DETECTOR, canvas.astype(np.float32))[0][0]
+    predictions = _answers(tools, DETECTOR, canvas.astype(np.float32))[0][0]
     cells, strides = _cells()
-    centre, sides = (found[:, :2] + cells) * strides, np.exp(found[:, 2:4]) * strides
+    centre, sides = (predictions[:, :2] + cells) * strides, np.exp(predictions[:, 2:4]) * strides
     corners = np.concatenate([centre - sides / 2, centre + sides / 2], axis=1) / scale
-    scores = found[:, 4:5] * found[:, 5:]
+    scores = predictions[:, 4:5] * predictions[:, 5:]
     seen = False
     kept: list[np.ndarray] = []
     for number in range(scores.shape[1]):

@@ -61,13 +61,13 @@ def face_network() -> torch.nn.Module:
             encoded = [image]
             for number in range(5):
                 encoded.append(getattr(self, f"en_block{number}")(encoded[-1]))
-            found = encoded.pop()
+            features = encoded.pop()
             for number in (4, 3, 2, 1):
                 beside = encoded.pop()
-                found = getattr(self, f"de_block{number}")(found)
-                found = nn.functional.interpolate(found, size=beside.shape[2:], mode="bilinear", align_corners=True)
-                found = torch.cat((found, beside), 1)
-            return self.de_block0(found)
+                features = getattr(self, f"de_block{number}")(features)
+                features = nn.functional.interpolate(features, size=beside.shape[2:], mode="bilinear", align_corners=True)
+                features = torch.cat((features, beside), 1)
+            return self.de_block0(features)
 
     return FaceNetwork()
 

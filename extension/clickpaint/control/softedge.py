@@ -49,8 +49,8 @@ def teed(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap:
 
 def _averaging(network: Network, pixels: np.ndarray, request: Request, tools: Tools, steps: int, scribble: bool) -> ControlMap:
     at = working(pixels, request.resolution)
-    found = at.crop(_edges(network, at.pixels, tools, steps))
-    return ControlMap(gray_to_rgb(strokes(found) if scribble else found))
+    edges = at.crop(_edges(network, at.pixels, tools, steps))
+    return ControlMap(gray_to_rgb(strokes(edges) if scribble else edges))
 
 
 def _edges(network: Network, pixels: np.ndarray, tools: Tools, steps: int) -> np.ndarray:
@@ -94,8 +94,8 @@ def pidinet(
 
     edge = PIDINET.run(tools, work)
     edge = (edge > 0.5).astype(np.float32) if sketch else stepped(edge, 2) if safe else edge
-    found = at.crop(to_bytes(edge))
-    return ControlMap(gray_to_rgb(strokes(found) if scribble else found))
+    edges = at.crop(to_bytes(edge))
+    return ControlMap(gray_to_rgb(strokes(edges) if scribble else edges))
 
 
 _SOFT = ("SoftEdge",)

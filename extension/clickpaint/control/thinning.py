@@ -36,13 +36,13 @@ def strokes(soft: np.ndarray, threshold: int = 127, sigma: float = 3.0) -> np.nd
 def thin(lines: np.ndarray, prune: bool) -> np.ndarray:
     """`lines` (uint8 [H, W] of 0 and 255) thinned to one pixel by the hit-or-miss transform with Golay's alphabet L
     (Gonzalez and Woods, "Digital Image Processing", section 9.5.5); `prune` also takes one pixel from loose ends."""
-    found = lines.copy()
+    thinned = lines.copy()
     for _ in range(_MOST_ROUNDS):
-        if not _strip(found, _thinning()):
+        if not _strip(thinned, _thinning()):
             break
     if prune:
-        _strip(found, _pruning())
-    return found
+        _strip(thinned, _pruning())
+    return thinned
 
 
 def _strip(lines: np.ndarray, patterns: tuple[np.ndarray, ...]) -> bool:
@@ -71,4 +71,4 @@ def _pruning() -> tuple[np.ndarray, ...]:
 
 def _turned(*patterns: list[list[int]]) -> tuple[np.ndarray, ...]:
     """All patterns, then all of them turned by 90 degrees, and so on."""
-    return tuple(np.ascontiguousarray(np.rot90(np.array(one), times)) for times in range(4) for one in patterns)
+    return tuple(np.ascontiguousarray(np.rot90(np.array(pattern), times)) for times in range(4) for pattern in patterns)

@@ -17,8 +17,9 @@ from clickpaint.progress import SILENT, Progress
 class EraseOptions:
     """How far beyond the mask an eraser may go.
 
-    grow: pixels by which the mask is dilated first, so that the object's edge and shadow go too. feather: width in
-    pixels of the band around that in which the result fades into the picture.
+    Attributes:
+        grow: pixels by which the mask is dilated first, so that the object's edge and shadow go too.
+        feather: width in pixels of the band around that in which the result fades into the picture.
     """
 
     grow: int = 8
@@ -33,7 +34,9 @@ class EraseOptions:
 class Eraser(ABC):
     """Erases by filling a crop around each group of holes; cutting, scaling and blending are the same for all.
 
-    name: the key in the registry. rules: how much context the crops have and at which size `fill` works well.
+    Attributes:
+        name: the key in the registry.
+        rules: how much context the crops have and at which size `fill` works well.
     """
 
     name: str
@@ -45,10 +48,12 @@ class Eraser(ABC):
         """`pixels` without what `mask` selects; every pixel outside the grown and feathered mask stays bit for bit.
 
         Args:
-            pixels: uint8 [H, W, 3] RGB. mask: bool [H, W], True = remove. Neither is written to.
+            pixels: uint8 [H, W, 3] RGB.
+            mask: bool [H, W], True = remove. Neither is written to.
 
         Raises:
-            InvalidInput: wrong shape or type. Interrupted: the user stopped it. ModelMissing, CorruptModel, OutOfMemory.
+            InvalidInput: wrong shape or type.
+            Interrupted: the user stopped it. ModelMissing, CorruptModel, OutOfMemory.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise InvalidInput(f"A picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")

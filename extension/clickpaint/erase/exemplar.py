@@ -42,9 +42,14 @@ _FEW_STEPS = [(dy, dx) for dy, dx in _STEPS if dy % RADIUS == 0 and dx % RADIUS 
 
 @dataclass(eq=False)
 class _Level:
-    """One scale. channels: float32 [h, w, 5], RGB and two of texture, 0..255, the hole filled as well as is known so far.
-    hole: bool [h, w]. targets: flat indices of all pixels whose patch touches the hole. sources: bool [h, w], where a whole
-    patch is known."""
+    """One scale.
+
+    Attributes:
+        channels: float32 [h, w, 5], RGB and two of texture, 0..255, the hole filled as well as is known so far.
+        hole: bool [h, w].
+        targets: flat indices of all pixels whose patch touches the hole.
+        sources: bool [h, w], where a whole patch is known.
+    """
 
     channels: np.ndarray
     hole: np.ndarray
@@ -54,8 +59,13 @@ class _Level:
 
 @dataclass(eq=False)
 class _Axes:
-    """mean: the mean patch. vectors: [side² · channels, n]. spread: what a unit of place costs: the patches' standard
-    deviation, or less."""
+    """The main axes of a picture's patches.
+
+    Attributes:
+        mean: the mean patch.
+        vectors: [side² · channels, n].
+        spread: what a unit of place costs: the patches' standard deviation, or less.
+    """
 
     mean: np.ndarray
     vectors: np.ndarray
@@ -198,10 +208,10 @@ def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random
     result = np.zeros(level.hole.size, np.int64)
     found_rows = np.minimum(coarse_rows * 2 + rows % 2, level.hole.shape[0] - 1)
     found_columns = np.minimum(coarse_columns * 2 + columns % 2, width - 1)
-    found = found_rows * width + found_columns
-    lost = ~level.sources.reshape(-1)[found]
-    found[lost] = rng.choice(np.flatnonzero(level.sources), int(lost.sum()))
-    result[level.targets] = found
+    nearest = found_rows * width + found_columns
+    lost = ~level.sources.reshape(-1)[nearest]
+    nearest[lost] = rng.choice(np.flatnonzero(level.sources), int(lost.sum()))
+    result[level.targets] = nearest
     return result
 
 
@@ -240,9 +250,9 @@ def _search(
     is_target = np.zeros(height * width, bool)
     is_target[targets] = True
     rows, columns = np.divmod(targets, width)
-    found = matches[targets]
-    found_rows, found_columns = np.divmod(found, width)
-    best = ((wanted - table[found]) ** 2).sum(axis=1)
+    nearest = matches[targets]
+    found_rows, found_columns = np.divmod(nearest, width)
+    best = ((wanted - table[nearest]) ** 2).sum(axis=1)
 
     def offer(new_rows: np.ndarray, new_columns: np.ndarray, of: np.ndarray) -> None:
         inside = (new_rows >= 0) & (new_rows < height) & (new_columns >= 0) & (new_columns < width) & of

@@ -16,11 +16,11 @@ def module(name: str) -> ModuleType:
     before = os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK")
     with warnings.catch_warnings(), kept_randomness():
         try:
-            found = importlib.import_module(f"lama_cleaner.model.{name}")
+            imported = importlib.import_module(f"lama_cleaner.model.{name}")
         finally:
             if before is None:
                 os.environ.pop("PYTORCH_ENABLE_MPS_FALLBACK", None)
     from loguru import logger
 
     logger.disable("lama_cleaner")
-    return found
+    return imported

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EraserInfo:
-    """title: for people. model: its name in the catalog, None where it needs no file. needs: packages it imports.
-    kind: "module:class" under `clickpaint.erase`."""
+    """One eraser as lists show it.
+
+    Attributes:
+        title: for people.
+        model: its name in the catalog, None where it needs no file.
+        needs: packages it imports.
+        kind: "module:class" under `clickpaint.erase`.
+    """
 
     name: str
     title: str
@@ -72,11 +78,12 @@ def create(name: str, store: Store, device: Device, cache: ModelCache) -> Eraser
     """The eraser `name`; cheap, a network is loaded on its first use.
 
     Raises:
-        InvalidInput: unknown name. ModelMissing: a package it needs is not installed.
+        InvalidInput: unknown name.
+        ModelMissing: a package it needs is not installed.
     """
-    module, _, kind = info(name).kind.partition(":")
+    module, _, class_name = info(name).kind.partition(":")
     reason = unavailable(name)
     if reason is not None:
         raise ModelMissing(f"The eraser {name} cannot run here: it {reason}.", "Install it, or choose another eraser.", name=name)
-    found = getattr(importlib.import_module(f"clickpaint.erase.{module}"), kind)
-    return found() if info(name).model is None else found(store, device, cache)
+    kind = getattr(importlib.import_module(f"clickpaint.erase.{module}"), class_name)
+    return kind() if info(name).model is None else kind(store, device, cache)

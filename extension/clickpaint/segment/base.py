@@ -23,8 +23,9 @@ class Point(NamedTuple):
 class Prompts:
     """What the user pointed at: any mix of points, one box and the previous answer.
 
-    box: (left, top, right, bottom) in pixels of the full picture, right and bottom exclusive.
-    previous: low-resolution logits of the candidate being refined, float32 [1, 256, 256], from `Candidate.logits`.
+    Attributes:
+        box: (left, top, right, bottom) in pixels of the full picture, right and bottom exclusive.
+        previous: low-resolution logits of the candidate being refined, float32 [1, 256, 256], from `Candidate.logits`.
     """
 
     points: tuple[Point, ...] = ()
@@ -35,8 +36,8 @@ class Prompts:
         """These prompts, known to be usable on a picture of this size.
 
         Raises:
-            InvalidInput: no point and no box; NaN or infinite; a point outside the picture; a label other than 0 and 1;
-                a box that is empty or wholly outside (one that reaches over the border is clipped by the segmenter).
+            InvalidInput: no point and no box; NaN or infinite; a point outside the picture; a label other than 0 and 1; a box that is
+                empty or wholly outside (one that reaches over the border is clipped by the segmenter).
         """
         if not self.points and self.box is None:
             raise InvalidInput("Nothing was pointed at.", "Give at least one point or a box.")
@@ -70,8 +71,10 @@ class Prompts:
 class Candidate:
     """One answer to the prompts.
 
-    mask: bool [H, W] of the full picture, True = selected. score: the segmenter's own estimate of its IoU, 0..1.
-    logits: float32 [1, 256, 256] to feed back as `Prompts.previous`, or None where the segmenter has none.
+    Attributes:
+        mask: bool [H, W] of the full picture, True = selected.
+        score: the segmenter's own estimate of its IoU, 0..1.
+        logits: float32 [1, 256, 256] to feed back as `Prompts.previous`, or None where the segmenter has none.
     """
 
     mask: np.ndarray
@@ -83,7 +86,9 @@ class Candidate:
 class Embedding:
     """What a segmenter remembers of one encoded picture.
 
-    segmenter: the key of the segmenter that made it; only that one can read `data`. nbytes: what it costs in the cache.
+    Attributes:
+        segmenter: the key of the segmenter that made it; only that one can read `data`.
+        nbytes: what it costs in the cache.
     """
 
     segmenter: str

@@ -29,7 +29,12 @@ BOX_BIASES = tuple(Bias(smoothness, foreground) for smoothness, foreground in pr
 
 @dataclass(frozen=True, eq=False)
 class _Encoded:
-    """small, guide: uint8 [h, w, 3], the picture at WORK and at GUIDE. graph: of `small`."""
+    """A picture as this segmenter looks at it.
+
+    Attributes:
+        small, guide: uint8 [h, w, 3], the picture at WORK and at GUIDE.
+        graph: of `small`.
+    """
 
     small: np.ndarray
     guide: np.ndarray
@@ -92,10 +97,10 @@ class ClassicSegmenter:
         """
         embedding = self.encode(pixels, progress.part(0.0, 0.1))
         graph: Graph = embedding.data.graph
-        found = find_regions(graph, progress.part(0.1, 0.7))
+        regions = find_regions(graph, progress.part(0.1, 0.7))
         finishing = progress.part(0.7, 1.0)
-        for index, (nodes, score) in enumerate(found):
-            finishing.report(index / len(found), "Drawing outlines", done=index, total=len(found))
+        for index, (nodes, score) in enumerate(regions):
+            finishing.report(index / len(regions), "Drawing outlines", done=index, total=len(regions))
             yield self._candidate(embedding, Prompts(), nodes, score, [])
 
     def _candidate(self, embedding: Embedding, prompts: Prompts, nodes: np.ndarray, score: float, known: Pixels) -> Candidate:
@@ -168,7 +173,7 @@ def _pick(graph: Graph, guesses: Guesses, ranks: np.ndarray) -> list[tuple[np.nd
         if others.any():
             other = int(np.where(others, ranks, -np.inf).argmax())
             chosen.append((other, min(confidence(ranks[other]), chosen[0][1])))
-    return [(guesses.masks[k], score) for k, score in sorted(chosen, key=lambda one: -one[1])]
+    return [(guesses.masks[k], score) for k, score in sorted(chosen, key=lambda guess: -guess[1])]
 
 
 def _with_previous(graph: Graph, guesses: Guesses, ranks: np.ndarray, seeds: Seeds, logits: np.ndarray) -> tuple[Guesses, np.ndarray]:

@@ -30,11 +30,16 @@ _TEXT = "Looking for everything"
 class EverythingOptions:
     """Names and defaults of segment_anything's SamAutomaticMaskGenerator.
 
-    points_per_side: the grid has its square of points. points_per_batch: decoded together (on a CPU fewer are).
-    pred_iou_thresh: lowest score. stability_score_thresh: lowest IoU of the mask with itself, cut `stability_score_offset`
-    higher and lower. box_nms_thresh: masks whose boxes overlap more say the same. crop_n_layers: also look at 2**i x 2**i
-    crops for i up to this, overlapping by `crop_overlap_ratio`, with the grid made coarser by
-    `crop_n_points_downscale_factor`**i; crop_nms_thresh: between crops. min_mask_region_area: smaller holes and pieces go.
+    Attributes:
+        points_per_side: the grid has its square of points.
+        points_per_batch: decoded together (on a CPU fewer are).
+        pred_iou_thresh: lowest score.
+        stability_score_thresh: lowest IoU of the mask with itself, cut `stability_score_offset` higher and lower.
+        box_nms_thresh: masks whose boxes overlap more say the same.
+        crop_n_layers: also look at 2**i x 2**i crops for i up to this, overlapping by `crop_overlap_ratio`, with the grid made coarser
+            by `crop_n_points_downscale_factor`**i.
+        crop_nms_thresh: between crops.
+        min_mask_region_area: smaller holes and pieces go.
     """
 
     points_per_side: int = 32
@@ -98,7 +103,8 @@ def everything(
     """All regions, best score first, no two of them the same.
 
     Args:
-        pixels: uint8 [H, W, 3] RGB. embedding: of `pixels` by this segmenter, if it is there already.
+        pixels: uint8 [H, W, 3] RGB.
+        embedding: of `pixels` by this segmenter, if it is there already.
 
     Returns:
         Regions, which can be used as candidates. They may overlap: a whole and its parts are different regions.
@@ -108,13 +114,13 @@ def everything(
     """
     options = options.checked()
     if isinstance(segmenter, NeuralSegmenter):
-        found = _by_grid(segmenter, pixels, options, progress, embedding)
+        regions = _by_grid(segmenter, pixels, options, progress, embedding)
     elif isinstance(segmenter, FindsRegions):
-        regions = (Region.scored(one.mask, one.score) for one in segmenter.regions(pixels, progress))
-        found = [region for region in regions if region is not None]
+        regions = (Region.scored(candidate.mask, candidate.score) for candidate in segmenter.regions(pixels, progress))
+        regions = [region for region in regions if region is not None]
     else:
         raise InvalidInput(f"The segmenter {segmenter.name} cannot look for everything.", "Choose another one.")
-    ranked = _without_copies(sorted(found, key=lambda region: -region.score))
+    ranked = _without_copies(sorted(regions, key=lambda region: -region.score))
     return [replace(region, score=min(max(region.score, 0.0), 1.0)) for region in ranked]  # SAM's own estimate may exceed 1
 
 
@@ -161,7 +167,7 @@ def _by_grid(
     upscaled, and what stays is packed at once."""
     size = (pixels.shape[1], pixels.shape[0])
     crops = grid.crops(size, options.crop_n_layers, options.crop_overlap_ratio)
-    found: list[Region] = []
+    regions: list[Region] = []
     closeness: list[float] = []  # 1 / area of the crop that a region was seen in
     for number, (crop, layer) in enumerate(crops):
         part = progress.part(number / len(crops), (number + 1) / len(crops))
@@ -172,14 +178,14 @@ def _by_grid(
         points = grid.points(per_side) * crop.size
         seen = list(_in_crop(segmenter, encoded, points, crop, size, options, part.part(0.2, 1.0)))
         kept = grid.distinct(_boxes(seen), _scores(seen), options.box_nms_thresh)
-        found += [seen[index] for index in kept]
+        regions += [seen[index] for index in kept]
         closeness += [1 / crop.area] * len(kept)
     if len(crops) > 1:
-        kept = grid.distinct(_boxes(found), np.array(closeness), options.crop_nms_thresh)
-        found = [found[index] for index in kept]
+        kept = grid.distinct(_boxes(regions), np.array(closeness), options.crop_nms_thresh)
+        regions = [regions[index] for index in kept]
     if options.min_mask_region_area > 0:
-        found = _cleaned(found, options)
-    return found
+        regions = _cleaned(regions, options)
+    return regions
 
 
 def _in_crop(

@@ -26,17 +26,18 @@ def crops(size: tuple[int, int], layers: int, overlap_ratio: float) -> list[tupl
     """The whole picture as layer 0, then 2**i x 2**i overlapping crops for each further layer i.
 
     Args:
-        size: (width, height). overlap_ratio: overlap in the first layer as a fraction of the short side; later ones have less.
+        size: (width, height).
+        overlap_ratio: overlap in the first layer as a fraction of the short side; later ones have less.
     """
-    found = [(Box(0, 0, *size), 0)]
+    boxes = [(Box(0, 0, *size), 0)]
     for layer in range(1, layers + 1):
         per_side = 2**layer
         overlap = int(overlap_ratio * min(size) * (2 / per_side))
         width, height = (math.ceil((overlap * (per_side - 1) + side) / per_side) for side in size)
         for column, row in product(range(per_side), range(per_side)):
             left, top = (width - overlap) * column, (height - overlap) * row
-            found.append((Box(left, top, min(left + width, size[0]), min(top + height, size[1])), layer))
-    return found
+            boxes.append((Box(left, top, min(left + width, size[0]), min(top + height, size[1])), layer))
+    return boxes
 
 
 def cut_off(boxes: np.ndarray, crop: Box, size: tuple[int, int]) -> np.ndarray:

@@ -45,7 +45,12 @@ class Window(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """How one cut is biased. smoothness: cost of a pixel of boundary; foreground: nats per pixel in favour of the object."""
+    """How one cut is biased.
+
+    Attributes:
+        smoothness: cost of a pixel of boundary.
+        foreground: nats per pixel in favour of the object.
+    """
 
     smoothness: float
     foreground: float
@@ -53,7 +58,12 @@ class Bias(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Guesses:
-    """masks: bool [g, n], distinct. votes: float32 [g], how many cuts ended there."""
+    """What the object may be.
+
+    Attributes:
+        masks: bool [g, n], distinct.
+        votes: float32 [g], how many cuts ended there.
+    """
 
     masks: np.ndarray
     votes: np.ndarray
@@ -61,7 +71,11 @@ class Guesses:
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """Nodes that are known. inside, outside: int [*]."""
+    """Nodes that are known.
+
+    Attributes:
+        inside, outside: int [*].
+    """
 
     inside: np.ndarray
     outside: np.ndarray
@@ -72,13 +86,13 @@ def guess(graph: Graph, windows: Sequence[Window], biases: Sequence[Bias], seeds
 
     Only parts that hold a seed (the large parts where there is none) are kept, and small holes are filled.
     """
-    found = []
+    parts = []
     jobs = [(window, bias) for window in windows for bias in biases]
     for start in range(0, len(jobs), CHUNK):
         progress.check()
         chosen = cut_windows(graph, [job[0] for job in jobs[start : start + CHUNK]], [job[1] for job in jobs[start : start + CHUNK]], seeds)
-        found.append(_whole(graph, chosen[chosen.any(1)], seeds))
-    masks = np.concatenate([*found, np.zeros((0, graph.count), bool)])
+        parts.append(_whole(graph, chosen[chosen.any(1)], seeds))
+    masks = np.concatenate([*parts, np.zeros((0, graph.count), bool)])
     masks = masks[masks.any(1)]
     _, first, votes = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True, return_counts=True)
     return Guesses(masks[first], votes.astype(np.float32))

@@ -32,7 +32,11 @@ _LESS_MEMORY = "Close other programs, choose a smaller segmenter, or set the dev
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A loaded network. encoding: held while hooks hang on its encoder, so that two pictures never report to each other."""
+    """A loaded network.
+
+    Attributes:
+        encoding: held while hooks hang on its encoder, so that two pictures never report to each other.
+    """
 
     module: nn.Module
     dense_pe: Tensor
@@ -41,8 +45,14 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """Prompts as a batch of B in the encoder's pixels. points: float32 [B, N, 2] (x, y). labels: int32 [B, N].
-    boxes: float32 [B, 4]. previous: float32 [B, 1, 256, 256]."""
+    """Prompts as a batch of B in the encoder's pixels.
+
+    Attributes:
+        points: float32 [B, N, 2] (x, y).
+        labels: int32 [B, N].
+        boxes: float32 [B, 4].
+        previous: float32 [B, 1, 256, 256].
+    """
 
     points: Tensor | None = None
     labels: Tensor | None = None
@@ -58,7 +68,8 @@ class NeuralSegmenter(ABC):
     from. Neither part writes into its arguments; both can be called from several threads.
 
     Args:
-        name: the segmenter's key. model: the catalog's name of its weights.
+        name: the segmenter's key.
+        model: the catalog's name of its weights.
     """
 
     min_stability: ClassVar[float] = 0.0
@@ -75,7 +86,8 @@ class NeuralSegmenter(ABC):
         """Encode `pixels`, uint8 [H, W, 3] RGB: seconds on a CPU. Reports every block of the encoder, stops between them.
 
         Raises:
-            ModelMissing, CorruptModel: no usable weights. OutOfMemory: not even the CPU has room.
+            ModelMissing, CorruptModel: no usable weights.
+            OutOfMemory: not even the CPU has room.
         """
         height, width = pixels.shape[:2]
         features = self._with_less_memory(lambda segmenter: segmenter._features(pixels, progress))

@@ -23,8 +23,8 @@ def prompts(points: str, box: str, size: tuple[int, int]) -> Prompts:
     Raises:
         InvalidInput: something is not a number, a point has not two or three of them, a box not four; or as `Prompts.checked`.
     """
-    found = Prompts(tuple(_point(row, size) for row in _rows(points)), _box(box, size))
-    return found.checked(*size)
+    prompts = Prompts(tuple(_point(row, size) for row in _rows(points)), _box(box, size))
+    return prompts.checked(*size)
 
 
 def tidy(text: str) -> str:

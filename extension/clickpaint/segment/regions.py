@@ -18,7 +18,7 @@ _PLAIN = 0.35
 def find_regions(graph: Graph, progress: Progress = SILENT) -> list[tuple[np.ndarray, float]]:
     """Distinct regions that cover nearly the whole graph: masks, bool [n], with scores 0..1, best first."""
     width, height = graph.size
-    found: list[tuple[np.ndarray, float]] = []
+    guessed: list[tuple[np.ndarray, float]] = []
     points = [((column + 0.5) * width / _GRID, (row + 0.5) * height / _GRID) for row in range(_GRID) for column in range(_GRID)]
     for index, (x, y) in enumerate(points):
         progress.report(index / len(points), "Looking for everything", done=index, total=len(points))
@@ -26,8 +26,8 @@ def find_regions(graph: Graph, progress: Progress = SILENT) -> list[tuple[np.nda
         guesses = guess(graph, _windows(graph, x, y), _BIASES, seeds, progress)
         if len(guesses.masks):
             ranks = rank(graph, guesses, (x, y))
-            found += [(guesses.masks[k], confidence(float(ranks[k]))) for k in np.argsort(-ranks, kind="stable")[:2]]
-    kept = _distinct(graph, sorted(found, key=lambda region: -region[1]), 0.0)
+            guessed += [(guesses.masks[k], confidence(float(ranks[k]))) for k in np.argsort(-ranks, kind="stable")[:2]]
+    kept = _distinct(graph, sorted(guessed, key=lambda region: -region[1]), 0.0)
     covered = np.any([mask for mask, _ in kept], axis=0) if kept else np.zeros(graph.count, bool)
     rest = graph.parts(~covered, graph.strength < _PLAIN)
     parts = [rest == part for part in np.unique(rest[rest >= 0])]

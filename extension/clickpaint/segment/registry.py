@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 class SegmenterInfo:
     """One segmenter.
 
-    name: key. title: for people. family: whose code runs it. model: the catalog's name of its weights, None if it needs none.
-    needs: what must be installed, as (importable name, name to install).
+    Attributes:
+        name: key.
+        title: for people.
+        family: whose code runs it.
+        model: the catalog's name of its weights, None if it needs none.
+        needs: what must be installed, as (importable name, name to install).
     """
 
     name: str
@@ -94,7 +98,8 @@ def create(name: str, store: Store, device: Device, cache: ModelCache) -> Segmen
     """The segmenter; its weights are loaded by its first `encode`.
 
     Raises:
-        NotFound: no such segmenter. ModelMissing: what it needs is not installed.
+        NotFound: no such segmenter.
+        ModelMissing: what it needs is not installed.
     """
     family, model = info(name).family, info(name).model
     reason = unavailable(name)

@@ -14,11 +14,16 @@ COLOURS = 40
 class Graph:
     """Superpixels (nodes, n of them) and the pairs of them that touch (links, m of them).
 
-    labels: int32 [h, w], the node of every pixel, 0..n-1, every node 4-connected. area: float32 [n], pixels.
-    center: float32 [n, 2], (x, y). extent: float32 [n, 4], (left, top, right, bottom), right and bottom exclusive.
-    border: float32 [n], pixels that lie on the picture's border. histogram: float32 [n, k], palette counts, each row sums to area.
-    i, j: int [m], the two nodes of a link, i < j. length: float32 [m], pixels of common boundary.
-    strength: float32 [m], 0 (no edge at all) .. 1.
+    Attributes:
+        labels: int32 [h, w], the node of every pixel, 0..n-1, every node 4-connected.
+        area: float32 [n], pixels.
+        center: float32 [n, 2], (x, y).
+        extent: float32 [n, 4], (left, top, right, bottom), right and bottom exclusive.
+        border: float32 [n], pixels that lie on the picture's border.
+        histogram: float32 [n, k], palette counts, each row sums to area.
+        i, j: int [m], the two nodes of a link, i < j.
+        length: float32 [m], pixels of common boundary.
+        strength: float32 [m], 0 (no edge at all) .. 1.
     """
 
     labels: np.ndarray

@@ -22,7 +22,8 @@ def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0
     16 megapixels costs milliseconds instead of tenths of a second, and no float array of its size.
 
     Args:
-        field: float32 [N, h, w]. size: (H, W).
+        field: float32 [N, h, w].
+        size: (H, W).
 
     Returns:
         N times the masks of the thresholds, bool [H, W] on the CPU; one after the other, as many may not fit into memory.
@@ -30,10 +31,10 @@ def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0
     height, width = size
     enlarges = height >= field.shape[1] and width >= field.shape[2]
     if field.device.type != "cpu" or height * width <= _DENSE_PIXELS or not enlarges:
-        yield from (_dense(one, size, thresholds) for one in field)
+        yield from (_dense(logits, size, thresholds) for logits in field)
         return
     rows, columns = _Axis(field.shape[1], height), _Axis(field.shape[2], width)
-    yield from ([_sparse(one, size, threshold, rows, columns) for threshold in thresholds] for one in field)
+    yield from ([_sparse(logits, size, threshold, rows, columns) for threshold in thresholds] for logits in field)
 
 
 def _dense(field: Tensor, size: tuple[int, int], thresholds: Sequence[float]) -> list[np.ndarray]:
