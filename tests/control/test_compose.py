@@ -21,9 +21,9 @@ def test_a_working_picture_is_padded_to_64_and_cropped_back(height, width, resol
     pixels = np.random.RandomState(height).randint(0, 256, (height, width, 3)).astype(np.uint8)
     at = resize.working(pixels, resolution)
     assert at.pixels.shape[0] % 64 == at.pixels.shape[1] % 64 == 0
-    assert min(at.height, at.width) == resolution and at.unpadded.shape == (at.height, at.width, 3)
+    assert min(at.height, at.width) == resolution and at.crop(at.pixels).shape == (at.height, at.width, 3)
     assert at.pixels.shape[0] - at.height < 64 and at.pixels.shape[1] - at.width < 64
-    assert np.array_equal(at.unpadded, resize.to_resolution(pixels, resolution))
+    assert np.array_equal(at.crop(at.pixels), resize.to_resolution(pixels, resolution))
     assert (at.pixels[:, at.width :] == at.pixels[:, at.width - 1 : at.width]).all(), "the edge goes on"
 
 

@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from clickpaint.control import registry
+from clickpaint.control import registry, resize
 from clickpaint.control.base import Tools
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import InvalidInput, TooLarge
 from tests.control.pictures import disc, scene
 
 TOOLS = Tools(None, None, None)  # type: ignore[arg-type]  # these need none
@@ -178,3 +178,18 @@ def test_every_declaration_is_sound():
         assert len(set(keys)) == len(keys) and all(parameter.allows(parameter.default) for parameter in one.parameters), one.name
         assert one.returns in ("map", "embedding", "unchanged") and (one.accepts_mask or not one.needs_mask), one.name
         assert (one.detect is not None) != bool(one.reason) and bool(one.reason) == bool(one.instead), one.name
+
+
+@pytest.mark.parametrize("one", CLASSIC, ids=lambda one: one.name)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 5000), (9000, 3)], ids=str)
+def test_strips_are_mapped_or_refused_in_a_sentence(one, shape):
+    pixels, mask = scene(shape[0] + 64, shape[1] + 64)[: shape[0], : shape[1]], np.ones(shape, bool)
+    try:
+        found = made(one.name, pixels, 64, mask)
+    except TooLarge as error:
+        assert max(shape) / min(shape) * 64 > resize.LONGEST_SIDE and "Choose a smaller resolution" in str(error)
+    else:
+        assert found.dtype == np.uint8 and (found.shape[0] > found.shape[1]) == (shape[0] > shape[1])
+    if one.resolution is not None and max(shape) > 4000:
+        with pytest.raises(TooLarge):
+            made(one.name, pixels, 512, mask)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clickpaint.control.base import ControlMap, Parameter, Preprocessor, Request, Tools
-from clickpaint.control.resize import gray_to_rgb, to_resolution
+from clickpaint.control.resize import gray_to_rgb, to_resolution, working_size
 
 _CELL = 64
 _NOISE_PERIOD = 256
@@ -16,6 +16,7 @@ def color_grid(pixels: np.ndarray, request: Request, tools: Tools) -> ControlMap
     import cv2
 
     height, width = pixels.shape[:2]
+    working_size(height, width, request.resolution)  # which refuses what is too long
     # rounded by Python, from a quotient: not always the size that the other preprocessors work at
     if height < width:
         size = (round(width / height * request.resolution), request.resolution)

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clickpaint.errors import TooLarge
+
 MULTIPLE = 64
+MOST_PIXELS, LONGEST_SIDE = 32 << 20, 32766
+"""Of what a preprocessor looks at: the largest resolution with sides of 8 to 1, and what OpenCV can remap. Strips that are much
+longer would fill the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,20 +27,25 @@ class Working:
     height: int
     width: int
 
-    @property
-    def unpadded(self) -> np.ndarray:
-        """A view of the part of `pixels` that is the picture."""
-        return self.crop(self.pixels)
-
     def crop(self, pixels: np.ndarray) -> np.ndarray:
         """The part of a map ([H, W] or [H, W, C], of the size of `pixels`) that is the picture; a view."""
         return pixels[: self.height, : self.width]
 
 
 def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:
-    """(height, width) with `resolution` as the short side; rounded half to even, at least 1."""
+    """(height, width) with `resolution` as the short side; rounded half to even, at least 1.
+
+    Raises:
+        TooLarge: that would be more than `MOST_PIXELS`, or longer than `LONGEST_SIDE`.
+    """
     scale = resolution / min(height, width)
-    return max(1, int(np.round(height * scale))), max(1, int(np.round(width * scale)))
+    size = max(1, int(np.round(height * scale))), max(1, int(np.round(width * scale)))
+    if size[0] * size[1] > MOST_PIXELS or max(size) > LONGEST_SIDE:
+        raise TooLarge(
+            f"A picture of {width} x {height} pixels is too long for a map at {resolution}: {size[1]} x {size[0]}.",
+            "Choose a smaller resolution, or a part of the picture.", width=width, height=height, resolution=resolution,
+        )  # fmt: skip
+    return size
 
 
 def to_resolution(pixels: np.ndarray, resolution: int) -> np.ndarray:
