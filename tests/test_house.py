@@ -258,8 +258,9 @@ def test_no_machines_paths_and_no_registries_are_in_the_files(tracked):
 
 
 def readme_commands() -> list[list[str]]:
-    """Every command line in the code blocks of the README."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """Every command line in the code blocks of the README and its pages."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "extension" / "docs").glob("*.md"))]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     blocks = re.findall(r"^```(?:bash|sh|shell|console|text|powershell)?\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     commands = [shlex.split(line, comments=True) for line in lines if re.match(r"(python3?|clickpaint|\.venv\S*clickpaint)\s", line)]
@@ -289,3 +290,11 @@ def test_every_command_of_the_readme_exists():
 def test_the_licence_is_whole():
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+    for page in [ROOT / "README.md", *sorted((ROOT / "extension" / "docs").glob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+        assert [link for link in links if link and not (page.parent / link).exists()] == [], page.name

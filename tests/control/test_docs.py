@@ -1,4 +1,4 @@
-"""The README's table of preprocessors says what the registry says."""
+"""The table of preprocessors says what the registry says."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from clickpaint.control import registry
 from clickpaint.weights.catalog import files_of
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "extension" / "docs" / "control-maps.md"
 
 
 def test_every_preprocessor_stands_there_with_its_state_and_its_files():
-    rows = [line[2:-2].split(" | ") for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = [line[2:-2].split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     told = {row[0]: row[1:] for row in rows if len(row) == 3}
     assert len(registry.ordered()) == 72
     for one in registry.ordered():
