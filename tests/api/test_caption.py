@@ -14,7 +14,7 @@ from clickpaint.caption.region import RegionOptions, crop_region
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.session.workspace import Result
-from clickpaint.studio.words import trajectory_prompts
+from clickpaint.studio.selecting import stroke_prompts
 from tests.caption.text_server import text_server
 from tests.toys.studio import BLUE, GREY, RED, file_of, pixels
 
@@ -35,7 +35,7 @@ def speaking(studio):
         return " ".join(words + ["more"] * ((tokens[0] - 8) if tokens else 0))
 
     # what was handed out at the start is the method itself
-    studio.describing.captioners._here.__dict__["says"] = caption
+    studio.words.captioners._here.__dict__["says"] = caption
     return studio
 
 
@@ -257,19 +257,19 @@ def test_strokes_are_combined_with_the_selection(client, id):
 def test_a_stroke_around_something_is_a_box_and_one_over_it_is_points():
     turn = np.linspace(0, 2 * np.pi, 40)
     circle = list(zip(50 + 20 * np.cos(turn), 40 + 10 * np.sin(turn), strict=True))
-    assert trajectory_prompts(circle, (100, 80)).box == pytest.approx((30, 30, 71, 51), abs=0.2)
-    assert trajectory_prompts([(-30, -30), (130, -30), (130, 130), (-30, 130)], (100, 80)).box == (0, 0, 100, 80)
+    assert stroke_prompts(circle, (100, 80)).box == pytest.approx((30, 30, 71, 51), abs=0.2)
+    assert stroke_prompts([(-30, -30), (130, -30), (130, 130), (-30, 130)], (100, 80)).box == (0, 0, 100, 80)
     for over in ([(10, 10), (60, 10)], [(10, 10), (60, 10), (10, 11)], [(10, 10), (20, 10), (60, 10)]):  # there, back, unevenly
-        prompts = trajectory_prompts(over, (100, 80))
+        prompts = stroke_prompts(over, (100, 80))
         assert prompts.box is None and len(prompts.points) == 5 and all(point.label == 1 for point in prompts.points)
         assert all(10 < point.x <= 60 and 10 <= point.y <= 11 for point in prompts.points)
-    assert [point.x for point in trajectory_prompts([(10, 10), (60, 10)], (100, 80)).points] == [15, 25, 35, 45, 55]
-    (point,) = trajectory_prompts([(7.5, 8), (7.5, 8)], (100, 80)).points
+    assert [point.x for point in stroke_prompts([(10, 10), (60, 10)], (100, 80)).points] == [15, 25, 35, 45, 55]
+    (point,) = stroke_prompts([(7.5, 8), (7.5, 8)], (100, 80)).points
     assert (point.x, point.y) == (7.5, 8)
-    (point,) = trajectory_prompts([(700, 8)], (100, 80)).points
+    (point,) = stroke_prompts([(700, 8)], (100, 80)).points
     assert (point.x, point.y) == (99, 8)
     with pytest.raises(InvalidInput, match="not a number"):
-        trajectory_prompts([(float("nan"), 0)], (100, 80))
+        stroke_prompts([(float("nan"), 0)], (100, 80))
 
 
 def test_a_picture_needs_no_session(client, speaking):
@@ -305,7 +305,7 @@ def test_results_are_ranked_by_clip(client, id, speaking, monkeypatch):
         def similarities(self, pictures, texts, progress=None):
             return np.array([[float(one[0, 0, 0]) / 255] for one in pictures], np.float32)
 
-    monkeypatch.setattr(speaking.describing.captioners, "clip", Clip)
+    monkeypatch.setattr(speaking.words.captioners, "clip", Clip)
     workspace = speaking.workspace(id)
     box = masks.bounds(np.ones((4, 4), bool))
     assert box is not None

@@ -46,7 +46,7 @@ def test_downloads_show_their_progress(client, studio, monkeypatch):
             progress.report(0.25, "Downloading", done=25, total=100, unit="B")
             time.sleep(0.005)
 
-    monkeypatch.setattr(studio.engines.store, "download", download)
+    monkeypatch.setattr(studio.pool.store, "download", download)
     task = client.post("models/mobile_sam/download").json()["task"]
     until = time.monotonic() + 30
     while not (told := next(one for one in client.get("models").json() if one["name"] == "mobile_sam")["progress"])["done"]:

@@ -79,7 +79,7 @@ def smooth(module: Any) -> Any:
 
 def with_weights(studio: Studio, name: str, path: Path) -> None:
     """Let the studio find the weights of a segmenter in this file."""
-    studio.engines.store = RandomWeights(name, path)
+    studio.pool.store = RandomWeights(name, path)
 
 
 def picture(file: Path | None, size: tuple[int, int]) -> np.ndarray:
@@ -151,7 +151,7 @@ def measure(studio: Studio, client: Client, pixels: np.ndarray, clicks: int) -> 
     """
     import torch
 
-    segmenter = studio.engines.segmenter(studio.engines.segmenter_name())
+    segmenter = studio.pool.segmenter(studio.pool.segmenter_name())
     assert isinstance(segmenter, NeuralSegmenter)
     height, width = pixels.shape[:2]
     rng = np.random.default_rng(0)
@@ -164,7 +164,7 @@ def measure(studio: Studio, client: Client, pixels: np.ndarray, clicks: int) -> 
     id = client.open(pixels)
     client.post(f"/workspaces/{id}/select", {"points": [{"x": 1, "y": 1, "label": 1}], "preview": True})
     encoding = time.perf_counter() - began
-    embedding: Embedding = computed(lambda progress: studio.engines.encoded(segmenter, from_pixels(pixels), progress))
+    embedding: Embedding = computed(lambda progress: studio.pool.encoded(segmenter, from_pixels(pixels), progress))
 
     decoder, predict, click = [], [], []
     for _ in range(clicks + 3):

@@ -169,11 +169,11 @@ def test_parameters_of_a_dropped_picture_and_of_the_prompt_are_read(visit: Calla
 
 
 def test_lists_offer_what_came_since(visit: Callable[..., Visit], studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clickpaint.studio.model_pool import Engine
+    from clickpaint.studio.model_pool import Listing
 
     tab = visit()
-    listed = [*studio.engines.segmenters(), Engine("new_one", "Brand New", True, "", None, "present")]
-    monkeypatch.setattr(studio.engines, "segmenters", lambda: listed)
+    listed = [*studio.pool.segmenters(), Listing("new_one", "Brand New", True, "", None, "present")]
+    monkeypatch.setattr(studio.pool, "segmenters", lambda: listed)
     tab.page.evaluate("() => document.querySelector('clickpaint-canvas').downloads.dispatchEvent(new CustomEvent('done', {detail: 'x'}))")
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.capabilities.segmenters.at(-1).name === 'new_one'")
     option = tab.page.get_by_role("option", name="Brand New")

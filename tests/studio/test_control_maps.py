@@ -34,7 +34,7 @@ def studio(tmp_path):
 @pytest.fixture
 def workspace(studio):
     workspace = studio.open(file_of(SCENE))
-    studio.adjust(workspace, [Adjustment("box", box=(150, 50, 250, 160))])
+    studio.selecting.adjust(workspace, [Adjustment("box", box=(150, 50, 250, 160))])
     return workspace
 
 
@@ -56,100 +56,100 @@ def counted(monkeypatch):
 
 
 def test_a_map_of_what_is_shown_is_made_and_asked_for_again(studio, workspace):
-    made = studio.controlling.detect(workspace, CANNY)
+    made = studio.control_maps.detect(workspace, CANNY)
     assert made.size == (330, 230) and made.map.pixels.shape == (230, 330, 3)
     expected = registry.detect("canny", SCENE, registry.request("canny", resolution=230), Tools(None, None, None)).pixels  # type: ignore[arg-type]
     assert np.array_equal(made.map.pixels, expected)
-    assert studio.controlling.made(workspace, made.id) is made
+    assert studio.control_maps.made(workspace, made.id) is made
     for wrong in ("0", "7", "x"):
         with pytest.raises(NotFound, match="no map"):
-            studio.controlling.made(workspace, wrong)
+            studio.control_maps.made(workspace, wrong)
     with pytest.raises(NotFound):
-        studio.controlling.made(studio.open(file_of(SCENE)), made.id)
+        studio.control_maps.made(studio.open(file_of(SCENE)), made.id)
 
 
 def test_a_map_is_of_the_version_that_is_shown(studio, workspace):
-    before = studio.controlling.detect(workspace, CANNY).map.pixels
-    studio.erase(workspace)
-    after = studio.controlling.detect(workspace, CANNY).map.pixels
+    before = studio.control_maps.detect(workspace, CANNY).map.pixels
+    studio.erasing.erase(workspace)
+    after = studio.control_maps.detect(workspace, CANNY).map.pixels
     assert before[60:150, 160:240].any() and not np.array_equal(before, after)
 
 
 def test_a_workspace_remembers_its_last_maps_and_nothing_outlives_it(studio, workspace):
-    ids = [studio.controlling.detect(workspace, CANNY).id for _ in range(10)]
+    ids = [studio.control_maps.detect(workspace, CANNY).id for _ in range(10)]
     assert len(set(ids)) == 10
-    assert studio.controlling.made(workspace, ids[2]).id == ids[2]
+    assert studio.control_maps.made(workspace, ids[2]).id == ids[2]
     with pytest.raises(NotFound):
-        studio.controlling.made(workspace, ids[1])
+        studio.control_maps.made(workspace, ids[1])
     other = studio.open(file_of(SCENE))
-    studio.controlling.detect(other, CANNY)
-    assert len(studio.controlling._made) == 2
+    studio.control_maps.detect(other, CANNY)
+    assert len(studio.control_maps._maps) == 2
     studio.close(other.id)
     del other
     until = time.monotonic() + 30  # its picture may still be being encoded
-    while len(studio.controlling._made) > 1 and time.monotonic() < until:
+    while len(studio.control_maps._maps) > 1 and time.monotonic() < until:
         gc.collect()
         time.sleep(0.01)
-    assert len(studio.controlling._made) == 1
+    assert len(studio.control_maps._maps) == 1
 
 
 def test_the_same_map_is_made_once(studio, workspace, counted):
     for values, runs in (({}, 1), ({}, 1), ({"grey": 50}, 1), ({"grey": 51}, 2), ({}, 2)):
-        studio.controlling.detect(workspace, MapOptions((Layer("counted_label", values),)))
+        studio.control_maps.detect(workspace, MapOptions((Layer("counted_label", values),)))
         assert len(counted) == runs
-    studio.controlling.detect(workspace, MapOptions((Layer("counted", resolution=300),)))
+    studio.control_maps.detect(workspace, MapOptions((Layer("counted", resolution=300),)))
     assert len(counted) == 3
-    studio.controlling.detect_picture(from_pixels(SCENE), MapOptions((Layer("counted"),)))
+    studio.control_maps.detect_picture(from_pixels(SCENE), MapOptions((Layer("counted"),)))
     assert len(counted) == 3, "another workspace or none: the same picture"
-    studio.controlling.detect_picture(from_pixels(SCENE[::-1].copy()), MapOptions((Layer("counted"),)))
+    studio.control_maps.detect_picture(from_pixels(SCENE[::-1].copy()), MapOptions((Layer("counted"),)))
     assert len(counted) == 4
 
 
 def test_transparency_is_seen_on_white(studio, counted):
     alpha = np.full((10, 12), 0, np.uint8)
     alpha[:, 6:] = 255
-    found = studio.controlling.detect_picture(from_pixels(np.full((10, 12, 3), 40, np.uint8), alpha), MapOptions((Layer("counted"),)))
+    found = studio.control_maps.detect_picture(from_pixels(np.full((10, 12, 3), 40, np.uint8), alpha), MapOptions((Layer("counted"),)))
     assert (counted[0][0][:, :6] == 255).all() and (counted[0][0][:, 6:] == 40).all() and found.extra == {"note": "run 1"}
 
 
 def test_only_the_object(studio, workspace):
-    whole = studio.controlling.detect(workspace, CANNY).map.pixels
+    whole = studio.control_maps.detect(workspace, CANNY).map.pixels
     selected = workspace.state.selection.mask
-    alone = studio.controlling.detect(workspace, MapOptions(CANNY.layers, background="black")).map.pixels
+    alone = studio.control_maps.detect(workspace, MapOptions(CANNY.layers, background="black")).map.pixels
     assert np.array_equal(alone, np.where(selected[..., None], whole, 0)) and alone.any()
-    kept = studio.controlling.detect(workspace, MapOptions(CANNY.layers, background="kept")).map.pixels
+    kept = studio.control_maps.detect(workspace, MapOptions(CANNY.layers, background="kept")).map.pixels
     assert np.array_equal(kept, np.where(selected[..., None], whole, SCENE))
-    studio.adjust(workspace, [Adjustment("clear")])
+    studio.selecting.adjust(workspace, [Adjustment("clear")])
     for options in (MapOptions(CANNY.layers, background="black"), MapOptions((Layer("inpaint_only"),))):
         with pytest.raises(InvalidInput, match=r"[Ss]elect"):
-            studio.controlling.detect(workspace, options)
+            studio.control_maps.detect(workspace, options)
 
 
 def test_several_maps_become_one(studio, workspace):
     canny, lines = Layer("canny", resolution=230), Layer("lineart_standard", resolution=230, weight=0.5)
-    both = studio.controlling.detect(workspace, MapOptions((canny, lines))).map.pixels
+    both = studio.control_maps.detect(workspace, MapOptions((canny, lines))).map.pixels
     one, other = (
-        studio.controlling.detect(workspace, MapOptions((each,))).map.pixels for each in (canny, Layer("lineart_standard", resolution=230))
+        studio.control_maps.detect(workspace, MapOptions((each,))).map.pixels for each in (canny, Layer("lineart_standard", resolution=230))
     )
     assert np.array_equal(both, np.maximum(one, np.rint(other * np.float32(0.5)).astype(np.uint8)))
-    dimmed = studio.controlling.detect(workspace, MapOptions((Layer("canny", resolution=230, weight=0.5),))).map.pixels
+    dimmed = studio.control_maps.detect(workspace, MapOptions((Layer("canny", resolution=230, weight=0.5),))).map.pixels
     assert np.array_equal(dimmed, np.where(one > 0, 128, 0))
 
 
 def test_pixel_perfect_and_fit(studio, workspace):
     layer = (Layer("canny"),)
-    assert studio.controlling.detect(workspace, MapOptions(layer)).map.pixels.shape == (512, 735, 3)
-    assert studio.controlling.detect(workspace, MapOptions(layer, pixel_perfect=True)).map.pixels.shape == (230, 330, 3)
+    assert studio.control_maps.detect(workspace, MapOptions(layer)).map.pixels.shape == (512, 735, 3)
+    assert studio.control_maps.detect(workspace, MapOptions(layer, pixel_perfect=True)).map.pixels.shape == (230, 330, 3)
     fit = Fit(256, 128, "Crop and Resize")
-    made = studio.controlling.detect(workspace, MapOptions(layer, fit=fit, pixel_perfect=True)).map.pixels
+    made = studio.control_maps.detect(workspace, MapOptions(layer, fit=fit, pixel_perfect=True)).map.pixels
     assert made.shape == (128, 256, 3) and set(np.unique(made)) == {0, 255}
-    inpaint = studio.controlling.detect(workspace, MapOptions((Layer("inpaint_only"),), fit=fit)).map.pixels
+    inpaint = studio.control_maps.detect(workspace, MapOptions((Layer("inpaint_only"),), fit=fit)).map.pixels
     assert inpaint.shape == (128, 256, 4) and set(np.unique(inpaint[..., 3])) == {128, 255}
 
 
 def test_a_map_is_kept_as_a_result_and_undone(studio, workspace):
-    made = studio.controlling.detect(workspace, CANNY)
-    state = studio.controlling.keep(workspace, made.id, 0.5)
+    made = studio.control_maps.detect(workspace, CANNY)
+    state = studio.control_maps.keep(workspace, made.id, 0.5)
     assert (state.label, state.version) == ("Control map", 1) and state.selection is not None
     expected = np.rint(SCENE * np.float32(0.5) + made.map.pixels * np.float32(0.5))
     assert np.array_equal(workspace.picture().pixels, expected)
@@ -159,28 +159,28 @@ def test_a_map_is_kept_as_a_result_and_undone(studio, workspace):
 
 def test_a_selection_is_made_of_a_map(studio, workspace):
     layers = (Layer("recolor_intensity"),)
-    made = studio.controlling.detect(workspace, MapOptions(layers))
-    state = studio.controlling.select(workspace, made.id, brightness=(200, 255))
+    made = studio.control_maps.detect(workspace, MapOptions(layers))
+    state = studio.control_maps.select(workspace, made.id, brightness=(200, 255))
     assert np.array_equal(state.selection.mask, SCENE.max(axis=2) >= 200) and state.label == "Select by map"
-    state = studio.controlling.select(workspace, made.id, brightness=(230, 255), mode="subtract")
+    state = studio.control_maps.select(workspace, made.id, brightness=(230, 255), mode="subtract")
     brightest = SCENE.max(axis=2)
     assert np.array_equal(state.selection.mask, (brightest >= 200) & (brightest < 230))
-    colours = studio.controlling.detect(workspace, MapOptions((Layer("none"),)))
-    state = studio.controlling.select(workspace, colours.id, color=(220, 40, 30), tolerance=8)
+    colours = studio.control_maps.detect(workspace, MapOptions((Layer("none"),)))
+    state = studio.control_maps.select(workspace, colours.id, color=(220, 40, 30), tolerance=8)
     assert (state.selection.mask & DISC).sum() > 0.9 * DISC.sum() and not (state.selection.mask & ~DISC).any()
     for wrong in ({}, {"brightness": (1, 2), "color": (1, 2, 3)}):
         with pytest.raises(InvalidInput, match="either"):
-            studio.controlling.select(workspace, made.id, **wrong)
+            studio.control_maps.select(workspace, made.id, **wrong)
 
 
 def test_a_map_of_another_size_of_the_picture_is_not_used(studio, workspace):
-    made = studio.controlling.detect(workspace, CANNY)
+    made = studio.control_maps.detect(workspace, CANNY)
     pixels = np.zeros((250, 350, 3), np.uint8)
     pixels[10:240, 10:340] = SCENE
     workspace.add_expanded(pixels, "Expand", (10, 10, 10, 10))
     for use in (
-        lambda: studio.controlling.keep(workspace, made.id),
-        lambda: studio.controlling.select(workspace, made.id, brightness=(0, 9)),
+        lambda: studio.control_maps.keep(workspace, made.id),
+        lambda: studio.control_maps.select(workspace, made.id, brightness=(0, 9)),
     ):
         with pytest.raises(InvalidInput, match="another size"):
             use()
@@ -207,7 +207,7 @@ def test_options_that_cannot_be_are_refused(wrong):
 
 
 def test_the_list_says_what_can_run_and_why_not(studio, monkeypatch):
-    found = {one.info.name: one for one in studio.controlling.list()}
+    found = {one.info.name: one for one in studio.control_maps.list()}
     assert found["canny"].available and found["canny"].reason == "" and found["canny"].models == ()
     absent = Preprocessor("absent", "absent", (), lambda *_: None, packages=("no_such_package",))  # type: ignore[arg-type,return-value]
     weightless = Preprocessor("weightless", "weightless", (), lambda *_: None, models=("lama",))  # type: ignore[arg-type,return-value]
@@ -215,13 +215,13 @@ def test_the_list_says_what_can_run_and_why_not(studio, monkeypatch):
     known = {**registry.preprocessors(), **{one.name: one for one in (absent, weightless, never)}}
     monkeypatch.setattr(registry, "preprocessors", lambda: known)
     monkeypatch.setattr(registry, "_by_any_name", lambda: known)
-    found = {one.info.name: one for one in studio.controlling.list()}
+    found = {one.info.name: one for one in studio.control_maps.list()}
     assert found["absent"].reason == "needs the package no_such_package" and not found["absent"].available
     assert found["never"].reason == "was withdrawn; take canny instead" and not found["never"].available
     assert found["weightless"].models == (("lama", "missing"),) and found["weightless"].reason == "needs the model lama"
     for name, said in (("absent", r"cannot run here: .* Install it"), ("never", r"it was withdrawn\. Take canny instead\.")):
         with pytest.raises(ModelMissing, match=said):
-            studio.controlling.detect_picture(from_pixels(SCENE), MapOptions((Layer(name),)))
+            studio.control_maps.detect_picture(from_pixels(SCENE), MapOptions((Layer(name),)))
 
 
 def test_a_map_can_be_interrupted_and_is_made_with_the_hosts_lock(studio, workspace, monkeypatch):
@@ -239,7 +239,7 @@ def test_a_map_can_be_interrupted_and_is_made_with_the_hosts_lock(studio, worksp
 
     def ask():
         try:
-            studio.controlling.detect(workspace, MapOptions((Layer("slow"),)))
+            studio.control_maps.detect(workspace, MapOptions((Layer("slow"),)))
         except (Interrupted, Busy) as error:
             caught.append(type(error))
 
@@ -255,17 +255,17 @@ def test_a_map_can_be_interrupted_and_is_made_with_the_hosts_lock(studio, worksp
 def test_poses_are_drawn_on_a_canvas_of_the_pictures_shape(studio, workspace):
     body = [(100.0, 10.0 + 4 * joint) for joint in range(18)]
     document = {"people": [{"pose_keypoints_2d": [value for point in body for value in (*point, 1)]}], "canvas_width": 200}
-    made = studio.controlling.pose(workspace, {**document, "canvas_height": 200})
+    made = studio.control_maps.pose(workspace, {**document, "canvas_height": 200})
     assert made.map.pixels.shape == (200, 287, 3), "room was added at the sides, nobody was stretched"
     across = np.flatnonzero(made.map.pixels.any(axis=(0, 2)))
     assert abs(across.mean() - 143) < 1
     assert made.map.extra["poses"]["people"][0]["pose_keypoints_2d"][:3] == [143.5, 10.0, 1.0]
-    assert studio.controlling.made(workspace, made.id) is made
-    again = studio.controlling.pose(workspace, made.map.extra["poses"])
+    assert studio.control_maps.made(workspace, made.id) is made
+    again = studio.control_maps.pose(workspace, made.map.extra["poses"])
     assert again.id != made.id and np.array_equal(again.map.pixels, made.map.pixels), "of that shape already"
-    assert studio.controlling.pose(workspace, {**document, "canvas_height": 139}).map.pixels.shape == (139, 200, 3), "to within a pixel"
+    assert studio.control_maps.pose(workspace, {**document, "canvas_height": 139}).map.pixels.shape == (139, 200, 3), "to within a pixel"
     with pytest.raises(InvalidInput, match="16384"):
-        studio.controlling.pose(workspace, {**document, "canvas_width": 16384, "canvas_height": 100})
+        studio.control_maps.pose(workspace, {**document, "canvas_width": 16384, "canvas_height": 100})
 
 
 PERSON = Person(
@@ -286,39 +286,39 @@ PERSON = Person(
 def test_a_pose_that_was_edited_is_drawn_with_the_parts_of_its_map(studio, workspace, monkeypatch, name, parts):
     monkeypatch.setattr(openpose, "_people", lambda *_: [PERSON])
     monkeypatch.setattr(registry, "unavailable", lambda name: None)
-    made = studio.controlling.detect(workspace, MapOptions((Layer(name, resolution=230),)))
+    made = studio.control_maps.detect(workspace, MapOptions((Layer(name, resolution=230),)))
     assert made.map.extra["parts"] == parts
-    again = studio.controlling.pose(workspace, made.map.extra["poses"], made.map.extra["parts"])
+    again = studio.control_maps.pose(workspace, made.map.extra["poses"], made.map.extra["parts"])
     assert np.array_equal(again.map.pixels, made.map.pixels) and made.map.pixels.any()
     assert again.map.extra == made.map.extra
-    whole = studio.controlling.pose(workspace, made.map.extra["poses"]).map.pixels
+    whole = studio.control_maps.pose(workspace, made.map.extra["poses"]).map.pixels
     assert np.array_equal(whole, made.map.pixels) == (name == "openpose_full")
     moved = replace(PERSON, face=((300.0, 100.0), *PERSON.face[1:]))
-    edited = studio.controlling.pose(workspace, poses.to_json(poses.Poses(330, 230, (moved,))), parts).map.pixels
+    edited = studio.control_maps.pose(workspace, poses.to_json(poses.Poses(330, 230, (moved,))), parts).map.pixels
     assert edited[100, 300].any() == ("face" in parts)
 
 
 @pytest.mark.parametrize("parts", [[], ["body", "feet"]])
 def test_parts_that_cannot_be_drawn_are_refused(studio, workspace, parts):
     with pytest.raises(InvalidInput, match="body, hands, face"):
-        studio.controlling.pose(workspace, poses.to_json(poses.Poses(330, 230, (PERSON,))), parts)
+        studio.control_maps.pose(workspace, poses.to_json(poses.Poses(330, 230, (PERSON,))), parts)
 
 
 def test_an_object_of_another_programs_picture_is_what_is_selected_in_it(studio, workspace):
     other = np.ascontiguousarray(SCENE[:, ::-1])
     newer = studio.open(file_of(other))
     with pytest.raises(InvalidInput, match=r"Nothing is selected in a picture of 64 x 48 pixels\."):
-        studio.controlling.detect_object(np.zeros((48, 64, 3), np.uint8), None, CANNY.layers[0])
-    studio.adjust(newer, [Adjustment("box", box=(10, 20, 90, 200))])
-    expected = studio.controlling.detect(workspace, replace(CANNY, background="black")).map.pixels
+        studio.control_maps.detect_object(np.zeros((48, 64, 3), np.uint8), None, CANNY.layers[0])
+    studio.selecting.adjust(newer, [Adjustment("box", box=(10, 20, 90, 200))])
+    expected = studio.control_maps.detect(workspace, replace(CANNY, background="black")).map.pixels
     studio.workspace(newer.id)  # the one last used
     for pixels, mine in ((SCENE, True), (other, False), (SCENE // 2 * 2, False)):
         before = pixels.copy()
-        found = studio.controlling.detect_object(pixels, None, CANNY.layers[0]).pixels
+        found = studio.control_maps.detect_object(pixels, None, CANNY.layers[0]).pixels
         assert np.array_equal(pixels, before)
         box = np.zeros((230, 330), bool)
         box[(slice(50, 160), slice(150, 250)) if mine else (slice(20, 200), slice(10, 90))] = True
         assert found.any() and not found[~box].any()
         assert np.array_equal(found, expected) == mine
-    given = studio.controlling.detect_object(SCENE, DISC, CANNY.layers[0]).pixels
+    given = studio.control_maps.detect_object(SCENE, DISC, CANNY.layers[0]).pixels
     assert given.any() and not given[~DISC].any()

@@ -30,7 +30,7 @@ def studio(tmp_path):
 @pytest.fixture
 def workspace(studio):
     opened = studio.open(file_of(pixels()), "toy.png")
-    studio.select(opened, Prompts((Point(30, 20),)))
+    studio.selecting.select(opened, Prompts((Point(30, 20),)))
     return opened
 
 
@@ -57,7 +57,7 @@ def test_what_was_painted_is_encoded_ahead(studio, workspace):
     studio.clicks.run(studio.tasks.start("select"), lambda progress: None, BACKGROUND)
     before = len(studio.segmenter.encoded)
     assert before == 3  # as it came in, and each result
-    studio.select(workspace, Prompts((Point(2, 2),)))
+    studio.selecting.select(workspace, Prompts((Point(2, 2),)))
     assert len(studio.segmenter.encoded) == before
 
 
@@ -86,8 +86,8 @@ def test_expand_makes_the_picture_larger_and_undo_smaller_again(studio, workspac
     studio.painting.paint(workspace, PaintOptions(task="expand", expand=(10, 0, 20, 5), seed=3, grow=0, feather=0))
     assert workspace.size == (90, 45)
     assert np.array_equal(workspace.picture().pixels[:40, 10:70], pixels())
-    studio.select(workspace, Prompts((Point(89, 44),)))  # beyond the old borders
-    studio.erase(workspace)
+    studio.selecting.select(workspace, Prompts((Point(89, 44),)))  # beyond the old borders
+    studio.erasing.erase(workspace)
     assert workspace.size == (90, 45)
     for _ in range(3):
         studio.undo(workspace)
@@ -97,7 +97,7 @@ def test_expand_makes_the_picture_larger_and_undo_smaller_again(studio, workspac
 
 def test_refining_starts_from_the_result_and_joins_the_results(studio):
     workspace = studio.open(file_of(pixels(600, 400)), "toy.png")
-    studio.select(workspace, Prompts((Point(300, 200),)))
+    studio.selecting.select(workspace, Prompts((Point(300, 200),)))
     studio.painting.paint(workspace, PaintOptions(seed=50, batch_count=2, refine=False))
     gallery = studio.painting.refine(workspace, 1, PaintOptions(seed=70, batch_count=4, refine_strength=0.3))
     assert [one.seed for one in gallery.results] == [50, 51, 70]
@@ -150,7 +150,7 @@ def test_a_click_elsewhere_is_answered_while_the_host_paints(studio, workspace):
     painter.start()
     assert painting.wait(60)
     other = studio.open(file_of(pixels()), "other.png")
-    assert studio.select(other, Prompts((Point(30, 20),))).packed[0].area > 0
+    assert studio.selecting.select(other, Prompts((Point(30, 20),))).packed[0].area > 0
     assert painter.is_alive()
     goes_on.set()
     painter.join(60)

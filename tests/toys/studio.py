@@ -170,8 +170,8 @@ class ToyStudio(Studio):
         super().__init__(host)
         self.toy = host
         self.segmenter, self.eraser = ToySegmenter(), ToyEraser()
-        self.engines.segmenter = lambda name: self.segmenter  # type: ignore[method-assign]
-        self.engines.eraser = lambda name: self.eraser  # type: ignore[method-assign]
+        self.pool.segmenter = lambda name: self.segmenter  # type: ignore[method-assign]
+        self.pool.eraser = lambda name: self.eraser  # type: ignore[method-assign]
 
 
 def toy_studio(folder: Path, **settings: Any) -> ToyStudio:

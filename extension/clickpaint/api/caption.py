@@ -40,18 +40,18 @@ _MOST_STROKE_POINTS = 100_000
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
     tags: list[Any] = ["words"]
-    describing = studio.describing
+    words = studio.words
 
     @router.get("/captioners", tags=tags, summary="What can be said here, and by whom", response_model=schemas.CaptionersAnswer)
     def captioners() -> Response:
         try:
-            model = describing.captioners.text_model()
+            model = words.captioners.text_model()
             name = "" if model is None else model.name
         except ClickpaintError:
             name = ""
         return answer({
-            "captioners": [asdict(one) for one in describing.captioners.listed()],
-            "controls": {key: asdict(one) for key, one in describing.controls().items()},
+            "captioners": [asdict(one) for one in words.captioners.listed()],
+            "controls": {key: asdict(one) for key, one in words.controls().items()},
             "styles": {
                 "sentiment": list(SENTIMENTS), "factuality": list(FACTUALITIES), "form": list(FORMS), "language": list(LANGUAGES),
                 "background": list(BACKGROUNDS),
@@ -66,10 +66,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         body, workspace = body or schemas.CaptionBody(**_NOTHING), studio.workspace(id)
         options = _options(body)
 
-        def work(told: Told) -> dict[str, Any]:
-            if body.trajectory:
-                describing.trace(workspace, body.trajectory, body.segmenter)
-            return _told(describing.caption(workspace, options, told))
+        def work(listener: Told) -> dict[str, Any]:
+            return _told(words.caption(workspace, options, listener, body.trajectory, body.segmenter))
 
         _check_strokes(body.trajectory)
         return _stream(request, work, "caption") if body.stream else answer(work(lambda one: None))
@@ -79,7 +77,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         workspace = studio.workspace(id)
 
         def work(told: Told) -> dict[str, Any]:
-            turn = describing.chat(workspace, body.question, body.captioner, told)
+            turn = words.chat(workspace, body.question, body.captioner, told)
             return {**_turn(turn), "history": [_turn(one) for one in workspace.chat]}
 
         return _stream(request, work, "answer") if body.stream else answer(work(lambda one: None))
@@ -90,32 +88,30 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.delete("/workspaces/{id}/chat", tags=tags, summary="Forget what was asked", status_code=204, response_class=Response)
     def forget(id: str) -> Response:
-        workspace = studio.workspace(id)
-        with workspace.turn():
-            workspace.chat = ()
+        words.forget_chat(studio.workspace(id))
         return Response(status_code=204)
 
     @router.post("/workspaces/{id}/caption-everything", tags=tags, summary="Say what everything is", response_model=schemas.PanoramaAnswer)
     def caption_everything(id: str, body: schemas.PanoramaBody | None = None) -> Response:
         body = body or schemas.PanoramaBody(**_NOTHING)
-        found = describing.everything(studio.workspace(id), _panorama_options(body), body.regions.segmenter if body.regions else None)
+        found = words.everything(studio.workspace(id), _panorama_options(body), body.regions.segmenter if body.regions else None)
         return answer(_panorama(found))
 
     @router.post("/workspaces/{id}/find", tags=tags, summary="Select what a phrase names", response_model=schemas.FoundAnswer)
     def find(id: str, body: schemas.FindBody) -> Response:
         workspace = studio.workspace(id)
-        state, found = describing.find(workspace, body.phrase, body.mode, body.segmenter)
+        state, found = words.find(workspace, body.phrase, body.mode, body.segmenter)
         return answer({**translate.position(workspace, state=state), "score": round(found.score, 4), "found_by": found.how})
 
     @router.post("/workspaces/{id}/trace", tags=tags, summary="Select what strokes go around or over", response_model=schemas.StateAnswer)
     def trace(id: str, body: schemas.TraceBody) -> Response:
         workspace = studio.workspace(id)
         _check_strokes(body.strokes)
-        return answer(translate.position(workspace, state=describing.trace(workspace, body.strokes, body.segmenter, body.mode)))
+        return answer(translate.position(workspace, state=studio.selecting.trace(workspace, body.strokes, body.segmenter, body.mode)))
 
     @router.post("/workspaces/{id}/results/rank", tags=tags, summary="Which result fits the prompt best", response_model=schemas.RankAnswer)
     def rank(id: str, body: schemas.RankBody) -> Response:
-        scores = describing.rank(studio.workspace(id), body.prompt)
+        scores = words.rank(studio.workspace(id), body.prompt)
         order = sorted(range(len(scores)), key=lambda index: -scores[index])
         return answer({"scores": [round(score, 4) for score in scores], "order": order})
 
@@ -127,7 +123,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         mask = _mask(studio, picture, body)
 
         def work(told: Told) -> dict[str, Any]:
-            return _told(describing.caption_picture(picture, mask, options, told))
+            return _told(words.caption_picture(picture, mask, options, told))
 
         return _stream(request, work, "caption") if body.stream else answer(work(lambda one: None))
 
@@ -135,11 +131,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def caption_everything_in(body: schemas.PanoramaPictureBody) -> Response:
         picture = studio.decode(translate.picture_bytes(body.image))
         segmenter = body.regions.segmenter if body.regions else None
-        return answer(_panorama(describing.everything_in(picture, _panorama_options(body), segmenter)))
+        return answer(_panorama(words.everything_in(picture, _panorama_options(body), segmenter)))
 
     @router.post("/find", tags=tags, summary="The mask of what a phrase names", response_model=schemas.MaskAnswer)
     def find_in(body: schemas.FindPictureBody) -> Response:
-        found = describing.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter)
+        found = words.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter)
         box = masks.bounds(found.mask)
         assert box is not None
         mask = data_url(mask_png(found.mask))
@@ -230,8 +226,8 @@ def _mask(studio: Studio, picture: Picture, body: schemas.CaptionPictureBody) ->
     if len(body.points) > _MOST_POINTS:
         raise InvalidInput(f"There are {len(body.points)} points.", f"Give at most {_MOST_POINTS}.")
     prompts = Prompts(tuple(Point(point.x, point.y, point.label) for point in body.points), body.box)
-    clicked = studio.segment(picture, prompts, body.segmenter)
-    return clicked.candidates[clicked.chosen].mask
+    clicked = studio.selecting.segment(picture, prompts, body.segmenter)
+    return clicked.candidates[0].mask
 
 
 def _check_strokes(strokes: Sequence[Sequence[Any]]) -> None:

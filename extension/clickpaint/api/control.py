@@ -20,7 +20,7 @@ from clickpaint.control import registry
 from clickpaint.control.base import RESOLUTION, Parameter, Preprocessor, Request
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
-from clickpaint.studio.control_maps import Fit, Layer, Made, MapOptions, Offered
+from clickpaint.studio.control_maps import Fit, Layer, MapOptions, PreprocessorListing, WorkspaceMap
 from clickpaint.studio.studio import Studio
 
 _PRIVATE = {"Cache-Control": "private, no-store"}
@@ -32,43 +32,41 @@ _MOST_IMAGES = 32
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
     tags: list[Any] = ["control maps"]
-    controlling = studio.controlling
+    maps = studio.control_maps
 
     @router.get("/control/preprocessors", tags=tags, summary="Every preprocessor", response_model=schemas.PreprocessorsAnswer)
     def preprocessors() -> Response:
-        return answer({"preprocessors": [_offered(one) for one in controlling.list()], "types": registry.types()})
+        return answer({"preprocessors": [_offered(one) for one in maps.list()], "types": registry.types()})
 
     @router.post("/workspaces/{id}/control", tags=tags, summary="A control map of what is open", response_model=schemas.MapAnswer)
     def make(id: str, body: schemas.MapBody) -> Response:
         workspace = studio.workspace(id)
         with _unprocessable():
-            return answer(_told(controlling.detect(workspace, _options(body))))
+            return answer(_told(maps.detect(workspace, _options(body))))
 
     @router.post("/workspaces/{id}/control/pose", tags=tags, summary="A control map of given poses", response_model=schemas.MapAnswer)
     def pose(id: str, body: schemas.PoseBody) -> Response:
         """`extra` has them as they then are, in pixels of the map."""
         workspace = studio.workspace(id)
         with _unprocessable():
-            return answer(_told(controlling.pose(workspace, body.poses, body.parts)))
+            return answer(_told(maps.pose(workspace, body.poses, body.parts)))
 
     @router.get("/workspaces/{id}/control/{map}", tags=tags, summary="One of the last maps", response_class=Response,
                 responses={200: {"content": {"image/png": {}}}})  # fmt: skip
     def shown(id: str, map: str) -> Response:
-        return Response(rgb_png(controlling.made(studio.workspace(id), map).map.pixels), 200, _PRIVATE, "image/png")
+        return Response(rgb_png(maps.made(studio.workspace(id), map).map.pixels), 200, _PRIVATE, "image/png")
 
     @router.post("/workspaces/{id}/control/{map}/keep", tags=tags, summary="Lay a map over the picture", response_model=StateAnswer)
     def keep(id: str, map: str, body: schemas.KeepBody | None = None) -> Response:
         workspace = studio.workspace(id)
         with _unprocessable():
-            return answer(translate.position(workspace, state=controlling.keep(workspace, map, body.opacity if body else 1.0)))
+            return answer(translate.position(workspace, state=maps.keep(workspace, map, body.opacity if body else 1.0)))
 
     @router.post("/workspaces/{id}/control/{map}/select", tags=tags, summary="Select by a map", response_model=StateAnswer)
     def select(id: str, map: str, body: schemas.SelectByMapBody) -> Response:
         workspace = studio.workspace(id)
         with _unprocessable():
-            state = controlling.select(
-                workspace, map, brightness=body.brightness, color=body.color, tolerance=body.tolerance, mode=body.mode
-            )
+            state = maps.select(workspace, map, brightness=body.brightness, color=body.color, tolerance=body.tolerance, mode=body.mode)
             return answer(translate.position(workspace, state=state))
 
     @router.post("/control/detect", tags=tags, summary="As POST /controlnet/detect", response_model=schemas.DetectAnswer)
@@ -131,7 +129,7 @@ def _options(body: schemas.MapBody) -> MapOptions:
     return MapOptions(layers, body.blend, body.background if body.object_only else "", fit, body.pixel_perfect)
 
 
-def _told(made: Made) -> dict[str, Any]:
+def _told(made: WorkspaceMap) -> dict[str, Any]:
     height, width = made.map.pixels.shape[:2]
     told: dict[str, Any] = {
         "map": made.id, "width": width, "height": height, "milliseconds": round(made.milliseconds, 1), "extra": dict(made.map.extra),
@@ -141,7 +139,7 @@ def _told(made: Made) -> dict[str, Any]:
     return told
 
 
-def _offered(one: Offered) -> dict[str, Any]:
+def _offered(one: PreprocessorListing) -> dict[str, Any]:
     info = one.info
     return {
         "name": info.name, "label": info.label, "aliases": list(info.aliases), "types": list(info.types),
@@ -189,7 +187,7 @@ def _detected(studio: Studio, body: schemas.DetectBody) -> dict[str, Any]:
         mask = None
         if one.accepts_mask and index < len(given):
             mask = masks.from_file(translate.picture_bytes(given[index]), picture.size)
-        made = studio.controlling.detect_request(picture, one.name, _lenient(one, body, mask))
+        made = studio.control_maps.detect_request(picture, one.name, _lenient(one, body, mask))
         if made.embedding is not None:
             told.setdefault("embeddings", []).append(_npy(made.embedding))
         else:

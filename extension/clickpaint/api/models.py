@@ -24,10 +24,10 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         device = studio.host.device()
         return answer({
             "version": __version__, "host": studio.host.name, "device": f"{device.type} ({device.dtype})",
-            "segmenters": [asdict(one) for one in studio.engines.segmenters()],
-            "erasers": [asdict(one) for one in studio.engines.erasers()],
+            "segmenters": [asdict(one) for one in studio.pool.segmenters()],
+            "erasers": [asdict(one) for one in studio.pool.erasers()],
             "defaults": {
-                "segmenter": studio.engines.segmenter_name(), "eraser": studio.engines.eraser_name(),
+                "segmenter": studio.pool.segmenter_name(), "eraser": studio.pool.eraser_name(),
                 "grow": setting("erase_grow"), "feather": setting("erase_feather"),
             },
             "limits": {key: setting(key) for key in ("max_megapixels", "max_upload_mb", "max_workspaces", "workspace_minutes")},
@@ -45,18 +45,18 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.post("/models/{name}/download", tags=tags, summary="Begin a download", status_code=202, response_model=schemas.TaskStarted)
     def download(name: str) -> Response:
-        return answer({"task": studio.download(name).describe()}, 202)
+        return answer({"task": studio.downloads.download(name).describe()}, 202)
 
     @router.post("/models/{name}/cancel", tags=tags, summary="Stop a download", response_model=schemas.Cancelled)
     def cancel(name: str) -> Response:
-        return answer({"cancelled": studio.cancel(name)})
+        return answer({"cancelled": studio.downloads.cancel(name)})
 
     @router.post("/models/{name}/verify", tags=tags, summary="Check a file", status_code=202, response_model=schemas.TaskStarted)
     def verify(name: str) -> Response:
-        return answer({"task": studio.verify(name).describe()}, 202)
+        return answer({"task": studio.downloads.verify(name).describe()}, 202)
 
     def _model(name: str) -> dict[str, Any]:
-        state = studio.engines.store.state(name)
+        state = studio.pool.store.state(name)
         first = files_of(name)[0]
         task = studio.tasks.find(("download", "verify"), name)
         return {

@@ -103,7 +103,7 @@ def _unit(unit: schemas.ControlBody, studio: Studio | None, workspace: Workspace
     if unit.map is not None:
         if studio is None or workspace is None:
             raise InvalidInput("There are no maps without a workspace.", "Open the picture first, and make the map there.")
-        made = studio.controlling.made(workspace, unit.map)
+        made = studio.control_maps.made(workspace, unit.map)
         if made.size != workspace.size:
             raise InvalidInput("The picture has another size than when this map was made.", "Make the map again.")
         drawn = made.map.pixels[..., :3]

@@ -200,7 +200,10 @@ class StateAnswer(BaseModel):
 
 class TaskAnswer(BaseModel):
     id: str
-    kind: Literal["encode", "select", "erase", "paint", "everything", "control", "download", "verify"]
+    kind: Literal[
+        "encode", "select", "choose", "mask", "trace", "everything", "erase", "undo", "redo", "paint", "use", "generate", "control",
+        "keep", "caption", "chat", "find", "rank", "download", "verify",
+    ]  # fmt: skip
     workspace: str | None
     subject: str = Field("", description="The model's name, for downloads and checks.")
     state: Literal["waiting", "running", "done", "failed", "interrupted"]

@@ -21,15 +21,15 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         """With `everything` the answer is that of /workspaces/{id}/everything."""
         picture = studio.decode(translate.picture_bytes(body.image))
         if body.everything is False:
-            return answer(translate.candidates(studio.segment(picture, translate.prompts(body), body.segmenter)))
+            return answer(translate.candidates(studio.selecting.segment(picture, translate.prompts(body), body.segmenter)))
         options = body.everything if isinstance(body.everything, schemas.EverythingBody) else None
         name = body.segmenter or (options.segmenter if options else None)
-        return answer(translate.everything(studio.segment_everything(picture, translate.everything_options(options), name)))
+        return answer(translate.everything(studio.selecting.segment_everything(picture, translate.everything_options(options), name)))
 
     @router.post("/erase", tags=tags, summary="Remove what a mask selects", response_model=schemas.ErasePictureAnswer)
     def erase(body: schemas.ErasePictureBody) -> Response:
         format = translate.checked_format(body.format)
         picture = studio.decode(translate.picture_bytes(body.image))
         mask: np.ndarray = masks.from_file(translate.picture_bytes(body.mask), picture.size)
-        eraser, result = studio.erase_picture(picture, mask, body.eraser, body.grow, body.feather)
+        eraser, result = studio.erasing.erase_picture(picture, mask, body.eraser, body.grow, body.feather)
         return answer({"image": translate.picture_url(studio, result, format), "eraser": eraser})

@@ -20,7 +20,8 @@ from clickpaint.segment.everything import EverythingOptions
 from clickpaint.session.selection import Adjustment
 from clickpaint.session.workspace import State, Workspace
 from clickpaint.studio.queue import Task
-from clickpaint.studio.studio import Clicked, Everything, Studio
+from clickpaint.studio.selecting import Clicked, Everything, Segmented
+from clickpaint.studio.studio import Studio
 
 _FORMATS = ("source", "png", "jpeg", "webp")
 _MOST_POINTS = 1000
@@ -113,20 +114,19 @@ def position(workspace: Workspace, label: str = "", state: State | None = None) 
     }  # fmt: skip
 
 
-def candidates(clicked: Clicked) -> dict[str, Any]:
-    found = [
+def candidates(answer: Segmented) -> dict[str, Any]:
+    listed = [
         {**_region(candidate, packed), "mask": data_url(mask_png(candidate.mask))}
-        for candidate, packed in zip(clicked.candidates, clicked.packed, strict=True)
+        for candidate, packed in zip(answer.candidates, answer.packed, strict=True)
     ]
-    return {"segmenter": clicked.segmenter, "milliseconds": round(clicked.milliseconds, 1), "candidates": found}
+    return {"segmenter": answer.segmenter, "milliseconds": round(answer.milliseconds, 1), "candidates": listed}
 
 
-def clicked(found: Clicked, workspace: Workspace, mode: str) -> dict[str, Any]:
-    told = candidates(found)
-    assert found.state is not None
-    same = told["candidates"][found.chosen]["mask"] if mode == "replace" else None
+def clicked(click: Clicked, workspace: Workspace, mode: str) -> dict[str, Any]:
+    told = candidates(click)
+    same = told["candidates"][click.chosen]["mask"] if mode == "replace" else None
     return {
-        **told, "chosen": found.chosen, "version": found.state.version, "selection": selection(found.state, workspace, same),
+        **told, "chosen": click.chosen, "version": click.state.version, "selection": selection(click.state, workspace, same),
         "can_undo": workspace.can_undo, "can_redo": workspace.can_redo,
     }  # fmt: skip
 
@@ -140,7 +140,7 @@ def everything(found: Everything) -> dict[str, Any]:
 
 
 def tasks(found: Sequence[Task], studio: Studio) -> list[dict[str, Any]]:
-    return [task.describe(studio.position(task)) for task in found]
+    return [task.describe(studio.requests.position(task)) for task in found]
 
 
 def _region(candidate: Candidate, packed: PackedMask | None) -> dict[str, Any]:

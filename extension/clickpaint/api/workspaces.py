@@ -89,29 +89,31 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     @router.post("/workspaces/{id}/select", tags=tags, summary="Select what is clicked on", response_model=schemas.SelectAnswer)
     def select(id: str, body: schemas.SelectBody) -> Response:
         workspace = studio.workspace(id)
-        found = studio.select(workspace, translate.prompts(body), body.segmenter, body.mode, body.previous, body.candidate, body.preview)
-        return answer(translate.clicked(found, workspace, body.mode))
+        click = studio.selecting.select(
+            workspace, translate.prompts(body), body.segmenter, body.mode, body.previous, body.candidate, body.preview
+        )
+        return answer(translate.clicked(click, workspace, body.mode))
 
     @router.post("/workspaces/{id}/choose", tags=tags, summary="Take another candidate", response_model=schemas.StateAnswer)
     def choose(id: str, body: schemas.ChooseBody) -> Response:
         workspace = studio.workspace(id)
-        return answer(translate.position(workspace, state=studio.choose(workspace, body.candidate)))
+        return answer(translate.position(workspace, state=studio.selecting.choose(workspace, body.candidate)))
 
     @router.post("/workspaces/{id}/mask", tags=tags, summary="Adjust the selection", response_model=schemas.StateAnswer)
     def adjust_mask(id: str, body: schemas.MaskBody) -> Response:
         workspace = studio.workspace(id)
-        return answer(translate.position(workspace, state=studio.adjust(workspace, translate.adjustments(body))))
+        return answer(translate.position(workspace, state=studio.selecting.adjust(workspace, translate.adjustments(body))))
 
     @router.post("/workspaces/{id}/everything", tags=tags, summary="Find all regions", response_model=schemas.EverythingAnswer)
     def find_everything(id: str, body: schemas.EverythingBody | None = None) -> Response:
         workspace = studio.workspace(id)
         options = translate.everything_options(body)
-        return answer(translate.everything(studio.everything(workspace, options, body.segmenter if body else None)))
+        return answer(translate.everything(studio.selecting.everything(workspace, options, body.segmenter if body else None)))
 
     @router.post("/workspaces/{id}/erase", tags=tags, summary="Remove what is selected", response_model=schemas.EraseAnswer)
     def erase(id: str, body: schemas.EraseBody | None = None) -> Response:
         workspace = studio.workspace(id)
-        done = studio.erase(workspace, body.eraser, body.grow, body.feather) if body else studio.erase(workspace)
+        done = studio.erasing.erase(workspace, body.eraser, body.grow, body.feather) if body else studio.erasing.erase(workspace)
         told = translate.position(workspace, state=done.state)
         return answer({**told, "eraser": done.eraser, "milliseconds": round(done.milliseconds, 1), "changed": list(done.changed)})
 

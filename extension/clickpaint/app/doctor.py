@@ -15,7 +15,7 @@ from clickpaint.errors import ClickpaintError
 
 if TYPE_CHECKING:
     from clickpaint.hosts.base import Host
-    from clickpaint.studio.model_pool import Engine
+    from clickpaint.studio.model_pool import Listing
 
 _PACKAGES = {
     "torch": "torch",
@@ -126,20 +126,21 @@ def _folder(what: str, folder: Path) -> Finding:
 
 
 def _engines(host: Host) -> list[tuple[str, tuple[Finding, ...]]]:
-    from clickpaint.studio.model_pool import Engines
+    from clickpaint.studio.model_pool import ModelPool
 
-    engines = Engines(host)
+    pool = ModelPool(host)
     return [
-        ("Segmenters", _listed(engines.segmenters(), "`clickpaint models download sam_vit_b` brings better masks.")),
-        ("Erasers", _listed(engines.erasers(), "`clickpaint models download lama` brings an eraser that continues structures better.")),
+        ("Segmenters", _listed(pool.segmenters(), "`clickpaint models download sam_vit_b` brings better masks.")),
+        ("Erasers", _listed(pool.erasers(), "`clickpaint models download lama` brings an eraser that continues structures better.")),
     ]
 
 
-def _listed(engines: list[Engine], remedy: str) -> tuple[Finding, ...]:
+def _listed(listings: list[Listing], remedy: str) -> tuple[Finding, ...]:
     """One line each; the remedy where only those work that need no model."""
-    without_models = not any(engine.available and engine.model is not None for engine in engines)
+    without_models = not any(listing.available and listing.model is not None for listing in listings)
     findings = []
-    for engine in engines:
-        advice = remedy if without_models and not engine.available else ""
-        findings.append(Finding("ok", engine.title) if engine.available else Finding("note", f"{engine.title}: {engine.reason}", advice))
+    for listing in listings:
+        advice = remedy if without_models and not listing.available else ""
+        broken = Finding("note", f"{listing.title}: {listing.reason}", advice)
+        findings.append(Finding("ok", listing.title) if listing.available else broken)
     return tuple(findings)

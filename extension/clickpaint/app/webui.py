@@ -45,10 +45,10 @@ class Front:
 
     def __init__(self) -> None:
         from clickpaint.hosts.webui.host import WebUIHost
-        from clickpaint.studio.model_pool import Engines
+        from clickpaint.studio.model_pool import ModelPool
 
         self.host = WebUIHost()
-        self.engines = Engines(self.host)
+        self.pool = ModelPool(self.host)
 
     def workspace(self, id: str) -> Workspace:
         return studio().workspace(id)
@@ -69,7 +69,7 @@ def studio() -> Studio:
 def _studio() -> Studio:
     from clickpaint.studio.studio import Studio
 
-    return Studio(front().host, front().engines)
+    return Studio(front().host, front().pool)
 
 
 def _tab() -> list[tuple[Any, str, str]]:
@@ -134,7 +134,7 @@ def _object_map(pixels: Any, mask: Any, name: str, values: Any, resolution: int 
 
     # Forge generates in inference mode; models loaded in it could not be used outside of it later
     with torch.inference_mode(False), torch.no_grad(), studio().in_this_thread(Progress()):
-        return studio().controlling.detect_object(pixels, mask, Layer(name, values, resolution))
+        return studio().control_maps.detect_object(pixels, mask, Layer(name, values, resolution))
 
 
 def _broken(error: Exception) -> Any:

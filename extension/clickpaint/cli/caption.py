@@ -74,7 +74,7 @@ def _one(studio: Studio, options: argparse.Namespace, style: Style, file: Path) 
 
     picture = studio.decode(file.read_bytes())
     asked = CaptionOptions(options.captioner, style=style, seed=options.seed, tags=options.tags)
-    caption = studio.describing.caption_picture(picture, _mask(studio, options, file, picture), asked)
+    caption = studio.words.caption_picture(picture, _mask(studio, options, file, picture), asked)
     if caption.failure is not None:
         print(f"clickpaint: {file.name}: {caption.failure}", file=sys.stderr)
     return json.dumps(_facts(file, caption), ensure_ascii=False) if options.json else _text(caption, style)
@@ -86,7 +86,7 @@ def _everything(studio: Studio, options: argparse.Namespace, style: Style, file:
 
     picture = studio.decode(file.read_bytes())
     asked = PanoramaOptions(options.captioner, style=style, seed=options.seed)
-    found = studio.describing.everything_in(picture, asked, options.segmenter)
+    found = studio.words.everything_in(picture, asked, options.segmenter)
     if options.labels is not None:
         write(options.labels, rgb_png(found.overview))
     if options.json:
@@ -102,8 +102,8 @@ def _mask(studio: Studio, options: argparse.Namespace, file: Path, picture: Pict
         return mask_for(options.mask, file, picture)
     if not options.point and options.box is None:
         return None
-    clicked = studio.segment(picture, prompts_of(options), options.segmenter)
-    return clicked.candidates[clicked.chosen].mask
+    clicked = studio.selecting.segment(picture, prompts_of(options), options.segmenter)
+    return clicked.candidates[0].mask
 
 
 def _text(caption: Caption, style: Style) -> str:

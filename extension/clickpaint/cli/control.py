@@ -64,7 +64,7 @@ def make_maps(options: argparse.Namespace) -> int:
         if target.suffix.lower() != ".png":
             raise InvalidInput(f"A map cannot be written to {target.name}.", "Maps are PNG files: give it a name that ends in .png.")
         picture = studio.decode(file.read_bytes())
-        found = studio.controlling.detect_picture(picture, asked, _selected(options, studio, file, picture) if pointed else None)
+        found = studio.control_maps.detect_picture(picture, asked, _selected(options, studio, file, picture) if pointed else None)
         write(target, pictures.encode(pictures.from_pixels(*_parts(found.pixels)), "PNG"))
         if found.extra:
             write(target.with_suffix(".json"), json.dumps(found.extra, indent=1).encode())
@@ -97,8 +97,8 @@ def _layers(options: argparse.Namespace) -> tuple[Layer, ...]:
 def _selected(options: argparse.Namespace, studio: Studio, file: Path, picture: Picture) -> np.ndarray:
     if options.mask:
         return mask_for(options.mask, file, picture)
-    clicked = studio.segment(picture, prompts_of(options), options.segmenter)
-    return clicked.candidates[clicked.chosen].mask
+    clicked = studio.selecting.segment(picture, prompts_of(options), options.segmenter)
+    return clicked.candidates[0].mask
 
 
 def _parts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -132,7 +132,7 @@ def _number(text: str, what: str) -> float:
 
 
 def _list(studio: Studio) -> int:
-    for one in studio.controlling.list():
+    for one in studio.control_maps.list():
         info = one.info
         parameters = ", ".join(f"{each.key} {each.minimum:g}..{each.maximum:g}={each.default:g}" for each in info.parameters)
         also = "" if info.label == info.name else f" [{info.label}]"

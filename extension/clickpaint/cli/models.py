@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
 def list_models(options: argparse.Namespace) -> int:
     from clickpaint.weights.catalog import files_of, models
 
-    store = studio_of(options).engines.store
+    store = studio_of(options).pool.store
     print(f"{'NAME':24} {'STATE':12} {'SIZE':>9}  {'ROLE':10} LICENCE")
     for name in models():
         state, first = store.state(name), files_of(name)[0]
@@ -41,8 +41,8 @@ def list_models(options: argparse.Namespace) -> int:
 def download_models(options: argparse.Namespace) -> int:
     studio = studio_of(options)
     for name in options.names:
-        _watch(studio.download(name), name)
-        print(f"{name}: {studio.engines.store.state(name).path}")
+        _watch(studio.downloads.download(name), name)
+        print(f"{name}: {studio.pool.store.state(name).path}")
     return 0
 
 
@@ -50,11 +50,11 @@ def verify_models(options: argparse.Namespace) -> int:
     from clickpaint.weights.catalog import models
 
     studio = studio_of(options)
-    store = studio.engines.store
+    store = studio.pool.store
     names = options.names or [name for name in models() if store.state(name).state in ("present", "corrupt")]
     wrong = 0
     for name in names:
-        _watch(studio.verify(name), name)
+        _watch(studio.downloads.verify(name), name)
         state = store.state(name)
         wrong += state.state != "present"
         print(f"{name}: {'right' if state.state == 'present' else state.reason}")

@@ -90,8 +90,8 @@ def paint_pictures(options: argparse.Namespace) -> int:
         picture = studio.decode(file.read_bytes())
         mask = None
         if prompts is not None:
-            clicked = studio.segment(picture, prompts, options.segmenter)
-            mask = clicked.candidates[clicked.chosen].mask
+            clicked = studio.selecting.segment(picture, prompts, options.segmenter)
+            mask = clicked.candidates[0].mask
         elif options.mask is not None:
             mask = mask_for(options.mask, file, picture)
         wanted = _paint_options(options, expand=_expansion(options, picture.size))

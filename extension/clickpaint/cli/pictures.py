@@ -32,8 +32,8 @@ def segment_pictures(options: argparse.Namespace) -> int:
     def work(file: Path, target: Path) -> str:
         if target.suffix.lower() != ".png":
             raise InvalidInput(f"A mask cannot be written to {target.name}.", "Masks are PNG files: give it a name that ends in .png.")
-        clicked = studio.segment(studio.decode(file.read_bytes()), prompts, options.segmenter)
-        best = clicked.candidates[clicked.chosen]
+        clicked = studio.selecting.segment(studio.decode(file.read_bytes()), prompts, options.segmenter)
+        best = clicked.candidates[0]
         write(target, masks.to_png(best.mask))
         share = best.mask.mean()
         return f"{clicked.segmenter} selected {share:.1%} of the picture, score {best.score:.2f}"
@@ -52,9 +52,9 @@ def remove_from_pictures(options: argparse.Namespace) -> int:
         if prompts is None:
             selected, how = mask_for(options.mask, file, picture), "the mask"
         else:
-            clicked = studio.segment(picture, prompts, options.segmenter)
-            selected, how = clicked.candidates[clicked.chosen].mask, clicked.segmenter
-        eraser, result = studio.erase_picture(picture, selected, options.eraser, options.grow, options.feather)
+            clicked = studio.selecting.segment(picture, prompts, options.segmenter)
+            selected, how = clicked.candidates[0].mask, clicked.segmenter
+        eraser, result = studio.erasing.erase_picture(picture, selected, options.eraser, options.grow, options.feather)
         write(target, studio.encode(result, format))
         return f"{eraser} removed what {how} selected"
 

@@ -24,9 +24,15 @@ OPERATIONS = (*_FROM_AMOUNT, "feather", "invert", "clear", "all", "strokes", *_S
 class Adjustment:
     """One operation on a selection.
 
-    op: one of `OPERATIONS`. amount: pixels for grow, shrink and feather, an area in pixels for drop_specks and fill_holes (None: all
-    that a hole can be). strokes, points (a lasso's), box, image (an encoded picture, white or opaque is selected), index (of a region
-    of the last "everything"): what the operations of these names take. mode: how a shape is combined with the selection.
+    Attributes:
+        op: one of `OPERATIONS`.
+        amount: pixels for grow, shrink and feather, an area in pixels for drop_specks and fill_holes (None: all that a hole can be).
+        strokes: of a brush, for the operation of this name.
+        points: a lasso's corners (x, y) in pixels, at least three.
+        box: (left, top, right, bottom) in pixels, right and bottom exclusive.
+        image: an upload's encoded picture; white or opaque is selected.
+        index: of a region of the last "everything".
+        mode: how a shape is combined with the selection, one of `MODES`.
     """
 
     op: str
@@ -39,10 +45,24 @@ class Adjustment:
     mode: str = "add"
 
 
-def combine(base: np.ndarray | None, new: np.ndarray, mode: str) -> np.ndarray:
-    """bool [H, W]: `new` put together with `base` (None: nothing selected). Raises `InvalidInput` for an unknown mode."""
+def check_mode(mode: str) -> None:
+    """Raises `InvalidInput` for one that is not among `MODES`."""
     if mode not in MODES:
         raise InvalidInput(f"The mode {mode!r} is unknown.", f"Choose one of {', '.join(MODES)}.")
+
+
+def combine(base: np.ndarray | None, new: np.ndarray, mode: str) -> np.ndarray:
+    """Two masks as one, bool [H, W].
+
+    Args:
+        base: bool [H, W], never written to; None for nothing selected.
+        new: bool [H, W], never written to.
+        mode: one of `MODES`.
+
+    Raises:
+        InvalidInput: an unknown mode.
+    """
+    check_mode(mode)
     if mode == "replace" or (base is None and mode == "add"):
         return new
     if base is None:
@@ -56,7 +76,10 @@ def adjusted(mask: np.ndarray, feather: int, adjustments: Sequence[Adjustment], 
     """The selection after all adjustments, in order, and the width of its soft edge.
 
     Args:
-        mask: bool [H, W], never written to. feather: pixels. regions: what "region" picks from.
+        mask: bool [H, W], never written to.
+        feather: width of the soft edge in pixels.
+        adjustments: the operations.
+        regions: what "region" picks from.
 
     Raises:
         InvalidInput: an unknown operation, or one that lacks what it needs.

@@ -17,6 +17,7 @@ from clickpaint.errors import Busy, InvalidInput, NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.segment.base import Point
+from clickpaint.session.selection import combine
 
 if TYPE_CHECKING:
     from clickpaint.caption.base import Turn
@@ -30,7 +31,14 @@ _MOST_WAITING = 8
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a segmenter answered to a click. masks: None for a candidate that selects nothing. logits: to refine that candidate."""
+    """What a segmenter answered to a click.
+
+    Attributes:
+        segmenter: its name.
+        masks: of the candidates, best first; None for one that selects nothing.
+        scores: the segmenter's estimate of each, 0 to 1.
+        logits: float32 [1, 256, 256] to refine a candidate with, None where the segmenter has none.
+    """
 
     segmenter: str
     masks: tuple[PackedMask | None, ...]
@@ -46,7 +54,11 @@ class Answer:
 class Series:
     """Clicks that belong together, because each request repeats points of the one before, adding some or leaving some out.
 
-    base: what was selected before the first of them, which `mode` combines their result with.
+    Attributes:
+        points: of the last request, (x, y) in pixels.
+        box: of the last request, (left, top, right, bottom) in pixels, None without one.
+        mode: how their result is combined with `base`, one of `selection.MODES`.
+        base: what was selected before the first of them, None for nothing.
     """
 
     points: tuple[Point, ...]
@@ -55,6 +67,7 @@ class Series:
     base: PackedMask | None
 
     def continued_by(self, points: tuple[Point, ...], box: tuple[float, float, float, float] | None) -> bool:
+        """Whether a request with these points and this box belongs to the series."""
         if self.points:
             return not set(self.points).isdisjoint(points)
         return box == self.box
@@ -64,8 +77,14 @@ class Series:
 class State:
     """Where the user was after a step.
 
-    label: the step, for people. version: which result is shown, 0 is the original. feather: width in pixels of the selection's
-    soft edge. series, answer, chosen: the clicks that led here, if clicks did.
+    Attributes:
+        label: the step, for people.
+        version: which result is shown, 0 is the original.
+        selection: None for nothing.
+        feather: width in pixels of the selection's soft edge.
+        series: the clicks that led here, if clicks did.
+        answer: what the segmenter answered to the last of them.
+        chosen: index of the candidate that the selection was made of.
     """
 
     label: str
@@ -77,13 +96,20 @@ class State:
     chosen: int | None = None
 
     def bare(self) -> State:
+        """This state without the answer, which is most of what it holds."""
         return State(self.label, self.version, self.selection, self.feather, self.series, None, None)
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One of several results of the last painting. box, pixels: what of the picture it changed, and to what. seed, infotext: as
-    the host gave them."""
+    """One of several results of the last painting.
+
+    Attributes:
+        box: outside of it the picture did not change.
+        pixels: uint8 [box.height, box.width, 3], what is there now.
+        seed: as the host gave it.
+        infotext: as the host gave it.
+    """
 
     box: Box
     pixels: np.ndarray
@@ -92,20 +118,32 @@ class Result:
 
 
 class Workspace:
-    """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none.
+    """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none, and who reads several
+    things that belong together takes a `snapshot`.
 
     Of results only the tiles that changed are kept, so that many small edits of a huge picture cost little.
+
+    Attributes:
+        id: what it is asked for by; nobody guesses it.
+        name: of the file.
+        original: the picture as it came.
+        segmenter: name of the one used last.
+        results: to choose from, of the last painting.
+        results_of: what was selected for them.
+        chat: questions asked about the picture, and their answers.
+        used: when it was used last, in seconds of `time.monotonic`.
+        closed: whether it was closed meanwhile.
     """
 
     def __init__(self, original: Picture, name: str = "") -> None:
         self.id = secrets.token_urlsafe(18)
         self.name = name
         self.original = original
-        self.segmenter = ""  # the one used last
-        self.regions: tuple[PackedMask, ...] = ()  # of the last "everything"
-        self.results: tuple[Result, ...] = ()  # to choose from, of the last painting
-        self.results_of: PackedMask | None = None  # what was selected for them
-        self.chat: tuple[Turn, ...] = ()  # questions asked about it, and their answers
+        self.segmenter = ""
+        self._regions: tuple[PackedMask, ...] = ()
+        self.results: tuple[Result, ...] = ()
+        self.results_of: PackedMask | None = None
+        self.chat: tuple[Turn, ...] = ()
         self.used = time.monotonic()
         self.closed = False
         self._turn = threading.Lock()
@@ -121,7 +159,10 @@ class Workspace:
 
     @contextmanager
     def turn(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Be the only one who changes this workspace. `check` is called while waiting and may raise.
+        """Be the only one who changes this workspace.
+
+        Args:
+            check: called while waiting; what it raises ends that.
 
         Raises:
             Busy: too many wait already. NotFound: it was closed.
@@ -172,6 +213,13 @@ class Workspace:
             return sorted({state.version for state in self._states} | {0})
 
     @property
+    def regions(self) -> tuple[PackedMask, ...]:
+        """Of the last "everything"; none where a picture of another size is shown than it was asked of."""
+        with self._lock:
+            size = self._frame(self._states[self._index].version).size
+            return self._regions if all(region.size == size for region in self._regions[:1]) else ()
+
+    @property
     def nbytes(self) -> int:
         """Bytes of memory that this workspace holds."""
         with self._lock:
@@ -181,15 +229,33 @@ class Workspace:
                     if part is not None:
                         held[id(part)] = part.nbytes
             tiles = sum(tile.nbytes for changed in self._tiles.values() for tile in changed.values())
-            pictures = sum(_picture_bytes(one) for one in (self.original, *self._frames.values()))
+            pictures = sum(_picture_bytes(picture) for picture in (self.original, *self._frames.values()))
             pictures += self._latest[1].pixels.nbytes if self._latest[0] else 0
             return (
                 sum(held.values())
                 + tiles
                 + pictures
-                + sum(one.nbytes for one in self.regions)
-                + sum(one.pixels.nbytes for one in self.results)
+                + sum(region.nbytes for region in self._regions)
+                + sum(result.pixels.nbytes for result in self.results)
             )
+
+    def snapshot(self) -> tuple[State, Picture]:
+        """Where the user is and the picture shown there, which fit each other whatever other requests change meanwhile."""
+        with self._lock:
+            state = self._states[self._index]
+            return state, self._picture(state.version)
+
+    def select(self, label: str, mask: np.ndarray, mode: str) -> State:
+        """The user's next step: `mask`, bool [H, W], combined with the selection as `mode` of `selection.MODES` says.
+
+        Raises:
+            InvalidInput: an unknown mode.
+        """
+        before = self.state
+        base = None if before.selection is None else before.selection.mask
+        after = State(label, before.version, PackedMask.of(combine(base, mask, mode)), before.feather)
+        self.push(after)
+        return after
 
     def push(self, state: State) -> None:
         """The user's next step; what could be redone before is gone."""
@@ -221,34 +287,48 @@ class Workspace:
             return self._states[self._index]
 
     def picture(self, version: int | None = None) -> Picture:
-        """The result of that number (None: the one shown now) with the original's metadata, and where something was painted with what
-        tells how. Raises `NotFound`."""
+        """A result with the original's metadata, and where something was painted with what tells how.
+
+        Args:
+            version: its number, 0 for the original; None for the one shown now.
+
+        Raises:
+            NotFound: there is none of that number (any more).
+        """
         with self._lock:
-            wanted = self._states[self._index].version if version is None else version
-            if wanted == 0:
-                return self.original
-            number, latest = self._latest
-            if wanted == number:
-                return latest
-            if wanted not in self._tiles:
-                raise NotFound(f"There is no version {wanted} of this picture.", "Ask for one of the versions of the workspace.")
-            first = self._framed(wanted)
-            if first <= number < wanted and number:
-                pixels, first = latest.pixels.copy(), number + 1
-            else:
-                pixels = self._frame(wanted).pixels.copy()
-            for one in [one for one in sorted(self._tiles) if first <= one <= wanted]:
-                for (top, left), tile in self._tiles[one].items():
-                    pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-            pixels.setflags(write=False)  # it is ours, and need not be copied once more
-            picture = self._with_text(self._frame(wanted).with_pixels(pixels), wanted)
-            self._latest = (wanted, picture)
-            return picture
+            return self._picture(self._states[self._index].version if version is None else version)
+
+    def _picture(self, version: int) -> Picture:
+        """As `picture`; the caller holds the lock."""
+        if version == 0:
+            return self.original
+        number, latest = self._latest
+        if version == number:
+            return latest
+        if version not in self._tiles:
+            raise NotFound(f"There is no version {version} of this picture.", "Ask for one of the versions of the workspace.")
+        first = self._framed(version)
+        if first <= number < version and number:
+            pixels, first = latest.pixels.copy(), number + 1
+        else:
+            pixels = self._frame(version).pixels.copy()
+        for painted in [number for number in sorted(self._tiles) if first <= number <= version]:
+            for (top, left), tile in self._tiles[painted].items():
+                pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+        pixels.setflags(write=False)  # it is ours, and need not be copied once more
+        picture = self._with_text(self._frame(version).with_pixels(pixels), version)
+        self._latest = (version, picture)
+        return picture
 
     def add_result(self, pixels: np.ndarray, label: str, area: Box, selection: PackedMask | None = None, infotext: str = "") -> State:
-        """Make `pixels`, uint8 [H, W, 3], the next result, with nothing selected unless told.
+        """Make `pixels` the next result.
 
-        area: outside of it they are known to be those of the picture shown now. infotext: how it was painted.
+        Args:
+            pixels: uint8 [H, W, 3] of the size shown now.
+            label: the step, for people.
+            area: outside of it they are known to be those of the picture shown now.
+            selection: what is selected then, None for nothing.
+            infotext: how it was painted, "" where it was not.
         """
         before = self.picture().pixels
         changed = {}
@@ -260,12 +340,29 @@ class Workspace:
         return self._add_version(label, self._frame_shown().with_pixels(pixels), changed, None, selection, infotext)
 
     def add_expanded(self, pixels: np.ndarray, label: str, margins: tuple[int, int, int, int], infotext: str = "") -> State:
-        """Make `pixels` the next result: the picture shown now with `margins` (left, top, right, bottom) around it."""
+        """Make `pixels` the next result, on a larger canvas.
+
+        Args:
+            pixels: uint8 [H, W, 3], the picture shown now with the margins around it.
+            label: the step, for people.
+            margins: (left, top, right, bottom) in pixels.
+            infotext: how it was painted.
+        """
         picture = self.picture().expanded(pixels, margins)
         return self._add_version(label, picture, {}, picture, None, infotext)
 
+    def hold_regions(self, regions: tuple[PackedMask, ...]) -> None:
+        """Keep what "everything" found, to pick from by its index."""
+        with self._lock:
+            self._regions = regions
+
     def hold_results(self, results: tuple[Result, ...], selection: PackedMask | None) -> None:
-        """Keep what a painting gave to choose from; selection: what was selected for it."""
+        """Keep what a painting gave to choose from.
+
+        Args:
+            results: in the order shown.
+            selection: what was selected for them.
+        """
         self.results, self.results_of = results, selection
 
     def _add_version(
@@ -283,18 +380,18 @@ class Workspace:
             if infotext:
                 self._texts[version] = infotext
             self._latest = (version, self._with_text(picture, version))
-            self.regions = ()
+            self._regions = ()
         state = State(label, version, selection)
         self.push(state)
         return state
 
     def _with_text(self, picture: Picture, version: int) -> Picture:
-        painted = max((one for one in self._texts if one <= version), default=None)
+        painted = max((number for number in self._texts if number <= version), default=None)
         return picture if painted is None else picture.with_text(parameters=self._texts[painted])
 
     def _framed(self, version: int) -> int:
         """The version that brought the canvas of this one; 0 for the original's."""
-        return max((one for one in self._frames if one <= version), default=0)
+        return max((number for number in self._frames if number <= version), default=0)
 
     def _frame(self, version: int) -> Picture:
         """The picture that this version's tiles lie on."""
@@ -316,7 +413,7 @@ class Workspace:
             oldest = self._states[0].version
             merged: dict[tuple[int, int], np.ndarray] = {}
             frame = None
-            for version in [one for one in sorted(self._tiles) if one <= oldest]:
+            for version in [number for number in sorted(self._tiles) if number <= oldest]:
                 if version in self._frames:  # what was painted on a smaller canvas is part of this one
                     frame, merged = self._frames.pop(version), {}
                 merged.update(self._tiles.pop(version))
@@ -328,7 +425,7 @@ class Workspace:
 
     def _forget_unreachable(self) -> None:
         newest = max(state.version for state in self._states)
-        for version in [one for one in self._tiles if one > newest]:
+        for version in [number for number in self._tiles if number > newest]:
             del self._tiles[version]
             self._frames.pop(version, None)
             self._texts.pop(version, None)

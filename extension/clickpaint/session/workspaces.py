@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How many workspaces there may be, what they may hold together, and after how many unused seconds one is closed."""
+    """What all workspaces together may take.
+
+    Attributes:
+        number: how many there may be.
+        nbytes: what they may hold.
+        seconds: unused for longer than that, one is closed.
+    """
 
     number: int
     nbytes: int
@@ -70,7 +76,7 @@ class Workspaces:
 
     def recent(self) -> list[Workspace]:
         """Those that are open, the one last used first."""
-        return sorted(self._list(), key=lambda one: -one.used)
+        return sorted(self._list(), key=lambda workspace: -workspace.used)
 
     def close(self, id: str) -> bool:
         """Forget a workspace; what is under way for it finds it closed. Whether there was one."""
@@ -91,7 +97,7 @@ class Workspaces:
         def within() -> bool:
             return len(sizes) <= bounds.number and sum(sizes.values()) <= bounds.nbytes
 
-        for workspace in sorted(self._list(), key=lambda one: one.used):
+        for workspace in sorted(self._list(), key=lambda workspace: workspace.used):
             if within():
                 return True
             if workspace is not keep and not self._in_use(workspace.id):

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,15 +23,13 @@ from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
-from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
-from clickpaint.session.selection import combine
 from clickpaint.session.workspace import State, Workspace
 from clickpaint.session.workspaces import Workspaces
 from clickpaint.settings import MEGABYTE
-from clickpaint.studio.model_pool import Engines
-from clickpaint.studio.queue import WORK, Compute, Task, Tasks
+from clickpaint.studio.model_pool import ModelPool
+from clickpaint.studio.request import Requests, RunningRequest
 from clickpaint.weights.cache import EmbeddingCache
 
 _CACHE_BYTES = 256 * MEGABYTE
@@ -42,7 +40,15 @@ _MOST_SIDE = 8192  # of a map that is fitted
 
 @dataclass(frozen=True)
 class Layer:
-    """One of the maps that are asked for. resolution: None for the preprocessor's default. weight: 0 to 1, where they are blended."""
+    """One of the maps that are asked for.
+
+    Attributes:
+        preprocessor: its name, or one of its aliases.
+        values: of its parameters, by their keys; what is left out is the default.
+        resolution: pixels of the shorter side; None for the preprocessor's default.
+        seed: for those that use chance.
+        weight: 0 to 1, where several are blended.
+    """
 
     preprocessor: str
     values: Mapping[str, float] = field(default_factory=dict)
@@ -53,7 +59,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Fit:
-    """To which size a map is brought, and how (`control.fit.FIT_MODES`)."""
+    """To which size a map is brought, and how.
+
+    Attributes:
+        width, height: in pixels.
+        mode: one of `control.fit.FIT_MODES`.
+
+    Raises:
+        InvalidInput: an unknown mode, a side out of range.
+    """
 
     width: int
     height: int
@@ -68,9 +82,15 @@ class Fit:
 class MapOptions:
     """What map is asked for.
 
-    layers: at least one; several are blended by `blend`. background: "black" or "kept" for a map of what is selected only, "" for one
-    of the whole picture. fit: None leaves the size that the first preprocessor gives. pixel_perfect: the resolution follows from
-    `fit`, or from the picture's own size, instead of the layers' own.
+    Attributes:
+        layers: at least one.
+        blend: how several become one, of `control.compose.BLENDS`.
+        background: "black" or "kept" for a map of what is selected only, "" for one of the whole picture.
+        fit: None leaves the size that the first preprocessor gives.
+        pixel_perfect: the resolution follows from `fit`, or from the picture's own size, instead of the layers' own.
+
+    Raises:
+        InvalidInput: no layers or too many, an unknown name, a weight out of range.
     """
 
     layers: tuple[Layer, ...]
@@ -91,9 +111,15 @@ class MapOptions:
 
 
 @dataclass(frozen=True)
-class Offered:
-    """A preprocessor as a list shows it. available: it would work now; reason: why it would not.
-    models: the catalog's names of its files with their state, as in `weights.store.ModelState`."""
+class PreprocessorListing:
+    """A preprocessor as a list shows it.
+
+    Attributes:
+        info: what it is.
+        available: whether it would work now.
+        reason: why it would not.
+        models: the catalog's names of its files with their state, as in `weights.store.ModelState`.
+    """
 
     info: Preprocessor
     available: bool
@@ -107,8 +133,15 @@ class Offered:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """A map of what a workspace showed. id: what it is asked for by, while it is one of the last few. size: of the picture."""
+class WorkspaceMap:
+    """A map of what a workspace showed.
+
+    Attributes:
+        id: what it is asked for by, while it is one of the last few.
+        map: what the preprocessors gave.
+        size: (width, height) of the picture.
+        milliseconds: from the request to the map.
+    """
 
     id: str
     map: ControlMap
@@ -116,76 +149,75 @@ class Made:
     milliseconds: float
 
 
-class Controlling:
-    """Part of the studio. Maps of the same picture by the same preprocessor and parameters are made once."""
+class ControlMaps:
+    """Part of the studio. Maps of the same picture by the same preprocessor and parameters are made once.
 
-    def __init__(self, host: Host, engines: Engines, tasks: Tasks, compute: Compute, workspaces: Workspaces) -> None:
-        self._host, self._engines, self._tasks, self._compute, self._workspaces = host, engines, tasks, compute, workspaces
+    Args:
+        picture_changed: called with a workspace that shows another picture now.
+    """
+
+    def __init__(
+        self, host: Host, requests: Requests, pool: ModelPool, workspaces: Workspaces, picture_changed: Callable[[Workspace], None]
+    ) -> None:
+        self._host, self._requests, self._pool, self._workspaces = host, requests, pool, workspaces
+        self._picture_changed = picture_changed
         self._cache = EmbeddingCache(lambda: _CACHE_BYTES)
-        self._made: WeakKeyDictionary[Workspace, OrderedDict[str, Made]] = WeakKeyDictionary()
+        self._maps: WeakKeyDictionary[Workspace, OrderedDict[str, WorkspaceMap]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def list(self) -> list[Offered]:
+    def list(self) -> list[PreprocessorListing]:
         """Every preprocessor, in the order that sd-webui-controlnet lists them in."""
-        return [self._offered(one) for one in registry.ordered()]
+        return [self._listing(preprocessor) for preprocessor in registry.ordered()]
 
-    def detect(self, workspace: Workspace, options: MapOptions) -> Made:
+    def detect(self, workspace: Workspace, options: MapOptions) -> WorkspaceMap:
         """The map of what the workspace shows, of the selected object only if the options say so.
 
         Raises:
             InvalidInput: a name, a value, or nothing is selected where it must be. ModelMissing: a package or a file is not here.
         """
-        with self._tasks.under_way("control", workspace.id) as task:
+        with self._requests.run("control", workspace) as request:
             began = time.perf_counter()
-            state = workspace.state
-            picture = workspace.picture(state.version)  # not what another request may be showing by now
+            state, picture = workspace.snapshot()
             mask = None if state.selection is None else state.selection.mask
-            return self._remember(workspace, self._run(task, picture, mask, options), picture.size, began)
+            return self._remember(workspace, self._detect(request, picture, mask, options), picture.size, began)
 
-    def pose(self, workspace: Workspace, document: Mapping[str, Any], parts: Sequence[str] = PARTS) -> Made:
-        """The map of poses in OpenPose's JSON, which were edited or are another picture's, on a canvas of this picture's shape.
+    def pose(self, workspace: Workspace, document: Mapping[str, Any], parts: Sequence[str] = PARTS) -> WorkspaceMap:
+        """The map of poses which were edited or are another picture's, on a canvas of this picture's shape.
 
-        parts: what is drawn of people, of "body", "hands" and "face"; a map that was made tells its own as "parts".
+        Args:
+            document: OpenPose's JSON.
+            parts: what is drawn of people, of "body", "hands" and "face"; a map that was made tells its own as "parts".
 
         Raises:
             InvalidInput: not of that form, an unknown part or none, or the canvas would be too large.
         """
-        began = time.perf_counter()
         unknown = [part for part in parts if part not in PARTS]
         if unknown or not parts:
             wrong = f"Poses have no part {unknown[0]!r}." if unknown else "No part of the poses is to be drawn."
             raise InvalidInput(wrong, f"Give one or more of {', '.join(PARTS)}.", parts=list(parts))
-        found = poses.shaped(poses.from_json(document), *workspace.size)
-        _check_sides(found.width, found.height)
-        return self._remember(
-            workspace, drawn(found, found.height, found.width, **{part: part in parts for part in PARTS}), workspace.size, began
-        )
+        with self._requests.run("control", workspace):
+            began, size = time.perf_counter(), workspace.size
+            shaped = poses.shaped(poses.from_json(document), *size)
+            _check_sides(shaped.width, shaped.height)
+            drawing = drawn(shaped, shaped.height, shaped.width, **{part: part in parts for part in PARTS})
+            return self._remember(workspace, drawing, size, began)
 
-    def _remember(self, workspace: Workspace, found: ControlMap, size: tuple[int, int], began: float) -> Made:
-        with self._lock:
-            kept = self._made.setdefault(workspace, OrderedDict())
-            id = str(1 + int(next(reversed(kept), "0")))
-            made = kept[id] = Made(id, found, size, (time.perf_counter() - began) * 1000)
-            while len(kept) > _MOST_KEPT:
-                kept.popitem(last=False)
-        return made
-
-    def made(self, workspace: Workspace, id: str) -> Made:
+    def made(self, workspace: Workspace, id: str) -> WorkspaceMap:
         """A map made before. Raises `NotFound`."""
         with self._lock:
-            found = self._made.get(workspace, {}).get(id)
-        if found is None:
+            made = self._maps.get(workspace, {}).get(id)
+        if made is None:
             raise NotFound(f"There is no map {id!r} (any more).", "Make it again.", id=id)
-        return found
+        return made
 
     def keep(self, workspace: Workspace, id: str, opacity: float = 1.0) -> State:
-        """The map, laid over what the workspace shows, as its next result. Raises `InvalidInput`, `NotFound`."""
+        """The map, laid over what the workspace shows, as its next result; opacity: 0 to 1. Raises `InvalidInput`, `NotFound`."""
         made = self.made(workspace, id)
-        with workspace.turn():
-            self._check_size(made, workspace)
+        with self._requests.run("keep", workspace) as request, request.turn():
+            _check_size(made, workspace)
             pixels = overlay(made.map.pixels, workspace.picture().pixels, opacity)
             state = workspace.add_result(pixels, "Control map", Box(0, 0, *workspace.size), workspace.state.selection)
-        self._workspaces.make_room(workspace)
+        self._picture_changed(workspace)
         return state
 
     def select(
@@ -194,50 +226,70 @@ class Controlling:
     ) -> State:  # fmt: skip
         """Select by a map: where it is that bright (of depth: that near), or of that colour (of a segmentation: one class).
 
-        mode: how that is combined with the selection; one of `selection.MODES`.
+        Args:
+            brightness: lowest and highest, 0 to 255; or
+            color: RGB, 0 to 255.
+            tolerance: how far each part of the colour may be off.
+            mode: how that is combined with the selection; one of `selection.MODES`.
+
+        Raises:
+            InvalidInput: neither or both are given, or the picture has another size now. NotFound: there is no such map.
         """
         made = self.made(workspace, id)
         if (brightness is None) == (color is None):
             raise InvalidInput("It is not said what to select by.", "Give either a range of brightness, or a colour.")
-        with workspace.turn():
-            self._check_size(made, workspace)
+        with self._requests.run("select", workspace) as request, request.turn():
+            _check_size(made, workspace)
             if brightness is not None:
-                found = mask_by_brightness(made.map.pixels, made.size, *brightness)
+                mask = mask_by_brightness(made.map.pixels, made.size, *brightness)
             else:
                 assert color is not None
-                found = mask_by_color(made.map.pixels, made.size, color, tolerance)
-            state = workspace.state
-            base = None if state.selection is None else state.selection.mask
-            workspace.push(State("Select by map", state.version, PackedMask.of(combine(base, found, mode)), state.feather))
-            return workspace.state
+                mask = mask_by_color(made.map.pixels, made.size, color, tolerance)
+            return workspace.select("Select by map", mask, mode)
 
     def detect_picture(self, picture: Picture, options: MapOptions, mask: np.ndarray | None = None) -> ControlMap:
         """The map of a picture that belongs to no workspace; mask: bool [H, W], what is selected. Raises as `detect`."""
-        with self._tasks.under_way("control") as task:
-            return self._run(task, picture, mask, options)
+        with self._requests.run("control") as request:
+            return self._detect(request, picture, mask, options)
 
     def detect_object(self, pixels: np.ndarray, mask: np.ndarray | None, layer: Layer) -> ControlMap:
         """The map of one object of a picture that another program has at hand, black around it.
 
         Args:
-            pixels: uint8 [H, W, 3]. mask: bool [H, W]; None for what is selected in the workspace last used of those that show this very
-                picture, or else in the last one of its size. The picture of a workspace counts as it is shown, and as it was opened.
+            pixels: uint8 [H, W, 3].
+            mask: bool [H, W]; None for what is selected in the workspace last used of those that show this very picture, or else in
+                the last one of its size. The picture of a workspace counts as it is shown, and as it was opened.
+            layer: the preprocessor.
 
         Raises:
-            InvalidInput: nothing is. And what `detect` raises.
+            InvalidInput: nothing is selected. And what `detect` raises.
         """
-        found = self._selected_in(pixels) if mask is None else mask
-        return self.detect_picture(pictures.from_pixels(pixels), MapOptions((layer,), background="black"), found)
+        selected = self._selected_in(pixels) if mask is None else mask
+        return self.detect_picture(pictures.from_pixels(pixels), MapOptions((layer,), background="black"), selected)
+
+    def detect_request(self, picture: Picture, name: str, wanted: Request) -> ControlMap:
+        """What one preprocessor makes of a picture for a request that is checked already. Raises as `detect`."""
+        with self._requests.run("control") as request:
+            return self._compute_all(request, picture, [(name, wanted)])[0]
+
+    def _remember(self, workspace: Workspace, map: ControlMap, size: tuple[int, int], began: float) -> WorkspaceMap:
+        with self._lock:
+            maps = self._maps.setdefault(workspace, OrderedDict())
+            id = str(1 + int(next(reversed(maps), "0")))
+            made = maps[id] = WorkspaceMap(id, map, size, (time.perf_counter() - began) * 1000)
+            while len(maps) > _MOST_KEPT:
+                maps.popitem(last=False)
+        return made
 
     def _selected_in(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]
         selections: list[np.ndarray] = []
         for workspace in self._workspaces.recent():
-            state = workspace.state
+            state, shown = workspace.snapshot()
             if state.selection is None or state.selection.size != (width, height):
                 continue
             selections.append(state.selection.mask)
-            if any(np.array_equal(one.pixels, pixels) for one in (workspace.picture(state.version), workspace.original)):
+            if any(np.array_equal(picture.pixels, pixels) for picture in (shown, workspace.original)):
                 return selections[-1]
         if not selections:
             raise InvalidInput(
@@ -246,66 +298,62 @@ class Controlling:
             )
         return selections[0]
 
-    def detect_request(self, picture: Picture, name: str, request: Request) -> ControlMap:
-        """What one preprocessor makes of a picture for a request that is checked already. Raises as `detect`."""
-        with self._tasks.under_way("control") as task:
-            return self._compute_all(task, picture, [(name, request)])[0]
-
-    def _run(self, task: Task, picture: Picture, mask: np.ndarray | None, options: MapOptions) -> ControlMap:
+    def _detect(self, request: RunningRequest, picture: Picture, mask: np.ndarray | None, options: MapOptions) -> ControlMap:
         if options.background and mask is None:
             raise InvalidInput("Nothing is selected.", "Click on an object first, or ask for a map of the whole picture.")
         if mask is not None and mask.shape != picture.pixels.shape[:2]:
             raise InvalidInput(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels.", f"It must be {picture.width} x {picture.height}.")
         resolution = _perfect(picture, options) if options.pixel_perfect else None
-        asked = [
+        wanted = [
             (layer.preprocessor, registry.request(layer.preprocessor, layer.values, resolution or layer.resolution, mask, layer.seed))
             for layer in options.layers
         ]
-        found = self._compute_all(task, picture, asked)
-        made = found[0].pixels
-        if len(found) > 1 or options.layers[0].weight != 1:
-            made = blended([one.pixels for one in found], [layer.weight for layer in options.layers], options.blend)
+        maps = self._compute_all(request, picture, wanted)
+        pixels = maps[0].pixels
+        if len(maps) > 1 or options.layers[0].weight != 1:
+            pixels = blended([map.pixels for map in maps], [layer.weight for layer in options.layers], options.blend)
         if options.background:
             assert mask is not None
-            made = object_only(made, mask, picture.pixels, options.background)
+            pixels = object_only(pixels, mask, picture.pixels, options.background)
         if options.fit is not None:
-            made = fitted_picture(made, options.fit.width, options.fit.height, options.fit.mode)
-        extra = {key: value for one in reversed(found) for key, value in one.extra.items()}
-        return replace(found[0], pixels=made, extra=extra)
+            pixels = fitted_picture(pixels, options.fit.width, options.fit.height, options.fit.mode)
+        extra = {key: value for map in reversed(maps) for key, value in map.extra.items()}
+        return replace(maps[0], pixels=pixels, extra=extra)
 
-    def _compute_all(self, task: Task, picture: Picture, asked: Sequence[tuple[str, Request]]) -> list[ControlMap]:
+    def _compute_all(self, request: RunningRequest, picture: Picture, wanted: Sequence[tuple[str, Request]]) -> list[ControlMap]:
         flat = _on_white(picture)
 
-        def one(name: str, request: Request, progress: Progress) -> ControlMap:
-            tools = Tools(self._engines.store, self._host.device(), self._engines.models, progress)
+        def compute(name: str, layer: Request, progress: Progress) -> ControlMap:
+            tools = Tools(self._pool.store, self._host.device(), self._pool.models, progress)
             name = registry.info(name).name
-            return self._cache.get((name, _key(flat, request)), lambda: registry.detect(name, flat.pixels, request, tools), progress)
+            return self._cache.get((name, _key(flat, layer)), lambda: registry.detect(name, flat.pixels, layer, tools), progress)
 
         def work(progress: Progress) -> list[ControlMap]:
-            share = 1 / len(asked)
-            return [one(name, request, progress.part(i * share, (i + 1) * share)) for i, (name, request) in enumerate(asked)]
+            share = 1 / len(wanted)
+            return [compute(name, layer, progress.part(i * share, (i + 1) * share)) for i, (name, layer) in enumerate(wanted)]
 
-        for name, _ in asked:
+        for name, _ in wanted:
             registry.check_available(name)  # before waiting for a turn
-        return self._compute.run(task, lambda progress: self._engines.careful(lambda: work(progress)), WORK)
+        return request.compute(work)
 
-    def _offered(self, one: Preprocessor) -> Offered:
-        models = tuple((name, self._state(name)) for name in one.models)
-        reason = registry.unavailable(one.name) or ""
+    def _listing(self, preprocessor: Preprocessor) -> PreprocessorListing:
+        models = tuple((name, self._state(name)) for name in preprocessor.models)
+        reason = registry.unavailable(preprocessor.name) or ""
         if not reason and any(state != "present" for _, state in models):
             missing = next(name for name, state in models if state != "present")
             reason = f"needs the model {missing}"
-        return Offered(one, not reason, reason, models)
+        return PreprocessorListing(preprocessor, not reason, reason, models)
 
     def _state(self, model: str) -> str:
         try:
-            return self._engines.store.state(model).state
+            return self._pool.store.state(model).state
         except NotFound:
             return "unavailable"
 
-    def _check_size(self, made: Made, workspace: Workspace) -> None:
-        if made.size != workspace.size:
-            raise InvalidInput("The picture has another size than when this map was made.", "Make the map again.")
+
+def _check_size(made: WorkspaceMap, workspace: Workspace) -> None:
+    if made.size != workspace.size:
+        raise InvalidInput("The picture has another size than when this map was made.", "Make the map again.")
 
 
 def _check_sides(width: int, height: int) -> None:
@@ -333,5 +381,5 @@ def _key(picture: Picture, request: Request) -> str:
     """What a map depends on beside its preprocessor."""
     values = sorted(request.values.items())
     mask = b"" if request.mask is None else np.packbits(request.mask).tobytes()
-    told = f"{picture.digest} {request.resolution} {values} {request.seed}".encode()
-    return hashlib.sha256(told + mask).hexdigest()
+    parameters = f"{picture.digest} {request.resolution} {values} {request.seed}".encode()
+    return hashlib.sha256(parameters + mask).hexdigest()

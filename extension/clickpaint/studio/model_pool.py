@@ -1,4 +1,4 @@
-"""Which segmenters and erasers can work here, which one is meant by "auto", and what they keep in memory."""
+"""Which segmenters and erasers can work here, which one "auto" stands for, and what they keep in memory."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ _ADVICE = "Try a smaller picture, set the precision to half, choose a smaller mo
 
 
 @dataclass(frozen=True)
-class Engine:
+class Listing:
     """A segmenter or an eraser as a list shows it.
 
-    available: it would work now. reason: why it would not. model: the catalog's name of its file, None where it needs none.
-    state: of that file, as in `weights.store.ModelState`; "present" where none is needed.
+    Attributes:
+        available: whether it would work now.
+        reason: why it would not.
+        model: the catalog's name of its file, None where it needs none.
+        state: of that file, as in `weights.store.ModelState`; "present" where none is needed.
     """
 
     name: str
@@ -46,8 +49,14 @@ class Engine:
     state: str
 
 
-class Engines:
-    """Hands out segmenters and erasers, and holds the caches that make them fast."""
+class ModelPool:
+    """Hands out segmenters and erasers, and holds the caches that make them fast.
+
+    Attributes:
+        store: the model files on this machine.
+        models: loaded models.
+        embeddings: encoded pictures.
+    """
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -56,31 +65,33 @@ class Engines:
         self.embeddings = EmbeddingCache(lambda: host.setting("embeddings_budget_mb") * MEGABYTE)
         self._resolved: dict[str, tuple[float, str]] = {}
 
-    def segmenters(self) -> list[Engine]:
-        return self._listed(segmenters.SEGMENTERS.values(), segmenters.unavailable)
+    def segmenters(self) -> list[Listing]:
+        return self._listings(segmenters.SEGMENTERS.values(), segmenters.unavailable)
 
-    def erasers(self) -> list[Engine]:
-        return self._listed(erasers.ERASERS.values(), erasers.unavailable)
+    def erasers(self) -> list[Listing]:
+        return self._listings(erasers.ERASERS.values(), erasers.unavailable)
 
     def segmenter_name(self, name: str | None = None) -> str:
-        """The segmenter that is meant: None is the setting's, "auto" the best one that would work now."""
-        return self._meant("segmenter", name, segmenters.SEGMENTERS, segmenters.order, self.segmenters)
+        """The segmenter of that name; for None the setting's, for "auto" the best one that would work now. Raises `InvalidInput`."""
+        return self._resolve("segmenter", name, segmenters.SEGMENTERS, segmenters.order, self.segmenters)
 
     def eraser_name(self, name: str | None = None) -> str:
-        return self._meant("eraser", name, erasers.ERASERS, erasers.order, self.erasers)
+        """As `segmenter_name`."""
+        return self._resolve("eraser", name, erasers.ERASERS, erasers.order, self.erasers)
 
     def segmenter(self, name: str) -> Segmenter:
         """Raises `InvalidInput` for an unknown name, `ModelMissing` for one that cannot work here."""
         return segmenters.create(name, self.store, self.host.device(), self.models)
 
     def eraser(self, name: str) -> Eraser:
+        """As `segmenter`."""
         return erasers.create(name, self.store, self.host.device(), self.models)
 
     def encoded(self, segmenter: Segmenter, picture: Picture, progress: Progress) -> Embedding:
         """The picture's embedding, from the cache where it is there."""
         return self.embeddings.get((segmenter.name, picture.digest), lambda: segmenter.encode(picture.pixels, progress), progress)
 
-    def careful(self, work: Callable[[], T]) -> T:
+    def retrying_with_freed_memory(self, work: Callable[[], T]) -> T:
         """`work`'s result; where memory runs out, everything that is ours is freed and it is tried once more.
 
         Raises:
@@ -98,8 +109,8 @@ class Engines:
         """A model's file came or went: "auto" may mean something else now."""
         self._resolved.clear()
 
-    def _meant(
-        self, role: str, name: str | None, known: Collection[str], order: tuple[str, ...], listed: Callable[[], list[Engine]]
+    def _resolve(
+        self, role: str, name: str | None, known: Collection[str], order: tuple[str, ...], listings: Callable[[], list[Listing]]
     ) -> str:
         name = name or str(self.host.setting(role))
         if name != "auto":
@@ -109,17 +120,17 @@ class Engines:
         at, last = self._resolved.get(role, (0.0, ""))
         if last and time.monotonic() - at < _REMEMBERED_SECONDS:  # looking for packages and files takes longer than a click may
             return last
-        available = {engine.name for engine in listed() if engine.available}
-        found = next((one for one in order if one in available), order[-1])
-        self._resolved[role] = (time.monotonic(), found)
-        return found
+        available = {listing.name for listing in listings() if listing.available}
+        best = next((known_name for known_name in order if known_name in available), order[-1])
+        self._resolved[role] = (time.monotonic(), best)
+        return best
 
-    def _listed(
+    def _listings(
         self, infos: Iterable[segmenters.SegmenterInfo | erasers.EraserInfo], unavailable: Callable[[str, Installed], str | None]
-    ) -> list[Engine]:
+    ) -> list[Listing]:
         # everything is looked for once: the start of a web UI waits for this
         store, look = self.store.for_a_list(), functools.cache(installed)
-        return [_engine(info, unavailable(info.name, look) or "", store) for info in infos]
+        return [_listing(info, unavailable(info.name, look) or "", store) for info in infos]
 
     def _models_budget(self) -> int:
         return models_budget(self.host.device(), self.host.setting("models_budget_mb"), self.models.nbytes)
@@ -128,13 +139,13 @@ class Engines:
         release(self.host.device())
 
 
-def _engine(info: segmenters.SegmenterInfo | erasers.EraserInfo, reason: str, store: Store) -> Engine:
+def _listing(info: segmenters.SegmenterInfo | erasers.EraserInfo, reason: str, store: Store) -> Listing:
     state = "present"
     if info.model is not None:
         try:
-            found = store.state(info.model)
-            state, why = found.state, found.reason
+            file = store.state(info.model)
+            state, why = file.state, file.reason
         except NotFound as error:
             state, why = "unavailable", error.message
         reason = reason or ("" if state == "present" else why)
-    return Engine(info.name, info.title, not reason and state == "present", reason, info.model, state)
+    return Listing(info.name, info.title, not reason and state == "present", reason, info.model, state)

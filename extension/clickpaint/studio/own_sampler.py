@@ -20,7 +20,7 @@ from clickpaint.paint.checkpoint.source import Source
 from clickpaint.paint.diffusion import sampling
 from clickpaint.paint.paint_job import ControlUnit, Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
-from clickpaint.studio.model_pool import Engines
+from clickpaint.studio.model_pool import ModelPool
 from clickpaint.weights.device import Device
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ _DEPTH = ("depth_anything_v2", "depth_anything", "depth", "depth_zoe", "depth_le
 class Diffusion:
     """Part of the studio. The caller holds the host's lock while something is painted."""
 
-    def __init__(self, host: Host, engines: Engines) -> None:
-        self._host, self._engines = host, engines
+    def __init__(self, host: Host, pool: ModelPool) -> None:
+        self._host, self._pool = host, pool
         self._checkpoints = Checkpoints()
-        self._toolbox = Toolbox(host.folders, engines.models, self._control_map)
+        self._toolbox = Toolbox(host.folders, pool.models, self._control_map)
         self._lock = threading.Lock()
         self._preview: np.ndarray | None = None
 
@@ -130,7 +130,7 @@ class Diffusion:
             control=self._toolbox.control,
             adapted=self._toolbox.adapted,
             words=self._toolbox.words(checkpoint, options.prompt, options.negative_prompt),
-            free=self._engines.free,
+            free=self._pool.free,
         )
 
     def _show(self, pixels: np.ndarray) -> None:
@@ -147,7 +147,7 @@ class Diffusion:
         return fitted(np.ascontiguousarray(found.pixels[..., :3]), job.width, job.height, "Just Resize")
 
     def _control_tools(self) -> Tools:
-        return Tools(self._engines.store, self._host.device(), self._engines.models)
+        return Tools(self._pool.store, self._host.device(), self._pool.models)
 
     def _depth(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """What measures depth here; None where no network for it is."""
@@ -155,7 +155,7 @@ class Diffusion:
         def there(name: str) -> bool:
             try:
                 one = registry.info(name)
-                return registry.unavailable(name) is None and all(self._engines.store.state(file).state == "present" for file in one.models)
+                return registry.unavailable(name) is None and all(self._pool.store.state(file).state == "present" for file in one.models)
             except ClickpaintError:
                 return False
 

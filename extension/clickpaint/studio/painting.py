@@ -21,10 +21,9 @@ from clickpaint.paint.in_picture import PaintResult, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import Progress
 from clickpaint.session.workspace import Result, State, Workspace
-from clickpaint.session.workspaces import Workspaces
-from clickpaint.studio.model_pool import Engines
+from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import Diffusion
-from clickpaint.studio.queue import WORK, Compute, Task, Tasks
+from clickpaint.studio.request import Requests, RunningRequest
 from clickpaint.weights.device import free_bytes
 
 if TYPE_CHECKING:
@@ -61,12 +60,10 @@ class Painting:
     """Part of the studio. The host paints, or an engine of ours on its checkpoint, holding its own lock; everything around it is ours."""
 
     def __init__(
-        self, host: Host, engines: Engines, diffusion: Diffusion, tasks: Tasks, compute: Compute, workspaces: Workspaces,
-        encode_ahead: Callable[[Workspace], None],
+        self, host: Host, pool: ModelPool, diffusion: Diffusion, requests: Requests, picture_changed: Callable[[Workspace], None]
     ) -> None:  # fmt: skip
-        """encode_ahead: begins to encode what a workspace shows now, for the clicks that follow."""
-        self._host, self._engines, self._diffusion = host, engines, diffusion
-        self._tasks, self._compute, self._workspaces, self._encode_ahead = tasks, compute, workspaces, encode_ahead
+        """picture_changed: called with a workspace that shows another picture now."""
+        self._host, self._pool, self._diffusion, self._requests, self._picture_changed = host, pool, diffusion, requests, picture_changed
 
     def paint(self, workspace: Workspace, options: PaintOptions, eraser: str | None = None) -> Gallery:
         """Paint what is selected (or, to expand, around the picture). eraser: for the masked content "erased".
@@ -74,21 +71,21 @@ class Painting:
         Raises:
             HostUnsupported: the host cannot paint, or not like this. InvalidInput: nothing is selected.
         """
-        with self._tasks.under_way("paint", workspace.id) as task, workspace.turn(task.check):
+        with self._requests.run("paint", workspace) as request, request.turn():
             state = workspace.state
             if state.selection is None and options.task not in ("expand", "instruct"):
                 raise InvalidInput("Nothing is selected.", "Click on an object first.")
-            return self._paint(workspace, task, workspace.picture(), state.selection, options, eraser)
+            return self._paint(workspace, request, workspace.picture(), state.selection, options, eraser)
 
     def use(self, workspace: Workspace, index: int) -> State:
         """Show another result of the last painting. Raises `InvalidInput`."""
-        with workspace.turn():
+        with self._requests.run("use", workspace) as request, request.turn():
             result = _result(workspace, index)
             state = workspace.state
             pixels = self._with(workspace, result).pixels
             area = Box(0, 0, *workspace.size)
             shown = workspace.add_result(pixels, f"Result {index + 1}", area, state.selection, result.infotext)
-        self._encode_ahead(workspace)
+        self._picture_changed(workspace)
         return shown
 
     def refine(self, workspace: Workspace, index: int, options: PaintOptions) -> Gallery:
@@ -97,7 +94,7 @@ class Painting:
         Raises:
             InvalidInput: no such result, or what was selected for it is not any more.
         """
-        with self._tasks.under_way("paint", workspace.id) as task, workspace.turn(task.check):
+        with self._requests.run("paint", workspace) as request, request.turn():
             result = _result(workspace, index)
             selection = workspace.results_of
             if selection is None or selection.size != workspace.size:
@@ -106,14 +103,14 @@ class Painting:
             picture = self._with(workspace, result)
             # beyond the picture's own resolution there is nothing to gain: what is painted larger is only scaled down again
             again = refining(options, round(min(max(math.sqrt(result.box.area), native), _REFINED * native)))
-            return self._paint(workspace, task, picture, selection, again, None, kept=workspace.results)
+            return self._paint(workspace, request, picture, selection, again, None, kept=workspace.results)
 
     def paint_picture(
         self, picture: Picture, mask: np.ndarray | None, options: PaintOptions, eraser: str | None = None
     ) -> PaintedPictures:  # fmt: skip
         """Paint in a picture that belongs to no workspace; mask: bool [H, W], or None to expand or instruct it."""
-        with self._tasks.under_way("paint") as task:
-            painted = self._painted(task, picture, mask, options, eraser)
+        with self._requests.run("paint") as request:
+            painted = self._painted(request, picture, mask, options, eraser)
 
             def put(pixels: np.ndarray) -> Picture:
                 return picture.expanded(pixels, options.expand) if options.task == "expand" else picture.with_pixels(pixels)
@@ -127,7 +124,7 @@ class Painting:
         Raises:
             InvalidInput: a side is no multiple of 8, or too long. HostUnsupported: there is no checkpoint.
         """
-        with self._tasks.under_way("paint") as task:
+        with self._requests.run("generate") as request:
             seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(2**32 - options.batch_count)
 
             def work(progress: Progress) -> list[Painted]:
@@ -136,7 +133,7 @@ class Painting:
                 self._make_room()
                 return self._diffusion.generate(options, size, seed, progress)
 
-            painted = self._compute.run(task, lambda progress: self._engines.careful(lambda: work(progress)), WORK)
+            painted = request.compute(work)
             pictures = tuple(from_pixels(one.pixels).with_text(parameters=one.infotext) for one in painted)
             return PaintedPictures(pictures, tuple(one.seed for one in painted))
 
@@ -161,15 +158,15 @@ class Painting:
     def _make_room(self) -> None:
         device = self._host.device()
         if device.kind != "cpu" and free_bytes(device) < _ROOM:
-            self._engines.free()
+            self._pool.free()
 
     def _paint(
-        self, workspace: Workspace, task: Task, picture: Picture, selection: PackedMask | None, options: PaintOptions,
+        self, workspace: Workspace, request: RunningRequest, picture: Picture, selection: PackedMask | None, options: PaintOptions,
         eraser: str | None, kept: tuple[Result, ...] = (),
     ) -> Gallery:  # fmt: skip
         began = time.perf_counter()
         mask = selection.mask if selection is not None else None
-        painted = self._painted(task, picture, mask, options, eraser)
+        painted = self._painted(request, picture, mask, options, eraser)
         for one in painted:
             self._host.keep(one.pixels, one.mask, options.prompt, one.seed, one.infotext)
         found = tuple(Result(one.box, one.pixels[one.box.slices].copy(), one.seed, one.infotext) for one in painted)
@@ -179,26 +176,25 @@ class Painting:
             first = painted[0]
             state = workspace.add_result(first.pixels, options.task.capitalize(), first.box, selection, first.infotext)
         workspace.hold_results(kept + found, selection)
-        self._workspaces.make_room(workspace)
-        self._encode_ahead(workspace)
+        self._picture_changed(workspace)
         return Gallery(workspace.results, (time.perf_counter() - began) * 1000, state)
 
     def _painted(
-        self, task: Task, picture: Picture, mask: np.ndarray | None, options: PaintOptions, eraser: str | None
+        self, request: RunningRequest, picture: Picture, mask: np.ndarray | None, options: PaintOptions, eraser: str | None
     ) -> list[PaintResult]:  # fmt: skip
         can, ours = self._host.capabilities(), self._diffusion.meant(options)
         if not can.paint:
             raise HostUnsupported(can.reason or "This host cannot paint.", "Load a checkpoint first.")
-        name = self._engines.eraser_name(eraser) if options.masked_content == "erased" else ""
+        name = self._pool.eraser_name(eraser) if options.masked_content == "erased" else ""
 
         def erase(pixels: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
-            return self._engines.eraser(name).erase(pixels, hole, EraseOptions(0, 0), progress)
+            return self._pool.eraser(name).erase(pixels, hole, EraseOptions(0, 0), progress)
 
         def work(progress: Progress) -> list[PaintResult]:
             native = self._diffusion.native_size() if ours else can.native_size
             return paint(picture.pixels, mask, options, self.run, native=native, erase=erase, progress=progress)
 
-        painted = self._compute.run(task, lambda progress: self._engines.careful(lambda: work(progress)), WORK)
+        painted = request.compute(work)
         if not painted:
             raise InvalidInput("All results were skipped.", "Paint again.")
         return painted

@@ -24,29 +24,64 @@ T = TypeVar("T")
 CLICK, WORK, BACKGROUND = 0, 1, 2
 """Urgency in the queue: a click goes before a removal, and both before encoding ahead of time."""
 
+KINDS = {
+    "encode": "a picture is encoded ahead of the clicks in it",
+    "select": "what was clicked on, or is of a control map's colour, is selected",
+    "choose": "another candidate of the last click becomes the selection",
+    "mask": "the selection is adjusted",
+    "trace": "what strokes go around or over is selected",
+    "everything": "all regions are found, or found and described",
+    "erase": "what is selected is removed",
+    "undo": "one step back",
+    "redo": "one step forth",
+    "paint": "something is painted, or a result once more",
+    "use": "another result of the last painting is shown",
+    "generate": "a picture is painted from a prompt alone",
+    "control": "a control map is made, of a picture or of poses",
+    "keep": "a control map is laid over the picture",
+    "caption": "a caption is made, and refined by a text model where one is asked",
+    "chat": "a question is answered, or the conversation forgotten",
+    "find": "what a phrase names is looked for",
+    "rank": "the results of the last painting are compared with a prompt",
+    "download": "a model's files are downloaded",
+    "verify": "a model's files are compared with the catalog",
+}
+"""Every kind of task. The page shows some by these names ("busy.erase" of its texts)."""
+
+OF_EVERYBODY = ("download", "verify")
+"""Kinds that belong to no request: everybody sees them, and interrupting requests leaves them alone."""
+
 _KEPT_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 
 
 class Task:
-    """One piece of work as its owner sees it.
+    """One use-case, or one piece of work in the background, as its owner sees it.
 
-    kind: "encode", "select", "erase", "paint", "everything", "download" or "verify". workspace: its id, None for work without one.
-    subject: what is worked on where the kind alone does not say it (a model's name).
-    state: "waiting", "running", and then one of "done", "failed", "interrupted".
+    Attributes:
+        kind: one of `KINDS`.
+        workspace: its id, None for work without one.
+        subject: what is worked on where the kind alone does not say it (a model's name).
+        state: "waiting", "running", and then one of "done", "failed", "interrupted".
+        step: where the work is.
+        error: the sentences for the user where it failed, "" otherwise.
+        ended: when it ended, in seconds of `time.monotonic`, None before.
+        wake: set as soon as there is no point in waiting for it any longer: it ended, or is to stop.
     """
 
     def __init__(
         self, kind: str, workspace: str | None = None, subject: str = "", host_interrupted: Callable[[], bool] | None = None
     ) -> None:
+        assert kind in KINDS, f"give {kind!r} its place in KINDS"
         self.id = secrets.token_urlsafe(8)
         self.kind, self.workspace, self.subject = kind, workspace, subject
         self.state = "waiting"
         self.step = Step(None, "")
         self.error = ""
         self.ended: float | None = None
-        self.wake = threading.Event()  # set as soon as there is no point in waiting any longer
+        self.wake = threading.Event()
         self._stop = threading.Event()
+        self._alarms: set[threading.Event] = set()
         self._lock = threading.Lock()
         self._host_interrupted = host_interrupted
 
@@ -60,17 +95,40 @@ class Task:
         return self._stop.is_set()
 
     def interrupt(self) -> None:
-        self._stop.set()
+        """Ask it to stop, and wake whoever waits for a part of it."""
+        with self._lock:
+            self._stop.set()
+            for alarm in self._alarms:
+                alarm.set()
         self.wake.set()
+
+    @contextmanager
+    def alarming(self, alarm: threading.Event) -> Iterator[None]:
+        """Within this block an interruption also sets `alarm`; at once where it came before."""
+        with self._lock:
+            self._alarms.add(alarm)
+            if self.stopped:
+                alarm.set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._alarms.discard(alarm)
 
     def check(self) -> None:
         """Raise `Interrupted` if someone asked this task to stop."""
         if self.stopped:
             raise Interrupted()
 
+    def wait(self) -> None:
+        """The work, or its next part, waits for its turn."""
+        with self._lock:
+            self.state = "waiting" if self.active else self.state
+
     def begin(self) -> Progress:
-        """The work starts now; the progress to hand down."""
-        self.state = "running" if self.active else self.state
+        """The work, or its next part, starts now; the progress to hand down."""
+        with self._lock:
+            self.state = "running" if self.active else self.state
         return Progress(self._listen, self._interrupted)
 
     def finish(self, error: BaseException | None = None) -> None:
@@ -131,10 +189,10 @@ class Tasks:
         task.finish()
 
     def visible(self, workspace: str | None = None) -> list[Task]:
-        """The tasks of one workspace (None: of none) and every download: nobody learns of other people's workspaces."""
+        """The tasks of one workspace (None: of none) and those of everybody: nobody learns of other people's workspaces."""
         with self._lock:
             self._forget()
-            return [task for task in self._tasks.values() if task.workspace == workspace or task.kind in ("download", "verify")]
+            return [task for task in self._tasks.values() if task.workspace == workspace or task.kind in OF_EVERYBODY]
 
     def active(self, workspace: str) -> bool:
         """Whether anything but encoding ahead of time is under way for this workspace."""
@@ -150,12 +208,10 @@ class Tasks:
 
     def interrupt(self, workspace: str | None = None) -> int:
         """Stop what is under way for one workspace (None: for requests that belong to none), except downloads; returns how many."""
-        found = [
-            task for task in self._snapshot() if task.active and task.workspace == workspace and task.kind not in ("download", "verify")
-        ]
-        for task in found:
+        tasks = [task for task in self._snapshot() if task.active and task.workspace == workspace and task.kind not in OF_EVERYBODY]
+        for task in tasks:
             task.interrupt()
-        return len(found)
+        return len(tasks)
 
     def interrupt_all(self) -> None:
         for task in self._snapshot():
@@ -173,10 +229,27 @@ class Tasks:
 
 
 class _Job(Generic[T]):
-    def __init__(self, task: Task, work: Callable[[Progress], T], order: tuple[int, int]) -> None:
-        self.task, self.work, self.order = task, work, order
+    """One computation.
+
+    Attributes:
+        task: what it is a part of.
+        order: its place in the queue: urgency, then number.
+        alone: it is all of its task, which ends with it.
+        wake: set once it ended, and when its task is interrupted.
+    """
+
+    def __init__(self, task: Task, work: Callable[[Progress], T], order: tuple[int, int], alone: bool) -> None:
+        self.task, self.work, self.order, self.alone = task, work, order, alone
         self.result: T | None = None
         self.error: BaseException | None = None
+        self.ended = False
+        self.wake = threading.Event()
+
+    def end(self, error: BaseException | None) -> None:
+        self.error, self.ended = error, True
+        self.wake.set()
+        if self.alone:
+            self.task.finish(error)
 
 
 class Compute:
@@ -186,7 +259,7 @@ class Compute:
     stopped runs on or the host holds its lock.
 
     Args:
-        exclusive: `Host.exclusive`.
+        exclusive: `Host.exclusive` or `Host.beside`.
         limit: how many jobs may wait; one more is `Busy`.
     """
 
@@ -213,7 +286,7 @@ class Compute:
             self._here.progress = before
 
     def run(self, task: Task, work: Callable[[Progress], T], urgency: int = WORK) -> T:
-        """`work(progress)` on the computing thread; waits for its turn and its end.
+        """`work(progress)` on the computing thread, as one part of `task`; waits for its turn and its end.
 
         Raises:
             Busy: too many wait already. Interrupted: `task` was interrupted, waiting or running. And whatever `work` raises.
@@ -222,26 +295,28 @@ class Compute:
         if here is not None:
             task.begin()
             return work(here)
-        job = self._enqueue(task, work, urgency)
+        task.wait()
+        job = self._enqueue(task, work, urgency, alone=False)
         if job is None:
-            error = Busy("Too much is waiting to be computed.", "Try again in a few seconds.", limit=self._limit)
-            task.finish(error)
-            raise error
-        task.wake.wait()
-        if task.stopped and task.active:
-            with self._changed:
+            raise Busy("Too much is waiting to be computed.", "Try again in a few seconds.", limit=self._limit)
+        with task.alarming(job.wake):
+            job.wake.wait()
+        with self._changed:
+            if not job.ended:
                 if job in self._waiting:
                     self._waiting.remove(job)
-            task.finish(Interrupted())
-        if task.state == "interrupted" and job.error is None:
-            raise Interrupted()
+                raise Interrupted()
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value]  # set by the thread, which woke us up
 
     def submit(self, task: Task, work: Callable[[Progress], Any], urgency: int = BACKGROUND) -> bool:
-        """Let `work` be done some time, its outcome only seen in `task`; False (and `task` interrupted) where too much waits already."""
-        if self._enqueue(task, work, urgency) is None:
+        """Let `work`, which is all of `task`, be done some time; its outcome is only seen there.
+
+        Returns:
+            False (and `task` is interrupted) where too much waits already.
+        """
+        if self._enqueue(task, work, urgency, alone=True) is None:
             task.finish(Interrupted())
             return False
         return True
@@ -264,14 +339,14 @@ class Compute:
                 job.task.interrupt()
             self._changed.wait_for(lambda: not self._computing, seconds)
 
-    def _enqueue(self, task: Task, work: Callable[[Progress], T], urgency: int) -> _Job[T] | None:
+    def _enqueue(self, task: Task, work: Callable[[Progress], T], urgency: int, alone: bool) -> _Job[T] | None:
         with self._changed:
             if len(self._waiting) >= self._limit:
                 # encoding ahead of time is only a kindness: it gives way
                 if urgency == BACKGROUND or self._waiting[-1].order[0] != BACKGROUND:
                     return None
-                self._waiting.pop().task.finish(Interrupted())
-            job = _Job(task, work, (urgency, next(self._numbers)))
+                self._waiting.pop().end(Interrupted())
+            job = _Job(task, work, (urgency, next(self._numbers)), alone)
             bisect.insort(self._waiting, job, key=lambda waiting: waiting.order)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="clickpaint-compute", daemon=True)
@@ -293,6 +368,7 @@ class Compute:
             del job  # its result belongs to who asked for it, not to an idle thread
 
     def _do(self, job: _Job[Any]) -> None:
+        failure: BaseException | None = None
         try:
             job.task.check()
             with self._exclusive():
@@ -300,11 +376,12 @@ class Compute:
                 job.task.check()
                 job.result = job.work(job.task.begin())
         except BaseException as error:
-            job.error = error
+            failure = error
             if not isinstance(error, ClickpaintError):
                 log.exception("A task of kind %s failed", job.task.kind)
         del job.work  # whoever learns of the end may count on it that nothing here keeps a closed picture
-        job.task.finish(job.error)
+        with self._changed:
+            job.end(failure)
 
 
 _LANES: weakref.WeakSet[Compute] = weakref.WeakSet()

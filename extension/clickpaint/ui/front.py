@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from clickpaint.hosts.base import Host
     from clickpaint.session.workspace import Workspace
-    from clickpaint.studio.model_pool import Engines
+    from clickpaint.studio.model_pool import ModelPool
 
 
 class Front(Protocol):
@@ -17,7 +17,7 @@ class Front(Protocol):
     def host(self) -> Host: ...
 
     @property
-    def engines(self) -> Engines: ...
+    def pool(self) -> ModelPool: ...
 
     def workspace(self, id: str) -> Workspace:
         """Raises `NotFound`."""

@@ -65,7 +65,7 @@ def selecting(studio: Front) -> Any:
     import gradio as gr
 
     with gr.Group(elem_classes=["cp-options-group"]):
-        names = _engines(studio.engines.segmenters())
+        names = _engines(studio.pool.segmenters())
         chosen = _label(names, studio.host.setting("segmenter"))
         segmenter = gr.Dropdown(label="Select with", choices=[*names], value=chosen, elem_id="clickpaint_segmenter")
         preview = gr.Checkbox(True, label="Preview under the pointer", elem_id="clickpaint_preview")
@@ -82,7 +82,7 @@ def follow_files(studio: Front, segmenter: Any, eraser: Any, *, diffusion: bool 
         refresh = gr.Button("Refresh lists", elem_id="clickpaint_refresh")
 
     def listed() -> list[Any]:
-        names = _engines(studio.engines.segmenters()), _eraser_names(studio, diffusion)
+        names = _engines(studio.pool.segmenters()), _eraser_names(studio, diffusion)
         return [gr.update(choices=[*one]) for one in names]
 
     compat.on(refresh.click, "() => []", [], listed, [segmenter, eraser])
@@ -147,7 +147,7 @@ def models() -> None:
 
 
 def _eraser_names(studio: Front, diffusion: bool) -> dict[str, str]:
-    return {**_engines(studio.engines.erasers()), **({DIFFUSION: "diffusion"} if diffusion else {})}
+    return {**_engines(studio.pool.erasers()), **({DIFFUSION: "diffusion"} if diffusion else {})}
 
 
 def _engines(engines: list[Any]) -> dict[str, str]:

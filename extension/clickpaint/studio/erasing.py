@@ -1,0 +1,93 @@
+"""The use-cases of removing something with an eraser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from clickpaint.erase.base import EraseOptions
+from clickpaint.errors import InvalidInput
+from clickpaint.hosts.base import Host
+from clickpaint.image.geometry import Box
+from clickpaint.image.picture import Picture
+from clickpaint.session.workspace import State, Workspace
+from clickpaint.studio.model_pool import ModelPool
+from clickpaint.studio.request import Requests, RunningRequest
+
+
+@dataclass(frozen=True, eq=False)
+class Erased:
+    """What removing something in a workspace gave. To the state it adds how it came about.
+
+    Attributes:
+        eraser: its name.
+        milliseconds: from the start of the eraser to the new version.
+        changed: outside of this box nothing did.
+        state: of the workspace afterwards.
+    """
+
+    eraser: str
+    milliseconds: float
+    changed: Box
+    state: State
+
+
+class Erasing:
+    """Part of the studio.
+
+    Args:
+        picture_changed: called with a workspace that shows another picture now.
+    """
+
+    def __init__(self, host: Host, requests: Requests, pool: ModelPool, picture_changed: Callable[[Workspace], None]) -> None:
+        self._host, self._requests, self._pool, self._picture_changed = host, requests, pool, picture_changed
+
+    def erase(self, workspace: Workspace, eraser: str | None = None, grow: int | None = None, feather: int | None = None) -> Erased:
+        """Remove what is selected; the next version of the picture.
+
+        Args:
+            eraser: its name; None for the setting's.
+            grow: pixels by which the selection is made larger; None for the setting's.
+            feather: width in pixels of the soft edge; None for the selection's, or without one the setting's.
+
+        Raises:
+            InvalidInput: nothing is selected, or an unknown name.
+        """
+        with self._requests.run("erase", workspace) as request, request.turn():
+            state = workspace.state
+            if state.selection is None:
+                raise InvalidInput("Nothing is selected.", "Click on what is to be removed first.")
+            options = self._options(grow, state.feather or None if feather is None else feather)
+            began = time.perf_counter()
+            name, pixels = self._erase(request, workspace.picture(), state.selection.mask, eraser, options)
+            around = options.grow + options.feather + 1
+            changed = state.selection.box.padded(around).clipped(*workspace.size)
+            after = workspace.add_result(pixels, "Remove", changed)
+            milliseconds = (time.perf_counter() - began) * 1000
+        self._picture_changed(workspace)
+        return Erased(name, milliseconds, changed, after)
+
+    def erase_picture(
+        self, picture: Picture, mask: np.ndarray, eraser: str | None = None, grow: int | None = None, feather: int | None = None
+    ) -> tuple[str, Picture]:
+        """The eraser used, and the picture without what `mask`, bool [H, W], selects. Raises `InvalidInput`."""
+        if mask.shape != picture.pixels.shape[:2]:
+            raise InvalidInput(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels.", f"It must be {picture.width} x {picture.height}.")
+        with self._requests.run("erase") as request:
+            name, pixels = self._erase(request, picture, mask, eraser, self._options(grow, feather))
+            return name, picture.with_pixels(pixels)
+
+    def _erase(
+        self, request: RunningRequest, picture: Picture, mask: np.ndarray, name: str | None, options: EraseOptions
+    ) -> tuple[str, np.ndarray]:
+        name = self._pool.eraser_name(name)
+        return name, request.compute(lambda progress: self._pool.eraser(name).erase(picture.pixels, mask, options, progress))
+
+    def _options(self, grow: int | None, feather: int | None) -> EraseOptions:
+        setting = self._host.setting
+        return EraseOptions(
+            grow=setting("erase_grow") if grow is None else grow, feather=setting("erase_feather") if feather is None else feather
+        )
