@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 
-from clickpaint.api import events, schemas
+from clickpaint.api import events, schemas, streams
 from tests.toys.studio import file_of, pixels
 
 
@@ -79,7 +79,7 @@ def test_events_tell_what_changes_and_end_when_the_client_leaves(app, client, st
 
 def test_silence_is_broken_and_streams_end(app, monkeypatch):
     monkeypatch.setattr(events, "_EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(events, "_SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "SILENT_SECONDS", 0.05)
     _, body = listen(app, "/clickpaint/v1/events", "", lambda body: b": still here" in body)
     assert body.startswith(b'data: {"tasks": []}\n\n')
     monkeypatch.setattr(events, "_LONGEST_SECONDS", 0.1)

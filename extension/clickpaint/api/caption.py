@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from clickpaint.api import caption_schemas as schemas
 from clickpaint.api import translate
 from clickpaint.api.encode import answer, data_url, mask_png, rgb_png
+from clickpaint.api.streams import Event, stream
 from clickpaint.caption.all_regions import Sieve
 from clickpaint.caption.base import Turn
 from clickpaint.caption.caption_job import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
@@ -33,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _NOTHING: dict[str, Any] = {}
 _EVERY_SECONDS = 0.05
-_SILENT_SECONDS = 10.0  # then a comment, so that proxies keep the connection
 _MOST_POINTS = 1000
 _MOST_STROKE_POINTS = 100_000
 
@@ -70,17 +67,17 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             return _told(words.caption(workspace, options, listener, body.trajectory, body.segmenter))
 
         _check_strokes(body.trajectory)
-        return _stream(request, work, "caption") if body.stream else answer(work(lambda one: None))
+        return _answered(studio, request, body.stream, work, "caption")
 
     @router.post("/workspaces/{id}/chat", tags=tags, summary="Ask about what is selected", response_model=schemas.ChatAnswer)
     def chat(id: str, request: Request, body: schemas.ChatBody) -> Response:
         workspace = studio.workspace(id)
 
-        def work(told: Told) -> dict[str, Any]:
-            turn = words.chat(workspace, body.question, body.captioner, told)
+        def work(listener: Told) -> dict[str, Any]:
+            turn = words.chat(workspace, body.question, body.captioner, listener)
             return {**_turn(turn), "history": [_turn(one) for one in workspace.chat]}
 
-        return _stream(request, work, "answer") if body.stream else answer(work(lambda one: None))
+        return _answered(studio, request, body.stream, work, "answer")
 
     @router.get("/workspaces/{id}/chat", tags=tags, summary="What was asked so far", response_model=schemas.HistoryAnswer)
     def history(id: str) -> Response:
@@ -122,10 +119,10 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             raise InvalidInput("A trajectory needs a workspace.", "Give points, a box or a mask.")
         mask = _mask(studio, picture, body)
 
-        def work(told: Told) -> dict[str, Any]:
-            return _told(words.caption_picture(picture, mask, options, told))
+        def work(listener: Told) -> dict[str, Any]:
+            return _told(words.caption_picture(picture, mask, options, listener))
 
-        return _stream(request, work, "caption") if body.stream else answer(work(lambda one: None))
+        return _answered(studio, request, body.stream, work, "caption")
 
     @router.post("/caption-everything", tags=tags, summary="Say what everything in a picture is", response_model=schemas.PanoramaAnswer)
     def caption_everything_in(body: schemas.PanoramaPictureBody) -> Response:
@@ -142,58 +139,59 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return answer({"mask": mask, "score": round(found.score, 4), "found_by": found.how, "box": list(box)})
 
 
-def _stream(request: Request, work: Callable[[Told], dict[str, Any]], last: str) -> StreamingResponse:
-    """`work` on a thread of its own, what it tells as server-sent events. A client that leaves ends it at its next word."""
-    events: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+def _answered(studio: Studio, request: Request, asked: bool, work: Callable[[Told], dict[str, Any]], last: str) -> Response:
+    """What `work` gives as one answer, or if that is asked for as the `last` of server-sent events, after all that it says before.
+
+    The events come from a thread of its own, which is one of the requests under way from now on. A client that leaves ends it at its
+    next word.
+
+    Raises:
+        Busy: too many requests are under way.
+    """
+    if not asked:
+        return answer(work(lambda _: None))
+    happened: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
     left = threading.Event()
 
-    def told(one: Raw | Piece) -> None:
+    def listener(said: Raw | Piece) -> None:
         if left.is_set():
             raise Interrupted()
-        if isinstance(one, Raw):
-            events.put(("raw", _raw(one)))
+        if isinstance(said, Raw):
+            happened.put(Event(_raw(said), "raw"))
         else:
-            events.put(("again", {}) if one.again else ("piece", {"text": one.text}))
+            happened.put(Event({}, "again") if said.again else Event({"text": said.text}, "piece"))
+
+    place = studio.requests.reserve()
 
     def run() -> None:
-        try:
-            events.put((last, work(told)))
-        except ClickpaintError as error:
-            events.put(("error", _failure(error)))
-        except Exception:
-            log.exception("A caption failed")
-            events.put(
-                ("error", {"error": "InternalError", "message": "Something went wrong.", "remedy": "The log of the program says more."})
-            )
-        events.put(None)
+        with place:
+            try:
+                happened.put(Event(work(listener), last))
+            except ClickpaintError as error:
+                happened.put(Event(_failure(error), "error"))
+            except Exception:
+                log.exception("A caption failed")
+                failure = {"error": "InternalError", "message": "Something went wrong.", "remedy": "The log of the program says more."}
+                happened.put(Event(failure, "error"))
+        happened.put(None)
+
+    over = False
+
+    def news() -> list[Event] | None:
+        nonlocal over
+        if over:
+            return None
+        events: list[Event] = []
+        while not happened.empty():
+            event = happened.get_nowait()
+            if event is None:
+                over = True
+                break
+            events.append(event)
+        return events or (None if over else [])
 
     threading.Thread(target=run, name="clickpaint-caption", daemon=True).start()
-
-    async def stream() -> AsyncIterator[bytes]:
-        silent = 0.0
-        try:
-            while True:
-                try:
-                    event = events.get_nowait()
-                except queue.Empty:
-                    if await request.is_disconnected():
-                        return
-                    await asyncio.sleep(_EVERY_SECONDS)
-                    silent += _EVERY_SECONDS
-                    if silent > _SILENT_SECONDS:
-                        silent = 0.0
-                        yield b": still here\n\n"
-                    continue
-                if event is None:
-                    return
-                silent = 0.0
-                yield b"event: " + event[0].encode("ascii") + b"\ndata: " + json.dumps(event[1], default=str).encode("ascii") + b"\n\n"
-        finally:
-            left.set()
-
-    # with an encoding of its own the web UIs' GZipMiddleware hands each event on, which otherwise it keeps until the last
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
-    return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+    return stream(request, news, _EVERY_SECONDS, left.set)
 
 
 def _options(body: schemas.CaptionBody) -> CaptionOptions:
