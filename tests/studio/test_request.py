@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -23,6 +24,7 @@ from clickpaint.session.selection import Adjustment
 from clickpaint.studio.control_maps import Layer, MapOptions
 from clickpaint.studio.queue import KINDS
 from clickpaint.studio.request import MOST_REQUESTS
+from tests.toys.session import at, opened
 from tests.toys.studio import file_of, pixels, toy_studio
 
 MAP = MapOptions((Layer("canny"),))
@@ -185,3 +187,25 @@ def test_the_kinds_of_tasks_are_those_that_are_begun_and_those_that_the_api_tell
     assert started_kinds() == {*KINDS}
     assert {*get_args(get_type_hints(TaskAnswer)["kind"])} == {*KINDS}
     assert all(KINDS.values())
+
+
+def test_a_flood_leaves_room_for_asking_and_interrupting(studio):
+    workspaces = [opened(studio, pixels(colour=(i, i, i))) for i in range(6)]
+    begun, goes_on = threading.Event(), threading.Event()
+    studio.segmenter.before_predicting = lambda progress: (begun.set(), goes_on.wait(60))
+    with ThreadPoolExecutor(40) as pool:
+        calls = [pool.submit(studio.selecting.select, workspaces[i % 6], at((1, 1))) for i in range(40)]
+        assert begun.wait(30)
+        until = time.monotonic() + 30
+        while sum(call.done() for call in calls) < 16 and time.monotonic() < until:
+            time.sleep(0.01)
+        refused = [call for call in calls if call.done()]
+        assert len(refused) >= 16 and all(isinstance(call.exception(), Busy) for call in refused)
+        with pytest.raises(Busy):
+            studio.undo(workspaces[0])
+        assert sum(studio.interrupt(workspace.id) for workspace in workspaces) == len(calls) - len(refused) <= 24
+        for call in calls:  # before the computing thread goes on, whose result would count if it came first
+            assert isinstance(call.exception(30), (Busy, Interrupted))
+        goes_on.set()
+    studio.segmenter.before_predicting = lambda progress: None
+    studio.selecting.select(workspaces[0], at((1, 1)))

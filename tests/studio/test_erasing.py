@@ -1,0 +1,47 @@
+"""Removing what is selected, on a studio with a toy eraser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clickpaint.errors import InvalidInput, OutOfMemory
+from clickpaint.session.selection import Adjustment
+from tests.toys.session import at, image, opened
+
+
+def test_the_selections_feather_is_the_erasers(studio):
+    workspace = opened(studio)
+    studio.selecting.adjust(workspace, [Adjustment("box", box=(20, 15, 30, 25)), Adjustment("feather", 5)])
+    studio.erasing.erase(workspace, grow=2)
+    changed = (workspace.picture().pixels != image).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    # a feather of 5 fades to nothing at its outer edge
+    assert 15 - 7 <= rows[0] < 15 - 3 and 25 + 3 < rows[-1] + 1 <= 25 + 7
+    assert 20 - 7 <= columns[0] < 20 - 3
+
+
+def test_erasing_needs_a_selection(studio):
+    with pytest.raises(InvalidInput, match="Nothing is selected"):
+        studio.erasing.erase(opened(studio))
+
+
+def test_memory_that_runs_out_is_freed_and_the_work_tried_again(studio):
+    workspace = opened(studio)
+    studio.selecting.select(workspace, at((30, 20)))
+    left = [1]
+
+    def short(progress):
+        if left[0]:
+            left[0] -= 1
+            raise MemoryError("CUDA out of memory")
+
+    studio.eraser.before = short
+    studio.erasing.erase(workspace)
+    assert left == [0] and workspace.state.version == 1
+    left[0] = 99
+    studio.undo(workspace)
+    with pytest.raises(OutOfMemory) as caught:
+        studio.erasing.erase(workspace)
+    assert caught.value.remedy
+    assert workspace.state.version == 0 and workspace.state.selection is not None
