@@ -47,8 +47,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         except ClickpaintError:
             name = ""
         return answer({
-            "captioners": [asdict(one) for one in words.captioners.listed()],
-            "controls": {key: asdict(one) for key, one in words.controls().items()},
+            "captioners": [asdict(captioner) for captioner in words.captioners.listed()],
+            "controls": {key: asdict(control) for key, control in words.controls().items()},
             "styles": {
                 "sentiment": list(SENTIMENTS), "factuality": list(FACTUALITIES), "form": list(FORMS), "language": list(LANGUAGES),
                 "background": list(BACKGROUNDS),
@@ -64,7 +64,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         options = _options(body)
 
         def work(listener: Told) -> dict[str, Any]:
-            return _told(words.caption(workspace, options, listener, body.trajectory, body.segmenter))
+            return _caption(words.caption(workspace, options, listener, body.trajectory, body.segmenter))
 
         _check_strokes(body.trajectory)
         return _answered(studio, request, body.stream, work, "caption")
@@ -75,13 +75,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
         def work(listener: Told) -> dict[str, Any]:
             turn = words.chat(workspace, body.question, body.captioner, listener)
-            return {**_turn(turn), "history": [_turn(one) for one in workspace.chat]}
+            return {**_turn(turn), "history": [_turn(earlier) for earlier in workspace.chat]}
 
         return _answered(studio, request, body.stream, work, "answer")
 
     @router.get("/workspaces/{id}/chat", tags=tags, summary="What was asked so far", response_model=schemas.HistoryAnswer)
     def history(id: str) -> Response:
-        return answer({"history": [_turn(one) for one in studio.workspace(id).chat]})
+        return answer({"history": [_turn(turn) for turn in studio.workspace(id).chat]})
 
     @router.delete("/workspaces/{id}/chat", tags=tags, summary="Forget what was asked", status_code=204, response_class=Response)
     def forget(id: str) -> Response:
@@ -91,14 +91,14 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     @router.post("/workspaces/{id}/caption-everything", tags=tags, summary="Say what everything is", response_model=schemas.PanoramaAnswer)
     def caption_everything(id: str, body: schemas.PanoramaBody | None = None) -> Response:
         body = body or schemas.PanoramaBody(**_NOTHING)
-        found = words.everything(studio.workspace(id), _panorama_options(body), body.regions.segmenter if body.regions else None)
-        return answer(_panorama(found))
+        panorama = words.everything(studio.workspace(id), _panorama_options(body), body.regions.segmenter if body.regions else None)
+        return answer(_panorama(panorama))
 
     @router.post("/workspaces/{id}/find", tags=tags, summary="Select what a phrase names", response_model=schemas.FoundAnswer)
     def find(id: str, body: schemas.FindBody) -> Response:
         workspace = studio.workspace(id)
-        state, found = words.find(workspace, body.phrase, body.mode, body.segmenter)
-        return answer({**translate.position(workspace, state=state), "score": round(found.score, 4), "found_by": found.how})
+        state, place = words.find(workspace, body.phrase, body.mode, body.segmenter)
+        return answer({**translate.position(workspace, state=state), "score": round(place.score, 4), "found_by": place.how})
 
     @router.post("/workspaces/{id}/trace", tags=tags, summary="Select what strokes go around or over", response_model=schemas.StateAnswer)
     def trace(id: str, body: schemas.TraceBody) -> Response:
@@ -120,7 +120,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         mask = _mask(studio, picture, body)
 
         def work(listener: Told) -> dict[str, Any]:
-            return _told(words.caption_picture(picture, mask, options, listener))
+            return _caption(words.caption_picture(picture, mask, options, listener))
 
         return _answered(studio, request, body.stream, work, "caption")
 
@@ -132,11 +132,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.post("/find", tags=tags, summary="The mask of what a phrase names", response_model=schemas.MaskAnswer)
     def find_in(body: schemas.FindPictureBody) -> Response:
-        found = words.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter)
-        box = masks.bounds(found.mask)
+        place = words.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter)
+        box = masks.bounds(place.mask)
         assert box is not None
-        mask = data_url(mask_png(found.mask))
-        return answer({"mask": mask, "score": round(found.score, 4), "found_by": found.how, "box": list(box)})
+        mask = data_url(mask_png(place.mask))
+        return answer({"mask": mask, "score": round(place.score, 4), "found_by": place.how, "box": list(box)})
 
 
 def _answered(studio: Studio, request: Request, asked: bool, work: Callable[[Told], dict[str, Any]], last: str) -> Response:
@@ -238,15 +238,15 @@ def _raw(raw: Raw) -> dict[str, Any]:
     return {
         "captioner": raw.captioner,
         "wordings": [
-            {"text": one.text, "score": round(one.score, 4), "clip": None if clip is None else round(clip, 4)}
-            for one, clip in zip(raw.wordings, seen, strict=True)
+            {"text": wording.text, "score": round(wording.score, 4), "clip": None if clip is None else round(clip, 4)}
+            for wording, clip in zip(raw.wordings, seen, strict=True)
         ],
         "box": None if raw.box is None else list(raw.box), "context": raw.context,
         "tags": [{"name": tag.name, "score": round(tag.score, 4)} for tag in raw.tags], "milliseconds": round(raw.milliseconds, 1),
     }  # fmt: skip
 
 
-def _told(caption: Caption) -> dict[str, Any]:
+def _caption(caption: Caption) -> dict[str, Any]:
     refined = caption.refined
     return {
         **_raw(caption.raw), "text": caption.text, "prompt": caption.prompt, "refined": None if refined is None else refined.text,
@@ -255,10 +255,10 @@ def _told(caption: Caption) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _panorama(found: Panorama) -> dict[str, Any]:
+def _panorama(panorama: Panorama) -> dict[str, Any]:
     return {
-        **found.as_json(), "captioner": found.captioner, "overview": data_url(rgb_png(found.overview)),
-        "failure": None if found.failure is None else _failure(found.failure), "milliseconds": round(found.milliseconds, 1),
+        **panorama.as_json(), "captioner": panorama.captioner, "overview": data_url(rgb_png(panorama.overview)),
+        "failure": None if panorama.failure is None else _failure(panorama.failure), "milliseconds": round(panorama.milliseconds, 1),
     }  # fmt: skip
 
 

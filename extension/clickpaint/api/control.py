@@ -36,20 +36,20 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.get("/control/preprocessors", tags=tags, summary="Every preprocessor", response_model=schemas.PreprocessorsAnswer)
     def preprocessors() -> Response:
-        return answer({"preprocessors": [_offered(one) for one in maps.list()], "types": registry.types()})
+        return answer({"preprocessors": [_listing(listing) for listing in maps.list()], "types": registry.types()})
 
     @router.post("/workspaces/{id}/control", tags=tags, summary="A control map of what is open", response_model=schemas.MapAnswer)
     def make(id: str, body: schemas.MapBody) -> Response:
         workspace = studio.workspace(id)
         with _unprocessable():
-            return answer(_told(maps.detect(workspace, _options(body))))
+            return answer(_map(maps.detect(workspace, _options(body))))
 
     @router.post("/workspaces/{id}/control/pose", tags=tags, summary="A control map of given poses", response_model=schemas.MapAnswer)
     def pose(id: str, body: schemas.PoseBody) -> Response:
         """`extra` has them as they then are, in pixels of the map."""
         workspace = studio.workspace(id)
         with _unprocessable():
-            return answer(_told(maps.pose(workspace, body.poses, body.parts)))
+            return answer(_map(maps.pose(workspace, body.poses, body.parts)))
 
     @router.get("/workspaces/{id}/control/{map}", tags=tags, summary="One of the last maps", response_class=Response,
                 responses={200: {"content": {"image/png": {}}}})  # fmt: skip
@@ -89,27 +89,27 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.get("/control/module_list", tags=tags, summary="As GET /controlnet/module_list", response_model=schemas.ModulesAnswer)
     def module_list(alias_names: bool = False) -> Response:
-        found = {one.label if alias_names else one.name: one for one in registry.ordered()}
+        by_name = {preprocessor.label if alias_names else preprocessor.name: preprocessor for preprocessor in registry.ordered()}
         details = {
             name: {
-                "model_free": one.returns == "unchanged" and one.name != "none",
-                "sliders": [_slider(slider) for slider in _sliders(one)],
+                "model_free": preprocessor.returns == "unchanged" and preprocessor.name != "none",
+                "sliders": [_slider(slider) for slider in _sliders(preprocessor)],
             }
-            for name, one in found.items()
+            for name, preprocessor in by_name.items()
         }
-        return answer({"module_list": [*found], "module_detail": details})
+        return answer({"module_list": [*by_name], "module_detail": details})
 
     @router.get("/control/control_types", tags=tags, summary="As GET /controlnet/control_types", response_model=schemas.TypesAnswer)
     def control_types() -> Response:
         models = ["None", *(name for name in studio.host.control_names()[1] if name != "None")]
-        told = {"All": _type([one.label for one in registry.ordered()], models, "none", "None")}
+        types = {"All": _type([preprocessor.label for preprocessor in registry.ordered()], models, "none", "None")}
         for name in registry.types():
-            found = [one.label for one in registry.of_type(name)]
+            labels = [preprocessor.label for preprocessor in registry.of_type(name)]
             patterns = registry.model_patterns(name)
             fitting = ["None", *(model for model in models[1:] if any(pattern in model.lower() for pattern in patterns))]
             default = next((model for model in fitting[1:] if "11" in model.partition("[")[0]), fitting[min(1, len(fitting) - 1)])
-            told[name] = _type(found, fitting if len(fitting) > 1 else models, found[min(1, len(found) - 1)], default)
-        return answer({"control_types": told})
+            types[name] = _type(labels, fitting if len(fitting) > 1 else models, labels[min(1, len(labels) - 1)], default)
+        return answer({"control_types": types})
 
 
 @contextmanager
@@ -124,49 +124,50 @@ def _unprocessable() -> Iterator[None]:
 
 
 def _options(body: schemas.MapBody) -> MapOptions:
-    layers = tuple(Layer(one.preprocessor, one.values, one.resolution, one.seed, one.weight) for one in body.layers)
+    layers = tuple(Layer(layer.preprocessor, layer.values, layer.resolution, layer.seed, layer.weight) for layer in body.layers)
     fit = None if body.fit is None else Fit(body.fit.width, body.fit.height, body.fit.mode)
     return MapOptions(layers, body.blend, body.background if body.object_only else "", fit, body.pixel_perfect)
 
 
-def _told(made: WorkspaceMap) -> dict[str, Any]:
+def _map(made: WorkspaceMap) -> dict[str, Any]:
     height, width = made.map.pixels.shape[:2]
-    told: dict[str, Any] = {
+    answered: dict[str, Any] = {
         "map": made.id, "width": width, "height": height, "milliseconds": round(made.milliseconds, 1), "extra": dict(made.map.extra),
     }  # fmt: skip
     if made.map.embedding is not None:
-        told["embedding"] = _npy(made.map.embedding)
-    return told
+        answered["embedding"] = _npy(made.map.embedding)
+    return answered
 
 
-def _offered(one: PreprocessorListing) -> dict[str, Any]:
-    info = one.info
+def _listing(listing: PreprocessorListing) -> dict[str, Any]:
+    info = listing.info
     return {
         "name": info.name, "label": info.label, "aliases": list(info.aliases), "types": list(info.types),
         "parameters": [_parameter(parameter) for parameter in info.parameters],
         "resolution": None if info.resolution is None else {**_parameter(RESOLUTION), "default": info.resolution},
         "needs_mask": info.needs_mask, "returns": info.returns, "control_models": list(info.control_models),
-        "available": one.available, "runs": one.runs, "reason": one.reason,
-        "models": [{"name": name, "state": state} for name, state in one.models],
+        "available": listing.available, "runs": listing.runs, "reason": listing.reason,
+        "models": [{"name": name, "state": state} for name, state in listing.models],
     }  # fmt: skip
 
 
-def _parameter(one: Parameter) -> dict[str, Any]:
+def _parameter(parameter: Parameter) -> dict[str, Any]:
     return {
-        "key": one.key, "label": one.label, "minimum": one.minimum, "maximum": one.maximum, "step": one.step, "default": one.default,
+        "key": parameter.key, "label": parameter.label, "minimum": parameter.minimum, "maximum": parameter.maximum,
+        "step": parameter.step, "default": parameter.default,
     }  # fmt: skip
 
 
-def _sliders(one: Preprocessor) -> list[Parameter]:
+def _sliders(preprocessor: Preprocessor) -> list[Parameter]:
     """As sd-webui-controlnet orders them: the resolution first, then the thresholds a, b and c."""
-    if one.resolution is None:
-        return [*one.parameters]
-    return [Parameter(RESOLUTION.key, RESOLUTION.label, RESOLUTION.minimum, RESOLUTION.maximum, RESOLUTION.step, one.resolution),
-            *one.parameters]  # fmt: skip
+    if preprocessor.resolution is None:
+        return [*preprocessor.parameters]
+    return [Parameter(RESOLUTION.key, RESOLUTION.label, RESOLUTION.minimum, RESOLUTION.maximum, RESOLUTION.step, preprocessor.resolution),
+            *preprocessor.parameters]  # fmt: skip
 
 
-def _slider(one: Parameter) -> dict[str, Any]:
-    return {"name": one.label, "value": one.default, "min": one.minimum, "max": one.maximum, "step": one.step}
+def _slider(parameter: Parameter) -> dict[str, Any]:
+    return {"name": parameter.label, "value": parameter.default, "min": parameter.minimum, "max": parameter.maximum, "step": parameter.step}
 
 
 def _type(modules: list[str], models: list[str], option: str, model: str) -> dict[str, Any]:
@@ -174,35 +175,35 @@ def _type(modules: list[str], models: list[str], option: str, model: str) -> dic
 
 
 def _detected(studio: Studio, body: schemas.DetectBody) -> dict[str, Any]:
-    one = registry.info(body.controlnet_module)
-    registry.check_available(one.name)
+    preprocessor = registry.info(body.controlnet_module)
+    registry.check_available(preprocessor.name)
     images, given = body.controlnet_input_images, body.controlnet_masks
     if not 1 <= len(images) <= _MOST_IMAGES:
         raise InvalidInput(f"There are {len(images)} images.", f"Give 1 to {_MOST_IMAGES} in controlnet_input_images.")
-    if one.needs_mask and len(given) != len(images):
-        raise InvalidInput(f"The preprocessor {one.name} needs a mask for each image.", "Give them in controlnet_masks.")
-    told: dict[str, Any] = {"info": "Success"}
+    if preprocessor.needs_mask and len(given) != len(images):
+        raise InvalidInput(f"The preprocessor {preprocessor.name} needs a mask for each image.", "Give them in controlnet_masks.")
+    answered: dict[str, Any] = {"info": "Success"}
     for index, image in enumerate(images):
         picture = studio.decode(translate.picture_bytes(image))
         mask = None
-        if one.accepts_mask and index < len(given):
+        if preprocessor.accepts_mask and index < len(given):
             mask = masks.from_file(translate.picture_bytes(given[index]), picture.size)
-        made = studio.control_maps.detect_request(picture, one.name, _lenient(one, body, mask))
+        made = studio.control_maps.detect_request(picture, preprocessor.name, _lenient(preprocessor, body, mask))
         if made.embedding is not None:
-            told.setdefault("embeddings", []).append(_npy(made.embedding))
+            answered.setdefault("embeddings", []).append(_npy(made.embedding))
         else:
-            told.setdefault("images", []).append(base64.b64encode(rgb_png(made.pixels)).decode("ascii"))
+            answered.setdefault("images", []).append(base64.b64encode(rgb_png(made.pixels)).decode("ascii"))
         if "poses" in made.extra:
-            told.setdefault("poses", []).append(made.extra["poses"])
-    return told
+            answered.setdefault("poses", []).append(made.extra["poses"])
+    return answered
 
 
-def _lenient(one: Preprocessor, body: schemas.DetectBody, mask: np.ndarray | None) -> Request:
+def _lenient(preprocessor: Preprocessor, body: schemas.DetectBody, mask: np.ndarray | None) -> Request:
     """A value out of range means the default, as sd-webui-controlnet has it: -1 is how its clients leave one out."""
     given = (body.controlnet_threshold_a, body.controlnet_threshold_b, body.controlnet_threshold_c)
-    values = {parameter.key: value for parameter, value in zip(one.parameters, given, strict=False) if parameter.allows(value)}
+    values = {parameter.key: value for parameter, value in zip(preprocessor.parameters, given, strict=False) if parameter.allows(value)}
     resolution = body.controlnet_processor_res if RESOLUTION.allows(body.controlnet_processor_res) else None
-    return registry.request(one.name, values, resolution, mask, body.seed)
+    return registry.request(preprocessor.name, values, resolution, mask, body.seed)
 
 
 def _npy(values: np.ndarray) -> str:

@@ -75,11 +75,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                  openapi_extra={"requestBody": _OPEN_BODY})  # fmt: skip
     def open_workspace(upload: tuple[bytes, str] = Depends(_upload)) -> Response:
         data, name = _picture(upload)
-        return answer(_told(studio.open(data, _file_name(name))), 201)
+        return answer(_described(studio.open(data, _file_name(name))), 201)
 
     @router.get("/workspaces/{id}", tags=tags, summary="What there is", response_model=schemas.WorkspaceAnswer)
     def get_workspace(id: str) -> Response:
-        return answer(_told(studio.workspace(id)))
+        return answer(_described(studio.workspace(id)))
 
     @router.delete("/workspaces/{id}", tags=tags, summary="Close", status_code=204, response_class=Response)
     def close_workspace(id: str) -> Response:
@@ -114,8 +114,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def erase(id: str, body: schemas.EraseBody | None = None) -> Response:
         workspace = studio.workspace(id)
         done = studio.erasing.erase(workspace, body.eraser, body.grow, body.feather) if body else studio.erasing.erase(workspace)
-        told = translate.position(workspace, state=done.state)
-        return answer({**told, "eraser": done.eraser, "milliseconds": round(done.milliseconds, 1), "changed": list(done.changed)})
+        position = translate.position(workspace, state=done.state)
+        return answer({**position, "eraser": done.eraser, "milliseconds": round(done.milliseconds, 1), "changed": list(done.changed)})
 
     @router.post("/workspaces/{id}/undo", tags=tags, summary="One step back", response_model=schemas.StateAnswer)
     def undo(id: str) -> Response:
@@ -152,7 +152,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         data = translate.selection_png(workspace.state, workspace)
         return Response(data, 200, {"Cache-Control": "private, no-store"}, "image/png")
 
-    def _told(workspace: Workspace) -> dict[str, Any]:
+    def _described(workspace: Workspace) -> dict[str, Any]:
         state = workspace.state
         return {
             "id": workspace.id, "width": workspace.size[0], "height": workspace.size[1], "format": workspace.original.source.format,

@@ -219,7 +219,7 @@ class Selecting:
         series = Series(prompts.points, prompts.box, mode, base)
         selection = answer.packed[chosen] if mode == "replace" else _combined(series, answer.candidates[chosen].mask)
         remembered = Answer(
-            name, answer.packed, tuple(one.score for one in answer.candidates), tuple(one.logits for one in answer.candidates)
+            name, answer.packed, tuple(each.score for each in answer.candidates), tuple(each.logits for each in answer.candidates)
         )
         after = State("Click" if prompts.points else "Box", state.version, selection, state.feather, series, remembered, chosen)
         return Clicked(name, answer.milliseconds, answer.candidates, answer.packed, chosen, after)
