@@ -35,8 +35,8 @@ def server(monkeypatch):
 
 @pytest.fixture
 def network():
-    """Impatient, so that tests are fast."""
-    return Network(timeout=1.0, retries=2, backoff=0.01)
+    """Impatient, and without waiting between attempts."""
+    return Network(timeout=1.0, retries=2, sleep=lambda seconds: None)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class LyingServer(ThreadingHTTPServer):
         self.etag = '"one"'
         self.body = BODY
         self.pace = 0.0
-        self.gate = threading.Event()  # closed: "/held" waits
+        self.gate = threading.Event()  # closed: "/held" and what stalls wait
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def url(self, path: str) -> str:
@@ -96,12 +96,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.first_time():
             self.send(wanted, stop_after=100_000)
             self.wfile.flush()
-            time.sleep(3)
+            self.server.gate.wait(60)
         else:
             self.send(wanted)
 
     def never_answers(self, wanted: str | None) -> None:
-        time.sleep(3)
+        self.server.gate.wait(60)
 
     def held(self, wanted: str | None) -> None:
         self.server.gate.wait(60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -75,11 +74,11 @@ def test_room_is_made_before_a_load_and_unloading_gives_memory_back():
 def test_many_threads_one_maker():
     cache = EmbeddingCache(lambda: 100)
     made, results = [], []
-    barrier = threading.Barrier(8)
+    barrier, goes_on = threading.Barrier(9), threading.Event()
 
     def make():
         made.append(1)
-        time.sleep(0.2)
+        goes_on.wait(60)
         return Encoded(10)
 
     def ask():
@@ -89,6 +88,8 @@ def test_many_threads_one_maker():
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
+    barrier.wait()  # all of them ask now
+    goes_on.set()
     for thread in threads:
         thread.join(30)
     assert made == [1]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import pickle
+import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,6 +20,7 @@ from clickpaint.progress import Progress
 from clickpaint.weights import catalog as catalogs
 from clickpaint.weights import store as stores
 from clickpaint.weights.device import Device
+from clickpaint.weights.folders import files_below
 from clickpaint.weights.store import Store, checksum, load_state_dict, load_torchscript
 
 
@@ -138,6 +144,76 @@ def test_another_file_by_an_alias_is_passed_over(store, folders):
     assert (folders[0] / "other_name.pt").exists()
 
 
+class Closed:
+    """What the operating system answers to a user without permission; root, as whom tests may run, is never refused."""
+
+    def __init__(self, monkeypatch, closed):
+        self.closed = closed
+        for name in ("stat", "is_file", "is_dir", "open"):
+            monkeypatch.setattr(Path, name, self.guarded(getattr(Path, name), below=name != "stat"))
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: not self.refuses(path) and access(path, mode))
+
+    def refuses(self, path):
+        return self.closed in (Path(path), *Path(path).parents)
+
+    def guarded(self, method, below):
+        def call(path, *arguments, **options):
+            if self.closed in path.parents or (method.__name__ == "open" and path == self.closed):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return method(path, *arguments, **options)
+
+        return call
+
+
+@pytest.mark.parametrize("closed", ["toy.pt", ""])
+def test_what_may_not_be_read_is_said_and_left_alone(store, folders, body, monkeypatch, closed):
+    folders[0].mkdir()
+    (folders[0] / "toy.pt").write_bytes(body)
+    Closed(monkeypatch, folders[0] / closed if closed else folders[0])
+    state = store.state("toy")
+    assert state.state == ("corrupt" if closed else "missing") and state.reason
+    assert store.find("toy") is None
+    with pytest.raises(ModelMissing, match="may not be read" if closed else "not on this machine"):
+        store.require("toy")
+    store.verify("toy")
+    monkeypatch.undo()
+    assert [path.name for path in folders[0].glob("toy*")] == ["toy.pt"]
+
+
+def test_a_good_copy_is_used_beside_one_that_may_not_be_read(store, folders, body, monkeypatch):
+    folders[0].mkdir()
+    for folder in folders:
+        (folder / "toy.pt").write_bytes(body)
+    Closed(monkeypatch, folders[0] / "toy.pt")
+    assert store.require("toy") == store.find("toy") == folders[1] / "toy.pt"
+
+
+def test_a_file_that_fails_while_it_is_read_is_no_fault_of_the_program(store, folders, body, monkeypatch):
+    (folders[1] / "toy.pt").write_bytes(body)
+
+    def broken(*_):
+        raise OSError(errno.EIO, "Input/output error", "/secret/place")
+
+    monkeypatch.setattr(stores, "checksum", broken)
+    with pytest.raises(CorruptModel, match=r"toy\.pt cannot be read: input/output error") as caught:
+        store.require("toy")
+    assert "secret" not in str(caught.value)
+
+
+def test_odd_things_in_the_place_of_files(store, folders, tmp_path):
+    folders[0].mkdir()
+    (folders[0] / "toy.pt").mkdir()
+    (folders[1] / "toy.pt").symlink_to("nowhere")
+    (folders[1] / "other_name.pt").symlink_to("other_name.pt")
+    assert store.state("toy").state == "missing" and store.find("toy") is None
+    (folders[0] / "loop").symlink_to(folders[0])
+    (folders[0] / "loop" / "a.CKPT").write_bytes(b"x")
+    (folders[0] / "gone.ckpt").symlink_to("nowhere")
+    assert files_below(folders[0], (".ckpt",)) == [folders[0] / "a.CKPT"]
+    assert files_below(tmp_path / "nowhere") == []
+
+
 def test_without_a_checksum_the_users_file_is_trusted(store, folders):
     folders[0].mkdir()
     (folders[0] / "unconfirmed.pt").write_bytes(b"whatever")
@@ -238,8 +314,9 @@ def test_runs_no_code_even_where_torch_load_was_replaced(tmp_path, zipped, monke
     torch.save({"a": Bomb()}, path, _use_new_zipfile_serialization=zipped)
     original = torch.load
     monkeypatch.setattr(torch, "load", lambda *a, **k: original(*a, **{**k, "weights_only": False}))
-    with pytest.raises(CorruptModel, match=r"w\.pth"):
+    with pytest.raises(CorruptModel, match=r"w\.pth holds more than tensors") as caught:
         load_state_dict(path)
+    assert "weights_only" not in str(caught.value) and "torch" not in str(caught.value) and "exec" not in str(caught.value)
     assert not hasattr(builtins, "clickpaint_was_hit")
 
 
@@ -255,7 +332,29 @@ def test_reads_where_torch_load_was_replaced_by_a_checker_that_refuses(tmp_path,
 def test_broken_files_are_named(tmp_path, content, suffix):
     path = tmp_path / f"w{suffix}"
     path.write_bytes(content)
-    with pytest.raises(CorruptModel, match=rf"w\{suffix}"):
+    with pytest.raises(CorruptModel, match=rf"w\{suffix}") as caught:
+        load_state_dict(path)
+    assert not re.search("weights_only|pickle|torch|zip|header|magic|HeaderTooLarge", str(caught.value)), "a library's own text"
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".pth", ".SAFETENSORS"])
+def test_the_first_bytes_say_what_a_file_is(tmp_path, suffix):
+    path = tmp_path / f"w{suffix}"
+    save_file(WEIGHTS, path)
+    assert same(load_state_dict(path))
+
+
+def test_numbers_of_numpy_beside_the_tensors(tmp_path):
+    path = tmp_path / "w.ckpt"
+    torch.save({"state_dict": WEIGHTS, "best": np.float64(0.5), "step": np.int64(3), "lr": np.float32(0.1)}, path)
+    assert same(load_state_dict(path))
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "w.pth"
+    torch.save(WEIGHTS, path)
+    Closed(monkeypatch, path)
+    with pytest.raises(CorruptModel, match=r"w\.pth cannot be read: permission denied"):
         load_state_dict(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import threading
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clickpaint.errors import ClickpaintError, CorruptModel, NotFound
+from clickpaint.weights.folders import files_below, is_file, of_error
 
 if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.kind import Kind
     from clickpaint.paint.checkpoint.source import FileSource
 
+_CHOOSE = "Download it again, or choose another one."
 SUFFIXES = (".safetensors", ".ckpt")
 _LARGEST_HEADER = 64 << 20
 
@@ -23,11 +26,20 @@ def files_in(folders: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dic
     """The files below the folders, by their paths below them with forward slashes; of two with one name the first folder's counts."""
     found: dict[str, Path] = {}
     for folder in folders:
-        if folder.is_dir():
-            for file in sorted(folder.rglob("*")):
-                if file.suffix.lower() in suffixes and file.is_file():
-                    found.setdefault(file.relative_to(folder).as_posix(), file)
+        for file in files_below(folder, suffixes):
+            found.setdefault(file.relative_to(folder).as_posix(), file)
     return found
+
+
+def short_hash(file: Path) -> str:
+    """The eight digits that web UIs put behind a model's name: of the SHA-256 of 64 KB from its second megabyte on; "" where it
+    cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(0x100000)
+            return hashlib.sha256(opened.read(0x10000)).hexdigest()[:8]
+    except OSError:
+        return ""
 
 
 def named(files: dict[str, Path], name: str, what: str) -> Path:
@@ -54,7 +66,7 @@ class LocalCheckpoints:
         self._lock = threading.Lock()
         self._source: FileSource | None = None
         self._kinds: dict[tuple[Path, int], Kind | ClickpaintError] = {}
-        self._given = Path(chosen).expanduser().absolute() if chosen and Path(chosen).expanduser().is_file() else None
+        self._given = Path(chosen).expanduser().absolute() if chosen and is_file(Path(chosen).expanduser()) else None
         self._name = chosen if chosen and self._given is None else ""
 
     def files(self) -> dict[str, Path]:
@@ -104,7 +116,10 @@ class LocalCheckpoints:
 
     def _kind(self, file: Path) -> Kind | ClickpaintError:
         """What a file is, or why it cannot be used; remembered, for lists ask again and again."""
-        key = (file, file.stat().st_mtime_ns)
+        try:
+            key = (file, file.stat().st_mtime_ns)
+        except OSError as error:
+            return CorruptModel(of_error(file, error), _CHOOSE, filename=file.name)
         if key not in self._kinds:
             try:
                 self._kinds[key] = _kind_of_file(file)
@@ -143,5 +158,7 @@ def _header(file: Path) -> dict[str, Any]:
                 raise ValueError("its header is too long")
             told = json.loads(opened.read(length))
         return {key: _Shaped(tuple(value["shape"])) for key, value in told.items() if key != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise CorruptModel(f"{file.name} cannot be read as weights: {error}.", "Download it again, or choose another one.") from error
+    except OSError as error:
+        raise CorruptModel(of_error(file, error), _CHOOSE, filename=file.name) from error
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise CorruptModel(f"{file.name} cannot be read as weights: {error}.", _CHOOSE, filename=file.name) from error

@@ -67,7 +67,7 @@ class _Cache(Generic[T]):
         """Drop one value, or all (None); returns the bytes that they cost. Whoever still works with one keeps it until done."""
         with self._lock:
             gone = list(self._held) if key is None else [key]
-            freed = sum(self._held.pop(one)[1] for one in gone if one in self._held)
+            freed = sum(self._held.pop(dropped)[1] for dropped in gone if dropped in self._held)
         if freed and self._dropped is not None:
             self._dropped()
         return freed

@@ -27,12 +27,21 @@ class Checksum(NamedTuple):
 class ModelFile:
     """One file of a model.
 
-    name: unique key. title: for people. role: "segmenter", "eraser", "checkpoint", "preprocessor" or "captioner".
-    family: whose code runs it ("sam", "lama", …).
-    kind: which of the host's folders it lies in. filename: what it is called there; aliases: other names it is found by.
-    urls: tried in turn; empty where the file cannot be downloaded (see `note`). bytes: its size, None where unconfirmed.
-    sha256, md5: at least one where it can be downloaded. licence: of the weights. source: the page it comes from.
-    note: what else the user should know. part_of: the model's name where it takes several files, otherwise its own name.
+    Attributes:
+        name: unique key.
+        title: for people.
+        role: "segmenter", "eraser", "checkpoint", "preprocessor" or "captioner".
+        family: whose code runs it ("sam", "lama", …).
+        kind: which of the host's folders it lies in.
+        filename: what it is called there.
+        licence: of the weights.
+        source: the page it comes from.
+        urls: tried in turn; empty where the file cannot be downloaded (see `note`).
+        bytes: its size; None where unconfirmed.
+        sha256, md5: in lower-case hexadecimal digits; at least one where it can be downloaded.
+        aliases: other names that it is looked for by.
+        note: what else the user should know.
+        part_of: the model's name where it takes several files, otherwise its own name.
     """
 
     name: str

@@ -25,7 +25,6 @@ import gc
 import importlib.util
 import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -45,7 +44,12 @@ _DIRECTML = "privateuseone"
 
 @dataclass(frozen=True)
 class Device:
-    """type: a torch device ("cpu", "cuda:0", "mps", "xpu", "privateuseone:0"). dtype: "float32", "bfloat16" or "float16"."""
+    """Where to compute, and in which precision.
+
+    Attributes:
+        type: a torch device ("cpu", "cuda:0", "mps", "xpu", "privateuseone:0").
+        dtype: "float32", "bfloat16" or "float16".
+    """
 
     type: str = "cpu"
     dtype: str = "float32"
@@ -267,40 +271,22 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def _free_ram() -> int:
-    """Bytes of main memory that are free or can be freed without swapping, within the container's limit."""
+    """Bytes of main memory that are free or can be freed without swapping, within the container's limit.
+
+    psutil comes with the stand-alone program and with every web UI; where it is missing all the same, half of the machine's
+    memory is a cautious guess.
+    """
     if importlib.util.find_spec("psutil") is not None:
         import psutil  # type: ignore[import-not-found,import-untyped]
 
         free = psutil.virtual_memory().available
-    elif sys.platform == "win32":
-        free = _free_ram_of_windows()
+    elif hasattr(os, "sysconf"):
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     else:
-        free = _free_ram_of_posix()
+        free = 4 << 30
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
         stat = dict(line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines())
         used = int(Path("/sys/fs/cgroup/memory.current").read_text()) - int(stat.get("inactive_file", 0))
         free = min(free, max(0, limit - used))
     return free
-
-
-def _free_ram_of_posix() -> int:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # macOS without psutil: a cautious guess
-
-
-def _free_ram_of_windows() -> int:
-    import ctypes
-
-    class Status(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_uint32), ("load", ctypes.c_uint32)] + [
-            (name, ctypes.c_uint64) for name in ("total", "free", "total_page", "free_page", "total_virtual", "free_virtual", "extended")
-        ]
-
-    status = Status()
-    status.length = ctypes.sizeof(status)
-    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined]
-    return status.free

@@ -17,7 +17,7 @@ import random
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -28,7 +28,8 @@ from urllib.parse import urlsplit
 from clickpaint.errors import ClickpaintError, DownloadFailed, InvalidInput, ModelMissing
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.catalog import Checksum, ModelFile, unfinished
-from clickpaint.weights.http import Answer
+from clickpaint.weights.folders import is_file
+from clickpaint.weights.http import Answer, ProxyUnusable
 
 log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
@@ -40,10 +41,13 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class Network:
     """How downloads reach the network; proxies come from the environment (or the system's settings) by themselves.
 
-    mirror: put before every address of the catalog, which is then asked instead. offline: never download.
-    timeout: seconds without a byte after which a connection counts as stalled. retries: further attempts per address that
-    bring nothing; an attempt that brought bytes starts the count anew. backoff: seconds before the first further attempt,
-    doubled (up to 30 s) for each that follows.
+    Attributes:
+        mirror: put before every address of the catalog, which is then asked instead.
+        offline: never download.
+        timeout: seconds without a byte after which a connection counts as stalled.
+        retries: further attempts per address that bring nothing; an attempt that brought bytes starts the count anew.
+        backoff: seconds before the first further attempt, doubled (up to 30 s) for each that follows.
+        sleep: how they are waited for, in pieces of at most 0.1 seconds.
     """
 
     mirror: str = ""
@@ -51,6 +55,7 @@ class Network:
     timeout: float = 30.0
     retries: int = 4
     backoff: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
 
     def addresses(self, file: ModelFile) -> tuple[str, ...]:
         """Where the file is asked for, in turn. Raises `InvalidInput` for a mirror that is not an http(s) address."""
@@ -83,7 +88,7 @@ def download(file: ModelFile, folder: Path, network: Network, progress: Progress
     with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(target, file, progress):
-            if target.is_file():
+            if is_file(target):
                 if _sum_of(target, file, progress).hexdigest() == file.checksum.value:
                     return target
                 set_aside(target)
@@ -145,7 +150,7 @@ class _Transfer:
         self.complete = False
 
     def run(self) -> Path:
-        if self.part.is_file():
+        if is_file(self.part):
             self._take_up()
         fruitless, furthest = 0, self.done
         while not self.complete or self._mixed_up():
@@ -200,6 +205,8 @@ class _Transfer:
                 response = answer.response(self.progress)
             except HTTPError as error:
                 self._refused(error)
+            except ProxyUnusable as error:
+                raise _Unusable(f"{error.reason}.") from error
             except OSError as error:
                 raise _Again(_reason(error)) from error
             else:
@@ -260,21 +267,26 @@ class _Transfer:
         raise _Unusable(f"it answered {status} {error.reason}.")
 
     def _finish(self) -> Path:
-        found = self.hasher.hexdigest()
-        if found != self.expected.value:
+        actual = self.hasher.hexdigest()
+        if actual != self.expected.value:
+            # not kept: it is of no use to anybody, and every further attempt would leave as much again
+            start = self._start()
             self.validator_file.unlink(missing_ok=True)
-            renamed = self.part.rename(self.part.with_name(self.target.name))
-            kept = set_aside(renamed)
-            algorithm = self.expected.algorithm
+            self.part.unlink(missing_ok=True)
             raise _Unusable(
-                f"{self.file.filename} is not what the catalog promises: its {algorithm} is {found} instead of {self.expected.value}. "
-                f"It was set aside as {kept.name}."
+                f"{self.file.filename} is not what the catalog promises: it sent {self.done} bytes that begin with {start} "
+                f"and whose {self.expected.algorithm} is {actual} instead of {self.expected.value}."
             )
         with self.part.open("rb+") as stream:
             os.fsync(stream.fileno())
         self.part.replace(self.target)
         self.validator_file.unlink(missing_ok=True)
         return self.target
+
+    def _start(self) -> str:
+        """The first bytes of what came, which often say what it is (a web page, a pointer of Git LFS, an archive)."""
+        with self.part.open("rb") as stream:
+            return ascii(stream.read(24).decode("latin-1"))
 
     def _validator(self) -> str:
         """What the same address called its version of the file when the part was begun; empty if that is unknown."""
@@ -295,10 +307,10 @@ class _Transfer:
                 raise _no_space(self.target.parent, needed, free)
 
     def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
+        while seconds > 0:
             self.progress.check()
-            time.sleep(min(0.1, left))
+            self.network.sleep(min(0.1, seconds))
+            seconds -= 0.1
 
     def _report(self) -> None:
         now = time.monotonic()
@@ -354,7 +366,7 @@ def _alone(target: Path, file: ModelFile, progress: Progress) -> Iterator[None]:
         except Timeout:
             part = unfinished(target)
             with contextlib.suppress(OSError):
-                done = part.stat().st_size if part.is_file() else 0
+                done = part.stat().st_size if is_file(part) else 0
                 fraction = done / file.bytes if file.bytes else None
                 text = f"{file.title} is being downloaded by another process"
                 progress.report(fraction, text, done=done, total=file.bytes, unit="B")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import queue
+import socket
 import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from http.client import HTTPException, HTTPResponse
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from clickpaint import __version__
 from clickpaint.progress import Progress
@@ -96,6 +97,10 @@ class Answer:
             self._put(error if isinstance(error, OSError) else ConnectionError(f"{type(error).__name__}: {error}"))
 
 
+class ProxyUnusable(URLError):
+    """The environment names a proxy that cannot be spoken to here, however often it is tried."""
+
+
 class _HttpOnly(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urlsplit(newurl).scheme not in ("http", "https"):
@@ -107,10 +112,10 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     if urlsplit(url).scheme not in ("http", "https"):
         raise URLError(f"{url} is not an http(s) address")
     opener = urllib.request.OpenerDirector()  # not build_opener, which also opens file: and ftp:
+    proxies = _proxies()
     for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=_certificates()),
+        urllib.request.ProxyHandler({scheme: proxy for scheme, proxy in proxies.items() if not _speaks_socks(proxy)}),
+        _Direct({scheme: proxy for scheme, proxy in proxies.items() if _speaks_socks(proxy)}),
         _HttpOnly(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
@@ -118,6 +123,72 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     ):
         opener.add_handler(handler)
     return opener
+
+
+def _proxies() -> dict[str, str]:
+    """The proxy of each scheme; ALL_PROXY, which urllib does not look at, is that of both where they have none."""
+    proxies = {scheme: proxy for scheme, proxy in urllib.request.getproxies().items() if proxy}
+    everything = proxies.pop("all", None)
+    return {scheme: proxies.get(scheme, everything) or "" for scheme in ("http", "https") if proxies.get(scheme, everything)}
+
+
+def _speaks_socks(proxy: str) -> bool:
+    return urlsplit(proxy).scheme.lower().startswith("socks")
+
+
+class _Direct(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections, through a SOCKS proxy where the scheme of the address has one.
+
+    Args:
+        proxies: the SOCKS proxies by scheme.
+    """
+
+    def __init__(self, proxies: dict[str, str]) -> None:
+        urllib.request.HTTPHandler.__init__(self)
+        self._proxies, self._certificates = proxies, _certificates()
+
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self._open(HTTPConnection, req, "http")
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self._open(HTTPSConnection, req, "https", context=self._certificates)
+
+    def _open(self, kind: type[HTTPConnection], request: urllib.request.Request, scheme: str, **options: Any) -> Any:
+        proxy = self._proxies.get(scheme)
+        through = proxy is not None and not request.has_proxy() and not urllib.request.proxy_bypass(urlsplit(request.full_url).netloc)
+        connect = _through(proxy) if through and proxy else None
+
+        def made(host: str, **more: Any) -> HTTPConnection:
+            connection = kind(host, **more)
+            if connect is not None:
+                connection._create_connection = connect  # type: ignore[attr-defined]
+            return connection
+
+        return self.do_open(made, request, **options)  # type: ignore[arg-type]
+
+
+def _through(proxy: str) -> Callable[..., socket.socket]:
+    """What connects like `socket.create_connection`, through a SOCKS proxy. Raises `ProxyUnusable` where that cannot be done here."""
+    if importlib.util.find_spec("socks") is None:
+        shown = urlsplit(proxy)._replace(netloc=urlsplit(proxy).netloc.rpartition("@")[2]).geturl()  # without the password
+        raise ProxyUnusable(
+            f"the proxy {shown} of the environment speaks SOCKS, for which the package PySocks is missing: install it, "
+            "or set HTTPS_PROXY to an HTTP proxy"
+        )
+    import socks  # type: ignore[import-not-found,import-untyped]
+
+    parts = urlsplit(proxy)
+    kind = socks.SOCKS4 if parts.scheme.lower().startswith("socks4") else socks.SOCKS5
+    # the proxy looks the name up: where a network is filtered, its names often are as well
+    user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
+
+    def connect(address: tuple[str, int], timeout: Any, source_address: Any = None) -> socket.socket:
+        return socks.create_connection(
+            address, timeout, source_address, proxy_type=kind, proxy_addr=parts.hostname,
+            proxy_port=parts.port or 1080, proxy_rdns=True, proxy_username=user, proxy_password=password,
+        )  # fmt: skip
+
+    return connect
 
 
 def _certificates() -> ssl.SSLContext:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import CorruptModel, ModelMissing
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.catalog import ModelFile, catalog, files_of, unfinished
-from clickpaint.weights.device import out_of_memory
+from clickpaint.weights.folders import is_file, of_error, why_unreadable
+from clickpaint.weights.pickles import REPLACE, is_safetensors, read_pickle, unreadable
 
 if TYPE_CHECKING:
     import torch
@@ -34,10 +35,14 @@ _BLOCK = 1 << 20
 class ModelState:
     """What there is of a model (or of one file of it).
 
-    state: "present" (all files are there), "partial" (a download was begun), "corrupt" (a file is not what the catalog says),
-    "missing" (can be downloaded) or "unavailable" (not here, and only the user can get it). path: of the first file, where
-    present. bytes_done, bytes: of all its files; bytes is None where a size is unconfirmed. reason: one sentence for people,
-    empty where present.
+    Attributes:
+        name: the model's, or the file's.
+        state: "present" (all files are there), "partial" (a download was begun), "corrupt" (a file is not what the catalog says, or
+            may not be read), "missing" (can be downloaded) or "unavailable" (not here, and only the user can get it).
+        path: of the first file, where present.
+        bytes_done: of all its files, those that are here.
+        bytes: of all its files; None where a size is unconfirmed.
+        reason: one sentence for people, "" where present.
     """
 
     name: str
@@ -82,13 +87,18 @@ class Store:
         file = _one(name)
         wrong = None
         for path in self._candidates(file):
-            found = self._known_wrong(file, path) or self._mismatch(file, path, progress)
-            if found is None:
+            try:
+                fault = why_unreadable(path)
+                readable = fault is None
+                fault = fault or self._known_wrong(file, path) or self._mismatch(file, path, progress)
+            except OSError as error:
+                fault, readable = of_error(path, error), False
+            if fault is None:
                 return path
             if path.name in file.aliases:
                 continue  # another file that happens to have this name
-            kept = self.set_aside(path)
-            wrong = found if kept == path else f"{found} It was set aside as {kept.name}."
+            kept = self.set_aside(path) if readable else path
+            wrong = fault if kept == path else f"{fault} It was set aside as {kept.name}."
         if wrong is not None:
             raise CorruptModel(f"{file.title}: {wrong}", _remedy(file), model=name, filename=file.filename)
         raise ModelMissing(f"{file.title} ({file.filename}) is not on this machine.", _remedy(file), model=name, filename=file.filename)
@@ -116,10 +126,15 @@ class Store:
             part = progress.part(number / len(files), (number + 1) / len(files))
             for path in list(self._candidates(file)):
                 self._forget(file, path)
-                wrong = self._known_wrong(file, path) or self._mismatch(file, path, part)
+                try:
+                    wrong = self._known_wrong(file, path) or self._mismatch(file, path, part)
+                except OSError as error:
+                    log.warning("%s", of_error(path, error))
+                    continue
                 if wrong is not None and path.name not in file.aliases:
                     log.warning("%s", wrong)
-                    self.set_aside(path)
+                    if why_unreadable(path) is None:
+                        self.set_aside(path)
         return self.state(name)
 
     def set_aside(self, path: Path) -> Path:
@@ -164,31 +179,37 @@ class Store:
         for folder in self._folders(file.kind):
             for filename in file.filenames:
                 path = folder / filename
-                if path not in seen and path.is_file():
+                if path not in seen and is_file(path):
                     seen.add(path)
                     yield path
 
     def _state(self, file: ModelFile) -> ModelState:
-        found = list(self._candidates(file))
-        wrong = {path: self._known_wrong(file, path) for path in found}
-        good = next((path for path in found if wrong[path] is None), None)
+        candidates = list(self._candidates(file))
+        wrong = {path: self._known_wrong(file, path) for path in candidates}
+        good = next((path for path in candidates if wrong[path] is None), None)
         if good is not None:
-            return ModelState(file.name, "present", good, good.stat().st_size, file.bytes)
+            return ModelState(file.name, "present", good, _size(good), file.bytes)
         part = unfinished(self._folders(file.kind)[0] / file.filename)
-        if part.is_file() and file.urls:
-            return ModelState(file.name, "partial", None, part.stat().st_size, file.bytes, "Its download was begun and can be resumed.")
-        corrupt = next((path for path in found if path.name not in file.aliases), None)
+        if is_file(part) and file.urls:
+            return ModelState(file.name, "partial", None, _size(part), file.bytes, "Its download was begun and can be resumed.")
+        corrupt = next((path for path in candidates if path.name not in file.aliases), None)
         if corrupt is not None:
             return ModelState(file.name, "corrupt", None, 0, file.bytes, f"{wrong[corrupt]} {_remedy(file)}")
         if not file.urls:
             return ModelState(file.name, "unavailable", None, 0, file.bytes, _remedy(file))
-        aside = [one for one in _names(part.parent) if one.startswith(file.filename) and one.endswith(".corrupt")]
+        aside = [name for name in _names(part.parent) if name.startswith(file.filename) and name.endswith(".corrupt")]
         reason = f"It was corrupt and was set aside as {max(aside)}." if aside else "It has not been downloaded yet."
         return ModelState(file.name, "missing", None, 0, file.bytes, reason)
 
     def _known_wrong(self, file: ModelFile, path: Path) -> str | None:
         """Why the file cannot be the catalog's, as far as that is known without reading it; None if it may be."""
-        size = path.stat().st_size
+        fault = why_unreadable(path)
+        if fault is not None:
+            return fault
+        try:
+            size = path.stat().st_size
+        except OSError as error:  # gone since it was listed
+            return of_error(path, error)
         if file.bytes is not None and size != file.bytes:
             return f"{path.name} has {size} bytes instead of {file.bytes}."
         known = self._known(file, path)
@@ -200,18 +221,21 @@ class Store:
         """Compare the checksum, reading the file unless its sum is remembered. None if it is right or cannot be told."""
         if file.checksum is None:
             return None
-        found = self._known(file, path)
-        if found is None:
-            found = checksum(path, file.checksum.algorithm, progress)
-            self._remember(file, path, found)
-        return None if found == file.checksum.value else _differs(file, path, found)
+        actual = self._known(file, path)
+        if actual is None:
+            actual = checksum(path, file.checksum.algorithm, progress)
+            self._remember(file, path, actual)
+        return None if actual == file.checksum.value else _differs(file, path, actual)
 
     def _known(self, file: ModelFile, path: Path) -> str | None:
         with self._lock:
             entry = self._read_sums(file).get(str(path))
         if entry is None or file.checksum is None:
             return None
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
         now = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "algorithm": file.checksum.algorithm}
         return entry.get("sum") if {**entry, **now} == entry else None
 
@@ -262,33 +286,29 @@ def checksum(path: Path, algorithm: str = "sha256", progress: Progress = SILENT)
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weight file, on the CPU: safetensors, or a pickle read with `weights_only=True`, which runs no code.
+    """The tensors of a weight file, on the CPU: safetensors, or a pickle, of which no code is run; its first bytes say which.
 
     What is nested under "model", "state_dict" or "depth_model" is unwrapped.
 
     Raises:
-        CorruptModel: the file is broken, or holds something other than tensors.
+        CorruptModel: the file is broken or may not be read, or holds something other than tensors.
     """
     import torch
 
     try:
-        if path.suffix == ".safetensors":
+        if is_safetensors(path) or path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(str(path), device="cpu")
-        # torch.serialization.load, not torch.load: web UIs replace the latter by a check of their own that refuses the
-        # entries newer torch writes, answers None instead of raising, and forwards to a load that may not be weights-only.
-        loaded = torch.serialization.load(str(path), map_location="cpu", weights_only=True)
+            loaded: Any = load_file(str(path), device="cpu")
+        else:
+            loaded = read_pickle(path)
     except Exception as error:
-        if out_of_memory(error):
-            raise
-        reason = str(error).partition("\n")[0]
-        raise CorruptModel(f"{path.name} cannot be read as weights: {reason}", _REPLACE, filename=path.name) from error
+        raise unreadable(path, error) from error
     for key in ("model", "state_dict", "depth_model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise CorruptModel(f"{path.name} holds something other than a model's weights.", _REPLACE, filename=path.name)
+        raise CorruptModel(f"{path.name} holds something other than a model's weights.", REPLACE, filename=path.name)
     return loaded
 
 
@@ -302,19 +322,23 @@ def load_torchscript(file: ModelFile, path: Path, device: Device) -> torch.jit.S
     import torch
 
     if file.checksum is not None:
-        found = checksum(path, file.checksum.algorithm)
-        if found != file.checksum.value:
-            raise CorruptModel(f"{file.title}: {_differs(file, path, found)}", _remedy(file), model=file.name, filename=path.name)
+        try:
+            actual = checksum(path, file.checksum.algorithm)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if actual != file.checksum.value:
+            raise CorruptModel(f"{file.title}: {_differs(file, path, actual)}", _remedy(file), model=file.name, filename=path.name)
     try:
         return torch.jit.load(str(path), map_location="cpu").to(device.torch).eval()
     except Exception as error:
-        if out_of_memory(error):
-            raise
-        reason = str(error).strip().partition("\n")[0]
-        raise CorruptModel(f"{path.name} cannot be read as TorchScript: {reason}", _REPLACE, filename=path.name) from error
+        raise unreadable(path, error) from error
 
 
-_REPLACE = "Download it again, or put the right file there."
+def _size(path: Path) -> int:
+    """In bytes; 0 for a file that is gone since it was listed."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def _names(folder: Path) -> list[str]:
@@ -326,14 +350,14 @@ def _names(folder: Path) -> list[str]:
 def _one(name: str) -> ModelFile:
     file, *others = files_of(name)
     if others:
-        raise ValueError(f"{name} has several files: {', '.join(one.name for one in (file, *others))}")
+        raise ValueError(f"{name} has several files: {', '.join(part.name for part in (file, *others))}")
     return file
 
 
-def _differs(file: ModelFile, path: Path, found: str) -> str:
+def _differs(file: ModelFile, path: Path, actual: str) -> str:
     expected = file.checksum
     assert expected is not None
-    return f"{path.name} is not what the catalog promises: its {expected.algorithm} is {found} instead of {expected.value}."
+    return f"{path.name} is not what the catalog promises: its {expected.algorithm} is {actual} instead of {expected.value}."
 
 
 def _remedy(file: ModelFile) -> str:

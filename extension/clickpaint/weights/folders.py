@@ -1,0 +1,56 @@
+"""Looking into folders of models, of which any part may be closed to this user, gone, or linked in a circle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False as well where that may not be known. `Path.is_file` raises below a closed folder."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; False as well where that may not be known."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def files_below(folder: Path, suffixes: Collection[str] | None = None) -> list[Path]:
+    """The files in a folder and below it, sorted, without what cannot be looked into.
+
+    Args:
+        suffixes: with a dot and in small letters, whatever the case of a file's own; None for all.
+    """
+    files: list[Path] = []
+    visited: set[tuple[int, int]] = set()
+    for place, inner, names in os.walk(folder, followlinks=True):  # a model folder is often a link to another disk
+        try:
+            status = Path(place).stat()
+        except OSError:
+            inner.clear()
+            continue
+        if (status.st_dev, status.st_ino) in visited:  # a link to a folder around it
+            inner.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        paths = (Path(place, name) for name in names)
+        files += [path for path in paths if (suffixes is None or path.suffix.lower() in suffixes) and is_file(path)]
+    return sorted(files)
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Why the file cannot be opened, in one sentence; None if it can be, as far as its permissions say."""
+    return None if os.access(path, os.R_OK) else f"{path.name} may not be read by the user that this program runs as."
+
+
+def of_error(path: Path, error: OSError) -> str:
+    """What an error of the file system says about a file, in one sentence, without the folders that lead to it."""
+    return f"{path.name} cannot be read: {(error.strerror or type(error).__name__).lower()}."
