@@ -18,8 +18,14 @@ MEGABYTE = 1 << 20
 class Setting:
     """One setting: its type is its default's.
 
-    choices: allowed values, if only some are. minimum, maximum: inclusive, for numbers. private: paths, addresses and
-    keys, which no API may read or set.
+    Attributes:
+        key: its name in files, the environment (CLICKPAINT_KEY) and code.
+        default: its value where nothing else is set.
+        label: for people.
+        help: what else they should know.
+        choices: allowed values, if only some are.
+        minimum, maximum: inclusive, for numbers.
+        private: for paths, addresses and keys, which no API may read or set.
     """
 
     key: str
@@ -39,9 +45,11 @@ class Setting:
                 if not isinstance(value, (bool, int)) and str(value).lower() not in ("true", "false", "0", "1"):
                     raise ValueError(value)
                 parsed: Any = str(value).lower() in ("true", "1")
+            elif not isinstance(value, (str, int, float)) or (kind is not str and isinstance(value, bool)):
+                raise ValueError(value)  # JSON's null, lists and objects, which str() would make text of
             else:
                 parsed = kind(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"It takes a value of type {kind.__name__}.") from error
         if self.choices is not None and parsed not in self.choices:
             raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"Choose one of {', '.join(self.choices)}.")

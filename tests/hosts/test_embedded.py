@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -96,3 +97,40 @@ def test_only_one_works_at_a_time(tmp_path):
         order.append("first")
     thread.join(30)
     assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_settings_in_whichever_unicode_an_editor_wrote(tmp_path, encoding):
+    (tmp_path / "settings.json").write_bytes(json.dumps({"erase_grow": 3, "checkpoint": "mödel"}, ensure_ascii=False).encode(encoding))
+    made = EmbeddedHost(tmp_path, environment={})
+    assert (made.setting("erase_grow"), made.setting("checkpoint")) == (3, "mödel")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff", b"\xff\xfe{", b"[" * 100_000, b'{"erase_grow": [1], "device": {}, "offline": []}', b'{"erase_grow": 1e999}']
+)
+def test_no_settings_file_stops_the_start(tmp_path, caplog, content):
+    (tmp_path / "settings.json").write_bytes(content)
+    made = EmbeddedHost(tmp_path, environment={})
+    assert {key: made.setting(key) for key in SETTINGS} == {key: setting.default for key, setting in SETTINGS.items()}
+    assert caplog.text
+
+
+def test_a_settings_file_that_is_a_folder_or_may_not_be_read(tmp_path, caplog, monkeypatch):
+    (tmp_path / "settings.json").mkdir()
+    assert EmbeddedHost(tmp_path, environment={}).setting("erase_grow") == 8
+    assert "settings.json cannot be read" in caplog.text
+
+
+def test_the_control_nets_are_named_as_in_a_web_ui(tmp_path):
+    for place in ("control_canny.safetensors", "a/diffusion_pytorch_model.safetensors", "b/diffusion_pytorch_model.safetensors"):
+        file = tmp_path / "models" / "ControlNet" / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(place.encode() * 100_000)
+    (tmp_path / "models" / "Lora").mkdir()
+    (tmp_path / "models" / "Lora" / "shine.safetensors").write_bytes(b"x")
+    preprocessors, models = host(tmp_path).control_names()
+    assert preprocessors == [] and len(models) == len(set(models)) == 3
+    data = b"control_canny.safetensors" * 100_000
+    assert f"control_canny [{hashlib.sha256(data[0x100000:0x110000]).hexdigest()[:8]}]" in models
+    assert {name.partition(" [")[0] for name in models} == {"control_canny", "a/diffusion_pytorch_model", "b/diffusion_pytorch_model"}

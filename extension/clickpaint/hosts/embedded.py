@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Capabilities
-from clickpaint.hosts.checkpoint_files import LocalCheckpoints
+from clickpaint.hosts.checkpoint_files import LocalCheckpoints, files_in, short_hash
 from clickpaint.paint.diffusion.samplers import SAMPLERS, SCHEDULES
 from clickpaint.settings import SETTINGS, usable
+from clickpaint.weights.folders import of_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,7 +145,17 @@ class EmbeddedHost:
         raise HostUnsupported("The stand-alone program has no captioner of its own.", "Choose another captioner.")
 
     def control_names(self) -> tuple[list[str], list[str]]:
-        return [], []
+        """No preprocessors but ours; the ControlNets named as sd-webui-controlnet names them, "name [hash]"."""
+        from clickpaint.paint.adapters.adapter_files import WEIGHTS
+
+        files = files_in([place for base in self._bases for place in self._places(base, "ControlNet")], WEIGHTS)
+        stems = [file.stem for file in files.values()]
+        names = []
+        for place, file in files.items():
+            name = file.stem if stems.count(file.stem) == 1 else place.removesuffix(file.suffix)
+            digest = short_hash(file)
+            names.append(f"{name} [{digest}]" if digest else name)
+        return [], names
 
     def preview(self) -> None:
         return None
@@ -168,14 +179,21 @@ def _settings(file: Path, overrides: Mapping[str, Any], environment: Mapping[str
 
 
 def _stored(file: Path) -> dict[str, Any]:
-    """What the settings file says; a file that cannot be read must not stop the program."""
-    if not file.exists():
+    """What the settings file says, in whichever Unicode an editor wrote it; one that cannot be read must not stop the program."""
+    try:
+        data = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        log.warning("%s is not used: %s", file, of_error(file, error))
         return {}
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        # Notepad writes a mark before UTF-8, older ones UTF-16, of which json knows all but the mark
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        stored = json.loads(text)
         if not isinstance(stored, dict):
             raise InvalidInput("It has to hold one object, from names of settings to their values.")
-    except (OSError, ValueError, InvalidInput) as error:
+    except (ValueError, RecursionError, InvalidInput) as error:
         log.warning("%s is not used: %s", file, error)
         return {}
     return stored
