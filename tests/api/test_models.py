@@ -65,3 +65,21 @@ def test_samples(client):
     picture = array_of(client.get(f"samples/{listed[0]['name']}").content)
     assert picture.shape == (512, 768, 3) and picture.dtype == np.uint8
     assert client.get("samples/eagle").status_code == 404
+
+
+def test_models_that_may_not_be_read_stop_no_answer(client, studio, monkeypatch):
+    """Whatever the file system refuses: neither a list nor a click that needs no file answers with a fault of the program."""
+    from pathlib import Path
+
+    def refused(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("is_file", "is_dir", "stat", "open"):
+        original = getattr(Path, name)
+
+        def guarded(path, *arguments, original=original, **options):
+            return refused() if studio.host.folder in path.parents else original(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, name, guarded)
+    for path in ("models", "capabilities", "captioners", "control/preprocessors", "control/model_list", "control-names"):
+        assert client.get(path).status_code == 200, path

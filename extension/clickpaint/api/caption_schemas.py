@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber
-from clickpaint.api.schemas import Box, EverythingBody, Mode, PointBody, StateAnswer
+from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber, at_most, picture_file, points_at_most
+from clickpaint.api.schemas import MOST_POINTS, Box, EverythingBody, Mode, PointBody, StateAnswer
+
+MOST_STROKE_POINTS = 100_000
 
 
 class RegionBody(Body):
@@ -36,15 +38,19 @@ class CaptionBody(Body):
     context: StrictBool = Field(False, description="Also describe the whole picture.")
     tags: StrictBool = False
     refine: StrictBool | None = Field(None, description="By a text model; left out, where there is one and the style asks for something.")
-    trajectory: list[list[tuple[Number, Number]]] = Field([], description="Strokes of the mouse, (x, y) each; select by them first.")
+    trajectory: list[list[tuple[Number, Number]]] = Field(
+        [], description="Strokes of the mouse, (x, y) each; select by them first.", **points_at_most(MOST_STROKE_POINTS, nesting=2)
+    )
     segmenter: StrictStr | None = Field(None, description="For the trajectory or the points.")
     stream: StrictBool = Field(False, description="Answer with server-sent events: raw, piece, again, caption or error.")
 
 
 class CaptionPictureBody(CaptionBody):
-    image: StrictStr
-    mask: StrictStr | None = Field(None, description="What to describe: white, or opaque. Without mask, points and box the whole picture.")
-    points: list[PointBody] = Field([])
+    image: StrictStr = Field(..., **picture_file())
+    mask: StrictStr | None = Field(
+        None, description="What to describe: white, or opaque. Without mask, points and box the whole picture.", **picture_file()
+    )
+    points: list[PointBody] = Field([], **at_most(MOST_POINTS))
     box: Box | None = None
 
 
@@ -74,7 +80,7 @@ class PanoramaBody(Body):
 
 
 class PanoramaPictureBody(PanoramaBody):
-    image: StrictStr
+    image: StrictStr = Field(..., **picture_file())
 
 
 class FindBody(Body):
@@ -86,13 +92,15 @@ class FindBody(Body):
 class TraceBody(Body):
     """What strokes of the mouse go around or over."""
 
-    strokes: list[list[tuple[Number, Number]]] = Field(..., description="(x, y) each, in pixels of the picture.")
+    strokes: list[list[tuple[Number, Number]]] = Field(
+        ..., description="(x, y) each, in pixels of the picture.", **points_at_most(MOST_STROKE_POINTS, nesting=2)
+    )
     mode: Mode = "replace"
     segmenter: StrictStr | None = None
 
 
 class FindPictureBody(Body):
-    image: StrictStr
+    image: StrictStr = Field(..., **picture_file())
     phrase: StrictStr
     segmenter: StrictStr | None = None
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber
+from clickpaint.api.pydantic_compat import Body, Bounded, Integer, Number, WholeNumber, at_most, picture_file
 from clickpaint.api.schemas import Mode
 from clickpaint.control.pose_drawing import PARTS
 
@@ -26,7 +26,7 @@ class FitBody(Body):
 
 
 class MapBody(Body):
-    layers: list[LayerBody] = Field(..., description="At least one preprocessor; the maps of several are blended.")
+    layers: list[LayerBody] = Field(..., description="At least one preprocessor; the maps of several are blended.", **at_most(32))
     blend: Literal["lighten", "average", "add"] = "lighten"
     object_only: StrictBool = Field(False, description="Only where something is selected.")
     background: Literal["black", "kept"] = Field("black", description="What is around a map of the object only; kept: the picture.")
@@ -36,7 +36,9 @@ class MapBody(Body):
 
 class PoseBody(Body):
     poses: dict[str, Any] = Field(..., description="OpenPose's JSON: people or animals, canvas_width, canvas_height.")
-    parts: list[str] = Field([*PARTS], description="What is drawn of people: body, hands, face; a map's `extra` has its own.")
+    parts: list[str] = Field(
+        [*PARTS], description="What is drawn of people: body, hands, face; a map's `extra` has its own.", **at_most(16)
+    )
 
 
 class KeepBody(Body):
@@ -52,16 +54,16 @@ class SelectByMapBody(Body):
     mode: Mode = "replace"
 
 
-class DetectBody(BaseModel):
+class DetectBody(Bounded):
     """The body of POST /controlnet/detect; as there, fields that are not known are ignored."""
 
     controlnet_module: str = "none"
-    controlnet_input_images: list[str] = Field([], description="Files in base64.")
+    controlnet_input_images: list[str] = Field([], description="Files in base64.", **picture_file())
     controlnet_processor_res: int = -1
     controlnet_threshold_a: float = -1
     controlnet_threshold_b: float = -1
     controlnet_threshold_c: float = -1
-    controlnet_masks: list[str] = Field([], description="White, or opaque, is selected.")
+    controlnet_masks: list[str] = Field([], description="White, or opaque, is selected.", **picture_file())
     seed: int = Field(0, description="For shuffle.")
 
 

@@ -49,13 +49,13 @@ def of_error(error: errors.ClickpaintError) -> Response:
 
 def of_validation(error: RequestValidationError) -> Response:
     """A body or parameter of the wrong shape, in one sentence with the names of the fields."""
-    found: dict[str, str] = {}
-    for one in error.errors():
-        where = ".".join(str(part) for part in one["loc"] if part != "body" and part not in _TYPE_TAGS)
-        found[where] = str(one["msg"]).rstrip(".")  # of several for a field (a union's) the last
-    message = "; ".join(f"{where}: {what}" if where else what for where, what in [*found.items()][:3]) or "The request cannot be read"
+    faults: dict[str, str] = {}
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"] if part != "body" and part not in _TYPE_TAGS)
+        faults[where] = str(fault["msg"]).rstrip(".")  # of several for a field (a union's) the last
+    message = "; ".join(f"{where}: {what}" if where else what for where, what in [*faults.items()][:3]) or "The request cannot be read"
     remedy = "See the API's documentation for what this address takes; its body is JSON with the content type application/json."
-    return described(422, "InvalidInput", message + ".", remedy, {"fields": [*found][:20]})
+    return described(422, "InvalidInput", message + ".", remedy, {"fields": [*faults][:20]})
 
 
 def described(

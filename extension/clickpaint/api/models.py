@@ -24,8 +24,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         device = studio.host.device()
         return answer({
             "version": __version__, "host": studio.host.name, "device": f"{device.type} ({device.dtype})",
-            "segmenters": [asdict(one) for one in studio.pool.segmenters()],
-            "erasers": [asdict(one) for one in studio.pool.erasers()],
+            "segmenters": [asdict(listing) for listing in studio.pool.segmenters()],
+            "erasers": [asdict(listing) for listing in studio.pool.erasers()],
             "defaults": {
                 "segmenter": studio.pool.segmenter_name(), "eraser": studio.pool.eraser_name(),
                 "grow": setting("erase_grow"), "feather": setting("erase_feather"),

@@ -28,7 +28,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 def create_router(studio: Studio, gate: Gate) -> APIRouter:
     """The routes under `PREFIX`. They bring their own error handling, so that the app they are included in needs none for them."""
-    responses: dict[int | str, dict[str, Any]] = {status: {**told, "model": schemas.ErrorAnswer} for status, told in _ERRORS.items()}
+    responses: dict[int | str, dict[str, Any]] = {status: {**text, "model": schemas.ErrorAnswer} for status, text in _ERRORS.items()}
 
     def limit() -> int:
         # a file in base64 is a third larger

@@ -10,7 +10,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber
+from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber, at_most, picture_file, points_at_most
+
+MOST_POINTS = 1000
+MOST_STROKE_POINTS = 200_000
+MOST_OPERATIONS = 100
 
 Mode = Literal["replace", "add", "subtract", "intersect"]
 Box = tuple[Number, Number, Number, Number]
@@ -26,12 +30,12 @@ class PointBody(Body):
 
 
 class OpenBody(Body):
-    image: StrictStr = Field(..., description="The picture's file, base64 or a data URL.")
+    image: StrictStr = Field(..., description="The picture's file, base64 or a data URL.", **picture_file())
     name: StrictStr = Field("", description="Its file name, for saving.")
 
 
 class SelectBody(Body):
-    points: list[PointBody] = Field([], description="All points of this series of clicks, not only the newest.")
+    points: list[PointBody] = Field([], description="All points of this series of clicks, not only the newest.", **at_most(MOST_POINTS))
     box: Box | None = None
     segmenter: StrictStr | None = Field(None, description="Its name; left out, the setting's.")
     previous: Integer | None = Field(None, description="Refine the candidate with this index of the last answer.")
@@ -45,7 +49,7 @@ class ChooseBody(Body):
 
 
 class StrokeBody(Body):
-    points: list[tuple[Number, Number]]
+    points: list[tuple[Number, Number]] = Field(..., **points_at_most(MOST_STROKE_POINTS))
     radius: Number = Field(..., description="Of the round brush, in pixels of the picture.")
     erase: StrictBool = False
 
@@ -56,15 +60,15 @@ class OperationBody(Body):
     op: Op
     amount: Integer | None = None
     strokes: list[StrokeBody] = Field([])
-    points: list[tuple[Number, Number]] = Field([], description="Of a lasso.")
+    points: list[tuple[Number, Number]] = Field([], description="Of a lasso.", **points_at_most(MOST_STROKE_POINTS))
     box: Box | None = None
-    image: StrictStr | None = Field(None, description="To upload: white, or opaque, is selected.")
+    image: StrictStr | None = Field(None, description="To upload: white, or opaque, is selected.", **picture_file())
     index: Integer | None = Field(None, description="Of a region of the last 'everything'.")
     mode: Mode = Field("add", description="How a shape is combined with the selection.")
 
 
 class MaskBody(Body):
-    operations: list[OperationBody]
+    operations: list[OperationBody] = Field(..., **at_most(MOST_OPERATIONS))
 
 
 class EverythingBody(Body):
@@ -111,7 +115,7 @@ class PaintBody(Body):
     )
     prompt: StrictStr = ""
     negative_prompt: StrictStr = ""
-    styles: list[StrictStr] = Field([])
+    styles: list[StrictStr] = Field([], **at_most(100))
     sampler: StrictStr = Field("", description="Left out: the host's first.")
     scheduler: StrictStr = ""
     steps: Integer = 20
@@ -129,7 +133,7 @@ class PaintBody(Body):
     clip_skip: Integer | None = None
     vae: StrictStr | None = None
     token_merging_ratio: Number | None = None
-    control: list[ControlBody] = Field([], description="Units of the host's ControlNet, in register with what is painted.")
+    control: list[ControlBody] = Field([], description="Units of the host's ControlNet, in register with what is painted.", **at_most(32))
     expand: tuple[Integer, Integer, Integer, Integer] = Field((0, 0, 0, 0), description="Pixels to add: left, top, right, bottom.")
     image_cfg_scale: Number = Field(1.5, description="How closely an instruction keeps to the picture.")
     repaint_jump: Integer = Field(10, description="Noise levels that RePaint goes back at once.")
@@ -138,16 +142,16 @@ class PaintBody(Body):
 
 
 class SegmentBody(Body):
-    image: StrictStr
-    points: list[PointBody] = Field([])
+    image: StrictStr = Field(..., **picture_file())
+    points: list[PointBody] = Field([], **at_most(MOST_POINTS))
     box: Box | None = None
     segmenter: StrictStr | None = None
     everything: EverythingBody | StrictBool = Field(False, description="All regions instead of what was pointed at.")
 
 
 class ErasePictureBody(Body):
-    image: StrictStr
-    mask: StrictStr = Field(..., description="A picture of the same size; white, or opaque, is removed.")
+    image: StrictStr = Field(..., **picture_file())
+    mask: StrictStr = Field(..., description="A picture of the same size; white, or opaque, is removed.", **picture_file())
     eraser: StrictStr | None = None
     grow: Integer | None = None
     feather: Integer | None = None
@@ -155,8 +159,8 @@ class ErasePictureBody(Body):
 
 
 class PaintPictureBody(PaintBody):
-    image: StrictStr
-    mask: StrictStr | None = Field(None, description="A picture of the same size; white, or opaque, is selected.")
+    image: StrictStr = Field(..., **picture_file())
+    mask: StrictStr | None = Field(None, description="A picture of the same size; white, or opaque, is selected.", **picture_file())
     format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
 
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -24,20 +25,28 @@ from clickpaint.studio.selecting import Clicked, Everything, Segmented
 from clickpaint.studio.studio import Studio
 
 _FORMATS = ("source", "png", "jpeg", "webp")
-_MOST_POINTS = 1000
-_MOST_STROKE_POINTS = 200_000
-_MOST_OPERATIONS = 100
+_URL_LETTERS = bytes.maketrans(b"-_", b"+/")
 _MOST_PIXELS = 512  # of growing, shrinking and feathering
 
 
 def picture_bytes(text: str) -> bytes:
-    """The file in base64 or a data URL. Raises `InvalidInput`."""
-    if text.startswith("data:"):
+    """The file in base64 or a data URL, as the command `base64`, mail libraries and browsers write it.
+
+    Lines and spaces are passed over, the alphabet of URLs is taken as well, and the padding may be missing.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    text = text.lstrip("\ufeff \t\r\n")
+    if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
-        if not comma or not head.endswith(";base64"):
+        if not comma or not head.rstrip().lower().endswith(";base64"):
             raise InvalidInput("The data URL is not in base64.", "It begins with data:image/png;base64, and the file follows.")
+        if "%" in text:
+            text = unquote(text)
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
+        letters = text.encode("ascii").translate(_URL_LETTERS, delete=b" \t\r\n\v\f").rstrip(b"=")
+        data = base64.b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise InvalidInput("The picture is not valid base64.", "Send the picture's file in base64 or as a data URL.") from error
     if not data:
@@ -59,14 +68,17 @@ def picture_url(studio: Studio, picture: Picture, format: str) -> str:
 
 
 def prompts(body: schemas.SelectBody | schemas.SegmentBody) -> Prompts:
-    _at_most("points", len(body.points), _MOST_POINTS)
     return Prompts(tuple(Point(point.x, point.y, point.label) for point in body.points), body.box)
 
 
 def adjustments(body: schemas.MaskBody) -> list[Adjustment]:
-    _at_most("operations", len(body.operations), _MOST_OPERATIONS)
-    _at_most("stroke points", sum(len(stroke.points) for one in body.operations for stroke in one.strokes), _MOST_STROKE_POINTS)
-    _at_most("lasso points", sum(len(one.points) for one in body.operations), _MOST_STROKE_POINTS)
+    for name, count in (
+        ("strokes", sum(len(stroke.points) for operation in body.operations for stroke in operation.strokes)),
+        ("lassos", sum(len(operation.points) for operation in body.operations)),
+    ):
+        if count > schemas.MOST_STROKE_POINTS:
+            remedy = f"Give at most {schemas.MOST_STROKE_POINTS}."
+            raise InvalidInput(f"The {name} have {count} points.", remedy, count=count, limit=schemas.MOST_STROKE_POINTS)
     return [_adjustment(operation) for operation in body.operations]
 
 
@@ -88,10 +100,10 @@ def selection(state: State, workspace: Workspace, known: str | None = None, with
     """known: the mask's data URL where it has been made already."""
     if state.selection is None:
         return None
-    told: dict[str, Any] = {"area": state.selection.area, "box": list(state.selection.box), "feather": state.feather}
+    selected: dict[str, Any] = {"area": state.selection.area, "box": list(state.selection.box), "feather": state.feather}
     if with_mask:
-        told["mask"] = known if known is not None and not state.feather else data_url(selection_png(state, workspace))
-    return told
+        selected["mask"] = known if known is not None and not state.feather else data_url(selection_png(state, workspace))
+    return selected
 
 
 def selection_png(state: State, workspace: Workspace) -> bytes:
@@ -131,23 +143,18 @@ def clicked(click: Clicked, workspace: Workspace, mode: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def everything(found: Everything) -> dict[str, Any]:
+def everything(segmented: Everything) -> dict[str, Any]:
     return {
-        "segmenter": found.segmenter, "milliseconds": round(found.milliseconds, 1),
-        "regions": [{"score": round(one.score, 4), "area": one.area, "box": list(one.box)} for one in found.regions],
-        "labels": data_url(grey_png(found.labels)), "overview": data_url(rgb_png(found.overview)),
+        "segmenter": segmented.segmenter, "milliseconds": round(segmented.milliseconds, 1),
+        "regions": [{"score": round(region.score, 4), "area": region.area, "box": list(region.box)} for region in segmented.regions],
+        "labels": data_url(grey_png(segmented.labels)), "overview": data_url(rgb_png(segmented.overview)),
     }  # fmt: skip
 
 
-def tasks(found: Sequence[Task], studio: Studio) -> list[dict[str, Any]]:
-    return [task.describe(studio.requests.position(task)) for task in found]
+def tasks(visible: Sequence[Task], studio: Studio) -> list[dict[str, Any]]:
+    return [task.describe(studio.requests.position(task)) for task in visible]
 
 
 def _region(candidate: Candidate, packed: PackedMask | None) -> dict[str, Any]:
     box = None if packed is None else list(packed.box)
     return {"score": round(float(candidate.score), 4), "area": 0 if packed is None else packed.area, "box": box}
-
-
-def _at_most(what: str, count: int, most: int) -> None:
-    if count > most:
-        raise InvalidInput(f"There are {count} {what}.", f"Give at most {most}.", count=count, limit=most)

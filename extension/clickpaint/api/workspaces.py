@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from fastapi import APIRouter, Depends, Request, Response
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Depends, Response
 
-from clickpaint.api import schemas, translate
+from clickpaint.api import schemas, translate, uploads
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image.picture import Picture, extension, media_type
@@ -35,46 +32,13 @@ _OPEN_BODY = {
 }  # fmt: skip
 
 
-async def _upload(request: Request) -> tuple[bytes, str]:
-    """The picture's file (or the JSON around it) and its name, as they came."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
-        try:
-            async with request.form(max_files=1, max_fields=8) as form:
-                file = form.get("file")
-                if not isinstance(file, UploadFile):
-                    raise InvalidInput("The form has no file.", "Send the picture in the field 'file'.")
-                return await file.read(), file.filename or ""
-        except (InvalidInput, HTTPException):
-            raise
-        except Exception as error:  # whatever the installed parser makes of a broken form
-            raise InvalidInput("The form cannot be read.", "Send multipart/form-data with the picture in the field 'file'.") from error
-    if kind == "application/json" or kind.endswith("+json"):
-        return await request.body(), "\0json"
-    raise InvalidInput("The picture must come as multipart/form-data or as application/json.", "Set the content type.")
-
-
-def _picture(upload: tuple[bytes, str]) -> tuple[bytes, str]:
-    data, name = upload
-    if name != "\0json":
-        return data, name
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput("The body is not valid JSON.", 'Send {"image": "…"} with the file in base64.') from error
-    image, name = (body.get("image"), body.get("name", "")) if isinstance(body, dict) else (None, "")
-    if not isinstance(image, str) or not isinstance(name, str):
-        raise InvalidInput("The body has no image.", 'Send {"image": "…", "name": "…"} with the file in base64.')
-    return translate.picture_bytes(image), name
-
-
 def add_routes(router: APIRouter, studio: Studio) -> None:
     tags: list[Any] = ["workspace"]
 
     @router.post("/workspaces", tags=tags, summary="Open a picture", status_code=201, response_model=schemas.WorkspaceAnswer,
                  openapi_extra={"requestBody": _OPEN_BODY})  # fmt: skip
-    def open_workspace(upload: tuple[bytes, str] = Depends(_upload)) -> Response:
-        data, name = _picture(upload)
+    def open_workspace(upload: tuple[bytes, str] = Depends(uploads.received)) -> Response:
+        data, name = uploads.picture(upload)
         return answer(_described(studio.open(data, _file_name(name))), 201)
 
     @router.get("/workspaces/{id}", tags=tags, summary="What there is", response_model=schemas.WorkspaceAnswer)
