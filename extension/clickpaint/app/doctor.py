@@ -41,7 +41,13 @@ _NEEDED = ("cv2", "scipy")
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. state: "ok", "note" (something optional is missing) or "bad". remedy: what to do; may be empty."""
+    """One line of the report.
+
+    Attributes:
+        state: "ok", "note" (something optional is missing) or "bad".
+        what: the sentence.
+        remedy: what to do; "" for nothing.
+    """
 
     state: str
     what: str
@@ -119,10 +125,26 @@ def _folders(host: Host) -> dict[str, Path]:
 
 
 def _folder(what: str, folder: Path) -> Finding:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        return Finding("bad", f"{what}: {folder} cannot be written", f"Make {existing} writable, or choose another folder.")
+    closed = unwritable(folder)
+    if closed is not None:
+        return Finding("bad", f"{what}: {folder} cannot be written", f"Make {closed} writable, or choose another folder.")
     return Finding("ok", f"{what}: {folder}")
+
+
+def unwritable(folder: Path) -> Path | None:
+    """The folder whose permissions keep this one from being made or written; None where it can be."""
+    existing = next((path for path in (folder, *folder.parents) if _is_there(path)), folder)
+    return None if os.access(existing, os.W_OK | os.X_OK) else existing
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:  # inside of a closed folder nothing is seen
+        return path.parent == path
+    return True
 
 
 def _engines(host: Host) -> list[tuple[str, tuple[Finding, ...]]]:

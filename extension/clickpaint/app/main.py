@@ -32,13 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="clickpaint", description="Click on anything in a picture, then remove it.")
+    parser = argparse.ArgumentParser(
+        prog="clickpaint",
+        description="Click on anything in a picture, then remove it, fill or replace it, describe it, or make a control map of it.",
+    )
     parser.add_argument("--version", action="version", version=f"clickpaint {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_serve_options(add_command(commands, "serve", serve, "serve the page and the API"))
     for family in (pictures, painting, caption, control, models):
         family.add_commands(commands)
-    add_host_options(add_command(commands, "doctor", run_doctor, "tell what is installed, what is missing, and what to do"))
+    add_host_options(add_command(commands, "doctor", run_doctor, "say what is installed, what is missing, and what to do"))
     return parser
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from clickpaint.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from clickpaint.hosts.base import Host
     from clickpaint.hosts.embedded import EmbeddedHost
 
 PORT = 7870
@@ -27,9 +28,12 @@ def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None,
     """Serve until stopped by Ctrl-C.
 
     Args:
-        address: where to listen. port: None for the first free one from 7870 on, 0 for any.
+        host: what is served.
+        address: where to listen.
+        port: None for the first free one from 7870 on, 0 for any.
         token: what clients must know; None lets everybody on this machine in, and is replaced by a random one where the
             address can be reached from others.
+        browser: whether to open one on the page.
 
     Raises:
         InvalidInput: the address or the port cannot be used.
@@ -46,7 +50,9 @@ def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None,
         from clickpaint.ui.standalone import create_app
 
         studio = Studio(host)
-        host.device()  # a device that is not there is told now and not at the first click
+        host.device()  # a device that is not there is named now and not at the first click
+        for warning in closed_folders(host):
+            print(warning, file=sys.stderr, flush=True)
         app = create_app(studio, LocalGate(token, loopback=is_loopback(bound), names=frozenset({address})))
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
         url = page_address(bound, taken, token)
@@ -58,6 +64,16 @@ def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None,
         finally:
             studio.shut_down()
     return 0
+
+
+def closed_folders(host: Host) -> list[str]:
+    """A sentence for each folder that the program would write into and may not."""
+    from clickpaint.app.doctor import unwritable
+
+    uses = {host.folders("sam")[0]: "models cannot be downloaded", host.output_folder(): "results cannot be saved"}
+    closed = {folder: unwritable(folder) for folder in uses}
+    remedy = "Make it writable, or choose another folder with --data-dir."
+    return [f"{place} may not be written: {uses[folder]}. {remedy}" for folder, place in closed.items() if place is not None]
 
 
 def listen(address: str, port: int | None) -> socket.socket:
@@ -73,11 +89,22 @@ def listen(address: str, port: int | None) -> socket.socket:
     reason = ""
     for candidate in range(PORT, PORT + _PORTS_TRIED) if port is None else (port,):
         try:
-            return socket.create_server((address, candidate), family=family)
+            return _named_tcp(socket.create_server((address, candidate), family=family))
         except OSError as error:
             reason = error.strerror or str(error)
     tried = f"The ports {PORT} to {PORT + _PORTS_TRIED - 1}" if port is None else f"The port {port}"
     raise InvalidInput(f"{tried} cannot be used on {address}: {reason}.", "Choose another one with --port, or 0 for any.")
+
+
+def _named_tcp(listener: socket.socket) -> socket.socket:
+    """The same socket, known to be one of TCP: only then does asyncio send small answers at once (TCP_NODELAY).
+
+    `socket.create_server` leaves the protocol open, and what is accepted inherits that. Uvicorn writes head and body apart, and
+    Nagle's algorithm then holds the body back until the client's delayed acknowledgement of the head, 40 ms later.
+    """
+    listener = socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited as well, whichever loop accepts
+    return listener
 
 
 def is_loopback(address: str) -> bool:

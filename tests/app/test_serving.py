@@ -1,0 +1,75 @@
+"""The socket that the stand-alone program listens on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clickpaint.app import serving
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_small_answers_are_sent_at_once(address):
+    """asyncio sets TCP_NODELAY only on sockets that say which protocol they speak."""
+    try:
+        listener = serving.listen(address, 0)
+    except Exception:
+        pytest.skip(f"this machine has no {address}")
+    options = []
+
+    async def connected(reader, writer):
+        accepted = writer.get_extra_info("socket")
+        options.append((accepted.proto, accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(connected, sock=listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        server.close()
+
+    asyncio.run(run())
+    assert [(proto, option != 0) for proto, option in options] == [(socket.IPPROTO_TCP, True)]
+
+
+def test_a_data_folder_that_may_not_be_written_is_said(tmp_path, monkeypatch):
+    from clickpaint.hosts.embedded import EmbeddedHost
+
+    host = EmbeddedHost(tmp_path, environment={})
+    assert serving.closed_folders(host) == []
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode & os.W_OK) and access(path, mode))
+    sentences = serving.closed_folders(host)
+    assert len(sentences) == 2 and all(str(tmp_path) in sentence and "--data-dir" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "socks://127.0.0.1:9", "http://127.0.0.1:nine", "nonsense://x", "http://127.0.0.1:9"]
+)
+def test_the_app_is_made_whatever_proxy_the_environment_names(tmp_path, proxy):
+    """In a process of its own, since Gradio makes its clients when it is imported."""
+    script = """
+import sys
+from pathlib import Path
+from clickpaint.api.access import LocalGate
+from clickpaint.hosts.embedded import EmbeddedHost
+from clickpaint.studio.studio import Studio
+from clickpaint.ui.standalone import create_app
+import os
+create_app(Studio(EmbeddedHost(Path(sys.argv[1]), overrides={"device": "cpu"})), LocalGate())
+print(os.environ["ALL_PROXY"])
+"""
+    pytest.importorskip("gradio")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "ALL_PROXY": proxy, "HTTPS_PROXY": proxy, "http_proxy": proxy}
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == proxy, "what comes later still goes through the proxy"
