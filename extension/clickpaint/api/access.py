@@ -55,7 +55,7 @@ class LocalGate:
         if self._loopback and _hostname(host) not in self._names:
             raise AccessDenied(403, "This program answers only under the name localhost.", "Open the address shown when it started.")
         origin = connection.headers.get("origin")
-        if origin is not None and origin.lower().partition("://")[2] != host.lower():
+        if origin is not None and not _is_own(origin, connection):
             raise AccessDenied(403, "Requests from pages of another origin are refused.", "Use the program's own page.")
 
     def admits(self, token: str | None) -> bool:
@@ -103,6 +103,17 @@ def _refusal(connection: HTTPConnection, denied: AccessDenied) -> Response:
     if "text/html" in connection.headers.get("accept", ""):
         return PlainTextResponse(f"{denied.message} {denied.remedy}", denied.status)
     return error_responses.of_error(denied)
+
+
+def _is_own(origin: str, connection: HTTPConnection) -> bool:
+    """Whether the page that asks came from this program, maybe through a proxy that calls it by another name.
+
+    No page can set Sec-Fetch-Site, and none of another origin X-Forwarded-Host: the browser would ask first, and be refused.
+    """
+    names = [connection.headers.get("host", ""), connection.headers.get("x-forwarded-host", "").split(",")[0].strip()]
+    if origin.lower().partition("://")[2] in [name.lower() for name in names if name]:
+        return True
+    return connection.headers.get("sec-fetch-site") == "same-origin"
 
 
 def _hostname(host: str) -> str:

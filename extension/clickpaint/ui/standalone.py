@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -61,14 +64,32 @@ def create_app(studio: Studio, gate: LocalGate) -> FastAPI:
     from fastapi import FastAPI
 
     from clickpaint.api.access import AccessMiddleware
+    from clickpaint.api.prefix import PrefixMiddleware
     from clickpaint.api.router import create_router
 
     app = FastAPI(title="Clickpaint", version=__version__, docs_url=None, redoc_url=None, openapi_url="/clickpaint/openapi.json")
     app.include_router(create_router(studio, gate))
     add_files(app)
     app.add_middleware(AccessMiddleware, gate=gate)
-    page = tab.build(studio, header=_HEADER)
+    app.add_middleware(PrefixMiddleware)
+    with _without_proxies():
+        import gradio  # noqa: F401
+
+        page = tab.build(studio, header=_HEADER)
     return compat.mount(app, page, head=head(studio.host.setting("language")), theme=compat.theme(**_THEME))
+
+
+@contextmanager
+def _without_proxies() -> Iterator[None]:
+    """Hide the environment's proxies while Gradio is imported: it makes HTTP clients then that nothing of ours ever uses, and which a
+    SOCKS proxy, or one with a mistake in it, keeps from being made."""
+    proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    for name in proxies:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(proxies)
 
 
 def head(language: str) -> str:
