@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -134,3 +135,29 @@ def test_the_control_nets_are_named_as_in_a_web_ui(tmp_path):
     data = b"control_canny.safetensors" * 100_000
     assert f"control_canny [{hashlib.sha256(data[0x100000:0x110000]).hexdigest()[:8]}]" in models
     assert {name.partition(" [")[0] for name in models} == {"control_canny", "a/diffusion_pytorch_model", "b/diffusion_pytorch_model"}
+
+
+@pytest.mark.parametrize("closed", ["models", "models/Stable-diffusion", "models/Stable-diffusion/a.safetensors"])
+def test_a_closed_folder_of_models_stops_no_start(tmp_path, monkeypatch, closed):
+    """As the operating system answers a user without permission; root, as whom tests may run, is never refused."""
+    file = tmp_path / "models" / "Stable-diffusion" / "a.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+
+    def guarded(method):
+        def call(path, *arguments, **options):
+            if tmp_path / closed in Path(path).parents or (
+                method.__name__ in ("open", "scandir", "listdir") and Path(path) == tmp_path / closed
+            ):
+                raise PermissionError(13, "Permission denied", str(path))
+            return method(path, *arguments, **options)
+
+        return call
+
+    for name in ("stat", "is_file", "is_dir", "exists", "open", "iterdir"):
+        monkeypatch.setattr(Path, name, guarded(getattr(Path, name)))
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+    made = host(tmp_path)
+    assert made.capabilities().reason and not made.capabilities().paint
+    assert made.folders("sam") and made.control_names() == ([], [])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clickpaint.caption import loading
+from clickpaint.weights.folders import is_file, is_folder
 
 KINDS = ("captioner", "BLIP", "LLM")
 """The host's folders that are looked through: each model is a folder of its own, as `save_pretrained` and model hubs have it."""
@@ -52,7 +53,7 @@ def local_models(folders: Iterable[Path]) -> list[LocalModel]:
     models: dict[str, LocalModel] = {}
     for folder in folders:
         try:
-            inner = sorted(path for path in folder.iterdir() if path.is_dir())
+            inner = sorted(path for path in folder.iterdir() if is_folder(path))
         except OSError:
             continue
         for path in inner:
@@ -63,7 +64,7 @@ def local_models(folders: Iterable[Path]) -> list[LocalModel]:
 
 
 def _recognised(path: Path) -> LocalModel | None:
-    if (path / "selected_tags.csv").is_file() and (path / "model.onnx").is_file():
+    if is_file(path / "selected_tags.csv") and is_file(path / "model.onnx"):
         return LocalModel(path.name, "tagger", "wd14", path)
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 import threading
@@ -29,17 +28,6 @@ def files_in(folders: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dic
         for file in files_below(folder, suffixes):
             found.setdefault(file.relative_to(folder).as_posix(), file)
     return found
-
-
-def short_hash(file: Path) -> str:
-    """The eight digits that web UIs put behind a model's name: of the SHA-256 of 64 KB from its second megabyte on; "" where it
-    cannot be read."""
-    try:
-        with file.open("rb") as opened:
-            opened.seek(0x100000)
-            return hashlib.sha256(opened.read(0x10000)).hexdigest()[:8]
-    except OSError:
-        return ""
 
 
 def named(files: dict[str, Path], name: str, what: str) -> Path:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Capabilities
-from clickpaint.hosts.checkpoint_files import LocalCheckpoints, files_in, short_hash
+from clickpaint.hosts.checkpoint_files import LocalCheckpoints
 from clickpaint.paint.diffusion.samplers import SAMPLERS, SCHEDULES
 from clickpaint.settings import SETTINGS, usable
-from clickpaint.weights.folders import of_error
+from clickpaint.weights.folders import files_below, of_error, short_hash
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_CONTROL_NETS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".sft")
 PROJECT = Path(__file__).resolve().parents[3]
 
 _ALSO_IN = {
@@ -146,13 +147,17 @@ class EmbeddedHost:
 
     def control_names(self) -> tuple[list[str], list[str]]:
         """No preprocessors but ours; the ControlNets named as sd-webui-controlnet names them, "name [hash]"."""
-        from clickpaint.paint.adapters.adapter_files import WEIGHTS
-
-        files = files_in([place for base in self._bases for place in self._places(base, "ControlNet")], WEIGHTS)
-        stems = [file.stem for file in files.values()]
+        shared = {*self._bases, self._torch_home / "hub" / "checkpoints"}  # where files of every kind lie
+        files = {
+            file: file.relative_to(folder).with_suffix("").as_posix()
+            for folder in self.folders("ControlNet")
+            if folder not in shared
+            for file in files_below(folder, _CONTROL_NETS)
+        }
+        stems = [file.stem for file in files]
         names = []
-        for place, file in files.items():
-            name = file.stem if stems.count(file.stem) == 1 else place.removesuffix(file.suffix)
+        for file, place in files.items():
+            name = file.stem if stems.count(file.stem) == 1 else place
             digest = short_hash(file)
             names.append(f"{name} [{digest}]" if digest else name)
         return [], names

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import CorruptModel, ModelMissing
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.catalog import ModelFile, catalog, files_of, unfinished
+from clickpaint.weights.device import out_of_memory
 from clickpaint.weights.folders import is_file, of_error, why_unreadable
-from clickpaint.weights.pickles import REPLACE, is_safetensors, read_pickle, unreadable
 
 if TYPE_CHECKING:
     import torch
@@ -286,29 +286,33 @@ def checksum(path: Path, algorithm: str = "sha256", progress: Progress = SILENT)
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weight file, on the CPU: safetensors, or a pickle, of which no code is run; its first bytes say which.
+    """The tensors of a weight file, on the CPU: safetensors, or a pickle read with `weights_only=True`, which runs no code.
 
     What is nested under "model", "state_dict" or "depth_model" is unwrapped.
 
     Raises:
-        CorruptModel: the file is broken or may not be read, or holds something other than tensors.
+        CorruptModel: the file is broken, or holds something other than tensors.
     """
     import torch
 
     try:
-        if is_safetensors(path) or path.suffix.lower() == ".safetensors":
+        if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            loaded: Any = load_file(str(path), device="cpu")
-        else:
-            loaded = read_pickle(path)
+            return load_file(str(path), device="cpu")
+        # torch.serialization.load, not torch.load: web UIs replace the latter by a check of their own that refuses the
+        # entries newer torch writes, answers None instead of raising, and forwards to a load that may not be weights-only.
+        loaded = torch.serialization.load(str(path), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise unreadable(path, error) from error
+        if out_of_memory(error):
+            raise
+        message = f"{path.name} cannot be read as weights: it is incomplete, damaged, of another kind, or asks for code to be run."
+        raise CorruptModel(message, _REPLACE, filename=path.name) from error
     for key in ("model", "state_dict", "depth_model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise CorruptModel(f"{path.name} holds something other than a model's weights.", REPLACE, filename=path.name)
+        raise CorruptModel(f"{path.name} holds something other than a model's weights.", _REPLACE, filename=path.name)
     return loaded
 
 
@@ -325,13 +329,19 @@ def load_torchscript(file: ModelFile, path: Path, device: Device) -> torch.jit.S
         try:
             actual = checksum(path, file.checksum.algorithm)
         except OSError as error:
-            raise unreadable(path, error) from error
+            raise CorruptModel(of_error(path, error), _REPLACE, filename=path.name) from error
         if actual != file.checksum.value:
             raise CorruptModel(f"{file.title}: {_differs(file, path, actual)}", _remedy(file), model=file.name, filename=path.name)
     try:
         return torch.jit.load(str(path), map_location="cpu").to(device.torch).eval()
     except Exception as error:
-        raise unreadable(path, error) from error
+        if out_of_memory(error):
+            raise
+        message = f"{path.name} cannot be read as TorchScript: it is incomplete, damaged, or another kind of file."
+        raise CorruptModel(message, _REPLACE, filename=path.name) from error
+
+
+_REPLACE = "Download it again, or put the right file there."
 
 
 def _size(path: Path) -> int:

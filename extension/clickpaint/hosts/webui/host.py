@@ -11,6 +11,7 @@ from clickpaint.hosts.base import Capabilities
 from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
 from clickpaint.hosts.webui.settings_section import OPTION
 from clickpaint.settings import usable
+from clickpaint.weights.folders import is_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +79,7 @@ class WebUIHost:
         if kind == "control":  # where the ControlNets of A1111 and of Forge keep what makes maps, a folder for each network
             parents = Path(paths.extensions_dir) / "sd-webui-controlnet" / "annotator" / "downloads", base / "ControlNetPreprocessor"
             for pattern in ("*", "insightface/models/*"):
-                found += [folder for parent in parents for folder in sorted(parent.glob(pattern)) if folder.is_dir()]
+                found += [folder for parent in parents for folder in sorted(parent.glob(pattern)) if is_folder(folder)]
         import torch
 
         found.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs

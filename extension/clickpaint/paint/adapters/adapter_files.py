@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clickpaint.errors import NotFound
-from clickpaint.weights.folders import files_below
 
 WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 
@@ -17,8 +16,8 @@ def files(folders: Iterable[Path], suffixes: tuple[str, ...] = WEIGHTS) -> Itera
     """The files with these endings in the folders and below them, in order, each once."""
     seen = set()
     for folder in folders:
-        for file in files_below(folder, suffixes):
-            if file not in seen:
+        for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if file.suffix.lower() in suffixes and file not in seen and file.is_file():
                 seen.add(file)
                 yield file
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import CorruptModel, InvalidInput
 from clickpaint.paint.adapters.adapter_files import files
-from clickpaint.weights.pickles import read_pickle, unreadable
+from clickpaint.weights.device import out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,7 +86,13 @@ def _loaded(path: Path) -> Mapping[str, Any]:
 
             return load_file(str(path))
         # the first files were written with their vectors in a module's container
-        loaded = read_pickle(path, classes=[torch.nn.ParameterDict])
+        allowed = getattr(torch.serialization, "safe_globals", None)
+        with allowed([torch.nn.ParameterDict]) if allowed else nullcontext():
+            # torch.serialization.load, not torch.load, which web UIs replace
+            loaded = torch.serialization.load(str(path), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise unreadable(path, error) from error
+        if out_of_memory(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise CorruptModel(f"{path.name} cannot be read: {reason}", "Download it again.", filename=path.name) from error
     return loaded if isinstance(loaded, Mapping) else {}

@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clickpaint.errors import CorruptModel, InvalidInput
 from clickpaint.paint.checkpoint.kind import Prediction
-from clickpaint.weights.folders import is_file
-from clickpaint.weights.pickles import read_pickle, unreadable
+from clickpaint.weights.device import out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -165,7 +164,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         InvalidInput: there is no such file.
         CorruptModel: it cannot be read as weights.
     """
-    if not is_file(path):
+    if not path.is_file():
         raise InvalidInput(f"There is no file {path.name}.", "Choose another checkpoint.", filename=path.name)
     try:
         if path.suffix == ".safetensors":
@@ -173,10 +172,14 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
             with safe_open(str(path), framework="pt", device="cpu") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 (no mapping)
-        # the first checkpoints name a class of their trainer, which says nothing and is never called
-        loaded = read_pickle(path, classes=[(_Trainer, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint")], mapped=True)
+        loaded = _unpickled(path)
     except Exception as error:
-        raise unreadable(path, error, "Download it again, or choose another one.") from error
+        if out_of_memory(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise CorruptModel(
+            f"{path.name} cannot be read as weights: {reason}", "Download it again, or choose another one.", filename=path.name
+        ) from error
     while isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     import torch
@@ -184,6 +187,22 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     if not isinstance(loaded, dict) or not any(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise CorruptModel(f"{path.name} holds something other than a model's weights.", "Choose another one.", filename=path.name)
     return {str(key): value for key, value in loaded.items() if isinstance(value, torch.Tensor)}, {}
+
+
+def _unpickled(path: Path) -> Any:
+    """A pickle's content. torch.serialization.load, not torch.load, which web UIs replace."""
+    import torch
+
+    allowed = getattr(torch.serialization, "safe_globals", None)
+    # the first checkpoints name a class of their trainer, which says nothing and is never called
+    known = allowed([(_Trainer, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint")]) if allowed else nullcontext()
+    with known:
+        try:
+            return torch.serialization.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap" not in str(error):
+                raise
+            return torch.serialization.load(str(path), map_location="cpu", weights_only=True)  # torch's format before 1.6
 
 
 class _Trainer:
