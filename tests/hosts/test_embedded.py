@@ -144,11 +144,11 @@ def test_a_closed_folder_of_models_stops_no_start(tmp_path, monkeypatch, closed)
     file.parent.mkdir(parents=True)
     file.write_bytes(b"x")
 
+    looks_inside, hidden = ("open", "scandir", "listdir"), tmp_path / closed
+
     def guarded(method):
         def call(path, *arguments, **options):
-            if tmp_path / closed in Path(path).parents or (
-                method.__name__ in ("open", "scandir", "listdir") and Path(path) == tmp_path / closed
-            ):
+            if hidden in Path(path).parents or (method.__name__ in looks_inside and Path(path) == hidden):
                 raise PermissionError(13, "Permission denied", str(path))
             return method(path, *arguments, **options)
 
