@@ -28,7 +28,7 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 """Files of the package that need no room."""
 
 STUDIO = (
-    "queue", "model_pool", "request", "selecting", "erasing", "own_sampler", "painting", "control_maps", "words", "downloads",
+    "queue", "model_pool", "map_cache", "request", "selecting", "erasing", "own_sampler", "painting", "control_maps", "words", "downloads",
     "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""

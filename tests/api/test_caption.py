@@ -13,7 +13,7 @@ from PIL import Image
 from clickpaint.caption.region import RegionOptions, crop_region
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
-from clickpaint.session.workspace import Result
+from clickpaint.paint.in_picture import PaintResult
 from clickpaint.studio.selecting import stroke_prompts
 from tests.caption.text_server import text_server
 from tests.toys.studio import BLUE, GREY, RED, file_of, pixels
@@ -309,7 +309,7 @@ def test_results_are_ranked_by_clip(client, id, speaking, monkeypatch):
     workspace = speaking.workspace(id)
     box = masks.bounds(np.ones((4, 4), bool))
     assert box is not None
-    workspace.hold_results(tuple(Result(box, np.full((4, 4, 3), value, np.uint8), 0, "") for value in (51, 255, 102)), None)
+    workspace.hold_results(tuple(PaintResult(box, np.full((4, 4, 3), value, np.uint8), 0, "") for value in (51, 255, 102)), None)
     told = client.post(f"workspaces/{id}/results/rank", json={"prompt": "red"}).json()
     assert told == {"scores": [0.2, 1.0, 0.4], "order": [1, 2, 0]}
 

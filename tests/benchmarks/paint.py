@@ -30,6 +30,7 @@ from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.loop import generators
 from clickpaint.paint.diffusion.sampling import Tools, text_to_image
+from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from tests.toys import checkpoint as toys
 from tests.toys import controlnet as controlnets
@@ -76,7 +77,8 @@ def diffusers_pipeline(checkpoint: Checkpoint, options: PaintOptions, side: int,
     import diffusers
 
     kind = diffusers.StableDiffusionControlNetPipeline if controlnet is not None else diffusers.StableDiffusionPipeline
-    scheduler = samplers.scheduler(options.sampler, "Automatic", checkpoint.scheduler_config, options.steps, checkpoint.device)
+    sampling = options.sampling
+    scheduler = samplers.scheduler(sampling.sampler, "Automatic", checkpoint.scheduler_config, sampling.steps, checkpoint.device)
     parts: dict[str, Any] = {
         "unet": checkpoint.unet,
         "vae": checkpoint.vae,
@@ -91,12 +93,12 @@ def diffusers_pipeline(checkpoint: Checkpoint, options: PaintOptions, side: int,
     pipe.set_progress_bar_config(disable=True)
 
     def paint() -> None:
-        texts = encode(checkpoint, options.prompt, options.negative_prompt, size=(side, side), steps=options.steps)
+        texts = encode(checkpoint, options.prompt.positive, options.prompt.negative, size=(side, side), steps=options.sampling.steps)
         pair = [texts.text(branch, 0).context.to(checkpoint.dtype) for branch in ("cond", "uncond")]
         more = {"image": image} if image is not None else {}
         run: Any = pipe
         run(
-            prompt_embeds=pair[0], negative_prompt_embeds=pair[1], num_inference_steps=options.steps, guidance_scale=options.cfg_scale,
+            prompt_embeds=pair[0], negative_prompt_embeds=pair[1], num_inference_steps=sampling.steps, guidance_scale=sampling.cfg_scale,
             generator=generators(1, 1), height=side, width=side, output_type="np", **more,
         )  # fmt: skip
 
@@ -113,7 +115,7 @@ def lora_of(checkpoint: Checkpoint) -> Lora:
 
 
 def engines(checkpoint: Checkpoint, side: int, steps: int) -> None:
-    options = PaintOptions(prompt="a red house", negative_prompt="blurry", steps=steps, sampler="DDIM")
+    options = grouped(prompt="a red house", negative_prompt="blurry", steps=steps, sampler="DDIM")
     unit = replace(options, control=(ControlUnit("canny", "benchmark"),))
     image = control_image(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)).to(checkpoint.device)
     model = _controlnet(checkpoint)

@@ -99,8 +99,8 @@ def test_fill_choose_refine_undo(tab: Visit, host: SlowHost) -> None:
     start(tab, "fill")
     painted(tab, 1)
     job = host.jobs[0]
-    assert (job.options.task, job.options.prompt, job.options.negative_prompt) == ("fill", "a red kite", "blurry")
-    assert (job.seed, job.count, job.options.steps, job.strength, job.options.refine) == (70, 3, 7, 0.5, None)
+    assert (job.options.task, job.options.prompt.positive, job.options.prompt.negative) == ("fill", "a red kite", "blurry")
+    assert (job.seed, job.count, job.options.sampling.steps, job.strength, job.options.passes.refine) == (70, 3, 7, 0.5, None)
     assert tab.pixel("picture", *BALL)[:3] == [70, 70, 70]
     original, now = (np.asarray(Image.open(io.BytesIO(tab.fetch(f"image?version={version}")))) for version in (0, 1))
     y, x = np.ogrid[: SIZE[1], : SIZE[0]]
@@ -124,7 +124,7 @@ def test_fill_choose_refine_undo(tab: Visit, host: SlowHost) -> None:
     sampling(tab, steps=3)
     tab.page.get_by_role("button", name="Refine result 3", exact=False).click()
     painted(tab, 3)
-    assert (host.jobs[-1].masked_content, host.jobs[-1].options.prompt) == ("original", "a red kite")
+    assert (host.jobs[-1].masked_content, host.jobs[-1].options.prompt.positive) == ("original", "a red kite")
     expect(results).to_have_count(4)
     expect(results.nth(3)).to_have_attribute("aria-checked", "true")
 

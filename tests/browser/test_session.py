@@ -127,7 +127,7 @@ def test_nothing_typed_is_lost_however_soon_the_button_is_pressed(visit: Callabl
     tab.page.evaluate(TYPE_AND_PRESS, [[*fields, ["#clickpaint_fill_prompt textarea", "quick"]], "#clickpaint_fill"])
     painted(tab, 1)
     job = host.jobs[0]
-    assert (job.seed, job.options.steps, job.options.prompt, job.strength) == (77, 9, "quick", 0.5)
+    assert (job.seed, job.options.sampling.steps, job.options.prompt.positive, job.strength) == (77, 9, "quick", 0.5)
     assert job.count == 16, "beyond what the field allows"
 
 

@@ -19,6 +19,8 @@ from clickpaint.hosts.webui import img2img
 from clickpaint.hosts.webui.host import WebUIHost
 from clickpaint.hosts.webui.probe import loaded_model, native_size
 from clickpaint.hosts.webui.runner import control_names, has_control, runner_for
+from clickpaint.paint import flat_options
+from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from tests.hosts.standin import colour
@@ -28,7 +30,7 @@ def job(options: PaintOptions | None = None, *, content: str = "fill", strength:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     mask = np.zeros((24, 32), bool)
     mask[8:16, 8:24] = True
-    return PaintJob(pixels, mask, options or PaintOptions(steps=3), content, strength, seed, count)  # type: ignore[arg-type]
+    return PaintJob(pixels, mask, options or grouped(steps=3), content, strength, seed, count)  # type: ignore[arg-type]
 
 
 def state_of(web) -> dict:
@@ -58,7 +60,7 @@ def painted(web, wanted: PaintJob, progress: Progress = SILENT):
 
 
 def test_the_crop_is_painted_at_its_own_size_and_nothing_else_is_asked_for(web):
-    options = PaintOptions(
+    options = grouped(
         prompt="a cat", negative_prompt="dog", styles=("Photo",), sampler="DPM++ 2M", scheduler="Karras", steps=3, cfg_scale=5.5
     )
     wanted = job(options, strength=0.5)
@@ -94,7 +96,7 @@ def test_several_results_have_their_own_seeds_and_texts_and_no_grid_or_mask_amon
 
 
 def test_options_are_set_for_the_call_only(web):
-    options = PaintOptions(steps=1, clip_skip=2, token_merging_ratio=0.5, vae="good.safetensors")
+    options = grouped(steps=1, clip_skip=2, token_merging_ratio=0.5, vae="good.safetensors")
     painted(web, job(options))
     assert (web.seen["CLIP_stop_at_last_layers"], web.seen["token_merging_ratio"]) == (2, 0.5)
     if web.flavor == "forge":
@@ -102,14 +104,14 @@ def test_options_are_set_for_the_call_only(web):
     else:
         assert web.seen["sd_vae"] == "good.safetensors"
     with pytest.raises(HostUnsupported, match=r"good\.safetensors"):
-        painted(web, job(PaintOptions(vae="none of that name")))
+        painted(web, job(grouped(vae="none of that name")))
 
 
 def test_an_option_that_was_never_stored_stays_so(web):
     """The web UI itself puts back only stored ones."""
     before = dict(web.shared.opts.data)
     del before["CLIP_stop_at_last_layers"], web.shared.opts.data["CLIP_stop_at_last_layers"]
-    painted(web, job(PaintOptions(steps=1, clip_skip=2)))
+    painted(web, job(grouped(steps=1, clip_skip=2)))
     assert web.seen["CLIP_stop_at_last_layers"] == 2
     assert web.shared.opts.data == before
 
@@ -119,7 +121,7 @@ def test_frozen_settings_are_left_alone(web):
     assert len(painted(web, job())) == 1
 
 
-@pytest.mark.parametrize(("options", "text"), [(PaintOptions(sampler="No"), "Euler a"), (PaintOptions(scheduler="No"), "Karras")])
+@pytest.mark.parametrize(("options", "text"), [(grouped(sampler="No"), "Euler a"), (grouped(scheduler="No"), "Karras")])
 def test_unknown_samplers_and_schedulers_are_told_with_those_that_there_are(web, options, text):
     with pytest.raises(HostUnsupported, match=text):
         painted(web, job(options))
@@ -142,7 +144,7 @@ def test_interrupting_ours_reaches_the_web_ui(web):
 
     web.on_step = step
     with pytest.raises(Interrupted):
-        painted(web, job(PaintOptions(steps=150)), Progress(interrupted=lambda: len(steps) > 3))
+        painted(web, job(grouped(steps=150)), Progress(interrupted=lambda: len(steps) > 3))
     assert web.shared.state.interrupted and len(steps) < 100
 
 
@@ -159,7 +161,7 @@ def test_the_web_uis_own_interrupt_reaches_us(web):
 def test_steps_are_reported(web):
     seen = []
     web.on_step = lambda p: time.sleep(0.03)
-    painted(web, job(PaintOptions(steps=12), count=2), Progress(seen.append))
+    painted(web, job(grouped(steps=12), count=2), Progress(seen.append))
     assert seen and seen[-1].total == 24 and all(0 <= one.fraction <= 1 for one in seen)
     assert [one.done for one in seen] == sorted(one.done for one in seen)
 
@@ -176,7 +178,7 @@ def test_steps_are_reported(web):
 def test_failures_are_explained_and_leave_nothing_behind(web, failure, kind, text):
     web.failure = web.devices.NansException("all NaN") if failure == "nan" else failure
     with pytest.raises(kind, match=text) as caught:
-        painted(web, job(PaintOptions(steps=2, clip_skip=3)))
+        painted(web, job(grouped(steps=2, clip_skip=3)))
     assert caught.value.__cause__ is not caught.value
     assert web.shared.opts.CLIP_stop_at_last_layers == 1
     assert len(painted(web, job())) == 1
@@ -251,7 +253,7 @@ def test_only_the_scripts_that_are_wanted_run_and_as_copies(web):
     web.add(Other, [1, 2])
     control = web.add(control_script(web), ["unit 0", "unit 1", "unit 2"])
     softening = web.add(soft_script(web), [False, 1.0, 0.5])
-    options = PaintOptions(steps=1, soft_inpainting=True, control=(ControlUnit("canny", "control_canny", weight=0.5, end=0.8),))
+    options = grouped(steps=1, soft_inpainting=True, control=(ControlUnit("canny", "control_canny", weight=0.5, end=0.8),))
     soft = np.linspace(0, 1, 24 * 32, dtype=np.float32).reshape(24, 32)
     painted(web, dataclasses.replace(job(options), soft=soft))
     (p,) = web.runs
@@ -270,7 +272,7 @@ def test_scripts_put_the_model_back_after_a_failure_too(web):
     web.add(control_script(web), ["unit 0"])
     web.failure = KeyError("of a script")
     with pytest.raises(KeyError, match="of a script"):
-        painted(web, job(PaintOptions(steps=1, control=(ControlUnit("canny", "control_canny"),))))
+        painted(web, job(grouped(steps=1, control=(ControlUnit("canny", "control_canny"),))))
     assert web.put_back == [0]
 
 
@@ -292,8 +294,8 @@ def test_units_that_the_web_ui_would_leave_out_without_a_word_are_refused(web):
         (ControlUnit("canny", "None"), "needs a"),
     ):
         with pytest.raises(HostUnsupported, match=text):
-            runner_for(job(PaintOptions(control=(unit,))))
-    _, arguments = runner_for(job(PaintOptions(control=(ControlUnit("Depth_MiDaS", ""),))))
+            runner_for(job(grouped(control=(unit,))))
+    _, arguments = runner_for(job(grouped(control=(ControlUnit("Depth_MiDaS", ""),))))
     assert (arguments[1]["module"], arguments[1]["model"]) == ("depth_midas", "None")
 
 
@@ -303,7 +305,7 @@ def test_sliders_and_finished_maps_reach_the_units(web):
     asked = ControlUnit("canny", "control_canny", values=tuple(zip(keys, (40.0, 90.0), strict=True)), resolution=384)
     drawn = np.zeros((64, 64, 3), np.uint8)
     drawn[10, 20] = 255
-    made = job(PaintOptions(control=(asked, ControlUnit("canny", "control_canny", map=drawn))))
+    made = job(grouped(control=(asked, ControlUnit("canny", "control_canny", map=drawn))))
     _, arguments = runner_for(dataclasses.replace(made, maps=(None, drawn)))
     first, second = arguments[1:]
     assert (first["threshold_a"], first["threshold_b"], first["processor_res"], first["pixel_perfect"]) == (40.0, 90.0, 384, False)
@@ -314,9 +316,9 @@ def test_sliders_and_finished_maps_reach_the_units(web):
 
 def test_scripts_that_are_missing_are_told(web):
     with pytest.raises(HostUnsupported, match="starting"):
-        painted(web, job(PaintOptions(soft_inpainting=True)))
+        painted(web, job(grouped(soft_inpainting=True)))
     web.add(Other, [])
-    for options in (PaintOptions(soft_inpainting=True), PaintOptions(control=(ControlUnit("canny", "x"),))):
+    for options in (grouped(soft_inpainting=True), grouped(control=(ControlUnit("canny", "x"),))):
         with pytest.raises(HostUnsupported, match="has no"):
             painted(web, job(options))
 
@@ -369,10 +371,10 @@ def test_the_preview_is_the_web_uis(web):
 
 
 def test_every_option_is_used():
-    """A new field of `PaintOptions` must be given to the web UI, or belong to what is done around it."""
+    """A new option must be given to the web UI, or belong to what is done around it."""
     elsewhere = {
         "task", "seed", "denoising_strength", "masked_content", "batch_count", "grow", "feather", "resolution", "refine",
         "refine_strength", "expand", "control", "soft_inpainting", "engine", "image_cfg_scale", "repaint_jump", "repaint_resamples",
     }  # fmt: skip
     here = {"prompt", "negative_prompt", "styles", "sampler", "scheduler", "steps", "cfg_scale", "clip_skip", "vae", "token_merging_ratio"}
-    assert {field.name for field in dataclasses.fields(PaintOptions)} == elsewhere | here
+    assert {*flat_options.DEFAULTS} == elsewhere | here

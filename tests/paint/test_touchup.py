@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpaint.errors import InvalidInput
-from clickpaint.paint.paint_job import PaintOptions
+from clickpaint.paint.flat_options import grouped
+from clickpaint.paint.paint_job import Masking, Sampling, TextPrompt
 from clickpaint.paint.touchup_job import INFOTEXT, NAMES, TouchUp, asked
 
 FORM = [True, "Fill", "0.5,0.5", "", "a cat", "", 0.6, "AUTO", -1, 7]
@@ -59,12 +60,13 @@ def test_mistakes_are_told(values, told):
 
 
 def test_painting_takes_from_the_generation_what_is_left_open():
-    generation = PaintOptions(prompt="a table", negative_prompt="ugly", sampler="Euler a", steps=7, seed=4, batch_count=3)
+    generation = grouped(prompt="a table", negative_prompt="ugly", sampler="Euler a", steps=7, seed=4, batch_count=3)
     fill = TouchUp("fill", prompt="a cat", denoising_strength=0.5, grow=2).painting(generation)
-    assert (fill.task, fill.prompt, fill.negative_prompt, fill.sampler, fill.steps, fill.seed) == ("fill", "a cat", "ugly", "Euler a", 7, 4)
-    assert (fill.denoising_strength, fill.masked_content, fill.grow, fill.feather, fill.batch_count) == (0.5, "fill", 2, None, 1)
+    assert (fill.task, fill.prompt) == ("fill", TextPrompt("a cat", "ugly"))
+    assert fill.sampling == Sampling("Euler a", steps=7, seed=4, denoising_strength=0.5, batch_count=1)
+    assert fill.masking == Masking("fill", grow=2, feather=None)
     replace = TouchUp("replace").painting(generation)
-    assert (replace.task, replace.prompt, replace.masked_content) == ("replace", "a table", "original")
+    assert (replace.task, replace.prompt.positive, replace.masking.content) == ("replace", "a table", "original")
 
 
 def quote(text: str) -> str:

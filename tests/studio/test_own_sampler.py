@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from clickpaint.app.main import main
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.picture import from_pixels
+from clickpaint.paint import flat_options
+from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
+from clickpaint.session.selection import Adjustment
+from clickpaint.studio.control_maps import Layer, MapOptions
 from clickpaint.studio.studio import Studio
 
 torch = pytest.importorskip("torch")
@@ -22,7 +27,7 @@ from tests.hosts import control_toy  # noqa: E402
 from tests.toys import checkpoint as toy  # noqa: E402
 
 SIZE = 64
-FAST = PaintOptions(prompt="a ball", steps=2, seed=7, resolution=SIZE, grow=0, feather=0, denoising_strength=1.0)
+FAST = grouped(prompt="a ball", steps=2, seed=7, resolution=SIZE, grow=0, feather=0, denoising_strength=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +62,7 @@ def test_fill_changes_the_mask_alone_and_a_seed_decides_what(studio):
     picture = from_pixels(drawing())
     first = studio.painting.paint_picture(picture, square(), FAST)
     again = studio.painting.paint_picture(picture, square(), FAST)
-    other = studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "seed": 8}))
+    other = studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, seed=8))
     changed = (first.pictures[0].pixels != drawing()).any(axis=2)
     assert not changed[~square()].any() and changed[square()].mean() > 0.9
     assert np.array_equal(first.pictures[0].pixels, again.pictures[0].pixels) and first.seeds == (7,)
@@ -65,14 +70,14 @@ def test_fill_changes_the_mask_alone_and_a_seed_decides_what(studio):
 
 
 def test_replace_keeps_the_object(studio):
-    options = PaintOptions(**{**vars(FAST), "task": "replace"})
+    options = flat_options.changed(FAST, task="replace")
     found = studio.painting.paint_picture(from_pixels(drawing()), square(), options).pictures[0].pixels
     changed = (found != drawing()).any(axis=2)
     assert not changed[square()].any() and changed[~square()].mean() > 0.9
 
 
 def test_expand_adds_what_is_asked_for_and_keeps_the_rest(studio):
-    options = PaintOptions(**{**vars(FAST), "task": "expand", "expand": (0, 8, 16, 0)})
+    options = flat_options.changed(FAST, task="expand", expand=(0, 8, 16, 0))
     found = studio.painting.paint_picture(from_pixels(drawing()), None, options).pictures[0]
     assert found.size == (80, 72)
     assert np.array_equal(found.pixels[8:, :64], drawing())
@@ -83,7 +88,7 @@ def test_an_inpainting_checkpoint_and_an_instructed_one_are_recognised(studio):
     studio.host.choose_checkpoint("inpainting")
     found = studio.painting.paint_picture(picture, square(), FAST).pictures[0]
     assert not (found.pixels != drawing()).any(axis=2)[~square()].any()
-    options = PaintOptions(**{**vars(FAST), "task": "instruct"})
+    options = flat_options.changed(FAST, task="instruct")
     with pytest.raises(InvalidInput, match="instruct"):
         studio.painting.paint_picture(picture, None, options)
     studio.host.choose_checkpoint("instructed")
@@ -94,7 +99,7 @@ def test_an_inpainting_checkpoint_and_an_instructed_one_are_recognised(studio):
 
 
 def test_a_picture_is_generated_from_a_prompt(studio):
-    painted = studio.painting.generate(PaintOptions(prompt="x", steps=2, seed=3, batch_count=2), 64, 72)
+    painted = studio.painting.generate(grouped(prompt="x", steps=2, seed=3, batch_count=2), 64, 72)
     assert [one.size for one in painted.pictures] == [(64, 72)] * 2 and painted.seeds == (3, 4)
     assert not np.array_equal(painted.pictures[0].pixels, painted.pictures[1].pixels)
     with pytest.raises(InvalidInput, match="multiple of 8"):
@@ -105,12 +110,12 @@ def test_what_our_engines_lack_is_said(studio, tmp_path):
     picture = from_pixels(drawing())
     for more, text in (({"styles": ("x",)}, "Styles"), ({"vae": "x"}, "VAE"), ({"token_merging_ratio": 0.5}, "tokens")):
         with pytest.raises(HostUnsupported, match=text):
-            studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), **more}))
+            studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, **more))
     with pytest.raises(NotFound, match="nowhere"):
-        studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "prompt": "<lora:nowhere:1>"}))
+        studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, prompt="<lora:nowhere:1>"))
     with pytest.raises(NotFound, match="missing"):
         unit = ControlUnit("canny", "missing")
-        studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "control": (unit,)}))
+        studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, control=(unit,)))
     with pytest.raises(HostUnsupported, match="no checkpoint"):
         empty = Studio(EmbeddedHost(tmp_path, environment={}))
         empty.painting.paint_picture(picture, square(), FAST)
@@ -125,7 +130,8 @@ def test_a_unit_sees_the_crop_or_a_finished_map(studio, folder):
     bright[:, 32:] = 255
 
     def painted(**unit) -> np.ndarray:
-        options = PaintOptions(**{**vars(FAST), "control": (ControlUnit(**{"preprocessor": "none", "model": "shine", **unit}),)})
+        units = (ControlUnit(**{"preprocessor": "none", "model": "shine", **unit}),)
+        options = flat_options.changed(FAST, control=units)
         return studio.painting.paint_picture(picture, square(), options).pictures[0].pixels.astype(int)
 
     dark = painted(map=np.zeros_like(bright))
@@ -134,7 +140,7 @@ def test_a_unit_sees_the_crop_or_a_finished_map(studio, folder):
     assert not difference[~square()].any()
     assert np.array_equal(painted(map=bright, weight=0.0), painted(weight=0.0))
     unit = ControlUnit("none", "shine", weight=0.5)
-    told = studio.painting.paint_picture(picture, square(), PaintOptions(**{**vars(FAST), "control": (unit,)})).pictures[0].source.text
+    told = studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, control=(unit,))).pictures[0].source.text
     assert 'ControlNet 0: "Module: none, Model: shine, Weight: 0.5,' in told["parameters"]
     assert "shine" in studio.painting.control_names(ours=True)[1]
 
@@ -198,11 +204,66 @@ def test_the_engines_get_ready_in_the_background(studio):
     for thread in preparing():
         thread.join(60)
     source = studio.host.checkpoint()
-    held = studio.diffusion._checkpoints._held[id(source)]
+    held = studio.own_sampler._checkpoints._held[id(source)]
     assert held.version is None and all(parameter.is_meta for parameter in held.checkpoint.unet.parameters())
     prepared = held.checkpoint.unet
     studio.painting.paint_picture(from_pixels(drawing()), square(), FAST)
-    assert studio.diffusion._checkpoints._held[id(source)].checkpoint.unet is prepared
+    assert studio.own_sampler._checkpoints._held[id(source)].checkpoint.unet is prepared
+
+
+def test_the_checkpoint_is_opened_once_for_a_painting_of_two_passes(studio, monkeypatch):
+    from clickpaint.paint.checkpoint.opening import Checkpoints
+
+    opened, using = [], Checkpoints.using
+    monkeypatch.setattr(Checkpoints, "using", lambda self, source, device: opened.append(source) or using(self, source, device))
+    workspace = studio.open(studio.encode(from_pixels(drawing().repeat(2, 0).repeat(2, 1)), "PNG"), "a.png")
+    studio.selecting.adjust(workspace, [Adjustment("box", box=(40, 40, 90, 90), mode="replace")])
+    twice = flat_options.changed(FAST, refine=True, batch_count=2, resolution=64)
+    studio.painting.paint(workspace, twice)
+    assert len(opened) == 1
+    studio.painting.refine(workspace, 1, FAST)
+    assert len(opened) == 2
+    studio.painting.generate(FAST)
+    assert len(opened) == 3
+
+
+def test_a_result_is_refined_at_the_size_of_the_checkpoint_that_paints(studio, monkeypatch):
+    """Not at what the host says of itself, where it paints nothing by itself."""
+    from clickpaint.studio import painting
+
+    natives = []
+    paint = painting.paint
+    monkeypatch.setattr(painting, "paint", lambda *args, native, **named: natives.append(native) or paint(*args, native=native, **named))
+    capabilities = studio.host.capabilities()
+    monkeypatch.setattr(studio.host, "capabilities", lambda: dataclasses.replace(capabilities, native_size=1024))
+    workspace = studio.open(studio.encode(from_pixels(drawing()), "PNG"), "a.png")
+    studio.selecting.adjust(workspace, [Adjustment("box", box=(16, 16, 40, 40), mode="replace")])
+    studio.painting.paint(workspace, FAST)
+    monkeypatch.setattr(painting, "_REFINED", 0.125)
+    studio.painting.refine(workspace, 0, FAST)
+    assert natives == [512, 512]
+
+
+def test_a_map_is_made_once_for_all_paintings_of_the_same_crop_and_for_the_panel(studio, folder, monkeypatch):
+    from clickpaint.control import registry
+
+    file = folder / "models" / "ControlNet" / "shine.safetensors"
+    if not file.exists():
+        file.parent.mkdir()
+        control_toy.write(file)
+    made, detect = [], registry.detect
+    monkeypatch.setattr(registry, "detect", lambda name, *args: made.append(name) or detect(name, *args))
+    units = (ControlUnit("canny", "shine", resolution=SIZE),)
+    options = flat_options.changed(FAST, control=units, masked_content="original")
+    for seed in (7, 8):
+        studio.painting.paint_picture(from_pixels(drawing()), square(), flat_options.changed(options, seed=seed))
+    assert made == ["canny"]
+    studio.control_maps.detect_picture(from_pixels(drawing()), MapOptions((Layer("canny", resolution=SIZE),)))
+    assert made == ["canny"]
+    shuffled = (ControlUnit("shuffle", "shine", resolution=SIZE),)
+    for seed in (7, 8):  # what is drawn at random is another one for another seed
+        studio.painting.paint_picture(from_pixels(drawing()), square(), flat_options.changed(options, control=shuffled, seed=seed))
+    assert made == ["canny", "shuffle", "shuffle"]
 
 
 def test_getting_ready_without_a_checkpoint_is_no_error(tmp_path):

@@ -13,6 +13,7 @@ from clickpaint.api.access import LocalGate
 from clickpaint.api.router import create_router
 from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.image.mask import grow
+from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.segment.base import Point, Prompts
 from clickpaint.studio.queue import BACKGROUND
@@ -40,7 +41,7 @@ def selected(workspace):
 
 def test_fill_shows_the_first_result_and_keeps_the_others(studio, workspace):
     mask = selected(workspace)
-    gallery = studio.painting.paint(workspace, PaintOptions(prompt="a cat", seed=50, batch_count=3, grow=0, feather=2))
+    gallery = studio.painting.paint(workspace, grouped(prompt="a cat", seed=50, batch_count=3, grow=0, feather=2))
     shown = workspace.picture().pixels
     assert (shown[mask] == 50).all()
     assert np.array_equal(shown[~grow(mask, 2)], pixels()[~grow(mask, 2)])
@@ -51,7 +52,7 @@ def test_fill_shows_the_first_result_and_keeps_the_others(studio, workspace):
 
 
 def test_what_was_painted_is_encoded_ahead(studio, workspace):
-    studio.painting.paint(workspace, PaintOptions(seed=50, batch_count=2))
+    studio.painting.paint(workspace, grouped(seed=50, batch_count=2))
     studio.clicks.run(studio.tasks.start("select"), lambda progress: None, BACKGROUND)  # behind all that waits there
     studio.painting.use(workspace, 1)
     studio.clicks.run(studio.tasks.start("select"), lambda progress: None, BACKGROUND)
@@ -63,7 +64,7 @@ def test_what_was_painted_is_encoded_ahead(studio, workspace):
 
 def test_another_result_can_be_taken_and_undone(studio, workspace):
     mask = selected(workspace)
-    studio.painting.paint(workspace, PaintOptions(seed=50, batch_count=2))
+    studio.painting.paint(workspace, grouped(seed=50, batch_count=2))
     studio.painting.use(workspace, 1)
     assert (workspace.picture().pixels[mask] == 51).all()
     studio.undo(workspace)
@@ -76,14 +77,14 @@ def test_another_result_can_be_taken_and_undone(studio, workspace):
 
 def test_replace_keeps_the_object(studio, workspace):
     mask = selected(workspace)
-    studio.painting.paint(workspace, PaintOptions(task="replace", seed=9))
+    studio.painting.paint(workspace, grouped(task="replace", seed=9))
     shown = workspace.picture().pixels
     assert np.array_equal(shown[mask], pixels()[mask])
     assert (shown[0] == 9).all()
 
 
 def test_expand_makes_the_picture_larger_and_undo_smaller_again(studio, workspace):
-    studio.painting.paint(workspace, PaintOptions(task="expand", expand=(10, 0, 20, 5), seed=3, grow=0, feather=0))
+    studio.painting.paint(workspace, grouped(task="expand", expand=(10, 0, 20, 5), seed=3, grow=0, feather=0))
     assert workspace.size == (90, 45)
     assert np.array_equal(workspace.picture().pixels[:40, 10:70], pixels())
     studio.selecting.select(workspace, Prompts((Point(89, 44),)))  # beyond the old borders
@@ -98,8 +99,8 @@ def test_expand_makes_the_picture_larger_and_undo_smaller_again(studio, workspac
 def test_refining_starts_from_the_result_and_joins_the_results(studio):
     workspace = studio.open(file_of(pixels(600, 400)), "toy.png")
     studio.selecting.select(workspace, Prompts((Point(300, 200),)))
-    studio.painting.paint(workspace, PaintOptions(seed=50, batch_count=2, refine=False))
-    gallery = studio.painting.refine(workspace, 1, PaintOptions(seed=70, batch_count=4, refine_strength=0.3))
+    studio.painting.paint(workspace, grouped(seed=50, batch_count=2, refine=False))
+    gallery = studio.painting.refine(workspace, 1, grouped(seed=70, batch_count=4, refine_strength=0.3))
     assert [one.seed for one in gallery.results] == [50, 51, 70]
     job = studio.toy.jobs[-1]
     assert (job.masked_content, job.strength, job.count) == ("original", 0.3, 1)
@@ -109,14 +110,14 @@ def test_refining_starts_from_the_result_and_joins_the_results(studio):
 
 
 def test_refining_paints_no_larger_than_the_picture_is(studio, workspace):
-    studio.painting.paint(workspace, PaintOptions(seed=50))
+    studio.painting.paint(workspace, grouped(seed=50))
     studio.painting.refine(workspace, 0, PaintOptions())
     first, refined = (one.width * one.height for one in studio.toy.jobs)
     assert first == refined
 
 
 def test_erased_starts_from_what_the_eraser_leaves(studio, workspace):
-    studio.painting.paint(workspace, PaintOptions(masked_content="erased"))
+    studio.painting.paint(workspace, grouped(masked_content="erased"))
     job = studio.toy.jobs[-1]
     assert (job.pixels[job.height // 2, job.width // 2] == 7).all()
 

@@ -8,7 +8,8 @@ import pytest
 from clickpaint.errors import Interrupted, InvalidInput
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.geometry import Box
-from clickpaint.paint.paint_job import Painted, PaintOptions
+from clickpaint.paint.flat_options import grouped
+from clickpaint.paint.paint_job import Painted
 from clickpaint.paint.touchup_job import TouchUp
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.everything import Region
@@ -45,7 +46,7 @@ def applied(studio, wish, run=no_painting, progress=SILENT) -> np.ndarray:
     """As from within a generation: the host's lock is held, by this very thread."""
     pixels = picture()
     with studio.host.exclusive():
-        result = touch_up(studio, pixels, wish, PaintOptions(seed=1), 56, run, progress)
+        result = touch_up(studio, pixels, wish, grouped(seed=1), 56, run, progress)
     assert np.array_equal(pixels, picture())
     return result
 

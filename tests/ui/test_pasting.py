@@ -12,8 +12,9 @@ import pytest
 
 from clickpaint.image.geometry import Box
 from clickpaint.paint import infotext
-from clickpaint.paint.paint_job import PaintJob, PaintOptions
-from clickpaint.session.workspace import Result
+from clickpaint.paint.flat_options import grouped
+from clickpaint.paint.in_picture import PaintResult
+from clickpaint.paint.paint_job import PaintJob
 from clickpaint.studio.studio import Studio
 from tests.toys.studio import file_of, pixels
 from tests.ui.test_task_tabs import RichHost
@@ -23,11 +24,12 @@ gr = pytest.importorskip("gradio")
 
 def text_of(prompt: str = "a cat", *, negative: str = "", strength: float | None = None, **options: Any) -> str:
     """The infotext of a job as a web UI writes it: its own fields, then ours."""
-    made = PaintOptions(prompt=prompt, **options)
-    strength = made.denoising_strength if strength is None else strength
+    made = grouped(prompt=prompt, **options)
+    sampling = made.sampling
+    strength = sampling.denoising_strength if strength is None else strength
     job = PaintJob(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), made, "fill", strength, 7)
-    fields = {"Steps": made.steps, "Sampler": made.sampler or "Euler", "CFG scale": made.cfg_scale, "Seed": 7, "Size": "8x8"}
-    fields |= {"Denoising strength": strength, **infotext.told(job)}
+    fields = {"Steps": sampling.steps, "Sampler": sampling.sampler or "Euler", "CFG scale": sampling.cfg_scale, "Seed": 7, "Size": "8x8"}
+    fields |= {"Denoising strength": strength, **infotext.own_fields(job)}
     lines = [prompt, *([f"Negative prompt: {negative}"] if negative else [])]
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in fields.items())])
 
@@ -118,7 +120,7 @@ def test_without_parameters_in_the_prompt_it_reads_those_of_the_picture(page) ->
     assert reading("a prompt", opened.id)["steps"] == 33
     bare = studio.open(file_of(pixels()), "bare.png")
     assert reading("", bare.id)["pasted_task"].startswith("none ")
-    bare.hold_results((Result(Box(0, 0, 2, 2), pixels()[:2, :2], 7, text_of(steps=44)),), None)
+    bare.hold_results((PaintResult(Box(0, 0, 2, 2), pixels()[:2, :2], 7, text_of(steps=44)),), None)
     assert reading("", bare.id, 0, 0)["steps"] == 44
     assert reading("", "closed long ago")["pasted_task"].startswith("none ")
     studio.shut_down()

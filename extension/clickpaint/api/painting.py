@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import fields
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -12,6 +11,7 @@ from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image import mask as masks
+from clickpaint.paint import flat_options
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.painting import Gallery, PaintedPictures
@@ -27,7 +27,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                  response_model=schemas.PaintAnswer)  # fmt: skip
     def paint(id: str, body: schemas.PaintBody) -> Response:
         workspace = studio.workspace(id)
-        return answer(_told(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser)))
+        return answer(_gallery(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser)))
 
     @router.post("/workspaces/{id}/results/{index}/use", tags=tags, summary="Take another result", response_model=schemas.StateAnswer)
     def use(id: str, index: str) -> Response:
@@ -38,7 +38,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                  response_model=schemas.PaintAnswer)  # fmt: skip
     def refine(id: str, index: str, body: schemas.PaintBody) -> Response:
         workspace = studio.workspace(id)
-        return answer(_told(workspace, studio.painting.refine(workspace, _index(index), _options(body, studio, workspace))))
+        return answer(_gallery(workspace, studio.painting.refine(workspace, _index(index), _options(body, studio, workspace))))
 
     @router.get("/workspaces/{id}/results/{index}", tags=tags, summary="The part of the picture that a result changed",
                 response_class=Response, responses={200: {"content": {"image/png": {}}}})  # fmt: skip
@@ -92,10 +92,9 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
 
 def _options(body: schemas.PaintBody, studio: Studio | None = None, workspace: Workspace | None = None) -> PaintOptions:
-    names = {field.name for field in fields(PaintOptions)} - {"control", "styles", "expand"}
-    given = {name: value for name, value in dict(body).items() if name in names}
+    values = {name: value for name, value in dict(body).items() if name in flat_options.DEFAULTS}
     control = tuple(_unit(unit, studio, workspace) for unit in body.control)
-    return PaintOptions(**given, styles=tuple(body.styles), expand=body.expand, control=control)
+    return flat_options.grouped(**{**values, "styles": tuple(body.styles), "control": control})
 
 
 def _unit(unit: schemas.ControlBody, studio: Studio | None, workspace: Workspace | None) -> ControlUnit:
@@ -111,15 +110,16 @@ def _unit(unit: schemas.ControlBody, studio: Studio | None, workspace: Workspace
 
 
 def _files(studio: Studio, painted: PaintedPictures, format: str) -> dict[str, Any]:
-    return {"images": [translate.picture_url(studio, one, format) for one in painted.pictures], "seeds": list(painted.seeds)}
+    return {"images": [translate.picture_url(studio, picture, format) for picture in painted.pictures], "seeds": list(painted.seeds)}
 
 
-def _told(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:
+def _gallery(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:
     results = [
-        {"index": index, "seed": one.seed, "infotext": one.infotext, "box": list(one.box)} for index, one in enumerate(gallery.results)
+        {"index": index, "seed": result.seed, "infotext": result.infotext, "box": list(result.box)}
+        for index, result in enumerate(gallery.results)
     ]
-    told = translate.position(workspace, state=gallery.state)
-    return {**told, "milliseconds": round(gallery.milliseconds, 1), "results": results}
+    position = translate.position(workspace, state=gallery.state)
+    return {**position, "milliseconds": round(gallery.milliseconds, 1), "results": results}
 
 
 def _index(text: str) -> int:

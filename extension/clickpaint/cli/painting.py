@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
 from clickpaint.cli.files import for_each, format_for, mask_for, write
 from clickpaint.cli.options import add_checkpoint_options, add_command, add_host_options, add_picture_options, prompts_of, studio_of
 from clickpaint.errors import InvalidInput
+from clickpaint.paint import flat_options
 from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
+
+_DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed"}
+"""What stands in the names of a task's results."""
 
 _RATIOS = {"1:1": (1, 1), "4:3": (4, 3), "3:4": (3, 4), "16:9": (16, 9), "9:16": (9, 16)}
 
@@ -41,7 +44,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_paint_options(parser: argparse.ArgumentParser) -> None:
-    default = {field.name: field.default for field in fields(PaintOptions)}
+    default = flat_options.DEFAULTS
     add_checkpoint_options(parser)
     parser.add_argument("-p", "--prompt", default="", help="what to paint; (word:1.2), [word], BREAK and <lora:NAME:0.8> as in the web UI")
     parser.add_argument("-n", "--negative-prompt", default="", metavar="PROMPT", help="what not to paint")
@@ -96,16 +99,16 @@ def paint_pictures(options: argparse.Namespace) -> int:
             mask = mask_for(options.mask, file, picture)
         wanted = _paint_options(options, expand=_expansion(options, picture.size))
         painted = studio.painting.paint_picture(picture, mask, wanted, options.eraser)
-        return _written(target, [studio.encode(one, format) for one in painted.pictures], painted.seeds)
+        return _written(target, [studio.encode(picture, format) for picture in painted.pictures], painted.seeds)
 
-    return for_each(options, studio, {"fill": "filled"}.get(options.task, f"{options.task.rstrip('e')}ed"), lambda file: file.suffix, work)
+    return for_each(options, studio, _DONE[options.task], lambda file: file.suffix, work)
 
 
 def generate_picture(options: argparse.Namespace) -> int:
     studio = studio_of(options)
     format = format_for(Path("generated.png"), options.output)
     painted = studio.painting.generate(_paint_options(options), options.width, options.height)
-    print(f"{options.output}: {_written(options.output, [studio.encode(one, format) for one in painted.pictures], painted.seeds)}")
+    print(f"{options.output}: {_written(options.output, [studio.encode(picture, format) for picture in painted.pictures], painted.seeds)}")
     return 0
 
 
@@ -117,10 +120,9 @@ def _written(target: Path, files: list[bytes], seeds: tuple[int, ...]) -> str:
 
 
 def _paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
-    names = {field.name for field in fields(PaintOptions)}
-    given = {name: value for name, value in vars(options).items() if name in names}
+    values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS}
     refine = {"on": True, "off": False, None: None}[options.refine]
-    return PaintOptions(**{**given, "refine": refine, "control": tuple(options.control), **more})
+    return flat_options.grouped(**{**values, "refine": refine, "control": tuple(options.control), **more})
 
 
 def _expansion(options: argparse.Namespace, size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -124,6 +124,7 @@ class Preprocessor:
         resolution: the default one; None where the picture's size is kept.
         needs_mask: an error without one.
         accepts_mask: a mask changes the map.
+        uses_seed: a seed does.
         models: the catalog's names of its files.
         packages: what it imports beside numpy and OpenCV, as import names.
         control_models: parts of the names of ControlNet models that understand the map, best first; none where none is needed.
@@ -140,6 +141,7 @@ class Preprocessor:
     resolution: int | None = 512
     needs_mask: bool = False
     accepts_mask: bool = False
+    uses_seed: bool = False
     models: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     control_models: tuple[str, ...] = ()

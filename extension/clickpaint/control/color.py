@@ -89,5 +89,5 @@ PREPROCESSORS = (
         "recolor_intensity", "recolor_intensity", ("Recolor",), recolor_intensity, parameters=_GAMMA, resolution=None,
         control_models=("recolor",),
     ),
-    Preprocessor("shuffle", "shuffle", ("Shuffle",), shuffle, control_models=("shuffle",), priority=100),
+    Preprocessor("shuffle", "shuffle", ("Shuffle",), shuffle, uses_seed=True, control_models=("shuffle",), priority=100),
 )  # fmt: skip

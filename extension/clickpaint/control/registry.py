@@ -138,7 +138,7 @@ def request(
         int(RESOLUTION.checked(wanted)),
         {key: parameter.checked(given.get(key, parameter.default)) for key, parameter in known.items()},
         mask if preprocessor.accepts_mask else None,
-        seed,
+        seed if preprocessor.uses_seed else 0,
     )
 
 

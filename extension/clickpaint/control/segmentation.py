@@ -105,7 +105,7 @@ _TYPES, _MODELS = ("Segmentation",), ("seg",)
 
 PREPROCESSORS = (
     Preprocessor(
-        "mobile_sam", "mobile_sam", _TYPES, mobile_sam, models=("mobile_sam",), control_models=_MODELS,
+        "mobile_sam", "mobile_sam", _TYPES, mobile_sam, uses_seed=True, models=("mobile_sam",), control_models=_MODELS,
         packages=("torch", "torchvision", "timm", "mobile_sam"),
     ),
     Preprocessor(

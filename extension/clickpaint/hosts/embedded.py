@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Capabilities
 from clickpaint.hosts.checkpoint_files import LocalCheckpoints
-from clickpaint.paint.diffusion.samplers import SAMPLERS, SCHEDULES
+from clickpaint.paint.diffusion.samplers import SAMPLERS
+from clickpaint.paint.diffusion.schedules import SCHEDULES
 from clickpaint.settings import SETTINGS, usable
 from clickpaint.weights.folders import files_below, of_error, short_hash
 

@@ -25,8 +25,12 @@ LARGEST_SIDE = 2048
 
 @dataclass(frozen=True)
 class PaintPlan:
-    """box: the part of the picture that is painted. first: (width, height) of the first pass. second: that of the refining pass,
-    or None where one pass is enough."""
+    """What is painted, and how large.
+
+    box: the part of the picture.
+    first: (width, height) in pixels of the first pass.
+    second: that of the refining pass, None where one pass is enough.
+    """
 
     box: Box
     first: tuple[int, int]

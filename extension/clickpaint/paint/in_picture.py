@@ -1,9 +1,12 @@
-"""From a picture, a mask and a wish to results: plan the crop, let the host paint it, put it back so that nothing else changes."""
+"""From a picture, a mask and a wish to results: plan the crop, let the host paint it, put it back so that nothing else changes.
+
+What is painted goes this way: a host gives a `Painted` (the crop at the size it was painted at); here it becomes a `PaintResult` (blended
+into its part of the picture, which is all that is kept of it), several of them a `PaintedCanvas`. Whoever wants whole pictures asks that.
+"""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,19 +28,53 @@ Erase = Callable[[np.ndarray, np.ndarray, Progress], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class PaintResult:
-    """pixels: uint8 [H, W, 3], the whole picture (larger than it was if it was expanded). box: where it may differ from what it
-    was. mask: bool [H, W] of what was asked to be painted. seed, infotext: as the host gave them."""
+    """One of several results: what a part of the picture became.
+
+    box: outside of it nothing changed.
+    pixels: uint8 [box.height, box.width, 3], what is there now.
+    seed: as the host gave it.
+    infotext: as the host gave it.
+    """
+
+    box: Box
+    pixels: np.ndarray
+    seed: int
+    infotext: str = field(default="", repr=False)
+
+    def placed_in(self, pixels: np.ndarray) -> np.ndarray:
+        """A copy of the picture, uint8 [H, W, 3], with this result in it."""
+        placed = pixels.copy()
+        placed[self.box.slices] = self.pixels
+        return placed
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedCanvas:
+    """What a painting gave.
+
+    pixels: uint8 [H, W, 3], the picture as it was, on a larger canvas if it was expanded.
+    mask: bool [H, W] of what was asked to be painted.
+    results: to choose from; fewer than were asked for if the user skipped some.
+    """
 
     pixels: np.ndarray
     mask: np.ndarray
-    box: Box
-    seed: int
-    infotext: str = field(default="", repr=False)
+    results: tuple[PaintResult, ...]
+
+    def pictures(self) -> Iterator[np.ndarray]:
+        """The whole picture with each of the results, uint8 [H, W, 3], one at a time."""
+        return (result.placed_in(self.pixels) for result in self.results)
 
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
-    """The picture with the area to paint. alpha: float32 [H, W], how much of the result is taken; hole: bool, where it is not 0."""
+    """The picture with the area to paint.
+
+    pixels: uint8 [H, W, 3].
+    mask: bool [H, W], what was asked to be painted.
+    hole: bool [H, W], where something of the result is taken.
+    alpha: float32 [H, W] in 0..1, how much of it.
+    """
 
     pixels: np.ndarray
     mask: np.ndarray
@@ -54,7 +91,7 @@ def paint(
     native: int,
     erase: Erase | None = None,
     progress: Progress = SILENT,
-) -> list[PaintResult]:
+) -> PaintedCanvas:
     """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
 
     Args:
@@ -72,16 +109,15 @@ def paint(
         raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
     size = canvas.pixels.shape[1], canvas.pixels.shape[0]
     whole = options.task in ("replace", "expand")
-    refine = False if options.task == "instruct" else options.refine  # what was done once would be done twice
-    where = plan(area, size, native, resolution=options.resolution, whole=whole, refine=refine)
+    refine = False if options.task == "instruct" else options.passes.refine  # what was done once would be done twice
+    where = plan(area, size, native, resolution=options.passes.resolution, whole=whole, refine=refine)
 
-    content, start = options.masked_content, canvas.pixels
-    if options.masked_content == "erased":
+    content, start = options.masking.content, canvas.pixels
+    if options.masking.content == "erased":
         if erase is None:
             raise InvalidInput("There is no eraser to start from.", "Choose another masked content.")
         start = erase(canvas.pixels, canvas.hole, progress.part(0.0, 0.1))
         content = "original"
-    seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(2**32 - options.batch_count)
 
     crop, hole, alpha = (full[where.box.slices] for full in (start, canvas.hole, canvas.alpha))
     first = PaintJob(
@@ -89,9 +125,9 @@ def paint(
         mask=scaled_mask(hole, where.first),
         options=options,
         masked_content=content,
-        strength=options.denoising_strength,
-        seed=seed,
-        count=options.batch_count,
+        strength=options.sampling.denoising_strength,
+        seed=options.sampling.first_seed(),
+        count=options.sampling.batch_count,
         soft=_soft(alpha, where.first, options),
         maps=_maps(options, where.box, size, where.first),
     )
@@ -106,7 +142,7 @@ def paint(
             for result, part in zip(painted, parts, strict=True)
         ]
     progress.check()
-    return [_put_back(result, canvas, where.box) for result in painted]
+    return PaintedCanvas(canvas.pixels, canvas.mask, tuple(_put_back(result, canvas, where.box) for result in painted))
 
 
 def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) -> _Canvas:
@@ -123,16 +159,16 @@ def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) 
             "Give a mask of the picture's size.",
         )
     if options.task == "replace":
-        feather = 8 if options.feather is None else options.feather
-        alpha = 1 - blend.alpha(mask, options.grow or 0, feather)  # the object is what stays, so the band lies around it
+        feather = 8 if options.masking.feather is None else options.masking.feather
+        alpha = 1 - blend.alpha(mask, options.masking.grow or 0, feather)  # the object is what stays, so the band lies around it
         return _Canvas(pixels, ~mask, alpha > 0, alpha)
     area = bounds(mask)
     assert area is not None
-    grow, feather = soft_edges(area, options.denoising_strength)
+    grow, feather = soft_edges(area, options.sampling.denoising_strength)
     if options.task == "expand":  # the picture's own pixels are given up only as far as a seam needs
         grow, feather = min(grow, 8), min(feather, 24)
-    grow = grow if options.grow is None else options.grow
-    feather = feather if options.feather is None else options.feather
+    grow = grow if options.masking.grow is None else options.masking.grow
+    feather = feather if options.masking.feather is None else options.masking.feather
     return _Canvas(pixels, mask, blend.hole(mask, grow, feather), blend.alpha(mask, grow, feather))
 
 
@@ -160,7 +196,7 @@ def _second_pass(
     original, mask = scaled(crop, size), scaled_mask(hole, size)
     pixels = np.where(mask[..., None], scaled(result.pixels, size), original)
     soft = _soft(alpha, size, options)
-    job = PaintJob(pixels, mask, options, "original", options.refine_strength, result.seed, soft=soft, maps=maps)
+    job = PaintJob(pixels, mask, options, "original", options.passes.refine_strength, result.seed, soft=soft, maps=maps)
     again = run(job, progress)
     return again[0] if again else result
 
@@ -168,20 +204,20 @@ def _second_pass(
 def _maps(options: PaintOptions, box: Box, whole: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray | None, ...]:
     """The part that lies in `box` of every finished control map, at (width, height) `size`; whole: the canvas's (width, height)."""
     left, top, right, bottom = options.expand
-    found: list[np.ndarray | None] = []
+    maps: list[np.ndarray | None] = []
     for unit in options.control:
         if unit.map is None:
-            found.append(None)
+            maps.append(None)
             continue
         drawn = scaled(unit.map, (whole[0] - left - right, whole[1] - top - bottom))
         canvas = np.pad(drawn, ((top, bottom), (left, right), (0, 0)))
-        found.append(scaled(canvas[box.slices], size))
-    return tuple(found)
+        maps.append(scaled(canvas[box.slices], size))
+    return tuple(maps)
 
 
 def _soft(alpha: np.ndarray, size: tuple[int, int], options: PaintOptions) -> np.ndarray | None:
     """`alpha`, float32 [h, w], at (width, height), for those who want soft inpainting."""
-    if not options.soft_inpainting:
+    if not options.masking.soft:
         return None
     import cv2
 
@@ -191,14 +227,16 @@ def _soft(alpha: np.ndarray, size: tuple[int, int], options: PaintOptions) -> np
 
 
 def _put_back(result: Painted, canvas: _Canvas, box: Box) -> PaintResult:
-    pixels = canvas.pixels.copy()
     crop = scaled(result.pixels, box.size)
-    pixels[box.slices] = blend.composite(canvas.pixels[box.slices], crop, canvas.alpha[box.slices])
-    return PaintResult(pixels, canvas.mask, box, result.seed, result.infotext)
+    pixels = blend.composite(canvas.pixels[box.slices], crop, canvas.alpha[box.slices])
+    return PaintResult(box, pixels, result.seed, result.infotext)
 
 
 def refining(options: PaintOptions, longest: int) -> PaintOptions:
     """Options that paint a chosen result once more, at up to `longest` pixels a side, keeping what it shows."""
     return replace(
-        options, masked_content="original", denoising_strength=options.refine_strength, resolution=longest, batch_count=1, refine=False
+        options,
+        sampling=replace(options.sampling, denoising_strength=options.passes.refine_strength, batch_count=1),
+        masking=replace(options.masking, content="original"),
+        passes=replace(options.passes, resolution=longest, refine=False),
     )

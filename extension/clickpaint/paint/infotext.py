@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from clickpaint.paint.paint_job import MaskedContent, PaintJob, Task
+from clickpaint.paint.paint_job import CONTROL_MODES, ControlUnit, MaskedContent, PaintJob, Task
 
 TASK = "Clickpaint"
 """The field that holds the task, and tells that an infotext is one of ours."""
@@ -20,29 +20,66 @@ TASK = "Clickpaint"
 _NAMES = ("masked content", "denoising strength", "resolution", "second pass", "soft inpainting", "margins", "grow", "feather")
 _MASKED_CONTENT, _STRENGTH, _RESOLUTION, _SECOND_PASS, _SOFT, _MARGINS, _GROW, _FEATHER = (f"{TASK} {name}" for name in _NAMES)
 
-_ENGINE = f"{TASK} engine"  # told by engines of ours alone
+_ENGINE = f"{TASK} engine"  # of engines of ours alone
+_JUMP, _RESAMPLES = "RePaint jump", "RePaint resamples"
+
+_NUMBERS = {
+    "steps": "Steps", "seed": "Seed", "cfg_scale": "CFG scale", "image_cfg_scale": "Image CFG scale", "repaint_jump": _JUMP,
+    "repaint_resamples": _RESAMPLES,
+}  # fmt: skip
+"""Name of `flat_options.DEFAULTS` → field."""
 
 _PARAMETERS = re.compile(r'\s*([\w][\w \-/]*):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NEGATIVE = "Negative prompt:"
 
 
-def told(job: PaintJob) -> dict[str, str]:
+def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint: str, engine: str) -> str:
+    """What one of our engines did for a job, in the web UI's format, so that its "PNG info" can read it.
+
+    Args:
+        seed: of this result. sampler, schedule: those that were used, by their proper names. checkpoint: its file's name.
+    """
+    options, instructed = job.options, engine == "instruct"
+    clip_skip = options.model.clip_skip or 1
+    fields: dict[str, object] = {
+        "Steps": options.sampling.steps,
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": f"{options.sampling.cfg_scale:g}",
+        **({"Image CFG scale": f"{options.sampling.image_cfg_scale:g}"} if instructed else {}),
+        "Seed": seed,
+        "Size": f"{job.width}x{job.height}",
+        "Model": checkpoint.removesuffix(".safetensors").removesuffix(".ckpt"),
+        **({} if instructed else {"Denoising strength": f"{job.strength:g}"}),
+        **({"Clip skip": clip_skip} if clip_skip > 1 else {}),
+        **({} if instructed else {"Masked content": job.masked_content}),
+        **own_fields(job),
+        _ENGINE: engine,
+        **{f"ControlNet {number}": _unit(unit) for number, unit in enumerate(options.control)},
+        **({_JUMP: options.repaint.jump, _RESAMPLES: options.repaint.resamples} if engine == "repaint" else {}),
+    }
+    line = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in fields.items())
+    negative = [f"{_NEGATIVE} {options.prompt.negative}"] if options.prompt.negative else []
+    return "\n".join([options.prompt.positive, *negative, line])
+
+
+def own_fields(job: PaintJob) -> dict[str, str]:
     """Our fields for one job: only what an infotext would not tell otherwise. No value needs quoting."""
     options = job.options
     fields: dict[str, str] = {TASK: options.task}
     if options.task != "instruct":
-        fields[_MASKED_CONTENT] = options.masked_content
-        if job.strength != options.denoising_strength:
-            fields[_STRENGTH] = f"{options.denoising_strength:g}"
-    if options.resolution:
-        fields[_RESOLUTION] = str(options.resolution)
-    if options.refine is not None:
-        fields[_SECOND_PASS] = "on" if options.refine else "off"
-    if options.soft_inpainting:
+        fields[_MASKED_CONTENT] = options.masking.content
+        if job.strength != options.sampling.denoising_strength:
+            fields[_STRENGTH] = f"{options.sampling.denoising_strength:g}"
+    if options.passes.resolution:
+        fields[_RESOLUTION] = str(options.passes.resolution)
+    if options.passes.refine is not None:
+        fields[_SECOND_PASS] = "on" if options.passes.refine else "off"
+    if options.masking.soft:
         fields[_SOFT] = "on"
     if options.task == "expand":
         fields[_MARGINS] = " ".join(map(str, options.expand))
-    for name, pixels in ((_GROW, options.grow), (_FEATHER, options.feather)):
+    for name, pixels in ((_GROW, options.masking.grow), (_FEATHER, options.masking.feather)):
         if pixels is not None:
             fields[name] = str(pixels)
     return fields
@@ -65,39 +102,47 @@ def parse(text: str) -> dict[str, str]:
 
 
 def read(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What the fields of an infotext say, by the names of `PaintOptions`; left out is what they do not say, or not in a usable way.
+    """What the fields of an infotext say, by the names of `flat_options.DEFAULTS`; left out is what they do not say, or not in a usable
+    way.
 
-    What one of ours leaves out had its default, and is told so.
+    What one of ours leaves out had its default, and that is among what comes back.
     """
     ours = fields.get(TASK) in get_args(Task)
-    found: dict[str, Any] = {"task": fields[TASK]} if ours else {}
+    values: dict[str, Any] = {"task": fields[TASK]} if ours else {}
     for name, field in (("prompt", "Prompt"), ("negative_prompt", "Negative prompt")):
         if isinstance(fields.get(field), str):
-            found[name] = fields[field]
+            values[name] = fields[field]
     if isinstance(fields.get("Styles array"), list):
-        found["styles"] = fields["Styles array"]
+        values["styles"] = fields["Styles array"]
     for name, field in (("sampler", "Sampler"), ("scheduler", "Schedule type")):
         if fields.get(field):
-            found[name] = str(fields[field])
-    numbers = {"steps": _number(fields.get("Steps")), "seed": _number(fields.get("Seed")), "cfg_scale": _number(fields.get("CFG scale"))}
-    for name, field in (
-        ("image_cfg_scale", "Image CFG scale"),
-        ("repaint_jump", "RePaint jump"),
-        ("repaint_resamples", "RePaint resamples"),
-    ):
-        numbers[name] = _number(fields.get(field))
+            values[name] = str(fields[field])
+    numbers = {name: _number(fields.get(field)) for name, field in _NUMBERS.items()}
     numbers["denoising_strength"] = _number(fields.get(_STRENGTH, fields.get("Denoising strength")))
     if ours:
-        found["engine"] = str(fields.get(_ENGINE, "auto"))
+        values["engine"] = str(fields.get(_ENGINE, "auto"))
         numbers["resolution"] = _number(fields.get(_RESOLUTION, 0))
-        found["refine"] = {"on": True, "off": False}.get(str(fields.get(_SECOND_PASS)))
-        found["soft_inpainting"] = fields.get(_SOFT) == "on"
+        values["refine"] = {"on": True, "off": False}.get(str(fields.get(_SECOND_PASS)))
+        values["soft_inpainting"] = fields.get(_SOFT) == "on"
         if fields.get(_MASKED_CONTENT) in get_args(MaskedContent):
-            found["masked_content"] = fields[_MASKED_CONTENT]
-        margins = [_number(one) for one in str(fields.get(_MARGINS, "")).split()]
+            values["masked_content"] = fields[_MASKED_CONTENT]
+        margins = [_number(margin) for margin in str(fields.get(_MARGINS, "")).split()]
         if len(margins) == 4 and None not in margins:
-            found["expand"] = tuple(margins)
-    return {**found, **{name: number for name, number in numbers.items() if number is not None}}
+            values["expand"] = tuple(margins)
+    return {**values, **{name: number for name, number in numbers.items() if number is not None}}
+
+
+def _unit(unit: ControlUnit) -> str:
+    """As sd-webui-controlnet writes it."""
+    fields = {
+        "Module": unit.preprocessor,
+        "Model": unit.model,
+        "Weight": f"{unit.weight:g}",
+        "Guidance Start": f"{unit.start:g}",
+        "Guidance End": f"{unit.end:g}",
+        "Control Mode": CONTROL_MODES[unit.mode],
+    }
+    return ", ".join(f"{name}: {value}" for name, value in fields.items())
 
 
 def _number(value: Any) -> float | None:
@@ -106,6 +151,10 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return None if not math.isfinite(number) else int(number) if number.is_integer() else number
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if any(sign in value for sign in ",:\n") else value
 
 
 def _unquoted(value: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -34,10 +36,13 @@ CONTROL_MODES: dict[ControlMode, str] = {
 class ControlUnit:
     """One ControlNet at work during painting; the control map is made from the very crop that is painted, so it is in register.
 
-    preprocessor, model: names as the host's ControlNet lists them; "none" for no preprocessing. weight: 0..2. start, end:
-    share of the sampling during which it acts, 0..1. mode: which side wins where the two disagree. values: of the preprocessor's
-    parameters, by their keys. resolution: at which it looks at the crop; 0 for the crop's own. map: uint8 [h, w, 3], a finished map of
-    the whole picture, of which the crop takes its part; nothing is preprocessed then.
+    preprocessor, model: names as the host's ControlNet lists them; "none" for no preprocessing.
+    weight: 0..2.
+    start, end: share of the sampling during which it acts, 0..1.
+    mode: which side wins where the two disagree.
+    values: of the preprocessor's parameters, by their keys.
+    resolution: in pixels, at which the preprocessor looks at the crop; 0 for the crop's own.
+    map: uint8 [h, w, 3], a finished map of the whole picture, of which the crop takes its part; nothing is preprocessed then.
     """
 
     preprocessor: str
@@ -54,76 +59,156 @@ class ControlUnit:
         _within("The ControlNet weight", self.weight, 0, 2)
         _within("The ControlNet start", self.start, 0, 1)
         _within("The ControlNet end", self.end, 0, 1)
-        if self.mode not in get_args(ControlMode):
-            raise InvalidInput(f"The control mode {self.mode!r} is unknown.", f"Choose one of {', '.join(get_args(ControlMode))}.")
+        _known("control mode", self.mode, get_args(ControlMode))
 
 
 @dataclass(frozen=True)
-class PaintOptions:
-    """What the user wants painted, and how. Empty strings and None mean "as the host would do it".
+class TextPrompt:
+    """What to paint, in words.
 
-    seed: -1 for a random one. denoising_strength: 0..1. batch_count: how many results to choose from. grow, feather: pixels,
-    None for a value that follows the mask's size. resolution: side in pixels of the square whose area the model paints at, 0 for
-    its native one. refine: a second pass over a crop that is larger than that, at its own resolution, with `refine_strength`;
-    None for "when it is needed". engine, and the rest of this paragraph: for our own diffusion alone. image_cfg_scale: likeness to the
-    picture of what an instruction makes of it. repaint_jump, repaint_resamples: noise levels that RePaint goes back at once, and how
-    often it paints each stretch of so many. tiling of prompts, LoRA and styles are the host's.
+    positive: the prompt, in the web UI's syntax (`diffusion.prompt`).
+    negative: what is not to be painted.
+    styles: names of the web UI's styles, which its own sampler alone knows.
     """
 
-    task: Task = "fill"
-    prompt: str = ""
-    negative_prompt: str = ""
+    positive: str = ""
+    negative: str = ""
     styles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How noise becomes a picture.
+
+    sampler, scheduler: by their names (`diffusion.samplers`, or the host's own); empty for the engine's or the host's default.
+    steps: denoising steps, 1..150.
+    cfg_scale: how closely the prompt is followed, 0..30.
+    image_cfg_scale: how closely the engine "instruct" keeps to the picture, 0..30.
+    seed: 0..2**32 - 1, of the first result; -1 for a random one.
+    denoising_strength: 0..1; 0 changes nothing, 1 keeps nothing.
+    batch_count: results to choose from, 1..16; each has the seed after that of the one before.
+    """
+
     sampler: str = ""
     scheduler: str = ""
     steps: int = 20
     cfg_scale: float = 7.0
+    image_cfg_scale: float = 1.5
     seed: int = -1
     denoising_strength: float = 0.75
-    masked_content: MaskedContent = "fill"
     batch_count: int = 1
-    soft_inpainting: bool = False
-    grow: int | None = None
-    feather: int | None = None
-    resolution: int = 0
-    refine: bool | None = None
-    refine_strength: float = 0.35
-    clip_skip: int | None = None
-    vae: str | None = None
-    token_merging_ratio: float | None = None
-    control: tuple[ControlUnit, ...] = ()
-    expand: tuple[int, int, int, int] = (0, 0, 0, 0)
-    engine: Engine = "auto"
-    image_cfg_scale: float = 1.5
-    repaint_jump: int = 10
-    repaint_resamples: int = 10
 
     def __post_init__(self) -> None:
-        for name, value, choices in (
-            ("task", self.task, get_args(Task)),
-            ("masked content", self.masked_content, get_args(MaskedContent)),
-            ("engine", self.engine, get_args(Engine)),
-        ):
-            if value not in choices:
-                raise InvalidInput(f"The {name} {value!r} is unknown.", f"Choose one of {', '.join(choices)}.")
         _within("The number of steps", self.steps, 1, 150)
         _within("The CFG scale", self.cfg_scale, 0, 30)
         _within("The image CFG scale", self.image_cfg_scale, 0, 30)
-        _within("RePaint's jump", self.repaint_jump, 1, 150)
-        _within("The number of RePaint's resamplings", self.repaint_resamples, 1, 50)
-        _within("The denoising strength", self.denoising_strength, 0, 1)
-        _within("The refiner's denoising strength", self.refine_strength, 0, 1)
-        _within("The number of results", self.batch_count, 1, 16)
         _within("The seed", self.seed, -1, 2**32 - 1)
+        _within("The denoising strength", self.denoising_strength, 0, 1)
+        _within("The number of results", self.batch_count, 1, 16)
+
+    def first_seed(self) -> int:
+        """`seed`, or a random one that leaves room for those of the other results; never -1."""
+        return self.seed if self.seed >= 0 else random.SystemRandom().randrange(2**32 - self.batch_count)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """What happens to the masked area and at its edge.
+
+    content: what the area holds before the first step.
+    grow: pixels of the picture by which the mask is grown, 0..512; None for a value that follows the mask's size.
+    feather: pixels over which the result fades into the picture, 0..512; None as for grow.
+    soft: paint less towards the mask's edge during the sampling ("soft inpainting").
+    """
+
+    content: MaskedContent = "fill"
+    grow: int | None = None
+    feather: int | None = None
+    soft: bool = False
+
+    def __post_init__(self) -> None:
+        _known("masked content", self.content, get_args(MaskedContent))
+        _within("Grow", self.grow, 0, 512)
+        _within("Feather", self.feather, 0, 512)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """At which size a crop is painted, and how often.
+
+    resolution: side in pixels of the square whose area is painted at, 0..4096; 0 for the checkpoint's native one.
+    refine: whether a second pass follows over a crop that is larger than that, at its own resolution; None for "when it is needed".
+    refine_strength: denoising strength of the second pass, 0..1.
+    """
+
+    resolution: int = 0
+    refine: bool | None = None
+    refine_strength: float = 0.35
+
+    def __post_init__(self) -> None:
         _within("The resolution", self.resolution, 0, 4096)
-        if self.grow is not None:
-            _within("Grow", self.grow, 0, 512)
-        if self.feather is not None:
-            _within("Feather", self.feather, 0, 512)
-        if self.clip_skip is not None:
-            _within("Clip skip", self.clip_skip, 1, 12)
-        if self.token_merging_ratio is not None:
-            _within("The token merging ratio", self.token_merging_ratio, 0, 0.9)
+        _within("The refiner's denoising strength", self.refine_strength, 0, 1)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How the checkpoint is used; None for "as the host would".
+
+    clip_skip: layers of the text encoder that are left out, plus 1; 1..12.
+    vae: by the name that the host lists it under.
+    token_merging_ratio: share of the tokens that the host's sampler merges, 0..0.9.
+    """
+
+    clip_skip: int | None = None
+    vae: str | None = None
+    token_merging_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        _within("Clip skip", self.clip_skip, 1, 12)
+        _within("The token merging ratio", self.token_merging_ratio, 0, 0.9)
+
+
+@dataclass(frozen=True)
+class RePaintOptions:
+    """The walk of the engine "repaint" over the noise levels.
+
+    jump: levels that it goes back at once, 1..150.
+    resamples: how often each stretch of so many levels is painted, 1..50.
+    """
+
+    jump: int = 10
+    resamples: int = 10
+
+    def __post_init__(self) -> None:
+        _within("RePaint's jump", self.jump, 1, 150)
+        _within("The number of RePaint's resamplings", self.resamples, 1, 50)
+
+
+@dataclass(frozen=True)
+class PaintOptions:
+    """What the user wants painted, and how. Whatever is left out is as the host would do it.
+
+    task: what is done to the picture.
+    prompt, sampling, masking, passes, model, repaint: see their classes.
+    control: ControlNets at work, in the order of their units.
+    expand: pixels that are added on each side (left, top, right, bottom), 0..8192; for the task "expand".
+    engine: one of our own, or "auto" to leave it to the host's sampler where it has one.
+    """
+
+    task: Task = "fill"
+    prompt: TextPrompt = field(default_factory=TextPrompt)
+    sampling: Sampling = field(default_factory=Sampling)
+    masking: Masking = field(default_factory=Masking)
+    passes: Passes = field(default_factory=Passes)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    repaint: RePaintOptions = field(default_factory=RePaintOptions)
+    control: tuple[ControlUnit, ...] = ()
+    expand: tuple[int, int, int, int] = (0, 0, 0, 0)
+    engine: Engine = "auto"
+
+    def __post_init__(self) -> None:
+        _known("task", self.task, get_args(Task))
+        _known("engine", self.engine, get_args(Engine))
         for margin in self.expand:
             _within("A margin to expand by", margin, 0, 8192)
         if self.task == "expand" and not any(self.expand):
@@ -134,10 +219,15 @@ class PaintOptions:
 class PaintJob:
     """What a host is asked to paint: one crop at the size the model works at.
 
-    pixels: uint8 [h, w, 3], h and w multiples of 8. mask: bool [h, w], True where the model may paint. masked_content and
-    strength are those of this pass, which may be a refining one; seed is never -1; count results are wanted. soft: float32 [h, w]
-    in 0..1, how much of what is painted is taken; None where soft inpainting is not wanted. maps: uint8 [h, w, 3] for each of the
-    options' control units whose map is finished, None for the others.
+    pixels: uint8 [h, w, 3], h and w multiples of 8.
+    mask: bool [h, w], True where the model may paint.
+    options: of the whole painting; what the fields below say goes before them.
+    masked_content: what the mask holds before the first step of this pass, which may be a refining one.
+    strength: denoising strength of this pass, 0..1.
+    seed: of the first result, 0..2**32 - 1.
+    count: results wanted.
+    soft: float32 [h, w] in 0..1, how much of what is painted is taken; None where soft inpainting is not wanted.
+    maps: uint8 [h, w, 3] for each of the options' control units whose map is finished, None for the others.
     """
 
     pixels: np.ndarray
@@ -161,13 +251,23 @@ class PaintJob:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """One result of a host: pixels uint8 [h, w, 3] of the job's size, its seed, and the host's own infotext."""
+    """One result of a host.
+
+    pixels: uint8 [h, w, 3], of the job's size.
+    seed: that it was painted with.
+    infotext: the host's own.
+    """
 
     pixels: np.ndarray
     seed: int
     infotext: str = field(default="", repr=False)
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
+def _known(name: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise InvalidInput(f"The {name} {value!r} is unknown.", f"Choose one of {', '.join(choices)}.")
+
+
+def _within(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not (math.isfinite(value) and low <= value <= high):
         raise InvalidInput(f"{name} cannot be {value}.", f"It goes from {low:g} to {high:g}.", value=str(value), minimum=low, maximum=high)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from clickpaint.errors import InvalidInput
@@ -22,12 +23,15 @@ INFOTEXT = {name: f"Clickpaint {name.replace('_', ' ')}" for name in (
 class TouchUp:
     """Select something in a picture, then do something with it.
 
-    task: "remove" it, "fill" its place with what the prompt says, or "replace" all around it. points, box: text as `segment.pointing`
-    has it; where both are empty, the best of everything found. prompt, negative_prompt: empty for those of the generation.
-    denoising_strength: 0..1. eraser: for "remove". grow, feather: pixels, None for what fits.
+    task: "remove" it, "fill" its place with what the prompt says, or "replace" all around it.
+    points, box: text as `segment.pointing` has it; where both are empty, the best of everything in the picture.
+    prompt, negative_prompt: empty for those of the generation.
+    denoising_strength: 0..1.
+    eraser: for "remove".
+    grow, feather: pixels, 0..512; None for what fits.
 
     Raises:
-        InvalidInput: one of them cannot be used, whatever the picture.
+        InvalidInput: a value cannot be used, whatever the picture.
     """
 
     task: TouchUpTask = "remove"
@@ -52,27 +56,29 @@ class TouchUp:
         return replace(
             generation,
             task="fill" if self.task == "remove" else self.task,
-            prompt=self.prompt or generation.prompt,
-            negative_prompt=self.negative_prompt or generation.negative_prompt,
-            denoising_strength=self.denoising_strength,
-            masked_content="original" if self.task == "replace" else "fill",
-            grow=self.grow,
-            feather=self.feather,
-            batch_count=1,
+            prompt=replace(
+                generation.prompt,
+                positive=self.prompt or generation.prompt.positive,
+                negative=self.negative_prompt or generation.prompt.negative,
+            ),
+            sampling=replace(generation.sampling, denoising_strength=self.denoising_strength, batch_count=1),
+            masking=replace(
+                generation.masking, content="original" if self.task == "replace" else "fill", grow=self.grow, feather=self.feather
+            ),
         )
 
     def infotext(self) -> dict[str, str]:
         """Label → value, only of what matters; the host quotes them as it does its own."""
-        told: dict[str, Any] = {"task": self.task, "points": pointing.tidy(self.points), "box": pointing.tidy(self.box)}
+        fields: dict[str, Any] = {"task": self.task, "points": pointing.tidy(self.points), "box": pointing.tidy(self.box)}
         if self.task == "remove":
-            told["eraser"] = self.eraser
+            fields["eraser"] = self.eraser
         else:
-            told |= {"prompt": self.prompt, "negative_prompt": self.negative_prompt, "denoising_strength": f"{self.denoising_strength:g}"}
-        told |= {"grow": self.grow, "feather": self.feather}
-        return {INFOTEXT[name]: str(value) for name, value in told.items() if value not in ("", None)}
+            fields |= {"prompt": self.prompt, "negative_prompt": self.negative_prompt, "denoising_strength": f"{self.denoising_strength:g}"}
+        fields |= {"grow": self.grow, "feather": self.feather}
+        return {INFOTEXT[name]: str(value) for name, value in fields.items() if value not in ("", None)}
 
 
-NAMES = ("enabled", *(field.name for field in fields(TouchUp)))
+NAMES = ("enabled", *(field.name for field in dataclasses.fields(TouchUp)))
 """The order of the values of a form or of an API's list of arguments."""
 
 

@@ -22,6 +22,7 @@ from clickpaint.session.selection import combine
 if TYPE_CHECKING:
     from clickpaint.caption.base import Turn
     from clickpaint.image.picture import Picture
+    from clickpaint.paint.in_picture import PaintResult
 
 _TILE = 256
 _MOST_STEPS = 200
@@ -100,23 +101,6 @@ class State:
         return State(self.label, self.version, self.selection, self.feather, self.series, None, None)
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """One of several results of the last painting.
-
-    Attributes:
-        box: outside of it the picture did not change.
-        pixels: uint8 [box.height, box.width, 3], what is there now.
-        seed: as the host gave it.
-        infotext: as the host gave it.
-    """
-
-    box: Box
-    pixels: np.ndarray
-    seed: int
-    infotext: str
-
-
 class Workspace:
     """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none, and who reads several
     things that belong together takes a `snapshot`.
@@ -141,7 +125,7 @@ class Workspace:
         self.original = original
         self.segmenter = ""
         self._regions: tuple[PackedMask, ...] = ()
-        self.results: tuple[Result, ...] = ()
+        self.results: tuple[PaintResult, ...] = ()
         self.results_of: PackedMask | None = None
         self.chat: tuple[Turn, ...] = ()
         self.used = time.monotonic()
@@ -356,7 +340,7 @@ class Workspace:
         with self._lock:
             self._regions = regions
 
-    def hold_results(self, results: tuple[Result, ...], selection: PackedMask | None) -> None:
+    def hold_results(self, results: tuple[PaintResult, ...], selection: PackedMask | None) -> None:
         """Keep what a painting gave to choose from.
 
         Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -14,25 +13,22 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from clickpaint.control import poses, registry
-from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Request, Tools
+from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Request
 from clickpaint.control.compose import BACKGROUNDS, BLENDS, blended, mask_by_brightness, mask_by_color, object_only, overlay
 from clickpaint.control.fit import check_mode, fitted_picture, pixel_perfect
 from clickpaint.control.openpose import drawn
 from clickpaint.control.pose_drawing import PARTS
 from clickpaint.errors import InvalidInput, NotFound
-from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
 from clickpaint.session.workspace import State, Workspace
 from clickpaint.session.workspaces import Workspaces
-from clickpaint.settings import MEGABYTE
+from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest
-from clickpaint.weights.cache import EmbeddingCache
 
-_CACHE_BYTES = 256 * MEGABYTE
 _MOST_KEPT = 8  # maps of one workspace that can still be asked for
 _MOST_LAYERS = 8
 _MOST_SIDE = 8192  # of a map that is fitted
@@ -157,11 +153,10 @@ class ControlMaps:
     """
 
     def __init__(
-        self, host: Host, requests: Requests, pool: ModelPool, workspaces: Workspaces, picture_changed: Callable[[Workspace], None]
+        self, requests: Requests, pool: ModelPool, workspaces: Workspaces, cache: MapCache, picture_changed: Callable[[Workspace], None]
     ) -> None:
-        self._host, self._requests, self._pool, self._workspaces = host, requests, pool, workspaces
+        self._requests, self._pool, self._workspaces, self._cache = requests, pool, workspaces, cache
         self._picture_changed = picture_changed
-        self._cache = EmbeddingCache(lambda: _CACHE_BYTES)
         self._maps: WeakKeyDictionary[Workspace, OrderedDict[str, WorkspaceMap]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -324,9 +319,7 @@ class ControlMaps:
         flat = _on_white(picture)
 
         def compute(name: str, layer: Request, progress: Progress) -> ControlMap:
-            tools = Tools(self._pool.store, self._host.device(), self._pool.models, progress)
-            name = registry.info(name).name
-            return self._cache.get((name, _key(flat, layer)), lambda: registry.detect(name, flat.pixels, layer, tools), progress)
+            return self._cache.detect(name, flat, layer, progress)
 
         def work(progress: Progress) -> list[ControlMap]:
             share = 1 / len(wanted)
@@ -375,11 +368,3 @@ def _on_white(picture: Picture) -> Picture:
     alpha = picture.alpha[..., None].astype(np.float32) / 255.0
     flat = picture.pixels.astype(np.float32) * alpha + 255.0 * (1.0 - alpha)
     return picture.with_pixels(flat.clip(0, 255).astype(np.uint8))
-
-
-def _key(picture: Picture, request: Request) -> str:
-    """What a map depends on beside its preprocessor."""
-    values = sorted(request.values.items())
-    mask = b"" if request.mask is None else np.packbits(request.mask).tobytes()
-    parameters = f"{picture.digest} {request.resolution} {values} {request.seed}".encode()
-    return hashlib.sha256(parameters + mask).hexdigest()

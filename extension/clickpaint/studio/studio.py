@@ -16,8 +16,9 @@ from clickpaint.settings import MEGABYTE, MEGAPIXEL
 from clickpaint.studio.control_maps import ControlMaps
 from clickpaint.studio.downloads import Downloads
 from clickpaint.studio.erasing import Erasing
+from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.own_sampler import Diffusion
+from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.painting import Painting
 from clickpaint.studio.queue import Compute, Tasks
 from clickpaint.studio.request import Requests
@@ -39,7 +40,7 @@ class Studio:
         requests: how use-cases run.
         workspaces: the pictures that are open.
         selecting, erasing, painting, control_maps, words, downloads: the use-cases.
-        diffusion: our own sampler on the host's checkpoint.
+        own_sampler: ours, on the host's checkpoint.
     """
 
     def __init__(self, host: Host, pool: ModelPool | None = None) -> None:
@@ -50,11 +51,12 @@ class Studio:
         self.clicks = Compute(host.beside)
         self.requests = Requests(self.tasks, self.compute, self.clicks, self.pool)
         self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt)
-        self.diffusion = Diffusion(host, self.pool)
+        maps = MapCache(host, self.pool)
+        self.own_sampler = OwnSampler(host, self.pool, maps)
         self.selecting = Selecting(self.requests, self.pool)
         self.erasing = Erasing(host, self.requests, self.pool, self._picture_changed)
-        self.painting = Painting(host, self.pool, self.diffusion, self.requests, self._picture_changed)
-        self.control_maps = ControlMaps(host, self.requests, self.pool, self.workspaces, self._picture_changed)
+        self.painting = Painting(host, self.pool, self.own_sampler, self.requests, self._picture_changed)
+        self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.words = Words(host, self.requests, self.pool, self.selecting)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self._codecs = threading.BoundedSemaphore(_MOST_CODECS)

@@ -42,8 +42,8 @@ def touch_up(
         mask = _selected(studio, picture, wish)
         if wish.task == "remove":
             return studio.erasing.erase_picture(picture, mask, wish.eraser, wish.grow, wish.feather)[1].pixels
-    results = in_picture.paint(picture.pixels, mask, wish.painting(generation), run, native=native, progress=progress)
-    return results[0].pixels
+    canvas = in_picture.paint(picture.pixels, mask, wish.painting(generation), run, native=native, progress=progress)
+    return next(canvas.pictures())
 
 
 def best(regions: Sequence[Region], size: tuple[int, int]) -> Region:
@@ -67,8 +67,8 @@ def best(regions: Sequence[Region], size: tuple[int, int]) -> Region:
 def _selected(studio: Studio, picture: Picture, wish: TouchUp) -> np.ndarray:
     if wish.points or wish.box:
         return studio.selecting.segment(picture, pointing.prompts(wish.points, wish.box, picture.size)).candidates[0].mask
-    found = studio.selecting.segment_everything(picture, EverythingOptions(points_per_side=_POINTS_PER_SIDE))
-    region = best(found.regions, picture.size)
+    everything = studio.selecting.segment_everything(picture, EverythingOptions(points_per_side=_POINTS_PER_SIDE))
+    region = best(everything.regions, picture.size)
     mask = np.zeros(picture.pixels.shape[:2], bool)
     mask[region.box.slices] = region.inside
     return mask

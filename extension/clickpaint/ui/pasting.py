@@ -68,11 +68,11 @@ def button(studio: Front, fields: list[Field], paste: Paste | None) -> None:
     def read(prompt: str, id: str, number: float, index: float) -> list[Any]:
         from clickpaint.paint import infotext
 
-        found = prompt if infotext.holds_parameters(prompt or "") else _shown(studio, id or "", int(number or 0), int(index))
-        if not found:
+        parameters = prompt if infotext.holds_parameters(prompt or "") else _shown(studio, id or "", int(number or 0), int(index))
+        if not parameters:
             values = [*(None for _ in fields[1:]), f"none {next(_marks)}"]
         else:
-            parsed = (theirs or infotext.parse)(found)
+            parsed = (theirs or infotext.parse)(parameters)
             values = [take(parsed) for _, take in fields]
         return [gr.update() if value is None else gr.update(value=value) for value in values]
 

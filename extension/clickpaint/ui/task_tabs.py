@@ -99,11 +99,11 @@ def _expanding() -> tuple[str, Any, dict[str, Any], list[Any]]:
         }
     button = gr.Button("Expand", variant="primary", elem_id="clickpaint_expand", elem_classes=["cp-primary"])
     sliders = [*margins.values()]
-    told = "(...v) => { window.clickpaint?.margins(...v); return []; }"
+    show_margins = "(...v) => { window.clickpaint?.margins(...v); return []; }"
     for slider in sliders:
-        compat.on(slider.change, told, sliders)
-    for one, preset in zip(presets, PRESETS.values(), strict=True):
-        compat.on(one.click, f"() => window.clickpaint?.preset({json.dumps(preset)}) ?? [0, 0, 0, 0]", outputs=sliders)
+        compat.on(slider.change, show_margins, sliders)
+    for button_of_preset, preset in zip(presets, PRESETS.values(), strict=True):
+        compat.on(button_of_preset.click, f"() => window.clickpaint?.preset({json.dumps(preset)}) ?? [0, 0, 0, 0]", outputs=sliders)
     return "expand", button, {"prompt": prompt, **margins}, [prompt.submit]
 
 

@@ -17,7 +17,8 @@ from clickpaint.paint.adapters.controlnet_files import load_controlnet
 from clickpaint.paint.adapters.toolbox import Toolbox
 from clickpaint.paint.diffusion.loop import Inputs, Moment
 from clickpaint.paint.diffusion.sampling import Tools, paint_with, text_to_image
-from clickpaint.paint.paint_job import ControlUnit, PaintJob, PaintOptions
+from clickpaint.paint.flat_options import grouped
+from clickpaint.paint.paint_job import ControlUnit, PaintJob
 from clickpaint.weights.cache import ModelCache
 from tests.paint.diffusion.test_equality import apart, asked, pil, pipeline
 from tests.paint.diffusion.toys import SIZE, job, picture, square, toy_checkpoint
@@ -84,7 +85,7 @@ def inputs(branches=("uncond", "cond"), batch=1, size=8, context=768):
 
 
 def moment(index=0, count=10):
-    return Moment(index, count, torch.tensor(500), torch.tensor(400), None, [])
+    return Moment(index / count, (index + 1) / count, torch.tensor(500), torch.tensor(400), None, [])
 
 
 def controlnet(seed=1, **changes):
@@ -213,7 +214,7 @@ def arguments(units, wanted: PaintJob, steps: int) -> dict[str, Any]:
 @pytest.mark.parametrize(("use", "sampler"), [*((use, "Euler a") for use in USES), ("canny", "DPM++ 2M")])
 def test_each_use_paints_what_diffusers_pipeline_paints(use, sampler, toolbox, monkeypatch):
     checkpoint, units = lively(), USES[use]
-    options = PaintOptions(prompt="a red house", negative_prompt="blurry", steps=5, sampler=sampler, control=tuple(units))
+    options = grouped(prompt="a red house", negative_prompt="blurry", steps=5, sampler=sampler, control=tuple(units))
     everywhere = np.ones((SIZE, SIZE), bool)
     wanted = PaintJob(np.full((SIZE, SIZE, 3), 128, np.uint8), everywhere, options, "latent nothing", 1.0, 3)
     ours = text_to_image(checkpoint, options, (SIZE, SIZE), seed=3, tools=tools(toolbox))[0].pixels

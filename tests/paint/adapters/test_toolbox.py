@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from clickpaint.errors import NotFound
 from clickpaint.paint.adapters.toolbox import Toolbox
 from clickpaint.paint.diffusion.sampling import Tools, text_to_image
-from clickpaint.paint.paint_job import PaintOptions
+from clickpaint.paint.flat_options import grouped
 from clickpaint.weights.cache import ModelCache
 from tests.paint.diffusion.toys import toy_checkpoint
 from tests.toys import controlnet as families
@@ -45,7 +45,7 @@ def toolbox(folder):
 
 
 def painted(checkpoint, toolbox, prompt):
-    options = PaintOptions(prompt=prompt, steps=3, sampler="DDIM")
+    options = grouped(prompt=prompt, steps=3, sampler="DDIM")
     tools = Tools(adapted=toolbox.adapted, words=toolbox.words(checkpoint, prompt))
     return text_to_image(checkpoint, options, (64, 64), seed=1, tools=tools)[0].pixels
 

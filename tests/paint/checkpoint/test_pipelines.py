@@ -14,7 +14,7 @@ from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_
 from clickpaint.paint.checkpoint.pipeline import PipelineSource
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.sampling import text_to_image
-from clickpaint.paint.paint_job import PaintOptions
+from clickpaint.paint.flat_options import grouped
 from tests.toys import checkpoint as toy
 
 torchvision.available()
@@ -60,7 +60,7 @@ def test_every_weight_of_the_pipeline_is_shared_and_in_its_place(family, channel
 def test_a_picture_is_painted_as_on_the_same_tensors_from_a_file():
     pipe = pipeline(vocabulary=toy.VOCABULARY)
     tensors = toy.state_dict(dtype=torch.float32)
-    options = PaintOptions(prompt="a red house", steps=3, sampler="Euler")
+    options = grouped(prompt="a red house", steps=3, sampler="Euler")
     with Checkpoints().using(source(pipe), "cpu") as opened:
         ours = text_to_image(opened, options, (64, 64), seed=1)[0].pixels
     expected = text_to_image(open_checkpoint(TensorSource("toy", lambda: tensors, "epsilon")), options, (64, 64), seed=1)[0].pixels

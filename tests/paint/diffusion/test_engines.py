@@ -15,8 +15,9 @@ from clickpaint.paint.diffusion.influences import walk
 from clickpaint.paint.diffusion.latents import filled, latent_mask
 from clickpaint.paint.diffusion.loop import Part
 from clickpaint.paint.diffusion.sampling import Tools, paint_with, text_to_image
+from clickpaint.paint.flat_options import changed, grouped
 from clickpaint.paint.in_picture import paint
-from clickpaint.paint.paint_job import ControlUnit, PaintOptions
+from clickpaint.paint.paint_job import ControlUnit
 from clickpaint.progress import Progress
 from tests.paint.diffusion.toys import SIZE, blocks, job, picture, random_checkpoint, square, toy_checkpoint
 
@@ -39,12 +40,25 @@ def test_what_is_known_is_kept_to_the_last_block(engine, channels, sampler):
     assert apart(result[wanted.mask], wanted.pixels[wanted.mask]) > 20
 
 
+@pytest.mark.parametrize("sampler", ["DPM++ SDE", "DPM++ 2S a", "DPM++ 3M SDE", "DPM fast", "DPM adaptive", "Restart"])
+def test_our_solvers_keep_what_is_known_and_paint_the_rest(sampler):
+    """Whatever their looks in between are corrected to; from a soft mask, too."""
+    wanted = job(blocks(), square(), "fill", sampler=sampler, steps=20 if sampler == "Restart" else 6)
+    result = paint_with(toy_checkpoint(), wanted)[0].pixels
+    assert apart(result[~wanted.mask], wanted.pixels[~wanted.mask]) <= 1
+    assert apart(result[wanted.mask], wanted.pixels[wanted.mask]) > 20
+    half = np.where(square(), np.float32(0.5), np.float32(0))
+    softly = paint_with(toy_checkpoint(), replace(wanted, soft=half))[0].pixels
+    assert apart(softly[~wanted.mask], wanted.pixels[~wanted.mask]) <= 1 and apart(softly, result) > 0
+
+
 @pytest.mark.parametrize("task", ["fill", "replace"])
 def test_fill_changes_only_the_mask_and_replace_only_its_complement(task):
     pixels, mask = picture(96, 96), np.zeros((96, 96), bool)
     mask[30:61, 20:50] = True
-    options = PaintOptions(task=task, grow=0, feather=0, steps=4, sampler="DDIM", seed=1, refine=False)
-    result = paint(pixels, mask, options, lambda job, progress: paint_with(toy_checkpoint(), job, progress=progress), native=64)[0].pixels
+    options = grouped(task=task, grow=0, feather=0, steps=4, sampler="DDIM", seed=1, refine=False)
+    canvas = paint(pixels, mask, options, lambda job, progress: paint_with(toy_checkpoint(), job, progress=progress), native=64)
+    result = next(canvas.pictures())
     painted = mask if task == "fill" else ~mask
     assert np.array_equal(result[~painted], pixels[~painted])
     assert (result[painted] != pixels[painted]).any(-1).mean() > 0.9
@@ -56,10 +70,10 @@ def test_an_instruction_needs_no_mask_and_heeds_one():
     def run(job, progress):
         return paint_with(checkpoint, job, progress=progress)
 
-    options = PaintOptions(task="instruct", prompt="make it snow", steps=3, sampler="DDIM", seed=1, grow=0, feather=0)
-    whole = paint(pixels, None, options, run, native=64)[0]
-    assert (whole.pixels != pixels).any(-1).mean() > 0.9 and whole.mask.all()
-    inside = paint(pixels, square(), options, run, native=64)[0].pixels
+    options = grouped(task="instruct", prompt="make it snow", steps=3, sampler="DDIM", seed=1, grow=0, feather=0)
+    whole = paint(pixels, None, options, run, native=64)
+    assert (next(whole.pictures()) != pixels).any(-1).mean() > 0.9 and whole.mask.all()
+    inside = next(paint(pixels, square(), options, run, native=64).pictures())
     assert np.array_equal(inside[~square()], pixels[~square()])
     assert (inside[square()] != pixels[square()]).any(-1).mean() > 0.9
 
@@ -72,7 +86,7 @@ def test_an_instruction_stays_closer_to_the_picture_with_a_larger_image_scale():
     assert Instructed(2.0, 1.5).combine(answers) == 1.0 + 1.5 * (3.0 - 1.0) + 2.0 * (5.0 - 3.0)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("sampler", ["DDIM", "Euler a", "DPM++ 2M SDE", "DDPM"])
+@pytest.mark.parametrize("sampler", ["DDIM", "Euler a", "DPM++ 2M SDE", "DDPM", "DPM++ SDE", "Restart"])
 @pytest.mark.parametrize("content", ["original", "latent noise"])
 def test_a_seed_gives_the_same_picture_alone_and_in_a_batch(sampler, content):
     checkpoint = random_checkpoint()
@@ -239,7 +253,8 @@ def test_a_soft_mask_lets_go_of_the_picture_by_and_by():
     mask = torch.tensor([0, 1 / 8, 1 / 2, 1]).view(1, 1, 1, 4)
     part = Known(torch.zeros(1, 4, 1, 4), mask, torch.zeros(2, 4, 1, 4))
     steps = [*scheduler.timesteps, None]
-    held = [part.after_step(torch.ones(2, 4, 1, 4), Moment(i, 8, steps[i], steps[i + 1], scheduler, [])) == 0 for i in range(8)]
+    moments = [Moment(i / 8, (i + 1) / 8, steps[i], steps[i + 1], scheduler, []) for i in range(8)]
+    held = [part.after_step(torch.ones(2, 4, 1, 4), moment) == 0 for moment in moments]
     assert torch.stack(held).float().sum(0)[0, 0, 0].tolist() == [8, 7, 4, 0]
 
 
@@ -283,7 +298,7 @@ def test_repaint_brings_back_the_right_noise():
     levels = scheduler.timesteps
     part = Resampled(torch.full((1, 4, 64, 64), 0.5), torch.zeros(1, 1, 64, 64, dtype=torch.bool), levels)
     for following in (levels[8], levels[3]):  # the next level, and back by five
-        moment = Moment(7, 10, levels[7], following, scheduler, generators(0, 1))
+        moment = Moment(0.7, 0.8, levels[7], following, scheduler, generators(0, 1))
         latents = part.after_step(torch.zeros(1, 4, 64, 64), moment)
         level = scheduler.alphas_cumprod[following]
         assert abs(latents.mean() - 0.5 * level.sqrt()) < 0.03
@@ -296,7 +311,7 @@ def test_repaint_brings_back_the_right_noise():
     (5, {"control": (ControlUnit("canny", "x"),)}, "depth"),
 ])  # fmt: skip
 def test_the_engine_follows_checkpoint_and_options(channels, options, name):
-    assert engine_for(random_checkpoint(channels).kind, PaintOptions(**options)).name == name
+    assert engine_for(random_checkpoint(channels).kind, grouped(**options)).name == name
 
 
 @pytest.mark.parametrize(("channels", "options", "sentence"), [
@@ -308,7 +323,7 @@ def test_the_engine_follows_checkpoint_and_options(channels, options, name):
 ])  # fmt: skip
 def test_what_does_not_go_together_is_refused(channels, options, sentence):
     with pytest.raises(InvalidInput, match=sentence):
-        paint_with(random_checkpoint(channels), replace(job(picture(), square()), options=PaintOptions(**{"steps": 1, **options})))
+        paint_with(random_checkpoint(channels), replace(job(picture(), square()), options=grouped(**{"steps": 1, **options})))
 
 
 @pytest.mark.parametrize(("channels", "options", "sentence"), [
@@ -326,7 +341,7 @@ def test_parts_and_networks_take_part(caplog):
 
     class Watching(Part):
         def residuals(self, inputs, moment):
-            seen.append((inputs.branches, tuple(inputs.sample.shape), moment.index, moment.count, moment.share))
+            seen.append((inputs.branches, tuple(inputs.sample.shape), moment.share, moment.share_after))
             return
 
     @contextmanager
@@ -339,8 +354,8 @@ def test_parts_and_networks_take_part(caplog):
     result = paint_with(checkpoint, wanted, tools=tools)[0]
     assert [(network.kind, network.name, network.arguments) for network in asked] == [("lora", "old", ("0.5",))]
     assert "One layer of old is not known." in caplog.text
-    assert seen == [(("uncond", "cond"), (2, 4, 8, 8), i, 3, i / 3) for i in range(3)]
-    without = paint_with(checkpoint, replace(wanted, options=replace(wanted.options, prompt="a house ", control=())))[0]
+    assert seen == [(("uncond", "cond"), (2, 4, 8, 8), i / 3, (i + 1) / 3) for i in range(3)]
+    without = paint_with(checkpoint, replace(wanted, options=changed(wanted.options, prompt="a house ", control=())))[0]
     assert np.array_equal(result.pixels, without.pixels)
 
 
@@ -407,7 +422,7 @@ def test_no_strength_changes_nothing():
 
 @pytest.mark.parametrize("channels", [8, 9])
 def test_text_to_image_needs_no_picture(channels):
-    options = PaintOptions(prompt="a house", steps=2)
+    options = grouped(prompt="a house", steps=2)
     if channels == 8:
         with pytest.raises(InvalidInput, match="only follows"):
             text_to_image(random_checkpoint(8), options, (64, 64), seed=1)

@@ -12,7 +12,8 @@ import pytest
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.loop import generators
-from clickpaint.paint.diffusion.sampling import Tools, image_to_image, paint_with, text_to_image
+from clickpaint.paint.diffusion.sampling import Tools, paint_with, text_to_image
+from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import PaintJob, PaintOptions
 from tests.paint.diffusion.toys import SIZE, job, picture, random_checkpoint, square, toy_checkpoint
 
@@ -28,7 +29,8 @@ def pipeline(name: str, checkpoint, options: PaintOptions, monkeypatch, **more: 
     module = sys.modules[kind.__module__]
     if hasattr(module, "retrieve_latents"):
         monkeypatch.setattr(module, "retrieve_latents", lambda out, generator=None, sample_mode="": out.latent_dist.mode())
-    scheduler = samplers.scheduler(options.sampler, options.scheduler, checkpoint.scheduler_config, options.steps)
+    sampling = options.sampling
+    scheduler = samplers.scheduler(sampling.sampler, sampling.scheduler, checkpoint.scheduler_config, sampling.steps)
     monkeypatch.setattr(scheduler, "set_timesteps", lambda *arguments, **named: None)  # they are set
     parts: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "text_encoder": None, "tokenizer": None, **more}
     known = inspect.signature(kind.__init__).parameters
@@ -43,12 +45,12 @@ def pipeline(name: str, checkpoint, options: PaintOptions, monkeypatch, **more: 
 def asked(checkpoint, job: PaintJob) -> dict[str, Any]:
     """The arguments that all pipelines share, for the first of the job's seeds."""
     options = job.options
-    texts = encode(checkpoint, options.prompt, options.negative_prompt, size=(job.width, job.height), steps=options.steps)
+    texts = encode(checkpoint, options.prompt.positive, options.prompt.negative, size=(job.width, job.height), steps=options.sampling.steps)
     return {
         "prompt_embeds": texts.text("cond", 0).context,
         "negative_prompt_embeds": texts.text("uncond", 0).context,
-        "num_inference_steps": options.steps,
-        "guidance_scale": options.cfg_scale,
+        "num_inference_steps": options.sampling.steps,
+        "guidance_scale": options.sampling.cfg_scale,
         "generator": generators(job.seed, 1),
         "output_type": "np",
     }
@@ -71,7 +73,7 @@ def pil(pixels: np.ndarray):
 @pytest.mark.parametrize("sampler", ALL)
 def test_text_to_image(sampler, prediction, monkeypatch):
     checkpoint = random_checkpoint(4, prediction)
-    options = PaintOptions(prompt="a red house", negative_prompt="blurry", steps=6, sampler=sampler)
+    options = grouped(prompt="a red house", negative_prompt="blurry", steps=6, sampler=sampler)
     ours = text_to_image(checkpoint, options, (SIZE, 48), seed=3)[0].pixels
     same = PaintJob(np.zeros((48, SIZE, 3), np.uint8), np.ones((48, SIZE), bool), options, "latent nothing", 1.0, 3)
     pipe = pipeline("StableDiffusionPipeline", checkpoint, options, monkeypatch)
@@ -81,7 +83,7 @@ def test_text_to_image(sampler, prediction, monkeypatch):
 @pytest.mark.parametrize("schedule", ["Karras", "Exponential", "SGM Uniform"])
 def test_schedules(schedule, monkeypatch):
     checkpoint = random_checkpoint()
-    options = PaintOptions(prompt="a red house", steps=7, sampler="DPM++ 2M", scheduler=schedule)
+    options = grouped(prompt="a red house", steps=7, sampler="DPM++ 2M", scheduler=schedule)
     ours = text_to_image(checkpoint, options, (SIZE, SIZE), seed=3)[0].pixels
     same = PaintJob(picture(), np.ones((SIZE, SIZE), bool), options, "latent nothing", 1.0, 3)
     pipe = pipeline("StableDiffusionPipeline", checkpoint, options, monkeypatch)
@@ -93,9 +95,9 @@ def test_schedules(schedule, monkeypatch):
 )
 def test_image_to_image(sampler, strength, monkeypatch):
     checkpoint, pixels = random_checkpoint(), picture()
-    options = PaintOptions(prompt="a red house", steps=6, sampler=sampler, denoising_strength=strength)
-    ours = image_to_image(checkpoint, pixels, options, seed=4)[0].pixels
+    options = grouped(prompt="a red house", steps=6, sampler=sampler, denoising_strength=strength)
     same = PaintJob(pixels, np.ones((SIZE, SIZE), bool), options, "original", strength, 4)
+    ours = paint_with(checkpoint, same)[0].pixels
     pipe = pipeline("StableDiffusionImg2ImgPipeline", checkpoint, options, monkeypatch)
     assert apart(ours, pipe(image=pil(pixels), strength=strength, **asked(checkpoint, same))) <= 1
 
@@ -141,14 +143,14 @@ def test_depth_to_image(monkeypatch):
 
 def test_sdxl(monkeypatch):
     checkpoint = random_checkpoint(4, "epsilon", "sdxl")
-    options = PaintOptions(prompt="a red house", negative_prompt="blurry", steps=5, sampler="Euler")
+    options = grouped(prompt="a red house", negative_prompt="blurry", steps=5, sampler="Euler")
     ours = text_to_image(checkpoint, options, (SIZE, SIZE), seed=3)[0].pixels
     same = PaintJob(picture(), np.ones((SIZE, SIZE), bool), options, "latent nothing", 1.0, 3)
     pipe = pipeline(
         "StableDiffusionXLPipeline", checkpoint, options, monkeypatch,
         text_encoder_2=checkpoint.text_encoders[1].model, tokenizer_2=None, add_watermarker=False,
     )  # fmt: skip
-    texts = encode(checkpoint, options.prompt, options.negative_prompt, size=(SIZE, SIZE), steps=5)
+    texts = encode(checkpoint, options.prompt.positive, options.prompt.negative, size=(SIZE, SIZE), steps=5)
     pooled = {
         "pooled_prompt_embeds": texts.text("cond", 0).added["text_embeds"],
         "negative_pooled_prompt_embeds": texts.text("uncond", 0).added["text_embeds"],

@@ -12,7 +12,8 @@ from clickpaint.paint.checkpoint.kind import Kind
 from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.checkpoint.text import TextEncoder
-from clickpaint.paint.paint_job import PaintJob, PaintOptions
+from clickpaint.paint.flat_options import grouped
+from clickpaint.paint.paint_job import PaintJob
 
 torchvision.available()  # before diffusers is imported, which fails where the two do not fit together
 SIZE = 64
@@ -99,4 +100,4 @@ def job(
 ) -> PaintJob:  # fmt: skip
     options = {"prompt": "a red house", "negative_prompt": "blurry", "steps": 6, "sampler": "DDIM", **options}
     soft = options.pop("soft", None)
-    return PaintJob(pixels, mask, PaintOptions(**options), content, strength, seed, count, soft)
+    return PaintJob(pixels, mask, grouped(**options), content, strength, seed, count, soft)

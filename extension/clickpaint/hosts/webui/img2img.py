@@ -14,8 +14,8 @@ from clickpaint.errors import HostUnsupported, Interrupted, InvalidInput, OutOfM
 from clickpaint.hosts.webui import within
 from clickpaint.hosts.webui.probe import flavor
 from clickpaint.hosts.webui.runner import runner_for
-from clickpaint.paint.infotext import told
-from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
+from clickpaint.paint.infotext import own_fields
+from clickpaint.paint.paint_job import ModelOptions, Painted, PaintJob
 from clickpaint.progress import Progress
 
 _FILL = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
@@ -112,15 +112,15 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "sd_model": shared.sd_model,
         "outpath_samples": shared.opts.outdir_samples or shared.opts.outdir_img2img_samples,
         "outpath_grids": shared.opts.outdir_grids or shared.opts.outdir_img2img_grids,
-        "prompt": options.prompt,
-        "negative_prompt": options.negative_prompt,
-        "styles": list(options.styles),
+        "prompt": options.prompt.positive,
+        "negative_prompt": options.prompt.negative,
+        "styles": list(options.prompt.styles),
         "seed": job.seed,
-        "sampler_name": _sampler(options.sampler),
+        "sampler_name": _sampler(options.sampling.sampler),
         "batch_size": 1,
         "n_iter": job.count,
-        "steps": options.steps,
-        "cfg_scale": options.cfg_scale,
+        "steps": options.sampling.steps,
+        "cfg_scale": options.sampling.cfg_scale,
         "width": job.width,
         "height": job.height,
         "init_images": [Image.fromarray(job.pixels)],
@@ -132,16 +132,16 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "denoising_strength": job.strength,
         "do_not_save_samples": True,
         "do_not_save_grid": True,
-        "override_settings": _overrides(options),
+        "override_settings": _overrides(options.model),
         "override_settings_restore_afterwards": True,
-        "extra_generation_params": told(job),  # the web UI's own fields say the rest
+        "extra_generation_params": own_fields(job),  # the web UI's own fields say the rest
     }
-    if flavor().schedulers and options.scheduler:
-        parameters["scheduler"] = _scheduler(options.scheduler)
+    if flavor().schedulers and options.sampling.scheduler:
+        parameters["scheduler"] = _scheduler(options.sampling.scheduler)
     return parameters
 
 
-def _overrides(options: PaintOptions) -> dict[str, Any]:
+def _overrides(options: ModelOptions) -> dict[str, Any]:
     """Options for this generation, without those that have their value already: a web UI may be started with its settings frozen."""
     from modules import shared
 
@@ -186,7 +186,7 @@ def _scheduler(name: str) -> str:
     from modules import sd_schedulers
 
     if name not in sd_schedulers.schedulers_map:  # by label and by name
-        labels = ", ".join(one.label for one in sd_schedulers.schedulers)
+        labels = ", ".join(scheduler.label for scheduler in sd_schedulers.schedulers)
         raise HostUnsupported(f"This web UI has no scheduler {name!r}.", f"Choose one of {labels}.")
     return name
 

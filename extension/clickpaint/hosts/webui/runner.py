@@ -25,7 +25,7 @@ def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
         HostUnsupported: ControlNet units or soft inpainting are asked for and the web UI has no such script.
     """
     options = job.options
-    source = _runner(filled=bool(options.control or options.soft_inpainting))
+    source = _runner(filled=bool(options.control or options.masking.soft))
     wanted: list[tuple[Any, list[Any]]] = []
     if options.control:
         script = _script(source, "controlnet")
@@ -34,7 +34,7 @@ def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
                 "This web UI has no ControlNet.", "Install the extension sd-webui-controlnet, or leave the ControlNet units out."
             )
         wanted.append((script, _units(script, job)))
-    if options.soft_inpainting:
+    if options.masking.soft:
         script = _script(source, "soft inpainting")
         if script is None:
             raise HostUnsupported("This web UI has no soft inpainting.", "Switch soft inpainting off, or update the web UI.")
@@ -73,8 +73,8 @@ def _offered(script: Any) -> tuple[list[str], list[str]]:
     state = names["global_state"]
     if hasattr(state, "get_all_preprocessor_names"):  # Forge's own
         return list(state.get_all_preprocessor_names()), list(state.get_all_controlnet_names())
-    sorted_ones = names["Preprocessor"].get_sorted_preprocessors()  # sd-webui-controlnet
-    return [one.label for one in sorted_ones], list(state.cn_models_names.values())
+    preprocessors = names["Preprocessor"].get_sorted_preprocessors()  # sd-webui-controlnet
+    return [preprocessor.label for preprocessor in preprocessors], list(state.cn_models_names.values())
 
 
 def _runner(*, filled: bool = False) -> Any:
@@ -117,24 +117,24 @@ def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], model
     from clickpaint.control import registry
     from clickpaint.paint.paint_job import CONTROL_MODES
 
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "enabled": True, "module": _known("none" if drawn is not None else unit.preprocessor, modules, "preprocessor"),
         "model": _known(unit.model, models, "model"), "weight": unit.weight, "guidance_start": unit.start, "guidance_end": unit.end,
         "pixel_perfect": not unit.resolution, "control_mode": CONTROL_MODES[unit.mode], "resize_mode": "Just Resize",
         "save_detected_map": False,
     }  # fmt: skip
     if drawn is not None:
-        told["image"] = _base64(drawn)
+        values["image"] = _base64(drawn)
         if drawable:  # of a dark picture Forge asks what was drawn over it, and fails where that is None
-            told["image_fg"] = _nothing_over(drawn)
+            values["image_fg"] = _nothing_over(drawn)
     else:
         if unit.resolution:
-            told["processor_res"] = unit.resolution
+            values["processor_res"] = unit.resolution
         sliders = [parameter.key for parameter in registry.info(unit.preprocessor).parameters] if unit.values else []
-        told |= {
+        values |= {
             f"threshold_{letter}": dict(unit.values)[key] for letter, key in zip("ab", sliders, strict=False) if key in dict(unit.values)
         }
-    return told
+    return values
 
 
 def _nothing_over(pixels: np.ndarray) -> np.ndarray:
@@ -154,12 +154,12 @@ def _base64(pixels: np.ndarray) -> str:
 def _known(name: str, offered: list[str], kind: str) -> str:
     """`name` as the web UI writes it: with its own capitals, and models with their hash.
 
-    An unknown one must be told here: the web UI would only log it and paint without.
+    An unknown name must be refused here: the web UI would only log it and paint without.
     """
     wanted = (name or "none").lower()
-    for one in offered:
-        if wanted in (one.lower(), one.lower().rpartition(" [")[0]):
-            return one
+    for known in offered:
+        if wanted in (known.lower(), known.lower().rpartition(" [")[0]):
+            return known
     if wanted == "none":
         return "None"
     raise HostUnsupported(f"The web UI's ControlNet has no {kind} {name!r}.", f"Choose one of {', '.join(offered) or 'none'}.")

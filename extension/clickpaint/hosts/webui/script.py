@@ -1,7 +1,7 @@
 """The always-on script of txt2img and img2img: what a generation gave is touched up before it is shown and saved.
 
 API clients switch it on with `"alwayson_scripts": {"Clickpaint": {"args": [...]}}`, the arguments being either the values in the order
-of `paint.touchup.NAMES` or one object with any of these names: `[{"task": "remove", "points": "0.5,0.5"}]`.
+of `paint.touchup_job.NAMES` or one object with any of these names: `[{"task": "remove", "points": "0.5,0.5"}]`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def script_class(apply: Apply) -> type:
         def process(self, p: Any, *values: Any) -> None:
             from clickpaint.paint.touchup_job import asked
 
-            with contextlib.suppress(InvalidInput):  # told with the pictures
+            with contextlib.suppress(InvalidInput):  # the pictures come with the reason
                 wish = asked(values)
                 p.extra_generation_params.update(wish.infotext() if wish else {})
 
@@ -98,16 +98,17 @@ def _options(p: Any) -> PaintOptions:
     """What the picture of generation `p` that is at hand was made with, within what `PaintOptions` takes."""
     from modules import sd_samplers
 
-    from clickpaint.paint.paint_job import PaintOptions
+    from clickpaint.paint.paint_job import PaintOptions, Sampling, TextPrompt
 
     return PaintOptions(
-        prompt=p.prompts[p.batch_index],
-        negative_prompt=p.negative_prompts[p.batch_index],
-        sampler=p.sampler_name if p.sampler_name in sd_samplers.all_samplers_map else "",
-        scheduler=p.scheduler or "",
-        steps=min(max(p.steps, 1), 150),
-        cfg_scale=min(max(p.cfg_scale, 0), 30),
-        seed=p.seeds[p.batch_index] % 2**32,
+        prompt=TextPrompt(p.prompts[p.batch_index], p.negative_prompts[p.batch_index]),
+        sampling=Sampling(
+            sampler=p.sampler_name if p.sampler_name in sd_samplers.all_samplers_map else "",
+            scheduler=p.scheduler or "",
+            steps=min(max(p.steps, 1), 150),
+            cfg_scale=min(max(p.cfg_scale, 0), 30),
+            seed=p.seeds[p.batch_index] % 2**32,
+        ),
     )
 
 
@@ -140,7 +141,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _components(elem_id: Callable[[str], str]) -> dict[str, Any]:
-    """The accordion's components by the names of `paint.touchup.NAMES`, in that order."""
+    """The accordion's components by the names of `paint.touchup_job.NAMES`, in that order."""
     import gradio as gr
     from modules.ui_components import InputAccordion
 

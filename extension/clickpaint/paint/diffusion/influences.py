@@ -33,7 +33,9 @@ class Known(Part):
     Where the mask is between 0 and 1, the picture is let go when that share of the sampling is left: Differential Diffusion (Levin
     and Fried, 2023). A mask of zeros and ones gives the blended latents of Avrahami et al. (2022).
 
-    known: [1, 4, h, w]. mask: [1, 1, h, w], 0 keeps for good. noise: [batch, 4, h, w], the same at all levels.
+    known: float32 [1, 4, h, w], the latents of the picture.
+    mask: float32 [1, 1, h, w] in 0..1; 0 keeps for good.
+    noise: float32 [batch, 4, h, w], the same at all levels.
     """
 
     known: torch.Tensor
@@ -44,8 +46,7 @@ class Known(Part):
         known = self.known
         if moment.following is not None:
             known = moment.scheduler.add_noise(known.expand_as(self.noise), self.noise, moment.following.reshape(1))
-        # as the next step finds it; of `count` steps `index` + 1 are done
-        keeps = (1 - self.mask) >= (moment.index + 1) / moment.count
+        keeps = (1 - self.mask) >= moment.share_after  # as the next step finds it
         return known * keeps + latents * ~keeps
 
 
@@ -54,7 +55,9 @@ class Resampled(Part):
     """RePaint (Lugmayr et al., 2022): each step joins the known part, noised anew, to the painted one, and from time to time goes
     back to an earlier level, so that the two come to agree. For schedulers without memory whose latents keep their variance.
 
-    known: [1, 4, h, w]. mask: bool [1, 1, h, w]. timesteps: all levels from the noisiest, of which `walk` visits some repeatedly.
+    known: float32 [1, 4, h, w], the latents of the picture.
+    mask: bool [1, 1, h, w], True where it is painted.
+    timesteps: all levels from the noisiest, of which `walk` visits some repeatedly.
     """
 
     known: torch.Tensor

@@ -6,7 +6,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clickpaint.progress import SILENT, Progress
@@ -21,21 +21,19 @@ if TYPE_CHECKING:
 class Moment:
     """Where the sampling is.
 
-    index, count: of the noise levels (a scheduler that looks twice at one level, and RePaint's returns, do not count twice).
-    timestep: the level that is left, a tensor without dimensions. following: the one that is reached, None after the last.
+    share: of the noise levels that are done, 0 at the first step; below 1. What looks twice at one level, or returns to one, does not
+        count twice.
+    share_after: of those that will be done with this step; at most 1.
+    timestep: the level that is left, a tensor without dimensions.
+    following: the one that is reached, None after the last.
     """
 
-    index: int
-    count: int
+    share: float
+    share_after: float
     timestep: torch.Tensor
     following: torch.Tensor | None
     scheduler: Any
     generators: Sequence[torch.Generator]
-
-    @property
-    def share(self) -> float:
-        """How much of the sampling is done, 0 at the first step; below 1."""
-        return self.index / self.count
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +41,9 @@ class Inputs:
     """What goes into the network at once. Its rows are the pictures of the batch for the first branch, then for the next one.
 
     branches: of the guidance's ("uncond", "cond"); not all of them at once where memory is short or the prompts differ in length.
-    sample: [rows, 4, h, w], scaled as the network expects it at `moment.timestep`. context: [rows, 77 n, C]. added: SDXL's
-    "text_embeds" and "time_ids".
+    sample: float32 [rows, 4, h, w], scaled as the network expects it at `moment.timestep`.
+    context: [rows, 77 n, C].
+    added: SDXL's "text_embeds" [rows, 1280] and "time_ids" [rows, 6].
     """
 
     branches: tuple[str, ...]
@@ -145,20 +144,26 @@ def denoise(
 
     Args:
         unet: a `UNet2DConditionModel`, or what is called like one; asked in its own precision, the rest is float32.
-        scheduler: of diffusers, already told the number of steps. timesteps: the levels to visit, of the scheduler's.
+        scheduler: of diffusers, or used like one, already told the number of steps.
+        timesteps: the levels to visit, of the scheduler's; an adaptive one adds to them at each step.
         together: whether one call of the network may answer for several branches, which takes more memory.
         preview: is shown the latents [1, 4, h, w] that the first picture seems to come to, after every step.
 
     Raises:
-        Interrupted: the user asked to stop, at most one call of the network ago. FloatingPointError: the network answers with NaN.
+        Interrupted: the user asked to stop, at most one call of the network ago.
+        FloatingPointError: the network answers with NaN.
     """
     import torch
 
     extra: dict[str, Any] = {}
     if "generator" in inspect.signature(scheduler.step).parameters:
         extra["generator"] = list(generators)
-    for number, moment in enumerate(_moments(scheduler, timesteps, generators)):
-        progress.report(number / len(timesteps), "Painting", done=number, total=len(timesteps), unit="step")
+    adaptive = getattr(scheduler, "adaptive", False)
+    for number, moment in enumerate((_adaptive_moments if adaptive else _moments)(scheduler, timesteps, generators)):
+        if adaptive:
+            progress.report(moment.share, "Painting", done=number, unit="step")
+        else:
+            progress.report(number / len(timesteps), "Painting", done=number, total=len(timesteps), unit="step")
         sample = scheduler.scale_model_input(latents, moment.timestep)
         answers: dict[str, torch.Tensor] = {}
         for inputs in _calls(sample, conditioning, guidance.branches, moment, together):
@@ -168,6 +173,8 @@ def denoise(
         if not torch.isfinite(prediction).all():
             raise FloatingPointError("the network answers with NaN")
         latents = scheduler.step(prediction, moment.timestep, latents, **extra, return_dict=False)[0]
+        following = timesteps[number + 1] if number + 1 < len(timesteps) else None
+        moment = replace(moment, following=following, share_after=scheduler.share if adaptive else moment.share_after)
         for part in parts:
             latents = part.after_step(latents, moment)
         if preview is not None:
@@ -176,11 +183,18 @@ def denoise(
 
 
 def _moments(scheduler: Any, timesteps: Sequence[torch.Tensor], generators: Sequence[torch.Generator]) -> Iterator[Moment]:
+    """Before each step; what follows is not known yet."""
     levels = sorted({float(t) for t in timesteps}, reverse=True)
     places = {level: place for place, level in enumerate(levels)}
-    for number, t in enumerate(timesteps):
-        following = timesteps[number + 1] if number + 1 < len(timesteps) else None
-        yield Moment(places[float(t)], len(levels), t, following, scheduler, generators)
+    for t in timesteps:
+        place = places[float(t)]
+        yield Moment(place / len(levels), (place + 1) / len(levels), t, None, scheduler, generators)
+
+
+def _adaptive_moments(scheduler: Any, timesteps: Sequence[torch.Tensor], generators: Sequence[torch.Generator]) -> Iterator[Moment]:
+    """As `_moments`, of a scheduler that tells by itself how far it is; each step adds the next timestep."""
+    for t in timesteps:
+        yield Moment(scheduler.share, scheduler.share, t, None, scheduler, generators)
 
 
 def _calls(sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str, ...], moment: Moment, together: bool) -> Iterator[Inputs]:
@@ -199,13 +213,13 @@ def _calls(sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str
 
 
 def _ask(unet: Any, inputs: Inputs, parts: Sequence[Part], moment: Moment) -> torch.Tensor:
-    found = [residuals for part in parts if (residuals := part.residuals(inputs, moment)) is not None]
+    added = [residuals for part in parts if (residuals := part.residuals(inputs, moment)) is not None]
     for part in parts:
         inputs = part.model_input(inputs, moment)
     dtype = unet.dtype
     extra: dict[str, Any] = {}
-    if found:
-        residuals = functools.reduce(operator.add, found)
+    if added:
+        residuals = functools.reduce(operator.add, added)
         extra["down_block_additional_residuals"] = tuple(each.to(dtype) for each in residuals.down)
         extra["mid_block_additional_residual"] = residuals.mid.to(dtype)
     if inputs.added:

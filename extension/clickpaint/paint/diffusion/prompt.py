@@ -72,18 +72,18 @@ def pieces(prompt: str) -> list[Piece]:
         weights[start:] = [weight * by for weight in weights[start:]]
 
     for match in _ATTENTION.finditer(prompt):
-        found = match[0]
-        if found in opened:
-            opened[found].append(len(texts))
+        sign = match[0]
+        if sign in opened:
+            opened[sign].append(len(texts))
         elif match[1] is not None and opened["("]:
             weigh(opened["("].pop(), float(match[1]))
-        elif found == ")" and opened["("]:
+        elif sign == ")" and opened["("]:
             weigh(opened["("].pop(), _STRONGER)
-        elif found == "]" and opened["["]:
+        elif sign == "]" and opened["["]:
             weigh(opened["["].pop(), 1 / _STRONGER)
         else:
-            literal = found[1:] if found[0] == "\\" else found
-            for number, part in enumerate([literal] if found[0] == "\\" else _BREAK.split(literal)):
+            literal = sign[1:] if sign[0] == "\\" else sign
+            for number, part in enumerate([literal] if sign[0] == "\\" else _BREAK.split(literal)):
                 texts += [None, part] if number else [part]
             weights += [1.0] * (len(texts) - len(weights))
     for bracket, by in (("(", _STRONGER), ("[", 1 / _STRONGER)):
@@ -142,13 +142,13 @@ def chunks(
                 chunk.tokens, chunk.weights, chunk.words = moved
             if len(chunk.tokens) == CHUNK:
                 close()
-            found = word(tokens, place)
-            name, vectors, length = found or ("", 1, 1)
+            learned = word(tokens, place)
+            name, vectors, length = learned or ("", 1, 1)
             if len(chunk.tokens) + vectors > CHUNK:
                 close()
-            if found:
+            if learned:
                 chunk.words.append((len(chunk.tokens), name))
-            chunk.tokens += [0] * vectors if found else [tokens[place]]
+            chunk.tokens += [0] * vectors if learned else [tokens[place]]
             chunk.weights += [weight] * vectors
             place += length
     if chunk.tokens or not made:

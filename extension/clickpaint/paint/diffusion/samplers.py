@@ -8,49 +8,75 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clickpaint.errors import InvalidInput
-
-AUTOMATIC = "Automatic"
-SCHEDULES = (AUTOMATIC, "Uniform", "Karras", "Exponential", "SGM Uniform")
-"""How the noise levels are spaced."""
+from clickpaint.paint.diffusion import schedules, solvers
+from clickpaint.paint.diffusion.schedules import AUTOMATIC
+from clickpaint.paint.diffusion.solvers import Solver, SolverScheduler
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """kind: a scheduler's class in diffusers. options: for it. schedule: what "Automatic" means. spacing: what "Uniform" means; the
-    web UI's samplers from k-diffusion go from the first timestep to the last ("linspace"). spaced: whether other schedules exist. twice:
-    whether a step looks twice."""
+    """How a sampler is made.
 
-    kind: str
+    kind: a scheduler's class in diffusers; "" where it is one of our solvers.
+    options: for that class.
+    solver: see `diffusion.solvers`.
+    schedule: what "Automatic" means.
+    spacing: what "Uniform" means to diffusers; the web UI's samplers from k-diffusion go from the first timestep to the last ("linspace").
+    spaced: whether other schedules exist.
+    twice: whether a step of diffusers' looks twice.
+    whole: whether its timesteps must be whole numbers.
+    skips_last: whether the last level before 0 is left out, of a schedule for one step more.
+    ends_lowest: whether it goes to the lowest level of the training, whatever the schedule's last one is.
+    adaptive: whether it chooses its own levels between the first and the last.
+    """
+
+    kind: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    solver: Solver | None = None
     schedule: str = "Uniform"
     spacing: str = "linspace"
     spaced: bool = True
     twice: bool = False
+    whole: bool = False
+    skips_last: bool = False
+    ends_lowest: bool = False
+    adaptive: bool = False
 
 
 _LEADING: dict[str, Any] = {"spacing": "leading", "spaced": False}
 _SAMPLERS = {
-    "DPM++ 2M": Sampler("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}, "Karras"),
-    "DPM++ 2M SDE": Sampler("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, "Exponential"),
+    "DPM++ 2M": Sampler("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}, schedule="Karras"),
+    "DPM++ SDE": Sampler(solver=solvers.dpmpp_sde, schedule="Karras"),
+    "DPM++ 2M SDE": Sampler("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, schedule="Exponential"),
     "DPM++ 2M SDE Heun": Sampler(
-        "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun"}, "Exponential"
+        "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun"}, schedule="Exponential"
     ),
+    "DPM++ 2S a": Sampler(solver=solvers.dpmpp_2s_ancestral, schedule="Karras"),
+    "DPM++ 3M SDE": Sampler(solver=solvers.dpmpp_3m_sde, schedule="Exponential", skips_last=True),
     "Euler a": Sampler("EulerAncestralDiscreteScheduler"),
     "Euler": Sampler("EulerDiscreteScheduler"),
     "LMS": Sampler("LMSDiscreteScheduler"),
     "Heun": Sampler("HeunDiscreteScheduler", twice=True),
     "DPM2": Sampler("KDPM2DiscreteScheduler", schedule="Karras", twice=True),
     "DPM2 a": Sampler("KDPM2AncestralDiscreteScheduler", schedule="Karras", twice=True),
+    "DPM fast": Sampler(solver=solvers.dpm_fast, ends_lowest=True),
+    "DPM adaptive": Sampler(solver=solvers.dpm_adaptive, ends_lowest=True, adaptive=True),
+    "Restart": Sampler(solver=solvers.restart, schedule="Karras"),
     "UniPC": Sampler("UniPCMultistepScheduler"),
     "DDIM": Sampler("DDIMScheduler", **_LEADING),
     "DDPM": Sampler("DDPMScheduler", **_LEADING),
     "PNDM": Sampler("PNDMScheduler", {"skip_prk_steps": True}, **_LEADING),
-    "LCM": Sampler("LCMScheduler", **_LEADING),
+    "LCM": Sampler("LCMScheduler", spacing="leading", whole=True),
 }
 SAMPLERS = tuple(_SAMPLERS)
 DEFAULT = "Euler a"
 _ALSO = {"PLMS": "PNDM"} | {f"{name} {spacing}": name for name in SAMPLERS for spacing in ("Karras", "Exponential")}
 """Names of the web UI for the same, those of before 1.9 with the schedule in them."""
+
+_THEIRS = {
+    "DDIM CFG++": "DDIM", "HeunPP2": "Heun", "IPNDM": "PNDM", "IPNDM_V": "PNDM", "DEIS": "DPM++ 2M", "Flux Realistic": "DPM++ 2S a",
+}  # fmt: skip
+"""Samplers that only a web UI has → the nearest of ours."""
 
 
 def resolve(name: str, schedule: str = "") -> tuple[str, str]:
@@ -59,85 +85,115 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
     Raises:
         InvalidInput: there is no such sampler or schedule, or the sampler has a spacing of its own.
     """
-    by_name = {known.lower(): known for known in (*SAMPLERS, *_ALSO)}
-    found = by_name.get((name or DEFAULT).lower())
-    if found is None:
+    asked = (name or DEFAULT).lower()
+    known = next((known for known in (*SAMPLERS, *_ALSO) if known.lower() == asked), None)
+    if known is None:
+        theirs = next((theirs for theirs in _THEIRS if theirs.lower() == asked), None)
+        if theirs is not None:
+            raise InvalidInput(
+                f"Our engines do not have the web UI's sampler {theirs}.", f"Choose {_THEIRS[theirs]}, or let the web UI paint."
+            )
         raise InvalidInput(f"The sampler {name!r} is unknown here.", f"Choose one of {', '.join(SAMPLERS)}.")
-    wanted = {known.lower(): known for known in SCHEDULES}.get((schedule or AUTOMATIC).lower())
-    if wanted is None:
-        raise InvalidInput(f"The schedule {schedule!r} is unknown here.", f"Choose one of {', '.join(SCHEDULES)}.")
-    sampler = _ALSO.get(found, found)
-    if wanted == AUTOMATIC:
-        wanted = next((each for each in ("Karras", "Exponential") if found.endswith(f" {each}")), _SAMPLERS[sampler].schedule)
-    if wanted != "Uniform" and not _SAMPLERS[sampler].spaced:
-        raise InvalidInput(f"The sampler {sampler} cannot be spaced by {wanted}.", "Choose the schedule Automatic, or another sampler.")
-    return sampler, wanted
+    sampler, spacing = _ALSO.get(known, known), schedules.proper_name(schedule)
+    if spacing == AUTOMATIC:
+        spacing = next((each for each in ("Karras", "Exponential") if known.endswith(f" {each}")), _SAMPLERS[sampler].schedule)
+    if spacing != "Uniform" and not _SAMPLERS[sampler].spaced:
+        raise InvalidInput(f"The sampler {sampler} cannot be spaced by {spacing}.", "Choose the schedule Automatic, or another sampler.")
+    return sampler, spacing
 
 
-def scheduler(name: str, schedule: str, config: Mapping[str, Any], steps: int, device: Any = "cpu") -> Any:
-    """diffusers' scheduler for a sampler, set to `steps`.
+def adaptive(name: str) -> bool:
+    """Whether a sampler chooses by what it sees how many steps it takes: then each picture is to be painted alone."""
+    return _SAMPLERS[resolve(name)[0]].adaptive
+
+
+def scheduler(name: str, schedule: str, config: Mapping[str, Any], steps: int, device: Any = "cpu", *, sdxl: bool = False) -> Any:
+    """What takes a sampler's steps, set to `steps`: a scheduler of diffusers, or a `SolverScheduler`, which is used like one.
 
     Args:
         config: betas, prediction type and so on, as the checkpoint has them.
+        sdxl: whether it is of that family; some schedules were optimised for it.
 
     Raises:
         InvalidInput: see `resolve`.
     """
-    import diffusers
-
     name, schedule = resolve(name, schedule)
     sampler = _SAMPLERS[name]
-    kind = getattr(diffusers, sampler.kind)
-    known = inspect.signature(kind.__init__).parameters
-    flag = f"use_{schedule.lower()}_sigmas"
-    wanted = {
-        **config,
-        "timestep_spacing": "trailing" if schedule == "SGM Uniform" else sampler.spacing,
-        **sampler.options,
-        flag: True,
-    }
-    # diffusers cannot space Euler a, and 0.31 fails to space others exponentially
-    by_hand = schedule == "Exponential" or (schedule == "Karras" and flag not in known)
-    if by_hand and not sampler.twice:
-        del wanted[flag]
-    made = kind(**{key: value for key, value in wanted.items() if key in known})
-    made.set_timesteps(steps, device=device)
-    if by_hand and not sampler.twice:
-        _space(made, schedule, steps, device)
+    if sampler.solver is None:
+        return _of_diffusers(sampler, schedule, config, steps, device, sdxl)
+    trained = _made("EulerDiscreteScheduler", config).alphas_cumprod
+    levels = schedules.levels(schedule, steps + sampler.skips_last, _levels(trained), sdxl=sdxl)
+    if sampler.skips_last:
+        levels = levels[:-1]
+    if sampler.ends_lowest and len(levels) > 1:
+        levels[-1] = _levels(trained)[0]
+    return SolverScheduler(sampler.solver, levels, trained, config["prediction_type"], adaptive=sampler.adaptive, device=device)
+
+
+def _of_diffusers(sampler: Sampler, schedule: str, config: Mapping[str, Any], steps: int, device: Any, sdxl: bool) -> Any:
+    options = {**config, "timestep_spacing": sampler.spacing, **sampler.options}
+    if schedule == "SGM Uniform" and not sampler.whole:
+        schedule, options["timestep_spacing"] = "Uniform", "trailing"
+    # diffusers has more flags than this, but what it makes of them differs between its versions
+    by_flag = schedule == "Karras" and "use_karras_sigmas" in _parameters(sampler.kind)
+    made = _made(sampler.kind, {**options, "use_karras_sigmas": by_flag or (sampler.twice and schedule != "Uniform")})
+    if schedule == "Uniform" or by_flag:
+        made.set_timesteps(steps, device=device)
+        return made
+    levels = schedules.levels(schedule, steps, _levels(made.alphas_cumprod), sdxl=sdxl)
+    if sampler.twice:  # it works out by itself what lies between the levels, which it takes from this method
+        made._convert_to_karras = lambda *args, **named: levels
+    made.set_timesteps(len(levels), device=device)
+    if not sampler.twice:
+        _space(made, levels, sampler.whole, device)
     return made
 
 
-def _space(scheduler: Any, schedule: str, steps: int, device: Any) -> None:
-    """Give a scheduler the noise levels of a schedule, and the timesteps they belong to."""
+def _parameters(kind: str) -> Any:
+    import diffusers
+
+    return inspect.signature(getattr(diffusers, kind).__init__).parameters
+
+
+def _made(kind: str, options: Mapping[str, Any]) -> Any:
+    """diffusers' scheduler of this class with those of the options that it knows."""
+    import diffusers
+
+    known = _parameters(kind)
+    return getattr(diffusers, kind)(**{key: value for key, value in options.items() if key in known})
+
+
+def _levels(alphas_cumprod: Any) -> Any:
+    """float64 [1000], rising; the last is finite where the training went up to nothing but noise, too."""
+    import numpy as np
+
+    return np.sqrt(1 / alphas_cumprod.double().clamp(min=2**-24).cpu().numpy() - 1)
+
+
+def _space(scheduler: Any, levels: Any, whole: bool, device: Any) -> None:
+    """Give a scheduler of diffusers these noise levels, and the timesteps that they belong to."""
     import numpy as np
     import torch
 
-    levels = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt().cpu().numpy()
-    sigmas = spaced(schedule, float(levels[0]), float(levels[-1]), steps)
-    timesteps = np.interp(np.log(sigmas), np.log(levels), np.arange(len(levels)))
-    scheduler.sigmas = torch.from_numpy(np.append(sigmas, 0.0)).float()
-    scheduler.timesteps = torch.from_numpy(timesteps).float().to(device)
-
-
-def spaced(schedule: str, low: float, high: float, steps: int) -> Any:
-    """Noise levels from high to low, float64 [steps]: by equation 5 of Karras et al. (2022) with rho 7, or evenly in the logarithm."""
-    import numpy as np
-
-    ramp = np.linspace(0, 1, steps)
-    if schedule == "Karras":
-        rho = 7.0
-        return (high ** (1 / rho) + ramp * (low ** (1 / rho) - high ** (1 / rho))) ** rho
-    return np.exp(np.log(high) + ramp * (np.log(low) - np.log(high)))
+    timesteps = torch.from_numpy(schedules.timestep_at(levels, _levels(scheduler.alphas_cumprod)))
+    scheduler.timesteps = timesteps.round().long().to(device) if whole else timesteps.float().to(device)
+    scheduler.num_inference_steps = len(levels)
+    if not whole:
+        scheduler.sigmas = torch.from_numpy(np.append(levels, 0.0)).float()
 
 
 def visited(scheduler: Any, steps: int, strength: float) -> tuple[list[Any], int]:
-    """The timesteps of image to image, and how many of `steps` they are: the last `strength` of all, at least one
-    unless that is 0.
+    """(timesteps of image to image, how many of `steps` they are): the last `strength`, 0..1, of all, at least one unless that is 0.
 
-    The scheduler is told where it begins.
+    The scheduler begins there from now on.
     """
     taken = min(max(int(steps * strength), 1), steps) if strength > 0 else 0
-    begin = (steps - taken) * scheduler.order
+    if taken == 0:
+        return [], 0
+    if isinstance(scheduler, SolverScheduler):
+        scheduler.last_steps(scheduler.num_inference_steps if taken == steps else taken)
+        return scheduler.timesteps, taken
+    begin = (scheduler.num_inference_steps - taken) * scheduler.order if taken < steps else 0
     if hasattr(scheduler, "get_lms_coefficient"):  # by the number of a step it counts on those before, which were not taken
         scheduler.sigmas, scheduler.timesteps, begin = scheduler.sigmas[begin:], scheduler.timesteps[begin:], 0
     if hasattr(scheduler, "set_begin_index"):

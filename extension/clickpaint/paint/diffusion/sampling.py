@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clickpaint.errors import CorruptModel, HostUnsupported
+from clickpaint.paint import infotext
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import Words, encode
 from clickpaint.paint.diffusion.engines.base import Engine, Scene
@@ -19,8 +19,7 @@ from clickpaint.paint.diffusion.engines.registry import engine_for
 from clickpaint.paint.diffusion.latents import Coder, approximate
 from clickpaint.paint.diffusion.loop import Part, denoise, generators
 from clickpaint.paint.diffusion.prompt import Network, without_networks
-from clickpaint.paint.infotext import told
-from clickpaint.paint.paint_job import CONTROL_MODES, ControlUnit, Painted, PaintJob, PaintOptions
+from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights import device as devices
 from clickpaint.weights.device import Device
@@ -40,10 +39,12 @@ Preview = Callable[[np.ndarray], None]
 class Tools:
     """What painting can make use of. The defaults can do nothing.
 
-    device: whose precision is used where the checkpoint's weights are float32. depth: measures a picture, uint8 [h, w, 3], as float32
-    of any size, larger is nearer. control: makes parts of the job's control units. adapted: the checkpoint with the LoRAs that the
-    prompt asks for, inside of the context; says what it does not know. words: textual inversions. free: lets go of what is not
-    needed when memory runs out.
+    device: whose precision is used where the checkpoint's weights are float32.
+    depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer.
+    control: makes parts of the job's control units.
+    adapted: the checkpoint with the LoRAs that the prompt asks for, inside of the context; gives warnings about what it does not know.
+    words: textual inversions.
+    free: lets go of what is not needed when memory runs out.
     """
 
     device: Device = field(default_factory=Device)
@@ -60,32 +61,41 @@ def paint_with(
     """The results of a job, `job.count` of them with the seeds job.seed, job.seed + 1 …; each the same as if it were painted alone.
 
     The checkpoint's tensors are where they are to be used, and are left as they are. Pixels outside of the mask come back nearly as
-    they were; `painter.paint` puts results into pictures.
+    they were; `in_picture.paint` puts results into pictures.
+
+    Args:
+        preview: is shown what the first picture seems to come to, after every step.
 
     Raises:
-        InvalidInput: options and checkpoint do not go together. HostUnsupported: a tool is missing. CorruptModel: the network or the
-        VAE answers with NaN. OutOfMemory. Interrupted: at most one call of a network after the user asked to stop.
+        InvalidInput: options and checkpoint do not go together, or there is no such sampler.
+        HostUnsupported: a tool is missing.
+        CorruptModel: the network or the VAE answers with NaN.
+        OutOfMemory: even at the most thrifty.
+        Interrupted: at most one call of a network after the user asked to stop.
     """
     tools = tools or Tools()
     engine = engine_for(checkpoint.kind, job.options)
     if job.options.control and tools.control is None:
         raise HostUnsupported("ControlNet is not available here.", "Remove the ControlNet units.")
-    prompt, networks = without_networks(job.options.prompt)
+    prompt, networks = without_networks(job.options.prompt.positive)
     if networks and tools.adapted is None:
         raise HostUnsupported("LoRAs are not available here.", f"Remove <{networks[0].kind}:{networks[0].name}> from the prompt.")
-    plain = replace(job, options=replace(job.options, prompt=prompt))
+    sampler, schedule = samplers.resolve(job.options.sampling.sampler or engine.sampler, job.options.sampling.scheduler)
+    described = {"sampler": sampler, "schedule": schedule, "checkpoint": checkpoint.name, "engine": engine.name}
+    plain = replace(job, options=replace(job.options, prompt=replace(job.options.prompt, positive=prompt)))
 
     def attempt(at_once: int, thrift: int) -> list[Painted]:
-        work = _Work(checkpoint, plain, engine, tools, thrift, preview)
+        work = _Work(checkpoint, plain, engine, sampler, schedule, tools, thrift, preview)
         results: list[Painted] = []
         for first in range(0, job.count, at_once):
             seeds = range(job.seed + first, job.seed + min(first + at_once, job.count))
-            pixels = work.run(seeds, progress.part(first / job.count, (first + len(seeds)) / job.count))
-            text = [infotext(checkpoint, job, engine, seed) for seed in seeds]
-            results += [Painted(*result) for result in zip(pixels, seeds, text, strict=True)]
+            pictures = work.run(seeds, progress.part(first / job.count, (first + len(seeds)) / job.count))
+            for picture, seed in zip(pictures, seeds, strict=True):
+                results.append(Painted(picture, seed, infotext.written(job, seed=seed, **described)))
         return results
 
-    attempts = [lambda: attempt(job.count, 0), lambda: attempt(1, 1), lambda: attempt(1, 2)]
+    at_once = 1 if samplers.adaptive(sampler) else job.count  # what one picture needs would shorten the steps of all
+    attempts = [lambda: attempt(at_once, 0), lambda: attempt(1, 1), lambda: attempt(1, 2)]
 
     def free() -> None:
         tools.free()
@@ -108,24 +118,21 @@ def text_to_image(
     return paint_with(checkpoint, job, tools=tools, progress=progress, preview=preview)
 
 
-def image_to_image(
-    checkpoint: Checkpoint, pixels: np.ndarray, options: PaintOptions, *, seed: int, count: int = 1,
-    tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None,
-) -> list[Painted]:  # fmt: skip
-    """`pixels`, uint8 [h, w, 3] with sides that are multiples of 8, painted anew by `options.denoising_strength` (SDEdit)."""
-    everywhere = np.ones(pixels.shape[:2], bool)
-    job = PaintJob(pixels, everywhere, options, "original", options.denoising_strength, seed=seed, count=count)
-    return paint_with(checkpoint, job, tools=tools, progress=progress, preview=preview)
-
-
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """One attempt. thrift: 0 as fast as it goes; 1 the network answers for one branch at a time and the VAE works in tiles; 2 its
-    attention is sliced as well."""
+    """One attempt.
+
+    sampler, schedule: by their proper names.
+    thrift: 0 as fast as it goes; 1 the network answers for one branch at a time and the VAE works in tiles; 2 its attention is sliced
+        as well.
+    preview: see `paint_with`.
+    """
 
     checkpoint: Checkpoint
     job: PaintJob
     engine: Engine
+    sampler: str
+    schedule: str
     tools: Tools
     thrift: int
     preview: Preview | None
@@ -139,13 +146,15 @@ class _Work:
         with torch.inference_mode(), precise, _thrifty(checkpoint, self.thrift):
             progress.report(0.0, "Preparing")
             coder, sources = Coder(checkpoint), generators(seeds[0], len(seeds))
-            name, schedule = samplers.resolve(options.sampler or self.engine.sampler, options.scheduler)
-            scheduler = samplers.scheduler(name, schedule, checkpoint.scheduler_config, options.steps, checkpoint.device)
+            steps, device = options.sampling.steps, checkpoint.device
+            sdxl = checkpoint.kind.family.startswith("sdxl")
+            scheduler = samplers.scheduler(self.sampler, self.schedule, checkpoint.scheduler_config, steps, device, sdxl=sdxl)
             scene = Scene(checkpoint, self.job, scheduler, sources, coder, self.tools.depth)
             recipe = self.engine.recipe(scene)
+            taken = steps if samplers.adaptive(self.sampler) else len({float(t) for t in recipe.timesteps})
             conditioning = encode(
-                checkpoint, options.prompt, options.negative_prompt, size=(self.job.width, self.job.height),
-                steps=len({float(t) for t in recipe.timesteps}), clip_skip=options.clip_skip or 1, words=self.tools.words,
+                checkpoint, options.prompt.positive, options.prompt.negative, size=(self.job.width, self.job.height),
+                steps=taken, clip_skip=options.model.clip_skip or 1, words=self.tools.words,
             )  # fmt: skip
             control = self.tools.control(checkpoint, self.job) if options.control and self.tools.control else ()
             progress.check()
@@ -161,9 +170,9 @@ class _Work:
                     model=checkpoint.name,
                 ) from error
             results = []
-            for one in latents.split(1):
+            for picture in latents.split(1):
                 progress.report(0.95, "Decoding")
-                results.append(coder.decode(one))
+                results.append(coder.decode(picture))
             return results
 
     def _preview(self) -> Callable[[torch.Tensor], None] | None:
@@ -185,46 +194,3 @@ def _thrifty(checkpoint: Checkpoint, thrift: int) -> Iterator[None]:
         vae.use_tiling = tiling
         if thrift >= 2:
             unet.set_attn_processor(processors)
-
-
-def infotext(checkpoint: Checkpoint, job: PaintJob, engine: Engine, seed: int) -> str:
-    """What was done, in the web UI's format, so that its "PNG info" can read it."""
-    options = job.options
-    name, schedule = samplers.resolve(options.sampler or engine.sampler, options.scheduler)
-    said: dict[str, object] = {
-        "Steps": options.steps,
-        "Sampler": name,
-        "Schedule type": schedule,
-        "CFG scale": f"{options.cfg_scale:g}",
-        "Image CFG scale": f"{options.image_cfg_scale:g}" if engine.name == "instruct" else None,
-        "Seed": seed,
-        "Size": f"{job.width}x{job.height}",
-        "Model": checkpoint.name.removesuffix(".safetensors").removesuffix(".ckpt"),
-        "Denoising strength": f"{job.strength:g}" if engine.name != "instruct" else None,
-        "Clip skip": options.clip_skip if (options.clip_skip or 1) > 1 else None,
-        "Masked content": job.masked_content if engine.name != "instruct" else None,
-        **told(job),
-        "Clickpaint engine": engine.name,
-        **{f"ControlNet {number}": _unit(unit) for number, unit in enumerate(options.control)},
-        **({"RePaint jump": options.repaint_jump, "RePaint resamples": options.repaint_resamples} if engine.name == "repaint" else {}),
-    }
-    line = ", ".join(f"{key}: {_quoted(str(value))}" for key, value in said.items() if value is not None)
-    negative = [f"Negative prompt: {options.negative_prompt}"] if options.negative_prompt else []
-    return "\n".join([options.prompt, *negative, line])
-
-
-def _unit(unit: ControlUnit) -> str:
-    """As sd-webui-controlnet writes it."""
-    said = {
-        "Module": unit.preprocessor,
-        "Model": unit.model,
-        "Weight": f"{unit.weight:g}",
-        "Guidance Start": f"{unit.start:g}",
-        "Guidance End": f"{unit.end:g}",
-        "Control Mode": CONTROL_MODES[unit.mode],
-    }
-    return ", ".join(f"{key}: {value}" for key, value in said.items())
-
-
-def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False) if any(sign in value for sign in ",:\n") else value

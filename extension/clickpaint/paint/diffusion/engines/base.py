@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What `loop.denoise` needs. latents: [batch, 4, h, w] with the noise of the first of the timesteps."""
+    """What `loop.denoise` needs.
+
+    latents: float32 [batch, 4, h, w], with the noise of the first of the timesteps.
+    timesteps: the levels to visit, in order.
+    guidance: how the answers for the prompts become one.
+    parts: what takes part in each step, in order.
+    """
 
     latents: torch.Tensor
     timesteps: Sequence[torch.Tensor]
@@ -42,6 +48,9 @@ class Recipe:
 class Scene:
     """A job before its first step, for some of its seeds.
 
+    scheduler: set to the job's number of steps.
+    generators: one for each seed.
+    coder: the checkpoint's VAE.
     depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer; None where nobody can.
     """
 
@@ -86,7 +95,7 @@ class Scene:
         """(latents [batch, 4, h, w], timesteps) of image to image (SDEdit, Meng et al., 2022): the start, with the noise of the
         level that the strength says. At full strength, "latent nothing" is pure noise everywhere."""
         noise = self.noise
-        timesteps, _ = samplers.visited(self.scheduler, self.job.options.steps, self.job.strength)
+        timesteps, _ = samplers.visited(self.scheduler, self.job.options.sampling.steps, self.job.strength)
         if not timesteps:
             return self.start.expand_as(noise), timesteps
         if self.job.strength == 1 and self.job.masked_content == "latent nothing":
@@ -141,7 +150,11 @@ def _for_all(*channels: torch.Tensor) -> Channels:
 
 
 class Engine(ABC):
-    """name: as users choose it. sampler: used where they chose none. Without state."""
+    """A way in which a picture enters the sampling. Without state.
+
+    name: as users choose it.
+    sampler: used where they chose none.
+    """
 
     name: str
     sampler = samplers.DEFAULT
@@ -157,4 +170,4 @@ class Engine(ABC):
     def recipe(self, scene: Scene) -> Recipe: ...
 
     def guidance(self, options: PaintOptions) -> Guidance:
-        return ClassifierFree(options.cfg_scale)
+        return ClassifierFree(options.sampling.cfg_scale)

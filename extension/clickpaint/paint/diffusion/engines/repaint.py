@@ -24,15 +24,16 @@ class RePaint(Engine):
 
     def check(self, kind: Kind, options: PaintOptions) -> None:
         super().check(kind, options)
-        if options.sampler and samplers.resolve(options.sampler)[0] not in _SAMPLERS:
-            raise InvalidInput(f"RePaint cannot use the sampler {options.sampler}.", f"Choose {' or '.join(_SAMPLERS)}, or none.")
+        sampler = options.sampling.sampler
+        if sampler and samplers.resolve(sampler)[0] not in _SAMPLERS:
+            raise InvalidInput(f"RePaint cannot use the sampler {sampler}.", f"Choose {' or '.join(_SAMPLERS)}, or none.")
 
     def recipe(self, scene: Scene) -> Recipe:
         import torch
 
         options = scene.job.options
         latents, timesteps = scene.noised_start()
-        looks = walk(len(timesteps), options.repaint_jump, options.repaint_resamples)
+        looks = walk(len(timesteps), options.repaint.jump, options.repaint.resamples)
         parts = [*scene.beside()]
         if timesteps:
             parts.append(Resampled(scene.known, scene.mask > 0, torch.stack(list(timesteps))))

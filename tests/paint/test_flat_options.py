@@ -1,0 +1,40 @@
+"""Options by the names of the API, the command line and the page, and as the groups that they become."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from clickpaint.api import schemas
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.flat_options import DEFAULTS, changed, grouped
+from clickpaint.paint.paint_job import Masking, PaintOptions, Sampling, TextPrompt
+
+
+def test_every_field_of_every_group_has_a_flat_name_of_its_own():
+    groups = [getattr(PaintOptions(), field.name) for field in fields(PaintOptions) if field.name not in DEFAULTS or field.name == "prompt"]
+    ungrouped = {field.name for field in fields(PaintOptions)} & {"task", "control", "expand", "engine"}
+    assert len(DEFAULTS) == sum(len(fields(group)) for group in groups) + len(ungrouped) == 27
+    assert grouped(**DEFAULTS) == PaintOptions()
+
+
+def test_flat_names_reach_their_groups_and_leave_the_rest():
+    options = grouped(prompt="a cat", negative_prompt="ugly", steps=7, masked_content="original", soft_inpainting=True, repaint_jump=3)
+    assert options.prompt == TextPrompt("a cat", "ugly") and options.sampling == Sampling(steps=7)
+    assert options.masking == Masking("original", soft=True) and options.repaint.jump == 3
+    again = changed(options, steps=9, task="replace")
+    assert (again.sampling.steps, again.task, again.prompt) == (9, "replace", options.prompt)
+    assert options.sampling.steps == 7
+
+
+def test_unknown_names_and_wrong_values_are_refused():
+    with pytest.raises(TypeError, match="colour"):
+        grouped(colour="red")
+    with pytest.raises(InvalidInput, match="steps"):
+        changed(PaintOptions(), steps=0)
+
+
+def test_the_bodies_of_requests_have_every_option():
+    names = set(getattr(schemas.PaintBody, "model_fields", None) or schemas.PaintBody.__fields__)
+    assert {*DEFAULTS} <= names
