@@ -16,6 +16,7 @@ from clickpaint.image import mask as masks
 from clickpaint.paint.in_picture import PaintResult
 from clickpaint.studio.selecting import stroke_prompts
 from tests.caption.text_server import text_server
+from tests.image.rle import from_rle
 from tests.toys.studio import BLUE, GREY, RED, file_of, pixels
 
 NAMES = {RED: "red", BLUE: "blue", GREY: "grey"}
@@ -204,7 +205,7 @@ def test_everything_is_described_and_can_be_picked(client, id):
     assert told["paragraph"].startswith("A red thing 3. In it:") and told["overview"].startswith("data:image/png")
     index, red = next((i, one) for i, one in enumerate(told["regions"]) if one["caption"] == "a red thing 3" and one["area"] == 260)
     expected = (pixels() == RED).all(axis=2)
-    np.testing.assert_array_equal(masks.from_rle(red["segmentation"]), expected)
+    np.testing.assert_array_equal(from_rle(red["segmentation"]), expected)
     picked = client.post(f"workspaces/{id}/mask", json={"operations": [{"op": "region", "index": index, "mode": "replace"}]}).json()
     assert picked["selection"]["area"] == 260
     fewer = client.post(f"workspaces/{id}/caption-everything", json={"sieve": {"smallest": 10, "most": 1}}).json()

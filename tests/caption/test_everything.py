@@ -12,10 +12,10 @@ from clickpaint.caption.labels import labelled
 from clickpaint.caption.region import RegionOptions, crop_region
 from clickpaint.caption.style import Style
 from clickpaint.errors import Interrupted, InvalidInput
-from clickpaint.image import mask as masks
 from clickpaint.progress import Progress
 from clickpaint.segment.everything import Region
 from tests.caption.toys import photo
+from tests.image.rle import from_rle
 
 
 def region(left, top, right, bottom, score=0.9):
@@ -93,7 +93,7 @@ def test_json_brings_the_masks_back():
     assert (told["width"], told["height"], told["caption"], told["text"]) == (90, 60, "a park", ["EXIT"])
     (entry,) = told["regions"]
     assert entry["box"] == [10, 5, 30, 25] and entry["area"] == 400 and entry["caption"] == "a dog"
-    np.testing.assert_array_equal(masks.from_rle(entry["segmentation"]), one.region.mask)
+    np.testing.assert_array_equal(from_rle(entry["segmentation"]), one.region.mask)
 
 
 def test_labels_are_drawn_on_a_copy():

@@ -14,6 +14,7 @@ from clickpaint.image import mask as masks
 from clickpaint.image.geometry import Box
 from clickpaint.image.mask import Stroke
 from clickpaint.image.picture import Limits
+from tests.image.rle import from_rle
 
 any_mask = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=24))
 quick = settings(deadline=None, max_examples=60)
@@ -87,9 +88,7 @@ def test_set_algebra():
     assert (masks.difference(a, b, c) == drawn("#...")).all()
     assert (masks.difference(a) == a).all()
     assert (masks.invert(a) == drawn("..##")).all()
-    assert masks.iou(a, b) == pytest.approx(1 / 3)
-    assert masks.iou(a & b & c, a & c) == 1
-    for combine in (masks.union, masks.intersection, masks.difference, masks.iou):
+    for combine in (masks.union, masks.intersection, masks.difference):
         with pytest.raises(InvalidInput, match="different sizes"):
             combine(a, np.ones((2, 2), bool))
 
@@ -135,15 +134,12 @@ def test_components_put_together_are_the_mask(mask):
 @given(any_mask)
 def test_run_lengths_come_back(mask):
     rle = masks.to_rle(mask)
-    assert sum(rle["counts"]) == mask.size and (masks.from_rle(rle) == mask).all()
+    assert sum(rle["counts"]) == mask.size and (from_rle(rle) == mask).all()
 
 
 def test_run_lengths_are_cocos():
     assert masks.to_rle(drawn(".#", "##")) == {"size": [2, 2], "counts": [1, 3]}
     assert masks.to_rle(drawn("##", ".#")) == {"size": [2, 2], "counts": [0, 1, 1, 2]}
-    for counts in ([1, 2], [5, -1], [9]):
-        with pytest.raises(InvalidInput, match="run lengths"):
-            masks.from_rle({"size": [2, 2], "counts": counts})
 
 
 def test_a_stroke_covers_its_radius_and_no_more():

@@ -13,9 +13,11 @@ from clickpaint.api.access import LocalGate
 from clickpaint.api.router import create_router
 from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.image.mask import grow
+from clickpaint.image.picture import decode
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.segment.base import Point, Prompts
+from clickpaint.session.selection import Adjustment
 from clickpaint.studio.queue import BACKGROUND
 from tests.toys.studio import array_of, file_of, pixels, toy_studio
 
@@ -60,6 +62,55 @@ def test_what_was_painted_is_encoded_ahead(studio, workspace):
     assert before == 3  # as it came in, and each result
     studio.selecting.select(workspace, Prompts((Point(2, 2),)))
     assert len(studio.segmenter.encoded) == before
+
+
+def sprite(hole: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(a picture with alpha, uint8 [H, W, 4]; where it is transparent): all but a square, or that square."""
+    inside = np.zeros(pixels().shape[:2], bool)
+    inside[12:28, 20:40] = True
+    clear = inside if hole else ~inside
+    return np.dstack([pixels(), np.where(clear, 0, 255).astype(np.uint8)]), clear
+
+
+def test_what_is_painted_where_nothing_was_is_seen_taken_and_undone(studio):
+    image, clear = sprite(hole=True)
+    workspace = studio.open(file_of(image), "sprite.png")
+    studio.selecting.adjust(workspace, [Adjustment("transparent")])
+    assert np.array_equal(selected(workspace), clear)
+    studio.painting.paint(workspace, grouped(seed=50, batch_count=2, grow=0, feather=4))
+    for version, grey in ((None, 50), (None, 51)):
+        shown = workspace.picture(version)
+        assert shown.alpha is not None and (shown.alpha == 255).all() and (shown.pixels[clear] == grey).all()
+        assert np.array_equal(shown.pixels[~grow(clear, 4)], image[..., :3][~grow(clear, 4)])
+        studio.painting.use(workspace, 1)
+    for _ in range(3):
+        studio.undo(workspace)
+    assert np.array_equal(workspace.picture().alpha, image[..., 3]) and np.array_equal(workspace.picture().pixels, image[..., :3])
+    studio.redo(workspace)
+    assert (workspace.picture().alpha == 255).all()
+
+
+def test_paint_beside_a_sprite_mixes_with_no_hidden_colour(studio):
+    image, clear = sprite(hole=False)
+    result = studio.painting.paint_picture(decode(file_of(image)), clear, grouped(seed=50, grow=0, feather=0)).pictures[0]
+    assert result.alpha is not None and (result.alpha == 255).all() and (result.pixels[clear] == 50).all()
+    margins = grouped(task="expand", expand=(8, 8, 8, 8), seed=50)
+    wider = studio.painting.paint_picture(decode(file_of(image)), None, margins).pictures[0]
+    assert wider.alpha is not None and (wider.alpha[:8] == 255).all() and (wider.pixels[:8] == 50).all()
+    again = decode(studio.encode(wider))
+    assert np.array_equal(again.alpha, wider.alpha)
+
+
+def test_what_is_removed_from_a_sprite_leaves_nothing(studio):
+    image, clear = sprite(hole=False)
+    workspace = studio.open(file_of(image), "sprite.png")
+    studio.selecting.adjust(workspace, [Adjustment("transparent"), Adjustment("invert")])
+    studio.erasing.erase(workspace, grow=2, feather=0)
+    assert (workspace.picture().alpha == 0).all()
+    studio.undo(workspace)
+    assert np.array_equal(workspace.picture().alpha, image[..., 3])
+    _, result = studio.erasing.erase_picture(decode(file_of(image)), ~clear, grow=2, feather=0)
+    assert result.alpha is not None and (result.alpha == 0).all()
 
 
 def test_another_result_can_be_taken_and_undone(studio, workspace):

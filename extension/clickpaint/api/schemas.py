@@ -19,7 +19,8 @@ MOST_OPERATIONS = 100
 Mode = Literal["replace", "add", "subtract", "intersect"]
 Box = tuple[Number, Number, Number, Number]
 Op = Literal[
-    "grow", "shrink", "feather", "invert", "clear", "all", "fill_holes", "drop_specks", "strokes", "lasso", "upload", "box", "region"
+    "grow", "shrink", "feather", "invert", "clear", "all", "fill_holes", "drop_specks", "strokes", "lasso", "upload", "box", "region",
+    "transparent",
 ]  # fmt: skip
 
 
@@ -224,6 +225,14 @@ class TasksAnswer(BaseModel):
     tasks: list[TaskAnswer]
 
 
+class LossAnswer(BaseModel):
+    """Something of the file that will be in no file made of it: code is "frames", "trailer", "channels" or "depth"; the number in the text
+    comes along by name."""
+
+    code: str
+    text: str
+
+
 class WorkspaceAnswer(BaseModel):
     id: str
     width: int
@@ -237,6 +246,7 @@ class WorkspaceAnswer(BaseModel):
     can_undo: bool
     can_redo: bool
     tasks: list[TaskAnswer]
+    losses: list[LossAnswer] = Field(..., description="What of the file is neither edited nor kept.")
 
 
 class CandidateAnswer(BaseModel):
@@ -295,6 +305,7 @@ class PaintAnswer(StateAnswer):
 class ErasePictureAnswer(BaseModel):
     image: str
     eraser: str
+    losses: list[LossAnswer] = Field(..., description="What of the file that came in is not in this one.")
 
 
 class PaintedAnswer(BaseModel):

@@ -32,4 +32,4 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         picture = studio.decode(translate.picture_bytes(body.image))
         mask: np.ndarray = masks.from_file(translate.picture_bytes(body.mask), picture.size)
         eraser, result = studio.erasing.erase_picture(picture, mask, body.eraser, body.grow, body.feather)
-        return answer({"image": translate.picture_url(studio, result, format), "eraser": eraser})
+        return answer({"image": translate.picture_url(studio, result, format), "eraser": eraser, "losses": translate.losses(picture)})

@@ -24,8 +24,8 @@ from clickpaint.studio.queue import Task
 from clickpaint.studio.selecting import Clicked, Everything, Segmented
 from clickpaint.studio.studio import Studio
 
-_FORMATS = ("source", "png", "jpeg", "webp")
 _URL_LETTERS = bytes.maketrans(b"-_", b"+/")
+_FORMATS = ("source", "png", "jpeg", "webp", "avif")
 _MOST_PIXELS = 512  # of growing, shrinking and feathering
 
 
@@ -65,6 +65,11 @@ def picture_url(studio: Studio, picture: Picture, format: str) -> str:
     """The picture's file as a data URL; format: checked, "source" for the one that it came in."""
     name = picture.source.format if format == "source" else format.upper()
     return data_url(studio.encode(picture, None if format == "source" else name), media_type(name))
+
+
+def losses(picture: Picture) -> list[dict[str, Any]]:
+    """What of a picture's file will be missing in the files made of it."""
+    return [{"code": loss.code, "text": loss.text, **loss.data} for loss in picture.source.losses]
 
 
 def prompts(body: schemas.SelectBody | schemas.SegmentBody) -> Prompts:

@@ -123,6 +123,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "name": workspace.name, "segmenter": workspace.segmenter, "version": state.version, "versions": workspace.versions,
             "selection": translate.selection(state, workspace, with_mask=False), "can_undo": workspace.can_undo,
             "can_redo": workspace.can_redo, "tasks": translate.tasks(studio.tasks.visible(workspace.id), studio),
+            "losses": translate.losses(workspace.original),
         }  # fmt: skip
 
 

@@ -9,18 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from clickpaint.caption.style import FACTUALITIES, LANGUAGES, LONGEST, SENTIMENTS, SHORTEST, Style
-from clickpaint.cli.files import existing, for_each, mask_for, write
-from clickpaint.cli.options import add_command, add_picture_options, prompts_of, studio_of
+from clickpaint.cli.files import Outputs, Place, existing, for_each, printable, write
+from clickpaint.cli.options import add_command, add_picture_options, check_one_selection, selected, studio_of
 from clickpaint.errors import InvalidInput
 from clickpaint.settings import SETTINGS
 
 if TYPE_CHECKING:
     from clickpaint.caption.caption_job import Caption
-    from clickpaint.image.picture import Picture
     from clickpaint.studio.studio import Studio
+
+
+_EXISTING = ("skip", "append", "overwrite")
 
 
 def add_commands(commands: Any) -> None:
@@ -31,6 +31,10 @@ def add_commands(commands: Any) -> None:
     caption.add_argument(
         "--mask", type=Path, metavar="FILE", help="what to describe: white, or alpha; for a folder of pictures also a folder"
     )
+    caption.add_argument(
+        "--existing", choices=_EXISTING,
+        help="what becomes of words that are there already: skip keeps them (the default, but for a file that -o names)",
+    )  # fmt: skip
     caption.add_argument("--captioner", metavar="NAME", help=SETTINGS["captioner"].help)
     caption.add_argument("--length", type=int, metavar="N", help=f"words, {SHORTEST} to {LONGEST}")
     caption.add_argument("--sentiment", choices=SENTIMENTS, default="natural")
@@ -46,9 +50,8 @@ def add_commands(commands: Any) -> None:
 
 
 def caption_pictures(options: argparse.Namespace) -> int:
+    check_one_selection(options)
     pointed = bool(options.point or options.box)
-    if options.mask is not None and pointed:
-        raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
     if options.everything and (pointed or options.mask is not None):
         raise InvalidInput("Everything has no points.", "Leave --point, --box and --mask out.")
     if options.labels is not None and (not options.everything or options.image.is_dir() or options.labels.suffix.lower() != ".png"):
@@ -57,26 +60,41 @@ def caption_pictures(options: argparse.Namespace) -> int:
         options.length, options.sentiment, options.factuality, "prompt" if options.prompt else "sentence", options.language, options.wiki
     ).checked()
     studio = studio_of(options)
-    work = partial(_everything if options.everything else _one, studio, options, style)
+    words = partial(_everything if options.everything else _caption, studio, options, style)
     suffix = ".json" if options.json else ".txt"
-    if options.image.is_dir():
-        if options.output is None:
-            options.output = options.image  # a trainer looks for NAME.txt beside NAME.png
-        return for_each(options, studio, "caption", lambda file: suffix, lambda file, target: _written(work(file), target))
-    if options.output is not None:
-        return for_each(options, studio, "caption", lambda file: suffix, lambda file, target: _written(work(file), target))
-    print(work(existing(options.image)))
-    return 0
+    if options.labels is not None:
+        Outputs([options.image]).claim_named(options.labels)
+    if options.output is None and not options.image.is_dir():
+        print(words(existing(options.image)))
+        return 0
+    if options.output is None:
+        options.output = str(options.image)  # a trainer looks for NAME.txt beside NAME.png
+
+    def work(file: Path, place: Place) -> str:
+        if place.ending not in (".txt", ".json", ".caption"):
+            raise InvalidInput(f"Words cannot be written to {place.path.name}.", "Give it a name that ends in .txt or .json.")
+        before = b""
+        if place.path.exists() and (what := options.existing or ("overwrite" if place.named else "skip")) != "overwrite":
+            if what == "skip":
+                return f"{printable(place.path.name)} was there already and is kept; --existing append or overwrite changes it"
+            before = place.path.read_bytes()
+        text = words(file)
+        write(place.path, _appended(before, text, ", " if style.form == "prompt" or options.tags else "\n"))
+        return text.partition("\n")[0]
+
+    return for_each(options, studio, "caption", lambda file: suffix, work)
 
 
-def _one(studio: Studio, options: argparse.Namespace, style: Style, file: Path) -> str:
+def _caption(studio: Studio, options: argparse.Namespace, style: Style, file: Path) -> str:
     from clickpaint.caption.caption_job import CaptionOptions
 
     picture = studio.decode(file.read_bytes())
+    pointed = options.mask is not None or options.point or options.box is not None
+    mask = selected(options, studio, file, picture).mask if pointed else None
     asked = CaptionOptions(options.captioner, style=style, seed=options.seed, tags=options.tags)
-    caption = studio.words.caption_picture(picture, _mask(studio, options, file, picture), asked)
+    caption = studio.words.caption_picture(picture, mask, asked)
     if caption.failure is not None:
-        print(f"clickpaint: {file.name}: {caption.failure}", file=sys.stderr)
+        print(f"clickpaint: {printable(file.name)}: {caption.failure}", file=sys.stderr)
     return json.dumps(_facts(file, caption), ensure_ascii=False) if options.json else _text(caption, style)
 
 
@@ -86,24 +104,16 @@ def _everything(studio: Studio, options: argparse.Namespace, style: Style, file:
 
     picture = studio.decode(file.read_bytes())
     asked = PanoramaOptions(options.captioner, style=style, seed=options.seed)
-    found = studio.words.everything_in(picture, asked, options.segmenter)
+    panorama = studio.words.everything_in(picture, asked, options.segmenter)
     if options.labels is not None:
-        write(options.labels, rgb_png(found.overview))
+        write(options.labels, rgb_png(panorama.overview))
     if options.json:
-        return json.dumps({"file": file.name, **found.as_json()}, ensure_ascii=False)
-    lines = [
-        f"{one.region.box.left},{one.region.box.top},{one.region.box.right},{one.region.box.bottom}: {one.caption}" for one in found.found
-    ]
-    return "\n".join([found.paragraph, *lines])
-
-
-def _mask(studio: Studio, options: argparse.Namespace, file: Path, picture: Picture) -> np.ndarray | None:
-    if options.mask is not None:
-        return mask_for(options.mask, file, picture)
-    if not options.point and options.box is None:
-        return None
-    clicked = studio.selecting.segment(picture, prompts_of(options), options.segmenter)
-    return clicked.candidates[0].mask
+        return json.dumps({"file": printable(file.name), **panorama.as_json()}, ensure_ascii=False)
+    lines = []
+    for described in panorama.found:
+        box = described.region.box
+        lines.append(f"{box.left},{box.top},{box.right},{box.bottom}: {described.caption}")
+    return "\n".join([panorama.paragraph, *lines])
 
 
 def _text(caption: Caption, style: Style) -> str:
@@ -116,7 +126,7 @@ def _text(caption: Caption, style: Style) -> str:
 def _facts(file: Path, caption: Caption) -> dict[str, Any]:
     refined = caption.refined
     return {
-        "file": file.name, "text": caption.text, "prompt": caption.prompt, "captioner": caption.raw.captioner,
+        "file": printable(file.name), "text": caption.text, "prompt": caption.prompt, "captioner": caption.raw.captioner,
         "raw": caption.raw.wordings[0].text, "score": round(caption.raw.wordings[0].score, 4),
         "box": None if caption.raw.box is None else list(caption.raw.box), "tags": [tag.name for tag in caption.raw.tags],
         "background": "" if refined is None else refined.background,
@@ -124,8 +134,10 @@ def _facts(file: Path, caption: Caption) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _written(text: str, target: Path) -> str:
-    if target.suffix.lower() not in (".txt", ".json", ".caption"):
-        raise InvalidInput(f"Words cannot be written to {target.name}.", "Give it a name that ends in .txt or .json.")
-    write(target, (text + "\n").encode("utf-8"))
-    return text.partition("\n")[0]
+def _appended(before: bytes, text: str, between: str) -> bytes:
+    """A file of words with further ones. `before` keeps its bytes; UTF-16, as some editors write it, stays UTF-16."""
+    encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(before[:2], "utf-8")
+    end = "\n".encode(encoding)
+    while before.endswith((end, "\r".encode(encoding))):
+        before = before[: -len(end)]
+    return before + ((between if before else "") + text + "\n").encode(encoding, "replace")

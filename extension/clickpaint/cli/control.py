@@ -7,38 +7,37 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.cli.files import for_each, mask_for, write
-from clickpaint.cli.options import add_command, add_picture_options, prompts_of, studio_of
+from clickpaint.cli.files import Place, for_each, write
+from clickpaint.cli.options import add_command, add_picture_options, check_one_selection, selected, studio_of
 from clickpaint.errors import InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from clickpaint.image.picture import Picture
     from clickpaint.studio.control_maps import Layer
     from clickpaint.studio.studio import Studio
 
 
 def add_commands(commands: Any) -> None:
-    made = add_command(commands, "control", make_maps, "make control maps: edges, lines, depth, poses, …")
-    add_picture_options(made, "MAP.png", "where the map goes, or the folder for maps; beside the picture by default", optional=True)
-    made.add_argument("--list", action="store_true", help="list the preprocessors, their parameters, and whether they can run here")
-    made.add_argument(
+    parser = add_command(commands, "control", make_maps, "make control maps: edges, lines, depth, poses, …")
+    add_picture_options(parser, "MAP.png", "where the map goes, or the folder for maps; beside the picture by default", optional=True)
+    parser.add_argument("--list", action="store_true", help="list the preprocessors, their parameters, and whether they can run here")
+    parser.add_argument(
         "--preprocessor", action="append", default=[], metavar="NAME", help="its name or label; several are blended: NAME or NAME=WEIGHT"
     )
-    made.add_argument("--set", action="append", default=[], metavar="PARAM=VALUE", help="a parameter, of every preprocessor that has it")
-    made.add_argument("--resolution", type=int, metavar="N", help="length of the short side at which the picture is looked at")
-    made.add_argument("--pixel-perfect", action="store_true", help="the resolution that gives one pixel of map for each pixel")
-    made.add_argument("--seed", type=int, default=0, metavar="N", help="for preprocessors that draw random numbers (%(default)s)")
-    made.add_argument("--blend", default="lighten", metavar="HOW", help="lighten, average or add (%(default)s)")
-    made.add_argument(
+    parser.add_argument("--set", action="append", default=[], metavar="PARAM=VALUE", help="a parameter, of every preprocessor that has it")
+    parser.add_argument("--resolution", type=int, metavar="N", help="length of the short side at which the picture is looked at")
+    parser.add_argument("--pixel-perfect", action="store_true", help="the resolution that gives one pixel of map for each pixel")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for preprocessors that draw random numbers (%(default)s)")
+    parser.add_argument("--blend", default="lighten", metavar="HOW", help="lighten, average or add (%(default)s)")
+    parser.add_argument(
         "--mask", type=Path, metavar="FILE", help="the object, for a map of it only; or, as --point and --box, where to inpaint"
     )
-    made.add_argument(
+    parser.add_argument(
         "--background", default="black", metavar="WHAT", help="what is around a map of an object only: black, or kept for the picture"
     )
-    made.add_argument("--fit", metavar="WxH", help="bring the map to this size")
-    made.add_argument("--resize-mode", default="Crop and Resize", metavar="MODE",
+    parser.add_argument("--fit", metavar="WxH", help="bring the map to this size")
+    parser.add_argument("--resize-mode", default="Crop and Resize", metavar="MODE",
                       help="how it is brought there: Just Resize, Crop and Resize (default), Resize and Fill")  # fmt: skip
 
 
@@ -53,22 +52,22 @@ def make_maps(options: argparse.Namespace) -> int:
 
     layers = _layers(options)
     pointed = bool(options.mask or options.point or options.box)
-    if options.mask and (options.point or options.box):
-        raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
+    check_one_selection(options)
     of_object = pointed and not any(registry.info(layer.preprocessor).needs_mask for layer in layers)
     asked = MapOptions(layers, options.blend, options.background if of_object else "", _fit(options), options.pixel_perfect)
 
-    def work(file: Path, target: Path) -> str:
+    def work(file: Path, place: Place) -> str:
         from clickpaint.image import picture as pictures
 
-        if target.suffix.lower() != ".png":
-            raise InvalidInput(f"A map cannot be written to {target.name}.", "Maps are PNG files: give it a name that ends in .png.")
+        if place.ending != ".png":
+            raise InvalidInput(f"A map cannot be written to {place.path.name}.", "Maps are PNG files: give it a name that ends in .png.")
         picture = studio.decode(file.read_bytes())
-        found = studio.control_maps.detect_picture(picture, asked, _selected(options, studio, file, picture) if pointed else None)
-        write(target, pictures.encode(pictures.from_pixels(*_parts(found.pixels)), "PNG"))
-        if found.extra:
-            write(target.with_suffix(".json"), json.dumps(found.extra, indent=1).encode())
-        height, width = found.pixels.shape[:2]
+        mask = selected(options, studio, file, picture).mask if pointed else None
+        made = studio.control_maps.detect_picture(picture, asked, mask)
+        write(place.path, pictures.encode(pictures.from_pixels(*_parts(made.pixels)), "PNG"))
+        if made.extra:
+            write(place.beside(".json"), json.dumps(made.extra, indent=1).encode())
+        height, width = made.pixels.shape[:2]
         return f"{' and '.join(layer.preprocessor for layer in layers)}, {width} x {height} pixels"
 
     return for_each(options, studio, "map", lambda file: ".png", work)
@@ -92,13 +91,6 @@ def _layers(options: argparse.Namespace) -> tuple[Layer, ...]:
         if key not in used:
             registry.request(layers[0].preprocessor, {key: values[key]})  # raises the error that names the parameters there are
     return tuple(layers)
-
-
-def _selected(options: argparse.Namespace, studio: Studio, file: Path, picture: Picture) -> np.ndarray:
-    if options.mask:
-        return mask_for(options.mask, file, picture)
-    clicked = studio.selecting.segment(picture, prompts_of(options), options.segmenter)
-    return clicked.candidates[0].mask
 
 
 def _parts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -132,11 +124,11 @@ def _number(text: str, what: str) -> float:
 
 
 def _list(studio: Studio) -> int:
-    for one in studio.control_maps.list():
-        info = one.info
+    for preprocessor in studio.control_maps.list():
+        info = preprocessor.info
         parameters = ", ".join(f"{each.key} {each.minimum:g}..{each.maximum:g}={each.default:g}" for each in info.parameters)
         also = "" if info.label == info.name else f" [{info.label}]"
         print(f"{info.name}{also}  {'/'.join(info.types)}  {parameters}".rstrip())
-        if not one.available:
-            print(f"    {one.reason}")
+        if not preprocessor.available:
+            print(f"    {preprocessor.reason}")
     return 0

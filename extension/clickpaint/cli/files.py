@@ -1,16 +1,23 @@
-"""One picture or a folder of them: where results go, progress, and files that are there whole or not at all."""
+"""One picture or a folder of them: which files come in, where results go, and files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+import unicodedata
+import uuid
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
+from clickpaint.image.picture import ENDINGS, format_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,99 +25,262 @@ if TYPE_CHECKING:
     from clickpaint.image.picture import Picture
     from clickpaint.studio.studio import Studio
 
-FORMATS = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF",
-}  # fmt: skip
+log = logging.getLogger(__name__)
 
-
-_ENDINGS = ("_mask", "_removed", "_filled", "_replaced", "_expanded", "_instructed")
+_RESULTS = ("_mask", "_removed", "_map", "_filled", "_replaced", "_expanded", "_instructed")
 """What the commands put behind a picture's name for theirs."""
+
+_LONGEST = 255
+"""Bytes of a file's name, where the file system does not say."""
+
+
+class Outputs:
+    """Names for results: none is that of a file that came in, and no two are the same, also where letters' case does not count."""
+
+    def __init__(self, inputs: Iterable[Path]) -> None:
+        self._inputs: set[tuple[int, int]] = set()
+        self._taken: set[str] = set()
+        for path in inputs:
+            with suppress(OSError):
+                status = path.stat()
+                self._inputs.add((status.st_dev, status.st_ino))  # by any name, as links have
+
+    def is_input(self, path: Path) -> bool:
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) in self._inputs
+
+    def claim(self, folder: Path, stems: Sequence[str], ending: str, what: str = "", further: bool = False) -> Path:
+        """A path in `folder` that no other result has and that is no file that came in.
+
+        Args:
+            stems: names without their ending, tried in this order, and then the first of them with numbers.
+            ending: of the name, with its dot.
+            what: is put before the ending and, as that, stays whole where a name has to be shortened.
+            further: only with numbers, and a file that is there already is never replaced.
+        """
+        plain = [] if further else [(stem, what + ending) for stem in stems]
+        for stem, tail in chain(plain, ((stems[0], f"{what}_{number}{ending}") for number in count(2))):
+            path = folder / _fitting(folder, stem, tail)
+            if not self._is_taken(path) and not (further and os.path.lexists(path)):
+                self._taken.add(_key(path))
+                return path
+        raise AssertionError("numbers do not end")
+
+    def claim_named(self, path: Path) -> Path:
+        """The path that the user named. Raises `InvalidInput` where that is a file that came in."""
+        if self._is_taken(path):
+            raise InvalidInput(f"{path} would be overwritten.", "Name another file with -o.")
+        self._taken.add(_key(path))
+        return path
+
+    def _is_taken(self, path: Path) -> bool:
+        return _key(path) in self._taken or self.is_input(path)
+
+
+class Place:
+    """Where the results of one picture go.
+
+    Attributes:
+        path: of the first result.
+        named: whether the user named this very file; its ending then decides the format.
+        outputs: where further names come from.
+    """
+
+    def __init__(self, path: Path, named: bool, outputs: Outputs, file: Path | None) -> None:
+        self.path, self.named, self.outputs = path, named, outputs
+        self._kept_ending = "" if named or file is None else file.suffix.lower()
+
+    @property
+    def ending(self) -> str:
+        return self.path.suffix.lower()
+
+    @property
+    def format(self) -> str | None:
+        """The format that the name asks for; None for the one that came in.
+
+        Raises:
+            InvalidInput: the ending is that of no format.
+        """
+        if self.ending in ("", self._kept_ending):
+            return None
+        if self.ending not in ENDINGS:
+            raise InvalidInput(f"There is no format for {self.path.name}.", f"Choose one of {', '.join(ENDINGS)}.")
+        return ENDINGS[self.ending]
+
+    def write(self, files: Iterable[bytes]) -> list[Path]:
+        """Write every result, the second one as NAME_2 or the next number that is free; returns where."""
+        paths: list[Path] = []
+        for data in files:
+            further = bool(paths)
+            path = self.outputs.claim(self.path.parent, [self.path.stem], self.path.suffix, further=True) if further else self.path
+            write(path, data)
+            paths.append(path)
+        return paths
+
+    def beside(self, ending: str) -> Path:
+        """A path of the same name with another ending."""
+        return self.outputs.claim(self.path.parent, [self.path.stem], ending)
 
 
 def mask_for(mask: Path, file: Path, picture: Picture) -> np.ndarray:
+    """The mask for a picture, bool [H, W]: of a file, or of the file of a folder that is called like the picture.
+
+    Raises:
+        InvalidInput: there is none, or it does not fit the picture.
+    """
     from clickpaint.image import mask as masks
 
     if mask.is_dir():
-        found = [
-            path for path in sorted(mask.iterdir()) if path.suffix.lower() in FORMATS and path.stem in (file.stem, f"{file.stem}_mask")
-        ]
-        if not found:
+        wanted = [_alike(name) for name in (file.stem, f"{file.stem}_mask", file.name)]
+        named = {_alike(path.stem): path for path in reversed(pictures_in(mask))}
+        mask = next((named[name] for name in wanted if name in named), mask)
+        if mask.is_dir():
             raise InvalidInput(f"There is no mask for {file.name} in {mask}.", f"Name it {file.stem}.png or {file.stem}_mask.png.")
-        mask = found[0]
     return masks.from_file(existing(mask).read_bytes(), picture.size)
 
 
 def existing(file: Path) -> Path:
+    """`file`, which is there. Raises `InvalidInput`."""
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}.")
     return file
 
 
-def format_for(file: Path, target: Path) -> str | None:
-    """The format that the target's name asks for; None, which keeps all that came in, where it is called like the file."""
-    suffix = target.suffix.lower()
-    if suffix in ("", file.suffix.lower()):
-        return None
-    if suffix not in FORMATS:
-        raise InvalidInput(f"There is no format for {target.name}.", f"Choose one of {', '.join(FORMATS)}.")
-    return FORMATS[suffix]
+def pictures_in(folder: Path) -> list[Path]:
+    """The files of a folder that can be opened, by their endings or, without a known one, by their first bytes; sorted."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("._") or path.is_dir():  # macOS's notes about another file
+            continue
+        if path.suffix.lower() in ENDINGS:
+            if path.is_file() or path.is_symlink():
+                found.append(path)
+        elif path.is_file() and _begins_as_picture(path):
+            found.append(path)
+    return found
+
+
+def _begins_as_picture(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return format_of(file.read(64)) is not None
+    except OSError:
+        return False
 
 
 def for_each(
-    options: argparse.Namespace, studio: Studio, what: str, suffix: Callable[[Path], str], work: Callable[[Path, Path], str]
+    options: argparse.Namespace, studio: Studio, what: str, suffix: Callable[[Path], str], work: Callable[[Path, Place], str]
 ) -> int:
-    """`work(file, target)` for the picture, or for each one of the folder under a progress bar; what fails there does not stop the rest."""
+    """`work` for the picture, or for each one of the folder under a progress bar; what fails there does not stop the rest.
+
+    Args:
+        what: is put behind the names of results.
+        suffix: the ending of the result of a file.
+        work: given the picture's file and where its result goes, does it and returns what is to be said about it.
+
+    Returns:
+        The exit status.
+    """
     from tqdm import tqdm
 
     source: Path = options.image
     try:
         if source.is_dir():
-            return _for_each_in(source, options.output, studio, what, suffix, work)
-        target = options.output or source.with_name(f"{source.stem}_{what}{suffix(existing(source))}")
-        if target.is_dir():
-            target = target / f"{source.stem}_{what}{suffix(source)}"
-        _check_not_an_input(target, [source, getattr(options, "mask", None)])
+            return _for_each_in(source, options, studio, what, suffix, work)
+        outputs = Outputs(_inputs([source], options))
+        place = place_for(options.output, existing(source).stem, suffix(source), outputs, source, f"_{what}")
         with tqdm(bar_format="{desc}", leave=False, disable=None) as bar:
-            line = _attended(studio, lambda: work(source, target), bar.set_description_str)
-        print(f"{target}: {line}")
+            line = _attended(studio, lambda: work(source, place), bar.set_description_str)
+        print(f"{printable(str(place.path))}: {line}")
         return 0
     except OSError as error:
         raise InvalidInput(f"{error.filename or source}: {error.strerror or error}.") from error
 
 
+def place_for(output: str | None, stem: str, ending: str, outputs: Outputs, file: Path | None, what: str = "") -> Place:
+    """Where the result of one picture goes.
+
+    Args:
+        output: what the user said: a file, a folder, or nothing.
+        stem, ending: of the name where the user named no file.
+        what: comes between the two.
+        file: the picture, beside which results lie by default; None where there is none.
+    """
+    if output is None:
+        assert file is not None
+        return Place(outputs.claim(file.parent, [stem], ending, what), False, outputs, file)
+    if Path(output).is_dir() or output.endswith(("/", os.sep)):
+        return Place(outputs.claim(Path(output), [stem], ending, what), False, outputs, file)
+    return Place(outputs.claim_named(Path(output)), True, outputs, file)
+
+
+def _inputs(pictures: Iterable[Path], options: argparse.Namespace) -> list[Path]:
+    """All files that come in: pictures, masks, and what the results are made with."""
+    found = list(pictures)
+    mask: Path | None = getattr(options, "mask", None)
+    if mask is not None:
+        found += [mask] if not mask.is_dir() else list(mask.iterdir())
+    return found + [Path(value) for name in ("checkpoint", "vae") if (value := getattr(options, name, None))]
+
+
 def _for_each_in(
-    source: Path, output: Path | None, studio: Studio, what: str, suffix: Callable[[Path], str], work: Callable[[Path, Path], str]
+    source: Path, options: argparse.Namespace, studio: Studio, what: str, suffix: Callable[[Path], str], work: Callable[[Path, Place], str]
 ) -> int:
     from tqdm import tqdm
 
-    found = sorted(path for path in source.iterdir() if path.suffix.lower() in FORMATS and path.is_file())
-    stems = Counter(path.stem for path in found)
-    files = [path for path in found if not _is_result(path, stems)]
+    pictures = pictures_in(source)
+    stems = Counter(_alike(path.stem) for path in pictures)
+    files = [path for path in pictures if not _is_result(path, stems)]
     if not files:
         raise InvalidInput(f"There are no pictures in {source}.")
-    folder = output or source.absolute().with_name(f"{source.absolute().name}_{what}")
+    if len(files) < len(pictures):
+        left_out = ", ".join(path.name for path in pictures if path not in files)
+        print(f"Left out as results of earlier commands: {printable(left_out)}")
+    folder = Path(options.output) if options.output else source.absolute().with_name(f"{source.absolute().name}_{what}")
     among = folder.resolve() == source.resolve()  # words may lie there, pictures would be taken for pictures to work on
-    if folder.is_file() or (among and any(suffix(file).lower() in FORMATS for file in files)):
+    if folder.is_file() or (among and any(suffix(file).lower() in ENDINGS for file in files)):
         raise InvalidInput(f"{folder} cannot take the results.", "Name another folder with -o.")
+    if folder.suffix.lower() in ENDINGS and not folder.is_dir():
+        raise InvalidInput(f"{folder} is the name of a picture, and there are results of a folder.", "Name a folder with -o.")
+
+    outputs = Outputs(_inputs(source.iterdir(), options) if not among else _inputs(pictures, options))
+    places = {}
+    for file in files:
+        names = [file.stem, file.name] if stems[_alike(file.stem)] == 1 else [file.name]
+        places[file] = Place(outputs.claim(folder, names, suffix(file)), False, outputs, file)
     failed = 0
     with tqdm(total=len(files), unit="picture", disable=None) as bar:
-        for file in files:
-            target = folder / f"{file.stem if stems[file.stem] == 1 else file.name}{suffix(file)}"
+        for file, place in places.items():
             try:
-                line = _attended(studio, partial(work, file, target), bar.set_postfix_str)
+                line = _attended(studio, partial(work, file, place), bar.set_postfix_str)
             except Interrupted:
                 raise
-            except ClickpaintError as error:
-                failed, line = failed + 1, str(error)
-            bar.write(f"{file.name}: {line}")
+            except Exception as error:
+                failed, line = failed + 1, _reason(error)
+            bar.write(f"{printable(file.name)}: {line}")
             bar.update()
-    print(f"{len(files) - failed} of {len(files)} pictures are done, in {folder}")
+    print(f"{len(files) - failed} of {len(files)} pictures are done, in {printable(str(folder))}")
     return 2 if failed else 0
+
+
+def _reason(error: Exception) -> str:
+    """Why one picture could not be done, as a sentence."""
+    if isinstance(error, ClickpaintError):
+        return printable(str(error))
+    if isinstance(error, OSError):
+        return printable(f"{error.strerror or error}.")
+    log.info("A picture could not be done", exc_info=error)
+    return f"It could not be done ({type(error).__name__}); --verbose says more."
 
 
 def _is_result(file: Path, stems: Container[str]) -> bool:
     """Whether the file is what an earlier command made of a picture beside it."""
-    return any(file.stem.endswith(ending) and file.stem[: -len(ending)] in stems for ending in ("_mask", "_removed", "_map"))
+    stem, _, number = file.stem.rpartition("_")
+    candidates = (file.stem, stem) if number.isdecimal() else (file.stem,)
+    return any(name.endswith(ending) and _alike(name[: -len(ending)]) in stems for ending in _RESULTS for name in candidates)
 
 
 def _attended(studio: Studio, work: Callable[[], str], show: Callable[[str], None]) -> str:
@@ -126,14 +296,57 @@ def _attended(studio: Studio, work: Callable[[], str], show: Callable[[str], Non
         return future.result()
 
 
-def _check_not_an_input(target: Path, inputs: Sequence[Path | None]) -> None:
-    if target.resolve() in [path.resolve() for path in inputs if path is not None]:
-        raise InvalidInput(f"{target} would be overwritten.", "Name another file with -o.")
+def with_losses(line: str, picture: Picture) -> str:
+    """What is said about a result, and what of the picture's file is not in it."""
+    return ". ".join([line, *(loss.text.rstrip(".") for loss in picture.source.losses)])
+
+
+def printable(text: str) -> str:
+    """`text` without what would stop a terminal or change it: a name may hold line breaks, and bytes that are no text."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)
+
+
+def _alike(name: str) -> str:
+    """Names that some file systems hold for equal, as one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _key(path: Path) -> str:
+    return _alike(str(path.parent.resolve() / path.name))
+
+
+def _fitting(folder: Path, stem: str, ending: str) -> str:
+    """A name that is no longer than the file system takes, and never one letter cut in two."""
+    try:
+        longest = os.pathconf(folder if folder.is_dir() else folder.absolute().anchor, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows has no such thing
+        longest = _LONGEST
+    while stem and len(os.fsencode(stem + ending)) > longest:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def write(target: Path, data: bytes) -> None:
-    """Write a file that is either there as a whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    part.write_bytes(data)
-    part.replace(target)
+    """Write a file that is either there as a whole or not at all.
+
+    Raises:
+        InvalidInput: it cannot be written.
+    """
+    if target.is_symlink():
+        target = target.resolve()
+    part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short, whatever the target's name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InvalidInput(
+                f"{target} cannot be written: {error.strerror or error}.", "Make room there, or name another place with -o."
+            ) from error
+        raise

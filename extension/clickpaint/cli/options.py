@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,10 @@ from clickpaint.settings import SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+
     from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.image.picture import Picture
     from clickpaint.segment.base import Prompts
     from clickpaint.studio.studio import Studio
 
@@ -34,8 +38,12 @@ def add_picture_options(parser: argparse.ArgumentParser, output: str, output_hel
     )
     parser.add_argument("--box", type=_box, metavar="L,T,R,B", help="a box in pixels, right and bottom exclusive")
     parser.add_argument("--segmenter", metavar="NAME", help=SETTINGS["segmenter"].help)
-    parser.add_argument("-o", "--output", type=Path, metavar=output, help=output_help)
+    parser.add_argument("-o", "--output", metavar=output, help=output_help)
     add_host_options(parser)
+
+
+def add_transparent_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--transparent", action="store_true", help="what is transparent in the picture, instead of points or a mask")
 
 
 def add_host_options(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +97,44 @@ def studio_of(options: argparse.Namespace) -> Studio:
     from clickpaint.studio.studio import Studio
 
     return Studio(host_of(options))
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What is selected in a picture.
+
+    Attributes:
+        mask: bool [H, W].
+        how: what selected it, as the subject of a sentence.
+        score: its score as the end of that sentence; "" where there is none.
+    """
+
+    mask: np.ndarray
+    how: str
+    score: str = ""
+
+
+def check_one_selection(options: argparse.Namespace) -> None:
+    """Raises `InvalidInput`: there are several ways of selecting at once."""
+    pointed, masked = bool(options.point) or options.box is not None, getattr(options, "mask", None) is not None
+    if masked and pointed:
+        raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
+    if getattr(options, "transparent", False) and (masked or pointed):
+        raise InvalidInput("There are several selections.", "Give --transparent alone, without --mask, --point and --box.")
+
+
+def selected(options: argparse.Namespace, studio: Studio, file: Path, picture: Picture) -> Selection:
+    """What the options select in the picture of `file`. Raises `InvalidInput`."""
+    from clickpaint.cli.files import mask_for
+    from clickpaint.session.selection import transparent
+
+    if getattr(options, "transparent", False):
+        return Selection(transparent(picture.alpha), "transparency")
+    if getattr(options, "mask", None) is not None:
+        return Selection(mask_for(options.mask, file, picture), "the mask")
+    clicked = studio.selecting.segment(picture, prompts_of(options), options.segmenter)
+    best = clicked.candidates[0]
+    return Selection(best.mask, clicked.segmenter, f", score {best.score:.2f}")
 
 
 def prompts_of(options: argparse.Namespace) -> Prompts:

@@ -7,8 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from clickpaint.cli.files import for_each, format_for, mask_for, write
-from clickpaint.cli.options import add_checkpoint_options, add_command, add_host_options, add_picture_options, prompts_of, studio_of
+from clickpaint.cli.files import Outputs, Place, for_each, place_for, printable, with_losses
+from clickpaint.cli.options import (
+    add_checkpoint_options,
+    add_command,
+    add_host_options,
+    add_picture_options,
+    add_transparent_option,
+    check_one_selection,
+    prompts_of,
+    selected,
+    studio_of,
+)  # fmt: skip
 from clickpaint.errors import InvalidInput
 from clickpaint.paint import flat_options
 from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
@@ -30,6 +40,7 @@ def add_commands(commands: Any) -> None:
         parser.set_defaults(task=task)
         add_picture_options(parser, "OUT", "where the result goes, or the folder for results; beside the picture by default")
         parser.add_argument("--mask", type=Path, metavar="FILE", help="what is selected: white, or alpha; for a folder also a folder")
+        add_transparent_option(parser)
         if task == "expand":
             parser.add_argument("--margins", type=_margins, metavar="L,T,R,B", help="pixels to add on each side")
             parser.add_argument("--to", choices=_RATIOS, help="add what is missing to this ratio of width to height")
@@ -38,7 +49,7 @@ def add_commands(commands: Any) -> None:
     generate.set_defaults(task="fill")
     generate.add_argument("--width", type=int, metavar="N", help="in pixels, a multiple of 8; the checkpoint's own size by default")
     generate.add_argument("--height", type=int, metavar="N", help="in pixels, a multiple of 8; the checkpoint's own size by default")
-    generate.add_argument("-o", "--output", type=Path, metavar="OUT", default=Path("generated.png"), help="where it goes (%(default)s)")
+    generate.add_argument("-o", "--output", metavar="OUT", default="generated.png", help="where it goes (%(default)s)")
     _add_paint_options(generate)
     add_host_options(generate)
 
@@ -82,41 +93,39 @@ def _add_paint_options(parser: argparse.ArgumentParser) -> None:
 
 
 def paint_pictures(options: argparse.Namespace) -> int:
-    pointed = bool(options.point) or options.box is not None
-    if options.mask is not None and pointed:
-        raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
-    whole = options.task == "expand" or (options.task == "instruct" and not pointed and options.mask is None)
-    studio, prompts = studio_of(options), None if options.mask or whole else prompts_of(options)
+    check_one_selection(options)
+    selecting = bool(options.point) or options.box is not None or options.mask is not None or options.transparent
+    whole = options.task == "expand" or (options.task == "instruct" and not selecting)
+    studio = studio_of(options)
+    if not whole and options.mask is None and not options.transparent:
+        prompts_of(options)
 
-    def work(file: Path, target: Path) -> str:
-        format = format_for(file, target)
+    def work(file: Path, place: Place) -> str:
+        format = place.format
         picture = studio.decode(file.read_bytes())
-        mask = None
-        if prompts is not None:
-            clicked = studio.selecting.segment(picture, prompts, options.segmenter)
-            mask = clicked.candidates[0].mask
-        elif options.mask is not None:
-            mask = mask_for(options.mask, file, picture)
+        mask = None if whole else selected(options, studio, file, picture).mask
         wanted = _paint_options(options, expand=_expansion(options, picture.size))
         painted = studio.painting.paint_picture(picture, mask, wanted, options.eraser)
-        return _written(target, [studio.encode(picture, format) for picture in painted.pictures], painted.seeds)
+        paths = place.write(studio.encode(result, format) for result in painted.pictures)
+        return with_losses(_painted(paths, painted.seeds), picture)
 
     return for_each(options, studio, _DONE[options.task], lambda file: file.suffix, work)
 
 
 def generate_picture(options: argparse.Namespace) -> int:
     studio = studio_of(options)
-    format = format_for(Path("generated.png"), options.output)
+    place = place_for(options.output, "generated", ".png", Outputs(()), None)
+    format = place.format
     painted = studio.painting.generate(_paint_options(options), options.width, options.height)
-    print(f"{options.output}: {_written(options.output, [studio.encode(picture, format) for picture in painted.pictures], painted.seeds)}")
+    paths = place.write(studio.encode(result, format) for result in painted.pictures)
+    print(f"{printable(str(place.path))}: {_painted(paths, painted.seeds)}")
     return 0
 
 
-def _written(target: Path, files: list[bytes], seeds: tuple[int, ...]) -> str:
-    """Write every result, the second one as NAME_2 and so on."""
-    for number, data in enumerate(files, 1):
-        write(target if number == 1 else target.with_name(f"{target.stem}_{number}{target.suffix}"), data)
-    return f"seed {', '.join(str(seed) for seed in seeds)}"
+def _painted(paths: list[Path], seeds: tuple[int, ...]) -> str:
+    """What is said about results."""
+    further = f", also in {printable(', '.join(path.name for path in paths[1:]))}" if len(paths) > 1 else ""
+    return f"seed {', '.join(str(seed) for seed in seeds)}{further}"
 
 
 def _paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:

@@ -27,8 +27,10 @@ _FARTHEST = 1 << 20  # pixels; keeps those coordinates inside int32
 class Stroke:
     """One stroke of a round brush.
 
-    points: (x, y) in pixels of the picture, (0, 0) = centre of the top-left pixel. radius: in pixels; 0 is one pixel wide.
-    erase: takes away instead of adding.
+    Attributes:
+        points: (x, y) in pixels of the picture, (0, 0) = centre of the top-left pixel.
+        radius: in pixels; 0 is one pixel wide.
+        erase: takes away instead of adding.
     """
 
     points: Sequence[tuple[float, float]]
@@ -38,7 +40,13 @@ class Stroke:
 
 @dataclass(frozen=True, eq=False)
 class Component:
-    """One connected piece (8-neighbours). mask: bool [box.height, box.width], this piece only."""
+    """One connected piece (8-neighbours).
+
+    Attributes:
+        box: around it.
+        area: in pixels.
+        mask: bool [box.height, box.width], this piece only.
+    """
 
     box: Box
     area: int
@@ -135,18 +143,11 @@ def components(mask: np.ndarray) -> list[Component]:
     if around is None:
         return []
     labels, stats = _labelled(mask[around.slices])
-    found = []
+    pieces = []
     for label, (left, top, width, height, area) in enumerate(stats.tolist()[1:], start=1):
         box = Box(left, top, left + width, top + height)
-        found.append(Component(box.shifted(around.left, around.top), area, labels[box.slices] == label))
-    return sorted(found, key=lambda component: -component.area)
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union, 0..1; 1 for two empty masks."""
-    _alike((a, b))
-    either = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / either if either else 1.0
+        pieces.append(Component(box.shifted(around.left, around.top), area, labels[box.slices] == label))
+    return sorted(pieces, key=lambda component: -component.area)
 
 
 def from_strokes(size: tuple[int, int], strokes: Iterable[Stroke], base: np.ndarray | None = None) -> np.ndarray:
@@ -198,8 +199,9 @@ def from_lasso(size: tuple[int, int], points: Sequence[tuple[float, float]]) -> 
 def from_file(data: bytes, size: tuple[int, int], limits: Limits = Limits()) -> np.ndarray:  # noqa: B008 (frozen)
     """A mask from a picture file: opaque is selected where the file has transparency, otherwise white is.
 
-    size: (width, height) that it must have; one with the same proportions is scaled (nearest pixel). limits: of the file; one of the
-    picture's own size is never too large.
+    Args:
+        size: (width, height) that it must have; one with the same proportions is scaled (nearest pixel).
+        limits: of the file; one of the picture's own size is never too large.
 
     Raises:
         InvalidInput: not a picture, or one with other proportions.
@@ -236,20 +238,6 @@ def to_rle(mask: np.ndarray) -> Rle:
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     counts = np.diff(np.concatenate(([0], edges, [flat.size]))).tolist()
     return {"size": list(mask.shape), "counts": [0, *counts] if flat.size and flat[0] else counts}
-
-
-def from_rle(rle: Rle) -> np.ndarray:
-    """The mask of COCO's uncompressed run-length code.
-
-    Raises:
-        InvalidInput: the runs do not fill the size.
-    """
-    height, width = rle["size"]
-    counts = np.asarray(rle["counts"], np.int64)
-    if height < 1 or width < 1 or counts.ndim != 1 or (counts < 0).any() or counts.sum() != height * width:
-        raise InvalidInput("The run lengths of the mask do not fill its size.", "Give COCO's uncompressed code: size [H, W] and counts.")
-    flat = np.repeat(np.arange(counts.size) % 2 == 1, counts)
-    return np.ascontiguousarray(flat.reshape(height, width, order="F"))
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:

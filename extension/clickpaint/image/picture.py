@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,22 +10,23 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from clickpaint.errors import InvalidInput, TooLarge
-from clickpaint.image import metadata, readers, writers
-from clickpaint.image.samples import Samples, changed_to, from_rgb, to_rgb
+from clickpaint.image import containers, png, readers, writers
+from clickpaint.image.readers import format_of
+from clickpaint.image.samples import Look, Samples, changed_to, from_rgb, to_rgb
 
-_READERS: dict[str, Any] = {
-    "PNG": PngImagePlugin.PngImageFile,
-    "JPEG": JpegImagePlugin.JpegImageFile,  # reads the first picture of an MPO too, which phones call .jpg
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-}
-_EXTENSIONS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif"}
-_KINDS = "PNG, JPEG, WebP, TIFF, BMP or GIF"
+_EXTENSIONS = {
+    "PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif", "AVIF": ".avif", "HEIF": ".heic",
+}  # fmt: skip
+_KINDS = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC"
+
+ENDINGS = {
+    ".png": "PNG", ".apng": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".jif": "JPEG", ".mpo": "JPEG",
+    ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF", ".avif": "AVIF", ".avifs": "AVIF",
+    ".heic": "HEIF", ".heif": "HEIF", ".hif": "HEIF",
+}  # fmt: skip
+"""Endings of files' names, in lower case, and the formats that they mean."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,40 @@ class Limits:
     max_bytes: int = 256 << 20
 
 
+@dataclass(frozen=True)
+class Loss:
+    """Something that is in a file and will not be in the files made of it.
+
+    Attributes:
+        code: "frames", "trailer", "channels" or "depth".
+        text: a sentence for people, which follows one about the picture.
+        data: the numbers in it.
+    """
+
+    code: str
+    text: str
+    data: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """What a picture came as, and all that is needed to write it like that again.
 
-    mode: the mode of its samples (`clickpaint.image.samples`). samples: None where they are the RGB pixels themselves. rgb: the
-    pixels that belong to them. text: a PNG's text, e.g. "parameters". extras: what only this format's writer understands.
+    Attributes:
+        format: "PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF" or "HEIF".
+        mode: the mode of its samples (`clickpaint.image.samples`).
+        rgb: uint8 [H, W, 3], the pixels that belong to the samples.
+        alpha: uint8 [H, W], the alpha that belongs to them, or None.
+        samples: None where they are the RGB pixels themselves.
+        text: a PNG's text; of all formats the infotext, as "parameters".
+        extras: what only this format's writer understands.
+        losses: what of the file will be missing.
     """
 
     format: str
     mode: str
     rgb: np.ndarray = field(repr=False)
+    alpha: np.ndarray | None = field(default=None, repr=False)
     samples: Samples | None = field(default=None, repr=False)
     icc: bytes = field(default=b"", repr=False)
     exif: bytes = field(default=b"", repr=False)
@@ -55,12 +78,17 @@ class Source:
     text: Mapping[str, str] = field(default_factory=dict, repr=False)
     dpi: tuple[float, float] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    losses: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """pixels: uint8 [H, W, 3] RGB, upright whatever the file's orientation tag said, read-only. alpha: uint8 [H, W], 0 =
-    transparent, or None; it stays as it came, also where something is painted over transparent pixels."""
+    """A picture and where it came from.
+
+    Attributes:
+        pixels: uint8 [H, W, 3] RGB, upright whatever the file's orientation tag said, read-only.
+        alpha: uint8 [H, W], 0 = transparent, or None.
+    """
 
     pixels: np.ndarray = field(repr=False)
     alpha: np.ndarray | None = field(repr=False)
@@ -84,8 +112,12 @@ class Picture:
         """sha256 of the size and the pixels, hexadecimal."""
         return hashlib.sha256(struct.pack("<II", *self.size) + self.pixels.data).hexdigest()
 
-    def with_pixels(self, pixels: np.ndarray) -> Picture:
-        """The same picture with other pixels, uint8 [H, W, 3] of the same size; alpha and metadata stay.
+    def with_pixels(self, pixels: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
+        """The same picture with other pixels; metadata stays.
+
+        Args:
+            pixels: uint8 [H, W, 3], of the same size.
+            alpha: uint8 [H, W]; None: as it was. Without meaning for a picture that has none.
 
         Raises:
             InvalidInput: another size or dtype.
@@ -95,12 +127,15 @@ class Picture:
                 f"The new pixels are {pixels.dtype} {pixels.shape}, the picture uint8 {self.pixels.shape}.",
                 "Give pixels of the picture's size.",
             )
-        return replace(self, pixels=_frozen(pixels))
+        return replace(self, pixels=_frozen(pixels), alpha=self._alpha(alpha, self.alpha))
 
-    def expanded(self, pixels: np.ndarray, margins: tuple[int, int, int, int]) -> Picture:
-        """The same picture on a larger canvas: `pixels`, uint8, with `margins` (left, top, right, bottom) more than there were.
+    def expanded(self, pixels: np.ndarray, margins: tuple[int, int, int, int], alpha: np.ndarray | None = None) -> Picture:
+        """The same picture on a larger canvas; metadata and the depth of the samples stay.
 
-        Metadata and the depth of the samples stay; what is new is as opaque as the border that it continues.
+        Args:
+            pixels: uint8 [top + H + bottom, left + W + right, 3].
+            margins: (left, top, right, bottom), how much more there is than there was.
+            alpha: uint8, of the size of `pixels`; None: what is new is as opaque as the border that it continues.
         """
         left, top, right, bottom = margins
         around = ((top, bottom), (left, right))
@@ -111,17 +146,27 @@ class Picture:
             return Picture(pixels, None, replace(source, rgb=pixels))
         array = source.samples.array
         samples = replace(source.samples, array=np.pad(array, around + ((0, 0),) * (array.ndim - 2), mode="edge"))
-        rgb, _ = to_rgb(samples, source.icc)
-        alpha = None if self.alpha is None else _frozen(np.pad(self.alpha, around, mode="edge"))
-        return Picture(pixels, alpha, replace(source, rgb=_frozen(rgb), samples=samples))
+        rgb, before = to_rgb(samples, source.icc)
+        padded = None if self.alpha is None else _frozen(np.pad(self.alpha, around, mode="edge"))
+        before = None if before is None else _frozen(before)
+        return Picture(pixels, self._alpha(alpha, padded), replace(source, rgb=_frozen(rgb), alpha=before, samples=samples))
+
+    def _alpha(self, wanted: np.ndarray | None, otherwise: np.ndarray | None) -> np.ndarray | None:
+        if wanted is None or otherwise is None:
+            return otherwise
+        if wanted.shape != otherwise.shape or wanted.dtype != np.uint8:
+            raise InvalidInput(f"The new alpha is {wanted.dtype} {wanted.shape}.", "Give uint8 of the picture's size.")
+        return _frozen(wanted)
 
     def with_text(self, **text: str) -> Picture:
-        """The same picture with more PNG text ("parameters" is where Stable Diffusion programs look)."""
+        """The same picture with more PNG text; "" takes one away. "parameters", the infotext, goes into files of all formats that
+        have a place for it, and replaces the one that was there."""
         source = self.source
-        kept = metadata.chunks_without_text(source.extras.get("chunks", ()), text)
-        added = tuple(metadata.text_chunk(keyword, said) for keyword, said in text.items())
+        kept = png.chunks_without_text(source.extras.get("chunks", ()), text)
+        added = [png.text_chunk(keyword, words) for keyword, words in text.items() if words]
         extras = {**source.extras, "chunks": (*kept, *added)}
-        return replace(self, source=replace(source, text={**source.text, **text}, extras=extras))
+        words = {keyword: words for keyword, words in {**source.text, **text}.items() if words}
+        return replace(self, source=replace(source, text=words, extras=extras))
 
 
 def extension(format: str) -> str:
@@ -130,6 +175,7 @@ def extension(format: str) -> str:
 
 
 def media_type(format: str) -> str:
+    """ "image/png" for "PNG" and so on."""
     return f"image/{format.lower()}"
 
 
@@ -138,15 +184,17 @@ def from_pixels(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InvalidInput(f"Pixels of the type {pixels.dtype} {pixels.shape} are no picture.", "Give uint8 [H, W, 3].")
     pixels = _frozen(pixels)
-    samples = None if alpha is None else from_rgb(pixels, alpha)
-    return Picture(pixels, None if alpha is None else _frozen(alpha), Source("PNG", "RGB" if alpha is None else "RGBA", pixels, samples))
+    if alpha is None:
+        return Picture(pixels, None, Source("PNG", "RGB", pixels))
+    samples, alpha = from_rgb(pixels, alpha), _frozen(alpha)
+    return Picture(pixels, alpha, Source("PNG", "RGBA", pixels, alpha, samples))
 
 
 def decode(data: bytes, limits: Limits = Limits()) -> Picture:
-    """The picture in a file; the first one where there are several.
+    """The picture in a file; the first one where there are several. What of the file is not kept stands in `Source.losses`.
 
-    It is turned upright, and what it is written back as says so (the orientation tag becomes 1). Thumbnails inside EXIF
-    are dropped. CMYK of 16 bits becomes 8.
+    It is turned upright, and what it is written back as says so (the orientation tag becomes 1). What would show the picture as it
+    was before an edit is dropped: thumbnails inside EXIF, films behind a photo.
 
     Raises:
         TooLarge: more bytes or pixels than `limits`; the pixels are counted before they are unpacked.
@@ -161,13 +209,18 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:
             bytes=len(data), limit=limits.max_bytes,
         )  # fmt: skip
     data = bytes(data)
-    format = _format(data)
+    format = format_of(data)
     if format is None:
         raise InvalidInput("This is not a picture of a kind that can be opened.", f"Give a {_KINDS} file.")
+    image = parts = None
     try:
-        # The reader itself instead of Image.open: that one has a limit of its own, kept in a global of the whole process.
-        image = _READERS[format](io.BytesIO(data))
-        size = image.size
+        if format == "PNG":
+            size = struct.unpack_from(">II", data, 16)
+        else:
+            image = readers.opened(format, data)
+            size = image.size
+    except InvalidInput:
+        raise
     except Exception as error:  # Pillow's readers fail in every way on hostile files
         raise _damaged(error) from error
     if size[0] * size[1] > limits.max_pixels:
@@ -177,12 +230,17 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:
             "Scale it down, or raise the limit in the settings.",
             width=size[0], height=size[1], limit=limits.max_pixels,
         )  # fmt: skip
-    if format == "JPEG" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-        # Checked here because some programs tell Pillow to take such files, for everyone in the process.
-        raise InvalidInput("The picture file is cut off.", "Copy or download it again.")
     try:
-        image.load()
-        return _picture(image, format, data)
+        if format == "PNG":
+            parts = png.PngFile(data)
+            image = readers.opened(format, parts.samples)
+        if format == "JPEG" and containers.jpeg_end(data) is None:
+            # Checked here because some programs tell Pillow to take files that are cut off, for everyone in the process.
+            completed = readers.completed_jpeg(data)
+            if completed is None:
+                raise InvalidInput("The picture file is cut off.", "Copy or download it again.")
+            image = readers.opened(format, completed)
+        return _picture(readers.read(image, format, data, parts), format)
     except InvalidInput:
         raise
     except Exception as error:
@@ -192,37 +250,34 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:
 def encode(picture: Picture, format: str | None = None, *, quality: int | None = None) -> bytes:
     """The picture as a file.
 
-    format: "PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", or None for what it came as, in the same mode and with the same ICC
-    profile, EXIF, XMP and text. In lossless formats the samples of every pixel that was not changed are those that came in, also
-    with 16 bits, CMYK and palettes; if a palette cannot take the new colours, PNG, TIFF and BMP become RGB or RGBA, while a GIF
-    takes the nearest colours. A JPEG keeps its quantisation tables and subsampling. JPEG shows transparent pixels on white.
-    quality: 1..100 for JPEG and WebP; None: as it came, otherwise 95 (and lossless for WebP made from a lossless picture).
+    In lossless formats the samples of every pixel that was not changed are those that came in, also with 16 bits, CMYK and palettes;
+    if a palette cannot take the new colours, PNG, TIFF and BMP become RGB or RGBA, while a GIF takes the nearest colours. A JPEG keeps
+    its quantisation tables and subsampling. JPEG shows transparent pixels on white.
+
+    Args:
+        format: "PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF", or None for what it came as, in the same mode and with
+            the same ICC profile, EXIF, XMP and text.
+        quality: 1..100 for JPEG, WebP, AVIF and HEIF; None: as it came, otherwise 95 (and lossless for WebP made from a lossless
+            picture), 90 for AVIF and HEIF.
 
     Raises:
         InvalidInput: unknown format, a quality out of range, or a picture that the format cannot hold (too wide).
     """
     source = picture.source
     target = (format or source.format).upper()
-    if target not in _READERS:
+    if target not in _EXTENSIONS:
         raise InvalidInput(f"Pictures cannot be saved as {format}.", f"Choose {_KINDS}.")
     if quality is not None and not 1 <= quality <= 100:
         raise InvalidInput(f"The quality cannot be {quality}.", "It goes from 1 to 100.")
     samples = Samples("RGB", picture.pixels)
     if source.samples is not None:
-        samples = changed_to(source.samples, source.rgb, picture.pixels, picture.alpha, source.icc, only_palette=target == "GIF")
+        before, after = Look(source.rgb, source.alpha), Look(picture.pixels, picture.alpha)
+        samples = changed_to(source.samples, before, after, source.icc, only_palette=target == "GIF")
     samples = writers.writable(samples, picture.pixels, picture.alpha, source.format, target)
     try:
         return writers.write(samples, source, target, quality)
     except (OSError, ValueError, struct.error) as error:
         raise InvalidInput(f"The picture cannot be saved as {target}: {error}.", "Choose PNG.") from error
-
-
-def _format(data: bytes) -> str | None:
-    starts = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"BM": "BMP"}
-    starts |= dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF")
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    return next((format for start, format in starts.items() if data.startswith(start)), None)
 
 
 def _damaged(error: Exception) -> InvalidInput:
@@ -240,25 +295,13 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _picture(image: Any, format: str, data: bytes) -> Picture:
-    samples = readers.read_samples(image, format, data)
-    exif = image.getexif()
-    samples = replace(samples, array=readers.upright(samples.array, exif.get(0x0112, 1)))
-    info = image.info
-    icc = info.get("icc_profile") or b""
-    pixels, alpha = to_rgb(samples, icc)
+def _picture(opened: readers.Opened, format: str) -> Picture:
+    samples = opened.samples
+    pixels, alpha = to_rgb(samples, opened.icc)
     pixels = samples.array if samples.mode == "RGB" else _frozen(pixels)
-    upright_exif = metadata.upright_exif(readers.read_exif(image, format))
+    alpha = None if alpha is None else _frozen(alpha)
     source = Source(
-        format,
-        samples.mode,
-        pixels,
-        None if samples.mode == "RGB" and samples.key is None else samples,
-        icc,
-        upright_exif,
-        metadata.upright_xmp(info.get("xmp") or b""),
-        {str(name): str(text) for name, text in getattr(image, "text", {}).items()},
-        info.get("dpi") if format != "TIFF" or 282 in image.tag_v2 else None,  # Pillow makes one up for a TIFF
-        readers.read_extras(image, format, data, upright_exif),
-    )
-    return Picture(pixels, None if alpha is None else _frozen(alpha), source)
+        format, samples.mode, pixels, alpha, None if samples.mode == "RGB" and samples.key is None else samples, opened.icc,
+        opened.exif, opened.xmp, opened.text, opened.dpi, opened.extras, opened.losses,
+    )  # fmt: skip
+    return Picture(pixels, alpha, source)

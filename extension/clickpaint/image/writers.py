@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from clickpaint.image import metadata, png_tiff
-from clickpaint.image.png_tiff import SUB_DIRECTORIES, TIFF_TAGS
-from clickpaint.image.samples import Samples, from_rgb, to_pil, without_16_bits
+from clickpaint.errors import InvalidInput
+from clickpaint.image import exif, png, tiff
+from clickpaint.image.readers import comment_text, is_infotext
+from clickpaint.image.samples import Samples, from_rgb, to_pil, unassociated, with_alpha, without_16_bits
 
 if TYPE_CHECKING:
     from clickpaint.image.picture import Source
@@ -19,10 +20,14 @@ _WRITABLE = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
     "JPEG": ("L", "RGB", "CMYK"),
     "WEBP": ("RGB", "RGBA"),
-    "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "RGB;16", "RGBA;16"),
+    "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "LA;16", "RGB;16", "RGBA;16"),
     "BMP": ("1", "L", "P", "RGB", "RGBA"),
     "GIF": ("1", "L", "P"),
+    "AVIF": ("RGB", "RGBA"),
+    "HEIF": ("RGB", "RGBA"),
 }
+_SEGMENT = 65_533
+"""Bytes that a segment of a JPEG holds at most."""
 
 
 def writable(samples: Samples, pixels: np.ndarray, alpha: np.ndarray | None, came_as: str, target: str) -> Samples:
@@ -30,7 +35,11 @@ def writable(samples: Samples, pixels: np.ndarray, alpha: np.ndarray | None, cam
     if target == "JPEG" and alpha is not None:
         share = alpha[..., None].astype(np.uint16)
         return Samples("RGB", ((pixels * share + 255 * (255 - share) + 127) // 255).astype(np.uint8))
+    if target != "TIFF":
+        samples = unassociated(samples)
     # How a palette or a single colour is made transparent differs from format to format.
+    if target != came_as and samples.array.dtype == np.uint16:
+        samples = with_alpha(samples)
     if target == came_as or not (samples.palette is not None or samples.key is not None) or not samples.has_alpha:
         for candidate in (samples, without_16_bits(samples)):
             if candidate.mode in _WRITABLE[target]:
@@ -63,24 +72,25 @@ def write(samples: Samples, source: Source, target: str, quality: int | None) ->
     spaces = {"CMYK": b"CMYK"} | dict.fromkeys(("1", "L", "LA", "I;16", "LA;16"), b"GRAY")
     icc = source.icc if source.icc[16:20] == spaces.get(samples.mode, b"RGB ") else b""
     if target == "TIFF":
-        return png_tiff.tiff(samples, source.extras["tags"] if same else _as_tags(source), icc)
-    options: dict[str, Any] = {"compress_level": 4} if target == "PNG" else {}  # 4 times as fast as the default 6, no larger
-    if target == "PNG" and same:
-        chunks = source.extras.get("chunks", ())
-    else:
-        chunks = tuple(metadata.text_chunk(*one) for one in source.text.items()) if target == "PNG" else ()
-        kept = {"icc_profile": icc, "exif": source.exif, "dpi": source.dpi}
-        options |= {name: value for name, value in kept.items() if value}
-    if samples.array.dtype == np.uint16:
-        return metadata.png_with(png_tiff.png_16(samples), chunks)
+        return tiff.write(samples, _with_infotext_tag(source.extras["tags"], source) if same else _as_tags(source), icc)
+    if target == "PNG":
+        return _png(samples, source, same, icc)
+    kept = {"icc_profile": icc, "exif": _exif_with_infotext(source), "dpi": source.dpi}
+    options: dict[str, Any] = {name: value for name, value in kept.items() if value}
     if target == "JPEG":
         options |= _jpeg_options(samples, source, same, quality)
     elif target == "WEBP":
-        lossless = quality is None and (source.extras["lossless"] if same else source.format != "JPEG")
+        lossless = quality is None and (source.extras["lossless"] if same else source.format not in ("JPEG", "AVIF", "HEIF"))
         options |= {"lossless": lossless, "exact": True, "xmp": source.xmp}
         options |= {"quality": 20, "method": 2} if lossless else {"quality": quality or 95}  # more effort gains 1 %
     elif target == "GIF":
-        options |= {"optimize": False, "comment": source.extras.get("comment", b"") if same else b""}
+        options |= {"optimize": False, "comment": _gif_comment(source, same)}
+    elif target in ("AVIF", "HEIF"):
+        return _heif(samples, target, options, source.xmp, quality or 90)
+    return _saved(samples, target, options)
+
+
+def _saved(samples: Samples, target: str, options: dict[str, Any]) -> bytes:
     if samples.palette is not None and samples.has_alpha:
         options["transparency"] = samples.palette[:, 3].tobytes() if target == "PNG" else int(np.argmin(samples.palette[:, 3]))
     elif samples.key is not None:
@@ -95,11 +105,46 @@ def write(samples: Samples, source: Source, target: str, quality: int | None) ->
         # Pillow's buffer holds only one byte per pixel of a progressive JPEG; the best qualities need more.
         out = io.BytesIO()
         image.save(out, target, **options)
-    return metadata.png_with(out.getvalue(), chunks)
+    return out.getvalue()
+
+
+def _png(samples: Samples, source: Source, same: bool, icc: bytes) -> bytes:
+    infotext = source.text.get("parameters", "")
+    options: dict[str, Any] = {"compress_level": 4}  # 4 times as fast as the default 6, no larger
+    chunks: list[png.Chunk]
+    if same:
+        chunks = [one for one in source.extras.get("chunks", ()) if one[0] != b"eXIf"]
+    else:
+        chunks = [png.text_chunk(*pair) for pair in source.text.items()]
+        if source.xmp:
+            chunks.append((b"iTXt", png.XMP.encode() + b"\0\0\0\0\0" + source.xmp))
+        options |= {name: value for name, value in (("icc_profile", icc), ("dpi", source.dpi)) if value}
+    comment = exif.user_comment(source.exif)
+    kept = exif.with_user_comment(source.exif, "") if is_infotext(comment) and comment != infotext else source.exif
+    if kept:
+        chunks.append((b"eXIf", kept.removeprefix(exif.HEADER)))
+    if samples.array.dtype == np.uint16:
+        data = png.write_16_bits(samples)
+        if not same:
+            profile = _saved(Samples("L", np.zeros((1, 1), np.uint8)), "PNG", options)
+            chunks = [*chunks, *png.PngFile(profile).kept]
+        return png.with_chunks(data, chunks)
+    return png.with_chunks(_saved(samples, "PNG", options), chunks)
 
 
 def _jpeg_options(samples: Samples, source: Source, same: bool, quality: int | None) -> dict[str, Any]:
-    options = {name: source.extras[name] for name in ("progressive", "comment", "extra") if same and source.extras[name]}
+    options: dict[str, Any] = {}
+    kept = _exif_with_infotext(source)
+    if len(kept) > _SEGMENT:
+        bare = exif.with_user_comment(source.exif, "")
+        options["exif"] = bare if len(bare) <= _SEGMENT else b""
+    if same:
+        options |= {name: source.extras[name] for name in ("progressive", "extra") if source.extras[name]}
+        comment = source.extras["comment"]
+        options |= {"comment": comment} if comment and not is_infotext(comment_text(comment)) else {}  # it is in the EXIF now
+    elif source.xmp and len(source.xmp) < _SEGMENT - 29:
+        content = b"http://ns.adobe.com/xap/1.0/\0" + source.xmp
+        options["extra"] = b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
     if not same or quality is not None or samples.mode != source.mode:
         return options | {"quality": quality or 95, "subsampling": 0 if (quality or 95) >= 90 else 2}
     if source.extras["subsampling"] >= 0:
@@ -107,13 +152,75 @@ def _jpeg_options(samples: Samples, source: Source, same: bool, quality: int | N
     return options | {"qtables": source.extras["qtables"]}
 
 
+def _heif(samples: Samples, target: str, options: dict[str, Any], xmp: bytes, quality: int) -> bytes:
+    """An AVIF or a HEIC in colours that are not subsampled."""
+    options.pop("dpi", None)
+    options |= {"quality": quality} | ({"xmp": xmp} if xmp else {})
+    image, out = to_pil(samples), io.BytesIO()
+    if target == "AVIF":
+        try:
+            from PIL import AvifImagePlugin
+        except ImportError:
+            AvifImagePlugin = None
+        if AvifImagePlugin is not None and AvifImagePlugin.SUPPORTED:
+            image.save(out, "AVIF", subsampling="4:4:4", **options)
+            return out.getvalue()
+    try:
+        import pillow_heif
+    except ImportError:
+        pillow_heif = None
+    plugin = getattr(pillow_heif, "as_plugin", None)
+    save = getattr(plugin, "_save_avif" if target == "AVIF" else "_save_heif", None)
+    if save is None:
+        package = "Pillow 11.3 or newer" if target == "AVIF" else "the package pillow-heif"
+        raise InvalidInput(f"{'AVIF' if target == 'AVIF' else 'HEIC'} pictures cannot be saved here.", f"Install {package}, or choose PNG.")
+    # What its opener would register for the whole process.
+    image.encoderinfo = {**options, "chroma": 444}
+    image.info = {"icc_profile": options.pop("icc_profile")} if "icc_profile" in options else {}
+    save(image, out, "")
+    return out.getvalue()
+
+
+def _exif_with_infotext(source: Source) -> bytes:
+    """EXIF whose user comment is the picture's infotext, where it has one; an old one is not in it."""
+    infotext, comment = source.text.get("parameters", ""), exif.user_comment(source.exif)
+    if comment == infotext or not (infotext or is_infotext(comment)):
+        return source.exif
+    return exif.with_user_comment(source.exif, infotext)
+
+
+def _with_infotext_tag(tags: dict[int, Any], source: Source) -> dict[int, Any]:
+    infotext, directory = source.text.get("parameters", ""), dict(tags.get(tiff.EXIF, {}))
+    raw = directory.get(exif.USER_COMMENT, b"")
+    comment = exif.comment_text(raw) if isinstance(raw, bytes) else ""
+    if comment == infotext or not (infotext or is_infotext(comment)):
+        return tags
+    directory.pop(exif.USER_COMMENT, None)
+    if infotext:
+        directory[exif.USER_COMMENT] = exif.comment_bytes(infotext)
+    rest = {tag: value for tag, value in tags.items() if tag != tiff.EXIF}
+    return {**rest, tiff.EXIF: directory} if directory else rest
+
+
+def _gif_comment(source: Source, same: bool) -> bytes:
+    """What it was, or for an infotext the one that holds now."""
+    comment = source.extras.get("comment", b"") if same else b""
+    infotext = source.text.get("parameters", "")
+    if is_infotext(comment_text(comment)) or (infotext and not comment):
+        return infotext.encode("utf-8", "replace")
+    return comment
+
+
 def _as_tags(source: Source) -> dict[int, Any]:
-    """EXIF and resolution as a TIFF's tags."""
-    exif = Image.Exif()
-    if source.exif:
-        exif.load(source.exif)
-    tags = {tag: exif[tag] for tag in TIFF_TAGS if tag in exif}
-    tags |= {tag: dict(exif.get_ifd(tag)) for tag in SUB_DIRECTORIES if exif.get_ifd(tag)}
+    """EXIF, XMP and resolution as a TIFF's tags."""
+    found = Image.Exif()
+    data = _exif_with_infotext(source)
+    if data:
+        found.load(data)
+    tags: dict[int, Any] = {tag: found[tag] for tag in tiff.TIFF_TAGS if tag in found}
+    tags |= {tag: dict(found.get_ifd(tag)) for tag in tiff.SUB_DIRECTORIES if found.get_ifd(tag)}
+    if source.xmp:
+        tags[700] = source.xmp
     if source.dpi:
         tags |= {282: source.dpi[0], 283: source.dpi[1], 296: 2}
     return tags

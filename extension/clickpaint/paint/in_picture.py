@@ -15,6 +15,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.image import blend
 from clickpaint.image.geometry import Box
 from clickpaint.image.mask import bounds
+from clickpaint.image.transparency import painted_over
 from clickpaint.paint.context import plan, scaled, scaled_mask, soft_edges
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
@@ -34,17 +35,27 @@ class PaintResult:
     pixels: uint8 [box.height, box.width, 3], what is there now.
     seed: as the host gave it.
     infotext: as the host gave it.
+    opacity: uint8 [box.height, box.width], the alpha that is there now; None for a picture without alpha, or where it stays.
     """
 
     box: Box
     pixels: np.ndarray
     seed: int
     infotext: str = field(default="", repr=False)
+    opacity: np.ndarray | None = field(default=None, repr=False)
 
     def placed_in(self, pixels: np.ndarray) -> np.ndarray:
         """A copy of the picture, uint8 [H, W, 3], with this result in it."""
         placed = pixels.copy()
         placed[self.box.slices] = self.pixels
+        return placed
+
+    def opacity_in(self, opacity: np.ndarray | None) -> np.ndarray | None:
+        """A copy of the picture's alpha, uint8 [H, W] or None, with this result's in it."""
+        if opacity is None or self.opacity is None:
+            return opacity
+        placed = opacity.copy()
+        placed[self.box.slices] = self.opacity
         return placed
 
 
@@ -55,11 +66,13 @@ class PaintedCanvas:
     pixels: uint8 [H, W, 3], the picture as it was, on a larger canvas if it was expanded.
     mask: bool [H, W] of what was asked to be painted.
     results: to choose from; fewer than were asked for if the user skipped some.
+    opacity: uint8 [H, W], the picture's alpha as it was, or None; what was added to the canvas is transparent.
     """
 
     pixels: np.ndarray
     mask: np.ndarray
     results: tuple[PaintResult, ...]
+    opacity: np.ndarray | None = None
 
     def pictures(self) -> Iterator[np.ndarray]:
         """The whole picture with each of the results, uint8 [H, W, 3], one at a time."""
@@ -74,12 +87,14 @@ class _Canvas:
     mask: bool [H, W], what was asked to be painted.
     hole: bool [H, W], where something of the result is taken.
     alpha: float32 [H, W] in 0..1, how much of it.
+    opacity: uint8 [H, W], the picture's own alpha, or None.
     """
 
     pixels: np.ndarray
     mask: np.ndarray
     hole: np.ndarray
     alpha: np.ndarray
+    opacity: np.ndarray | None = None
 
 
 def paint(
@@ -90,6 +105,7 @@ def paint(
     *,
     native: int,
     erase: Erase | None = None,
+    opacity: np.ndarray | None = None,
     progress: Progress = SILENT,
 ) -> PaintedCanvas:
     """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
@@ -98,12 +114,16 @@ def paint(
         mask: bool [H, W], the selected object; not used to expand, and None for an instruction that the whole picture is to follow.
         native: side of the square in pixels that the loaded model was trained on.
         erase: needed for the masked content "erased" alone.
+        opacity: uint8 [H, W], the picture's alpha; what is painted where it is transparent becomes visible. None for a picture without.
 
     Raises:
         InvalidInput: nothing is selected, or everything is and the task is to replace what is around it.
         Interrupted: the user asked to stop.
     """
     canvas = _canvas(pixels, mask, options)
+    if opacity is not None and not (options.task == "instruct" and mask is None):  # a sprite that is redrawn as a whole keeps its shape
+        left, top, right, bottom = options.expand if options.task == "expand" else (0, 0, 0, 0)
+        canvas = replace(canvas, opacity=np.pad(opacity, ((top, bottom), (left, right))))
     area = bounds(canvas.hole)
     if area is None:
         raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
@@ -142,7 +162,7 @@ def paint(
             for result, part in zip(painted, parts, strict=True)
         ]
     progress.check()
-    return PaintedCanvas(canvas.pixels, canvas.mask, tuple(_put_back(result, canvas, where.box) for result in painted))
+    return PaintedCanvas(canvas.pixels, canvas.mask, tuple(_put_back(result, canvas, where.box) for result in painted), canvas.opacity)
 
 
 def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) -> _Canvas:
@@ -228,8 +248,11 @@ def _soft(alpha: np.ndarray, size: tuple[int, int], options: PaintOptions) -> np
 
 def _put_back(result: Painted, canvas: _Canvas, box: Box) -> PaintResult:
     crop = scaled(result.pixels, box.size)
-    pixels = blend.composite(canvas.pixels[box.slices], crop, canvas.alpha[box.slices])
-    return PaintResult(box, pixels, result.seed, result.infotext)
+    share, opacity = canvas.alpha[box.slices], None
+    if canvas.opacity is not None:
+        share, opacity = painted_over(canvas.opacity[box.slices], share)
+    pixels = blend.composite(canvas.pixels[box.slices], crop, share)
+    return PaintResult(box, pixels, result.seed, result.infotext, opacity)
 
 
 def refining(options: PaintOptions, longest: int) -> PaintOptions:

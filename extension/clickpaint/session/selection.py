@@ -15,7 +15,7 @@ from clickpaint.image.packed import PackedMask
 MODES = ("replace", "add", "subtract", "intersect")
 
 _FROM_AMOUNT = {"grow": masks.grow, "shrink": masks.shrink, "drop_specks": masks.drop_specks, "fill_holes": masks.fill_holes}
-_SHAPES = ("box", "lasso", "upload", "region")
+_SHAPES = ("box", "lasso", "upload", "region", "transparent")
 
 OPERATIONS = (*_FROM_AMOUNT, "feather", "invert", "clear", "all", "strokes", *_SHAPES)
 
@@ -72,7 +72,27 @@ def combine(base: np.ndarray | None, new: np.ndarray, mode: str) -> np.ndarray:
     return masks.difference(base, new) if mode == "subtract" else masks.intersection(base, new)
 
 
-def adjusted(mask: np.ndarray, feather: int, adjustments: Sequence[Adjustment], regions: Sequence[PackedMask]) -> tuple[np.ndarray, int]:
+def transparent(alpha: np.ndarray | None) -> np.ndarray:
+    """What is rather transparent than opaque, bool [H, W].
+
+    Args:
+        alpha: uint8 [H, W], the picture's; None for none.
+
+    Raises:
+        InvalidInput: nothing is.
+    """
+    if alpha is None or alpha.min() > 127:
+        raise InvalidInput("Nothing in this picture is transparent.", "Click on something, or draw a box.")
+    return alpha < 128
+
+
+def adjusted(
+    mask: np.ndarray,
+    feather: int,
+    adjustments: Sequence[Adjustment],
+    regions: Sequence[PackedMask],
+    alpha: np.ndarray | None = None,
+) -> tuple[np.ndarray, int]:
     """The selection after all adjustments, in order, and the width of its soft edge.
 
     Args:
@@ -80,6 +100,7 @@ def adjusted(mask: np.ndarray, feather: int, adjustments: Sequence[Adjustment], 
         feather: width of the soft edge in pixels.
         adjustments: the operations.
         regions: what "region" picks from.
+        alpha: uint8 [H, W], the picture's, for "transparent"; None for none.
 
     Raises:
         InvalidInput: an unknown operation, or one that lacks what it needs.
@@ -88,12 +109,14 @@ def adjusted(mask: np.ndarray, feather: int, adjustments: Sequence[Adjustment], 
         if adjustment.op == "feather":
             feather = _amount(adjustment)
         else:
-            mask = _apply(mask, adjustment, regions)
+            mask = _apply(mask, adjustment, regions, alpha)
     return mask, feather
 
 
-def _apply(mask: np.ndarray, adjustment: Adjustment, regions: Sequence[PackedMask]) -> np.ndarray:
+def _apply(mask: np.ndarray, adjustment: Adjustment, regions: Sequence[PackedMask], alpha: np.ndarray | None) -> np.ndarray:
     op = adjustment.op
+    if op == "transparent":
+        return combine(mask, transparent(alpha), adjustment.mode)
     if op in _SHAPES:
         return combine(mask, _shape(mask.shape, adjustment, regions), adjustment.mode)
     if op == "strokes":

@@ -293,18 +293,27 @@ class Workspace:
             raise NotFound(f"There is no version {version} of this picture.", "Ask for one of the versions of the workspace.")
         first = self._framed(version)
         if first <= number < version and number:
-            pixels, first = latest.pixels.copy(), number + 1
+            base, first = latest, number + 1
         else:
-            pixels = self._frame(version).pixels.copy()
+            base = self._frame(version)
+        pixels, alpha = base.pixels.copy(), None if base.alpha is None else base.alpha.copy()
         for painted in [number for number in sorted(self._tiles) if first <= number <= version]:
             for (top, left), tile in self._tiles[painted].items():
-                pixels[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-        pixels.setflags(write=False)  # it is ours, and need not be copied once more
-        picture = self._with_text(self._frame(version).with_pixels(pixels), version)
+                place = slice(top, top + tile.shape[0]), slice(left, left + tile.shape[1])
+                pixels[place] = tile[..., :3]
+                if alpha is not None:
+                    alpha[place] = tile[..., 3]
+        for array in (pixels, alpha):
+            if array is not None:
+                array.setflags(write=False)  # it is ours, and need not be copied once more
+        picture = self._with_text(self._frame(version).with_pixels(pixels, alpha), version)
         self._latest = (version, picture)
         return picture
 
-    def add_result(self, pixels: np.ndarray, label: str, area: Box, selection: PackedMask | None = None, infotext: str = "") -> State:
+    def add_result(
+        self, pixels: np.ndarray, label: str, area: Box, selection: PackedMask | None = None, infotext: str = "",
+        opacity: np.ndarray | None = None,
+    ) -> State:  # fmt: skip
         """Make `pixels` the next result.
 
         Args:
@@ -313,17 +322,24 @@ class Workspace:
             area: outside of it they are known to be those of the picture shown now.
             selection: what is selected then, None for nothing.
             infotext: how it was painted, "" where it was not.
+            opacity: uint8 [H, W], alpha where the picture has some; None: as it is now.
         """
-        before = self.picture().pixels
+        shown = self.picture()
+        alpha = None if shown.alpha is None else shown.alpha if opacity is None else opacity
         changed = {}
         for top in range(area.top // _TILE * _TILE, area.bottom, _TILE):
             for left in range(area.left // _TILE * _TILE, area.right, _TILE):
                 tile = (slice(top, top + _TILE), slice(left, left + _TILE))
-                if not np.array_equal(pixels[tile], before[tile]):
-                    changed[top, left] = pixels[tile].copy()
-        return self._add_version(label, self._frame_shown().with_pixels(pixels), changed, None, selection, infotext)
+                if alpha is None or shown.alpha is None:
+                    if not np.array_equal(pixels[tile], shown.pixels[tile]):
+                        changed[top, left] = pixels[tile].copy()
+                elif not (np.array_equal(pixels[tile], shown.pixels[tile]) and np.array_equal(alpha[tile], shown.alpha[tile])):
+                    changed[top, left] = np.dstack([pixels[tile], alpha[tile]])
+        return self._add_version(label, self._frame_shown().with_pixels(pixels, alpha), changed, None, selection, infotext)
 
-    def add_expanded(self, pixels: np.ndarray, label: str, margins: tuple[int, int, int, int], infotext: str = "") -> State:
+    def add_expanded(
+        self, pixels: np.ndarray, label: str, margins: tuple[int, int, int, int], infotext: str = "", opacity: np.ndarray | None = None
+    ) -> State:
         """Make `pixels` the next result, on a larger canvas.
 
         Args:
@@ -331,8 +347,9 @@ class Workspace:
             label: the step, for people.
             margins: (left, top, right, bottom) in pixels.
             infotext: how it was painted.
+            opacity: uint8 [H, W], alpha where the picture has some; None: what is new is as opaque as the border that it continues.
         """
-        picture = self.picture().expanded(pixels, margins)
+        picture = self.picture().expanded(pixels, margins, opacity)
         return self._add_version(label, picture, {}, picture, None, infotext)
 
     def hold_regions(self, regions: tuple[PackedMask, ...]) -> None:
@@ -419,5 +436,5 @@ class Workspace:
 
 def _picture_bytes(picture: Picture) -> int:
     source = picture.source
-    parts = (picture.pixels, picture.alpha, source.rgb, source.samples.array if source.samples is not None else None)
+    parts = (picture.pixels, picture.alpha, source.rgb, source.alpha, source.samples.array if source.samples is not None else None)
     return sum(part.nbytes for part in {id(part): part for part in parts if part is not None}.values())

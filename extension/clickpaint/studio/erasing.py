@@ -13,6 +13,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
+from clickpaint.image.transparency import without_object
 from clickpaint.session.workspace import State, Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest
@@ -62,10 +63,11 @@ class Erasing:
                 raise InvalidInput("Nothing is selected.", "Click on what is to be removed first.")
             options = self._options(grow, state.feather or None if feather is None else feather)
             began = time.perf_counter()
-            name, pixels = self._erase(request, workspace.picture(), state.selection.mask, eraser, options)
+            picture, mask = workspace.picture(), state.selection.mask
+            name, pixels = self._erase(request, picture, mask, eraser, options)
             around = options.grow + options.feather + 1
             changed = state.selection.box.padded(around).clipped(*workspace.size)
-            after = workspace.add_result(pixels, "Remove", changed)
+            after = workspace.add_result(pixels, "Remove", changed, opacity=_opacity(picture, mask, options))
             milliseconds = (time.perf_counter() - began) * 1000
         self._picture_changed(workspace)
         return Erased(name, milliseconds, changed, after)
@@ -77,8 +79,9 @@ class Erasing:
         if mask.shape != picture.pixels.shape[:2]:
             raise InvalidInput(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels.", f"It must be {picture.width} x {picture.height}.")
         with self._requests.run("erase") as request:
-            name, pixels = self._erase(request, picture, mask, eraser, self._options(grow, feather))
-            return name, picture.with_pixels(pixels)
+            options = self._options(grow, feather)
+            name, pixels = self._erase(request, picture, mask, eraser, options)
+            return name, picture.with_pixels(pixels, _opacity(picture, mask, options))
 
     def _erase(
         self, request: RunningRequest, picture: Picture, mask: np.ndarray, name: str | None, options: EraseOptions
@@ -91,3 +94,8 @@ class Erasing:
         return EraseOptions(
             grow=setting("erase_grow") if grow is None else grow, feather=setting("erase_feather") if feather is None else feather
         )
+
+
+def _opacity(picture: Picture, mask: np.ndarray, options: EraseOptions) -> np.ndarray | None:
+    """The alpha of the picture without what `mask` selects, uint8 [H, W]; None for a picture without alpha."""
+    return None if picture.alpha is None else without_object(picture.alpha, mask, options.grow)

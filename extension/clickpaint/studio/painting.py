@@ -94,9 +94,9 @@ class Painting:
         """Show another result of the last painting. Raises `InvalidInput`."""
         with self._requests.run("use", workspace) as request, request.turn():
             result = _result(workspace, index)
-            pixels = _picture_with(workspace, result).pixels
-            area = Box(0, 0, *workspace.size)
-            state = workspace.add_result(pixels, f"Result {index + 1}", area, workspace.state.selection, result.infotext)
+            picture = _picture_with(workspace, result)
+            area, selection = Box(0, 0, *workspace.size), workspace.state.selection
+            state = workspace.add_result(picture.pixels, f"Result {index + 1}", area, selection, result.infotext, picture.alpha)
         self._picture_changed(workspace)
         return state
 
@@ -126,11 +126,14 @@ class Painting:
         with self._requests.run("paint") as request:
             canvas = self._paint(request, picture, mask, options, eraser=eraser)
 
-            def put(pixels: np.ndarray) -> Picture:
-                return picture.expanded(pixels, options.expand) if options.task == "expand" else picture.with_pixels(pixels)
+            def put(pixels: np.ndarray, result: PaintResult) -> Picture:
+                opacity = result.opacity_in(canvas.opacity)
+                if options.task == "expand":
+                    return picture.expanded(pixels, options.expand, opacity)
+                return picture.with_pixels(pixels, opacity)
 
             painted = zip(canvas.pictures(), canvas.results, strict=True)
-            pictures = tuple(put(pixels).with_text(parameters=result.infotext) for pixels, result in painted)
+            pictures = tuple(put(pixels, result).with_text(parameters=result.infotext) for pixels, result in painted)
             return PaintedPictures(pictures, tuple(result.seed for result in canvas.results))
 
     def generate(self, options: PaintOptions, width: int | None = None, height: int | None = None) -> PaintedPictures:
@@ -180,11 +183,11 @@ class Painting:
         for pixels, result in zip(canvas.pictures(), canvas.results, strict=True):
             self._host.keep(pixels, canvas.mask, options.prompt.positive, result.seed, result.infotext)
         first = canvas.results[0]
-        shown = first.placed_in(canvas.pixels)
+        shown, opacity = first.placed_in(canvas.pixels), first.opacity_in(canvas.opacity)
         if options.task == "expand":
-            state = workspace.add_expanded(shown, "Expand", options.expand, first.infotext)
+            state = workspace.add_expanded(shown, "Expand", options.expand, first.infotext, opacity)
         else:
-            state = workspace.add_result(shown, options.task.capitalize(), first.box, selection, first.infotext)
+            state = workspace.add_result(shown, options.task.capitalize(), first.box, selection, first.infotext, opacity)
         workspace.hold_results(kept + canvas.results, selection)
         self._picture_changed(workspace)
         return Gallery(workspace.results, (time.perf_counter() - began) * 1000, state)
@@ -209,7 +212,7 @@ class Painting:
                 if refined is not None:
                     # beyond the picture's own resolution there is nothing to gain: what is painted larger is only scaled down again
                     wanted = refining(options, round(min(max(math.sqrt(refined.area), native), _REFINED * native)))
-                return paint(picture.pixels, mask, wanted, run, native=native, erase=erase, progress=progress)
+                return paint(picture.pixels, mask, wanted, run, native=native, erase=erase, opacity=picture.alpha, progress=progress)
 
         canvas = request.compute(work)
         if not canvas.results:
@@ -236,7 +239,8 @@ def _picture_with(workspace: Workspace, result: PaintResult) -> Picture:
     if not Box(0, 0, *workspace.size).contains(result.box):
         raise InvalidInput("The result belongs to a larger picture.", "Redo the step that made it.")
     shown = workspace.picture()
-    return shown.with_pixels(result.placed_in(shown.pixels)).with_text(parameters=result.infotext)
+    placed = shown.with_pixels(result.placed_in(shown.pixels), result.opacity_in(shown.alpha))
+    return placed.with_text(parameters=result.infotext)
 
 
 def _result(workspace: Workspace, index: int) -> PaintResult:

@@ -126,7 +126,8 @@ class Selecting:
             raise InvalidInput("There are no operations.", "Give at least one.")
         with self._requests.run("mask", workspace) as request, request.turn():
             state = workspace.state
-            mask, feather = adjusted(_unpacked(state.selection, workspace.size), state.feather, adjustments, workspace.regions)
+            base, alpha = _unpacked(state.selection, workspace.size), workspace.picture().alpha
+            mask, feather = adjusted(base, state.feather, adjustments, workspace.regions, alpha)
             label = adjustments[-1].op.replace("_", " ").capitalize()
             workspace.push(State(label, state.version, PackedMask.of(mask), feather))
             return workspace.state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 
 PACKAGES = {
     "segment-anything": "segment-anything==1.0",
@@ -11,6 +12,7 @@ PACKAGES = {
     "lama-cleaner": "lama-cleaner==1.2.5",
     "loguru": "loguru==0.7.3",
     "controlnet-aux": "controlnet_aux==0.0.10",
+    "pillow-heif": "pillow-heif==0.16.0" if sys.version_info < (3, 13) else "pillow-heif==1.1.1",  # the last that takes Pillow 9.5
     "diffusers": "diffusers==0.31.0",  # Forge has it; A1111 has not, and its transformers goes with none newer
 }
 """Distribution → requirement, brought where no version of it is there. All are installed without their dependencies, whose pins would
