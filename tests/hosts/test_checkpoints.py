@@ -86,6 +86,45 @@ def test_a_damaged_file_is_named(tmp_path, data):
         LocalCheckpoints([tmp_path]).kind()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("safetensors", "a.ckpt"), ("zip", "a.safetensors"), ("pickle", "a.safetensors"), ("safetensors", "a.SFT")]
+)
+def test_a_checkpoint_under_another_formats_ending_is_one(tmp_path, weights, kind, name):
+    if kind == "safetensors":
+        save(weights[1], tmp_path / name)
+    else:
+        torch.save({"state_dict": weights[1]}, tmp_path / name, _use_new_zipfile_serialization=kind == "zip")
+    known = LocalCheckpoints([tmp_path])
+    checkpoint_kind, source = known.kind(), known.source()
+    assert checkpoint_kind is not None and checkpoint_kind.in_channels == 9
+    assert source is not None and source.tensors().keys() == weights[1].keys()
+
+
+def test_bad_files_among_many_stop_neither_the_list_nor_the_first_that_can_be_used(tmp_path, weights):
+    (tmp_path / "a.safetensors").write_bytes(b"<html>log in</html>")
+    (tmp_path / "b.ckpt").write_bytes(b"PK\3\4")
+    save({"emb_params": torch.zeros(1, 768)}, tmp_path / "c.safetensors")
+    (tmp_path / "d.safetensors").symlink_to(tmp_path / "nowhere")
+    save(weights[0], tmp_path / "e.safetensors")
+    save(weights[0], tmp_path / "e.vae.safetensors")
+    known = LocalCheckpoints([tmp_path])
+    assert list(known.files()) == ["a.safetensors", "b.ckpt", "c.safetensors", "e.safetensors"]
+    assert known.current() == ("e.safetensors", tmp_path / "e.safetensors")
+    with pytest.raises(CorruptModel, match=r"a\.safetensors cannot be read as weights: it is a web page"):
+        known.choose("a")
+    assert known.current() == ("e.safetensors", tmp_path / "e.safetensors")
+
+
+def test_checkpoints_with_one_name_are_all_listed_and_each_can_be_chosen(tmp_path, weights):
+    first, second = save(weights[0], tmp_path / "mine" / "a.safetensors"), save(weights[1], tmp_path / "theirs" / "a.safetensors")
+    known = LocalCheckpoints([tmp_path / "mine", tmp_path / "theirs"])
+    assert known.files() == {"a.safetensors": first, "theirs/a.safetensors": second}
+    for name, file in (("theirs/a.safetensors", second), ("a", first), ("Theirs\\A [0123456789]", second), ("A.safetensors", first)):
+        known.choose(name)
+        current = known.current()
+        assert current is not None and current[1] == file, name
+
+
 def test_a_file_that_goes_takes_its_tensors_along(tmp_path, weights):
     first, second = save(weights[0], tmp_path / "a.safetensors"), save(weights[0], tmp_path / "b.safetensors")
     found = LocalCheckpoints([tmp_path])

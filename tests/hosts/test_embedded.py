@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clickpaint.errors import InvalidInput
-from clickpaint.hosts.base import Host
+from clickpaint.hosts.base import NAMED_BY_USERS, Host
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.settings import SETTINGS
 
@@ -68,6 +68,47 @@ def test_the_first_models_folder_takes_downloads_and_all_are_searched(tmp_path):
         assert expected in found
     assert tmp_path / "webui" / "extensions" / "sd-webui-segment-anything" / "models" / "sam" in found
     assert len(found) == len(set(found))
+
+
+def test_files_that_users_name_are_looked_for_in_the_folders_of_their_kind_alone(tmp_path):
+    base = tmp_path / "models"
+    for folder in ("Stable-diffusion", "Lora", "LyCORIS", "embeddings", "ControlNet", "VAE", "ESRGAN", "sam"):
+        (base / folder).mkdir(parents=True)
+    made = host(tmp_path)
+    assert made.folders("Lora") == [base / "Lora", base / "LyCORIS"]
+    assert made.folders("embeddings") == [base / "embeddings", tmp_path / "embeddings"]  # A1111's lie beside its models
+    assert made.folders("ControlNet") == [base / "ControlNet", tmp_path / "extensions" / "sd-webui-controlnet" / "models"]
+    assert made.folders("VAE") == [base / "VAE"]
+    assert made.folders("Stable-diffusion") == [base / "Stable-diffusion"]
+    assert not any(base in made.folders(kind) for kind in NAMED_BY_USERS)
+
+
+@pytest.mark.parametrize("given", ["models", "."])
+def test_a_web_uis_root_will_do_as_well_as_its_models(tmp_path, given):
+    root = tmp_path / "stable-diffusion-webui"
+    for folder in ("models/Stable-diffusion", "models/Lora", "embeddings", "extensions"):
+        (root / folder).mkdir(parents=True)
+    made = host(tmp_path / "data", models_dirs=(root / given,))
+    assert made.folders("Lora")[0] == root / "models" / "Lora"
+    assert root / "embeddings" in made.folders("embeddings")
+    assert root / "models" / "sam" == made.folders("sam")[0]  # where downloads go
+
+
+def test_other_programs_folders_and_capitals_are_known(tmp_path):
+    base = tmp_path / "ComfyUI" / "models"
+    for folder in ("checkpoints", "LORAS", "controlnet", "vae", "embeddings"):
+        (base / folder).mkdir(parents=True)
+    made = host(tmp_path / "data", models_dirs=(base,))
+    for kind, folder in zip(NAMED_BY_USERS, ("checkpoints", "vae", "LORAS", "embeddings", "controlnet"), strict=True):
+        assert base / folder in made.folders(kind)
+
+
+def test_a_vae_is_meant_by_its_path_or_by_its_name(tmp_path):
+    file = tmp_path / "models" / "VAE" / "kl-f8.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"")
+    for chosen in (str(file), "models/VAE/kl-f8.safetensors", "kl-f8", "KL-F8.safetensors"):
+        assert host(tmp_path, overrides={"vae": chosen}).checkpoints.vae == file
 
 
 def test_what_lama_cleaner_downloaded_is_found(tmp_path):

@@ -19,7 +19,7 @@ from clickpaint.progress import Progress
 from clickpaint.weights import catalog as catalogs
 from clickpaint.weights import store as stores
 from clickpaint.weights.device import Device
-from clickpaint.weights.folders import files_below
+from clickpaint.weights.model_files import files
 from clickpaint.weights.store import Store, checksum, load_state_dict, load_torchscript
 
 
@@ -209,8 +209,8 @@ def test_odd_things_in_the_place_of_files(store, folders, tmp_path):
     (folders[0] / "loop").symlink_to(folders[0])
     (folders[0] / "loop" / "a.CKPT").write_bytes(b"x")
     (folders[0] / "gone.ckpt").symlink_to("nowhere")
-    assert files_below(folders[0], (".ckpt",)) == [folders[0] / "a.CKPT"]
-    assert files_below(tmp_path / "nowhere") == []
+    assert list(files([folders[0]], (".ckpt",))) == [folders[0] / "a.CKPT"]
+    assert list(files([tmp_path / "nowhere"])) == []
 
 
 def test_without_a_checksum_the_users_file_is_trusted(store, folders):

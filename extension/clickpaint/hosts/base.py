@@ -17,13 +17,28 @@ if TYPE_CHECKING:
     from clickpaint.weights.device import Device
 
 
+NAMED_BY_USERS = ("Stable-diffusion", "VAE", "Lora", "embeddings", "ControlNet")
+"""Kinds of model files whose names are the user's own. They are looked for in the folders of their kind and nowhere else; files of
+other kinds are known by their names and checksums, and so may lie wherever models do."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
-    """What the host can do now. `reason` says in one sentence why it cannot paint, if it cannot.
+    """What the host can do now.
 
-    own_sampler: it paints by itself (`Host.paint`); otherwise only engines of ours do, on `Host.checkpoint`.
-    checkpoint: the one that is loaded, "" for none yet. native_size: side in pixels of the square it was trained on.
-    caption_reason: why its captioner cannot be used; "" where it can, and where it has none.
+    Attributes:
+        paint: whether it has a checkpoint to paint with.
+        own_sampler: whether it paints by itself (`Host.paint`); otherwise only engines of ours do, on `Host.checkpoint`.
+        caption: whether its captioner can be used.
+        caption_reason: why it cannot; "" where it can, and where it has none.
+        controlnet: whether units are heeded.
+        samplers: names that it takes.
+        schedulers: names that it takes.
+        checkpoints: names of those that there are.
+        styles: names of its prompt styles.
+        checkpoint: the one that is loaded, "" for none yet.
+        native_size: side in pixels of the square that the checkpoint was trained on.
+        reason: one sentence, why it cannot paint; "" where it can.
     """
 
     paint: bool = False
@@ -51,8 +66,11 @@ class Host(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def folders(self, kind: str) -> list[Path]:
-        """Folders where model files of `kind` ("sam", "lama", "Stable-diffusion", …) may lie. The first is where downloads go
-        (it need not exist yet); the others are only read."""
+        """Folders where model files may lie. The first is where downloads go (it need not exist yet); the others are only read.
+
+        Args:
+            kind: "sam", "lama" and the other kinds of the catalog, or one of `NAMED_BY_USERS`, whose folders hold that kind alone.
+        """
         ...
 
     def output_folder(self) -> Path: ...

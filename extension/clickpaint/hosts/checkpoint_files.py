@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-import json
-import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError, CorruptModel, NotFound
-from clickpaint.weights.folders import files_below, is_file, of_error
+from clickpaint.weights.folders import is_file
+from clickpaint.weights.model_files import by_name, by_path, same_word
+from clickpaint.weights.weights_file import safetensors_header, weights_format
 
 if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.kind import Kind
     from clickpaint.paint.checkpoint.source import FileSource
 
-_CHOOSE = "Download it again, or choose another one."
-SUFFIXES = (".safetensors", ".ckpt")
-_LARGEST_HEADER = 64 << 20
+ENDINGS = (".safetensors", ".sft", ".ckpt")
+_VAE = ".vae"
+"""How files of VAEs that lie beside checkpoints end, before their endings."""
 
 
-def files_in(folders: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
-    """The files below the folders, by their paths below them with forward slashes; of two with one name the first folder's counts."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for file in files_below(folder, suffixes):
-            found.setdefault(file.relative_to(folder).as_posix(), file)
-    return found
+def checkpoints_in(folders: Sequence[Path]) -> dict[str, Path]:
+    """The files below the folders that may be checkpoints, by their paths below them with forward slashes."""
+    return {name: file for name, file in by_path(folders, ENDINGS).items() if not file.stem.lower().endswith(_VAE)}
 
 
-def named(files: dict[str, Path], name: str, what: str) -> Path:
-    """The file of that name, with or without its folder and its ending. Raises `NotFound`."""
-    for says in (lambda one: one, lambda one: Path(one).name, lambda one: Path(one).stem):
-        found = next((file for one, file in files.items() if says(one) == name), None)
-        if found is not None:
-            return found
+def named(files: Mapping[str, Path], name: str, what: str) -> Path:
+    """The file that a name means.
+
+    Args:
+        files: by their names for people.
+        name: one of them, or the file's with or without its folder, ending and a web UI's checksum.
+        what: "checkpoint", for messages.
+
+    Raises:
+        NotFound: there is none.
+    """
+    file = (
+        files.get(name)
+        or next((file for known, file in files.items() if same_word(known, name)), None)
+        or by_name(name, list(files.values()))
+    )
+    if file is not None:
+        return file
     known = ", ".join(files) or "there are none"
     raise NotFound(f"There is no {what} {name!r}.", f"Those that are here: {known}.", name=name)
 
@@ -50,7 +58,7 @@ class LocalCheckpoints:
     """
 
     def __init__(self, folders: Sequence[Path], chosen: str = "", vae: Path | None = None) -> None:
-        self._folders, self._vae = folders, vae
+        self._folders, self.vae = folders, vae
         self._lock = threading.Lock()
         self._source: FileSource | None = None
         self._kinds: dict[tuple[Path, int], Kind | ClickpaintError] = {}
@@ -60,7 +68,7 @@ class LocalCheckpoints:
     def files(self) -> dict[str, Path]:
         """Every checkpoint by its name, the one that was given by its path first."""
         given = {self._given.name: self._given} if self._given is not None else {}
-        return {**given, **files_in(self._folders)}
+        return {**given, **checkpoints_in(self._folders)}
 
     def choose(self, name: str) -> None:
         """Paint with this one from now on. Raises `NotFound`, and `InvalidInput` for a file that is no checkpoint."""
@@ -72,12 +80,13 @@ class LocalCheckpoints:
             self._name = name
 
     def current(self) -> tuple[str, Path] | None:
-        """The name and the file of the chosen one; None where there is none."""
+        """The name and the file of the chosen one, or of the first that can be used where none was chosen; None where there is no file."""
         files = self.files()
         if self._name:
             file = named(files, self._name, "checkpoint")
-            return next(name for name, one in files.items() if one == file), file
-        return next(iter(files.items()), None)
+            return next(name for name, path in files.items() if path == file), file
+        usable = (item for item in files.items() if item[1] == self._given or not isinstance(self._kind(item[1]), ClickpaintError))
+        return next(usable, None) or next(iter(files.items()), None)
 
     def kind(self) -> Kind | None:
         """Of the chosen one; None where there is none. Raises what `choose` would."""
@@ -99,7 +108,7 @@ class LocalCheckpoints:
                 self._source.release()
                 self._source = None
             if self._source is None and current is not None:
-                self._source = FileSource(current[1], self._vae)
+                self._source = FileSource(current[1], self.vae)
             return self._source
 
     def _kind(self, file: Path) -> Kind | ClickpaintError:
@@ -107,7 +116,9 @@ class LocalCheckpoints:
         try:
             key = (file, file.stat().st_mtime_ns)
         except OSError as error:
-            return CorruptModel(of_error(file, error), _CHOOSE, filename=file.name)
+            return CorruptModel(
+                f"{file.name} cannot be read: {error.strerror}.", "See to it that the file may be read.", filename=file.name
+            )
         if key not in self._kinds:
             try:
                 self._kinds[key] = _kind_of_file(file)
@@ -121,32 +132,12 @@ def _kind_of_file(file: Path) -> Kind:
     from clickpaint.paint.checkpoint.kind import identify
     from clickpaint.paint.checkpoint.networks import split
 
-    if file.suffix.lower() == ".safetensors":
-        parts = split(_header(file))
+    if weights_format(file) == "safetensors":
+        header: Any = safetensors_header(file)[0]  # which has shapes, and no more is asked for
+        parts = split(header)
         return identify(parts.unet.shapes(), None, parts.markers)
     from clickpaint.paint.checkpoint.source import FileSource
 
     source = FileSource(file)
     parts = split(source.tensors())
     return identify(parts.unet.shapes(), source.prediction, parts.markers)
-
-
-class _Shaped(NamedTuple):
-    """What stands in a header instead of a tensor."""
-
-    shape: tuple[int, ...]
-
-
-def _header(file: Path) -> dict[str, Any]:
-    """The names and shapes of a safetensors file: its length in 8 bytes, little-endian, then JSON."""
-    try:
-        with file.open("rb") as opened:
-            (length,) = struct.unpack("<Q", opened.read(8))
-            if length > _LARGEST_HEADER:
-                raise ValueError("its header is too long")
-            told = json.loads(opened.read(length))
-        return {key: _Shaped(tuple(value["shape"])) for key, value in told.items() if key != "__metadata__"}
-    except OSError as error:
-        raise CorruptModel(of_error(file, error), _CHOOSE, filename=file.name) from error
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise CorruptModel(f"{file.name} cannot be read as weights: {error}.", _CHOOSE, filename=file.name) from error

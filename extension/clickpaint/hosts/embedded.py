@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
-from clickpaint.hosts.base import Capabilities
+from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
 from clickpaint.hosts.checkpoint_files import LocalCheckpoints
 from clickpaint.paint.diffusion.samplers import SAMPLERS
 from clickpaint.paint.diffusion.schedules import SCHEDULES
 from clickpaint.settings import SETTINGS, usable
-from clickpaint.weights.folders import files_below, of_error, short_hash
+from clickpaint.weights.folders import is_file, is_folder, of_error, short_hash
+from clickpaint.weights.model_files import by_name, files, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,15 +33,20 @@ log = logging.getLogger(__name__)
 _CONTROL_NETS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".sft")
 PROJECT = Path(__file__).resolve().parents[3]
 
-_ALSO_IN = {
+_ALSO_CALLED = {
     "Stable-diffusion": ("checkpoints",),
-    "VAE": ("vae",),
-    "Lora": ("loras",),
-    "ControlNet": ("controlnet", "../extensions/sd-webui-controlnet/models"),
-    "embeddings": ("../embeddings",),
-    "sam": ("sams", "../extensions/sd-webui-segment-anything/models/sam", "../extensions/sd-webui-inpaint-anything/models"),
+    "Lora": ("loras", "lycoris"),
+    "embeddings": ("embedding", "textual_inversion"),
+    "sam": ("sams",),
 }
-"""Where other programs keep files of a kind, seen from a folder of models."""
+"""How other programs call the folder of a kind; small and capital letters do not count."""
+
+_ALSO_IN = {
+    "ControlNet": ("../extensions/sd-webui-controlnet/models",),
+    "embeddings": ("../embeddings",),
+    "sam": ("../extensions/sd-webui-segment-anything/models/sam", "../extensions/sd-webui-inpaint-anything/models"),
+}
+"""Where a web UI keeps files of a kind, seen from its folder `models`."""
 
 
 class EmbeddedHost:
@@ -48,7 +54,7 @@ class EmbeddedHost:
 
     Args:
         data_dir: where settings.json, models/ and outputs/ are; the project's folder by default.
-        models_dirs: further folders of models (a web UI's `models`, say). Downloads go to the first, the others are only read.
+        models_dirs: further folders of models: a web UI's `models`, or its root. Downloads go to the first, the others are only read.
         overrides: settings that come before all others (command-line options). One that cannot be used raises `InvalidInput`.
         environment: where `CLICKPAINT_DEVICE=cpu` and the like are looked up; they come before the file.
 
@@ -69,17 +75,14 @@ class EmbeddedHost:
         self._settings = _settings(self._data / "settings.json", overrides or {}, environment)
         own = self._settings["models_dir"]
         bases = [*models_dirs, *([Path(own)] if own else []), self._data / "models"]
-        self._bases = [(self._data / base.expanduser()).resolve() for base in bases]
+        self._bases = [_models_folder((self._data / base.expanduser()).resolve()) for base in bases]
         self._lock = threading.Lock()
         self._device: Device | None = None
-        vae = self._settings["vae"]
-        self.checkpoints = LocalCheckpoints(
-            [folder for base in self._bases for folder in self._places(base, "Stable-diffusion")],
-            self._settings["checkpoint"],
-            (self._data / Path(vae).expanduser()) if vae else None,
-        )
         self._torch_home = Path(
             environment.get("TORCH_HOME") or Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
+        )
+        self.checkpoints = LocalCheckpoints(
+            self.folders("Stable-diffusion"), self._settings["checkpoint"], self._vae(self._settings["vae"])
         )
 
     def capabilities(self) -> Capabilities:
@@ -108,16 +111,23 @@ class EmbeddedHost:
     def choose_checkpoint(self, name: str) -> None:
         self.checkpoints.choose(name)
 
-    @staticmethod
-    def _places(base: Path, kind: str) -> list[Path]:
-        return [base / kind, *((base / place).resolve() for place in _ALSO_IN.get(kind, ()))]
+    def _vae(self, chosen: str) -> Path | None:
+        """The file of the VAE that the settings name, by its path or by its name among those in the folders; None for none."""
+        if not chosen:
+            return None
+        file = self._data / Path(chosen).expanduser()
+        known = [*files(self.folders("VAE")), *files(self.folders("Stable-diffusion"))]
+        return file if is_file(file) else by_name(chosen, known) or file
 
     def folders(self, kind: str) -> list[Path]:
-        found = [base / kind for base in self._bases]
+        folders = [base / kind for base in self._bases]
         for base in self._bases:
-            found += [*self._places(base, kind), base]
-        found.append(self._torch_home / "hub" / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
-        return list(dict.fromkeys(found))
+            folders += _places(base, kind)
+            if kind not in NAMED_BY_USERS:
+                folders.append(base)
+        if kind not in NAMED_BY_USERS:
+            folders.append(self._torch_home / "hub" / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
+        return list(dict.fromkeys(folders))
 
     def output_folder(self) -> Path:
         return (self._data / Path(self._settings["output_dir"] or "outputs").expanduser()).resolve()
@@ -148,17 +158,8 @@ class EmbeddedHost:
 
     def control_names(self) -> tuple[list[str], list[str]]:
         """No preprocessors but ours; the ControlNets named as sd-webui-controlnet names them, "name [hash]"."""
-        shared = {*self._bases, self._torch_home / "hub" / "checkpoints"}  # where files of every kind lie
-        files = {
-            file: file.relative_to(folder).with_suffix("").as_posix()
-            for folder in self.folders("ControlNet")
-            if folder not in shared
-            for file in files_below(folder, _CONTROL_NETS)
-        }
-        stems = [file.stem for file in files]
         names = []
-        for file, place in files.items():
-            name = file.stem if stems.count(file.stem) == 1 else place
+        for name, file in shown(files(self.folders("ControlNet"), _CONTROL_NETS)).items():
             digest = short_hash(file)
             names.append(f"{name} [{digest}]" if digest else name)
         return [], names
@@ -174,6 +175,29 @@ class EmbeddedHost:
 
     def ending(self) -> bool:
         return False  # our own server does not wait for long
+
+
+def _models_folder(base: Path) -> Path:
+    """The folder that holds the folders of kinds: `base`, or its `models` where it is the root of a web UI."""
+    inner = base / "models"
+    kinds = {name.casefold() for kind in NAMED_BY_USERS for name in (kind, *_ALSO_CALLED.get(kind, ()))} - {"embeddings"}
+    return inner if is_folder(inner) and not any(folder.name.casefold() in kinds for folder in _folders_in(base)) else base
+
+
+def _places(base: Path, kind: str) -> list[Path]:
+    """The folders of a kind that there are, in and around a folder of models."""
+    names = {name.casefold() for name in (kind, *_ALSO_CALLED.get(kind, ()))}
+    folders = [folder for folder in _folders_in(base) if folder.name.casefold() in names]
+    if base.name.casefold() == "models":
+        folders += [(base / place).resolve() for place in _ALSO_IN.get(kind, ())]
+    return folders
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if is_folder(entry))
+    except OSError:
+        return []
 
 
 def _settings(file: Path, overrides: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 
@@ -22,29 +21,6 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
-
-
-def files_below(folder: Path, suffixes: Collection[str] | None = None) -> list[Path]:
-    """The files in a folder and below it, sorted, without what cannot be looked into.
-
-    Args:
-        suffixes: with a dot and in small letters, whatever the case of a file's own; None for all.
-    """
-    files: list[Path] = []
-    visited: set[tuple[int, int]] = set()
-    for place, inner, names in os.walk(folder, followlinks=True):  # a model folder is often a link to another disk
-        try:
-            status = Path(place).stat()
-        except OSError:
-            inner.clear()
-            continue
-        if (status.st_dev, status.st_ino) in visited:  # a link to a folder around it
-            inner.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        paths = (Path(place, name) for name in names)
-        files += [path for path in paths if (suffixes is None or path.suffix.lower() in suffixes) and is_file(path)]
-    return sorted(files)
 
 
 def why_unreadable(path: Path) -> str | None:

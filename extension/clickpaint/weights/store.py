@@ -295,19 +295,9 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    from clickpaint.weights.weights_file import read_weights_file  # which a web UI's start has no need of
 
-            return load_file(str(path), device="cpu")
-        # torch.serialization.load, not torch.load: web UIs replace the latter by a check of their own that refuses the
-        # entries newer torch writes, answers None instead of raising, and forwards to a load that may not be weights-only.
-        loaded = torch.serialization.load(str(path), map_location="cpu", weights_only=True)
-    except Exception as error:
-        if out_of_memory(error):
-            raise
-        message = f"{path.name} cannot be read as weights: it is incomplete, damaged, of another kind, or asks for code to be run."
-        raise CorruptModel(message, _REPLACE, filename=path.name) from error
+    loaded, _ = read_weights_file(path, mapped=False)
     for key in ("model", "state_dict", "depth_model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]

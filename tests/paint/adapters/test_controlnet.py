@@ -93,6 +93,17 @@ def test_what_no_tensor_says_comes_from_the_checkpoint():
     assert load_controlnet(toys.state_dict(), toys.checkpoint(), "control_v11e_sd15_shuffle").config["global_pool_conditions"]
 
 
+def test_a_folder_or_what_lies_in_it_says_what_a_file_called_as_all_are_cannot(tmp_path):
+    path = tmp_path / "control_v11e_sd15_shuffle" / "diffusion_pytorch_model.safetensors"
+    path.parent.mkdir()
+    save_file(toys.state_dict(prefix=""), path)
+    pooled = [load_controlnet(path, toys.checkpoint()).config["global_pool_conditions"]]
+    for said in ("{", "[]", '{"global_pool_conditions": true}', '{"global_pool_conditions": false}'):
+        (path.parent / "config.json").write_text(said, encoding="utf-8")
+        pooled.append(load_controlnet(path, toys.checkpoint()).config["global_pool_conditions"])
+    assert pooled == [True, True, True, True, False]
+
+
 def test_a_model_without_transformers_is_known():
     # diffusers/controlnet-canny-sdxl-1.0-small has none of them
     plain = toys.Family(2048, (1, 2, 4), (0, 0, 0), 0, (2, 4, 8), linear=True, added=112, added_time=8)

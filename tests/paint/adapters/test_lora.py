@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from clickpaint.errors import InvalidInput
-from clickpaint.paint.adapters.lora import Lora, LoraUse, applied, lora_uses
+from clickpaint.paint.adapters.lora import Lora, applied
+from clickpaint.paint.adapters.lora_prompt import LoraUse, lora_uses
 from clickpaint.paint.checkpoint.opening import open_checkpoint
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.prompt import without_networks
@@ -324,3 +327,273 @@ def test_sdxls_two_text_encoders_and_original_names(checkpoint):
             close([module(x), *(encoder.encode(ids)[0] for encoder in xl.text_encoders)], expected)
     with pytest.raises(InvalidInput, match="made for Stable Diffusion XL, but the checkpoint is Stable Diffusion 1"):
         Lora.of(peft, "xl").changes(checkpoint, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_trainers_names_mean_what_diffusers_converter_makes_of_them(checkpoint, family):
+    from diffusers.loaders import lora_conversion_utils as converters
+
+    if family == "sdxl":
+        file = toy.state_dict(family="sdxl", vocabulary=512, dtype=torch.float32)
+        checkpoint = open_checkpoint(TensorSource("sdxl", lambda: file))
+    names = [
+        name for name, module in checkpoint.unet.named_modules()
+        if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and ".attentions." in name
+    ]  # fmt: skip
+    low = toys.pairs({name: checkpoint.unet.get_submodule(name) for name in names})
+    spoken = {checkpoint.layout.key(f"{name}.weight").removesuffix(".weight") if family == "sdxl" else name: low[name] for name in low}
+    texts = ("te1", "te2") if family == "sdxl" else ("te",)
+    written = toys.kohya("lora_unet", spoken, 2.0)
+    for number, text in enumerate(texts):
+        written |= toys.kohya(f"lora_{text}_text_model", toys.pairs(text_layers(checkpoint, number), seed=number), 2.0)
+    converted = dict(written)
+    if family == "sdxl":
+        config = SimpleNamespace(layers_per_block=checkpoint.unet.config["layers_per_block"])
+        converted = converters._maybe_map_sgm_blocks_to_diffusers(converted, config)
+    converted, alphas = converters._convert_non_diffusers_lora_to_diffusers(converted)
+    assert set(alphas.values()) == {2.0} and not any("input_blocks" in key for key in converted)
+    ours, theirs = (Lora.of(tensors, "one").changes(checkpoint, 1.0, 1.0) for tensors in (written, converted))
+    assert ours[1] == theirs[1] == [] and ours[0].keys() == theirs[0].keys() and len(ours[0]) == len(names) + 2 * len(texts)
+    for module, change in ours[0].items():
+        torch.testing.assert_close(change.up, 2 / 4 * theirs[0][module].up)  # alpha by the rank, which diffusers keeps apart
+        torch.testing.assert_close(change.down, theirs[0][module].down)
+
+
+EACH = dict.fromkeys(toys.LAYERS, 16)
+SAID = {
+    "as diffusers writes it": ({"lora_adapter_metadata": '{"unet.r": 4, "unet.lora_alpha": 8, "unet.use_rslora": true}'}, None),
+    "within each other": ({"lora_adapter_metadata": '{"unet": {"r": 4, "lora_alpha": 8, "use_rslora": true}}'}, None),
+    "PEFT's configuration in an entry": ({"adapter_config": '{"peft_type": "LORA", "lora_alpha": 8, "use_rslora": true}'}, None),
+    "a network's configuration": ({"unet": '{"lora_alpha": 8, "use_rslora": true}'}, None),
+    "entries of their own": ({"unet.lora_alpha": "8", "unet.use_rslora": "True", "text_encoder.lora_alpha": "1000"}, None),
+    "entries for all": ({"lora_alpha": "8.0", "use_rslora": "true"}, None),
+    "a file beside": ({}, {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": True}),
+    "a pattern": ({"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 1, "unet.alpha_pattern": EACH})}, None),
+    "a pattern in an entry": ({"unet.alpha_pattern": json.dumps(EACH), "unet.lora_alpha": "1"}, None),
+    "short patterns": (
+        {"alpha_pattern": json.dumps({**dict.fromkeys(("to_q", "to_k", "to_v", "to_out.0"), 16), r"(proj_in|proj)": 16, r"conv\d?": 16})},
+        None,
+    ),
+    "entries for layers": ({f"alpha_pattern.{name}": "16" for name in toys.LAYERS}, None),
+    "alphas of layers": ({f"unet.{name}.alpha": "16" for name in toys.LAYERS}, None),
+    "a broken entry beside": ({"lora_adapter_metadata": "{", "unet.lora_alpha": "16", "unet.alpha_pattern": '{"(": 3, "x": "much"}'}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_what_is_said_about_strength_counts_wherever_it_is_said(checkpoint, tmp_path, said):
+    metadata, configuration = SAID[said]  # 8 / sqrt(4) or 16 / 4
+    unet = toys.pairs(unet_layers(checkpoint))
+    save_file(toys.peft("unet", unet), tmp_path / "adapter_model.safetensors", metadata)
+    if configuration is not None:
+        (tmp_path / "adapter_config.json").write_text(json.dumps(configuration), encoding="utf-8")
+    changes, unknown = Lora.read(tmp_path / "adapter_model.safetensors").changes(checkpoint, 1.0, 1.0)
+    assert unknown == [] and len(changes) == len(unet)
+    for name, module in unet_layers(checkpoint).items():
+        torch.testing.assert_close(changes[module].up, 4 * unet[name][1])
+
+
+def test_a_configuration_that_lies_beside_many_files_is_nobodys(checkpoint, tmp_path):
+    unet = toys.pairs(unet_layers(checkpoint))
+    for name in ("one", "other"):
+        save_file(toys.peft("unet", unet), tmp_path / f"{name}.safetensors")
+    for said in ('{"lora_alpha": 400}', "{"):
+        (tmp_path / "adapter_config.json").write_text(said, encoding="utf-8")
+        changes, _ = Lora.read(tmp_path / "one.safetensors").changes(checkpoint, 1.0, 1.0)
+        torch.testing.assert_close(changes[unet_layers(checkpoint)[toys.LAYERS[0]]].up, unet[toys.LAYERS[0]][1])
+
+
+def further_layouts(checkpoint, unet, text):
+    """The same LoRA as ComfyUI, LyCORIS and PEFT write it."""
+    original = {checkpoint.layout.key(f"{name}.weight").removesuffix(".weight"): low for name, low in unet.items()}
+
+    def dotted(prefix, low, down="lora_down.weight", up="lora_up.weight"):
+        return {f"{prefix}{name}.{role}": tensor for name, pair in low.items() for role, tensor in zip((down, up), pair, strict=True)}
+
+    yield "ComfyUI", dotted("diffusion_model.", original) | dotted("text_encoders.clip_l.transformer.text_model.", text)
+    yield "ComfyUI, whole names", dotted("model.diffusion_model.", original) | dotted("clip_l.transformer.text_model.", text)
+    yield "ComfyUI, PEFT's roles", dotted("diffusion_model.", original, "lora_A.weight", "lora_B.weight") | dotted("text_encoder.", text)
+    yield "LyCORIS alone", toys.kohya("lycoris", unet) | toys.kohya("lora_te_text_model", text)
+    named = ("lora_A.my-style.weight", "lora_B.my-style.weight")
+    yield "a named adapter", dotted("base_model.model.unet.", unet, *named) | dotted("base_model.model.text_model.", text, *named)
+
+
+def test_further_layouts_are_the_same_as_merging_into_a_copy(checkpoint):
+    unet, text = toys.pairs(unet_layers(checkpoint)), toys.pairs(text_layers(checkpoint))
+    expected = Lora.of(toys.kohya("lora_unet", unet) | toys.kohya("lora_te_text_model", text), "one").changes(checkpoint, 0.5, 0.5)[0]
+    for title, file in further_layouts(checkpoint, unet, text):
+        changes, unknown = Lora.of(file, title).changes(checkpoint, 0.5, 0.5)
+        assert unknown == [] and changes.keys() == expected.keys(), title
+        assert all(torch.equal(change.up, expected[module].up) for module, change in changes.items()), title
+
+
+def test_several_adapters_in_one_file_are_not_mixed(checkpoint):
+    unet = toys.pairs(unet_layers(checkpoint))
+    file = {
+        key.replace(".weight", f".{name}.weight"): tensor for name in ("ink", "wash") for key, tensor in toys.peft("unet", unet).items()
+    }
+    with pytest.raises(InvalidInput, match="holds several adapters in one file: ink, wash"):
+        Lora.of(file, "two")
+
+
+@pytest.mark.parametrize("naming", ["diffusers", "original"])
+def test_norms_and_their_differences_count(checkpoint, naming):
+    norms = {
+        name: module for name, module in checkpoint.unet.named_modules()
+        if isinstance(module, (torch.nn.LayerNorm, torch.nn.GroupNorm)) and ("mid_block" in name or name == "conv_norm_out")
+    }  # fmt: skip
+    text = {"encoder.layers.0.layer_norm1": checkpoint.text_encoders[0].inner.get_submodule("encoder.layers.0.layer_norm1")}
+    assert len(norms) > 8
+    generator = torch.Generator().manual_seed(9)
+    file, kept = {}, {}
+    before = answers(checkpoint)
+    for prefix, name, module in [("lora_unet_", *one) for one in norms.items()] + [("lora_te_text_model_", *one) for one in text.items()]:
+        spoken = name
+        if naming == "original" and prefix == "lora_unet_":
+            spoken = checkpoint.layout.key(f"{name}.weight").removesuffix(".weight")
+        weight, bias = (0.5 * torch.randn(module.weight.shape, generator=generator) for _ in range(2))
+        roles = ("w_norm", "b_norm") if len(file) % 4 else ("diff", "diff_b")
+        file |= {f"{prefix}{spoken.replace('.', '_')}.{role}": value for role, value in zip(roles, (weight, bias), strict=True)}
+        kept[module] = module.weight, module.bias
+        module.weight, module.bias = (
+            torch.nn.Parameter(own + 0.5 * more, False) for own, more in zip(kept[module], (weight, bias), strict=True)
+        )
+    expected = answers(checkpoint)
+    for module, own in kept.items():
+        module.weight, module.bias = own
+    assert far(before, expected)
+    with applied(checkpoint, [(Lora.of(file, "norms"), 0.5)]) as notes:
+        assert notes == []
+        close(answers(checkpoint), expected, atol=2e-4)
+    assert all(torch.equal(one, other) for one, other in zip(answers(checkpoint), before, strict=True))
+
+
+@torch.no_grad()
+def test_a_difference_of_the_token_embedding_counts(checkpoint):
+    embedding = checkpoint.text_encoders[0].token_embedding
+    delta = torch.zeros_like(embedding.weight)
+    delta[7] = 1.0
+    ids = torch.tensor([[7, 8]])
+    lora = Lora.of({"text_encoders.clip_l.transformer.text_model.embeddings.token_embedding.diff": delta}, "words")
+    plain = embedding(ids)
+    with applied(checkpoint, [(lora, 0.5)]):
+        torch.testing.assert_close(embedding(ids) - plain, torch.tensor([[[0.5], [0.0]]]).expand(1, 2, 768))
+
+
+@torch.no_grad()
+def test_pefts_dora_of_a_convolution_is_of_its_outputs(checkpoint):
+    name = toys.LAYERS[7]  # 32 channels in and out, so that the shapes alone do not tell
+    module = checkpoint.unet.get_submodule(name)
+    down, up = toys.pairs({name: module})[name]
+    magnitude = torch.linspace(0.5, 2, 32)
+    directed = toys.merged(module.weight, down, up, 1.0)
+    wanted = directed * (magnitude / directed.flatten(1).norm(dim=1))[:, None, None, None]
+    for shape in ((32,), (1, 32, 1, 1)):
+        file = toys.peft("unet", {name: (down, up)}) | {f"unet.{name}.lora_magnitude_vector.default.weight": magnitude.reshape(shape)}
+        change = Lora.of(file, "dora").changes(checkpoint, 1.0, 1.0)[0][module]
+        torch.testing.assert_close(module.weight + change.whole, wanted, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_bias_of_pefts_second_matrix_counts(checkpoint):
+    name = toys.LAYERS[1]
+    module, bias = checkpoint.unet.get_submodule(name), torch.linspace(-1, 1, 32)
+    file = toys.peft("unet", toys.pairs({name: module})) | {f"unet.{name}.lora_B.bias": bias}
+    change = Lora.of(file, "biased", {"unet.lora_alpha": "2"}).changes(checkpoint, 0.5, 0.5)[0][module]
+    torch.testing.assert_close(change.bias, 0.5 * 2 / 4 * bias)
+
+
+def test_an_inpainting_checkpoints_first_layer_takes_what_was_trained_on_four_channels():
+    inpainting = families.checkpoint(in_channels=9)
+    module = inpainting.unet.conv_in
+    generator = torch.Generator().manual_seed(1)
+    down, up = torch.randn(4, 4, 3, 3, generator=generator), torch.randn(32, 4, 1, 1, generator=generator)
+    other = SimpleNamespace(unet=inpainting.unet, layout=inpainting.layout, text_encoders=())
+    change = Lora.of(toys.kohya("lora_unet", {"conv_in": (down, up)}), "one").changes(other, 1.0, 1.0)[0][module]
+    x = torch.randn(1, 9, 8, 8, generator=generator)
+    expected = torch.nn.functional.conv2d(torch.nn.functional.conv2d(x[:, :4], down, padding=1), up)
+    torch.testing.assert_close(change.answer(module, x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("base_model.model.unet.mid_block.attentions.0.proj_in.lora_E.default", "an AdaLoRA"),
+        ("unet.mid_block.attentions.0.proj_in.vera_lambda_b", "a VeRA"),
+        ("unet.mid_block.attentions.0.proj_in.oft_r.default", "an OFT in PEFT's layout"),
+        ("unet.mid_block.attentions.0.proj_in.ia3_l.default", "an IA3 in PEFT's layout"),
+        ("lora_unet_mid_block_attentions_0_proj_in.bias_values", "a LyCORIS with a sparse remainder"),
+        ("diffusion_model.middle_block.1.proj_in.set_weight", "a file of whole weights in place of changes"),
+        ("lora_unet_mid_block_attentions_0_proj_in.lora_new.weight", "has tensors that are not known here: lora_new"),
+    ],
+)
+def test_what_could_be_applied_by_half_is_refused_as_what_it_is(checkpoint, key, what):
+    file = toys.kohya("lora_unet", toys.pairs(unet_layers(checkpoint)))
+    with pytest.raises(InvalidInput, match=what):
+        Lora.of({**file, key: torch.zeros(4)}, "odd")
+
+
+def test_what_says_nothing_about_any_layer_is_reported(checkpoint):
+    file = toys.kohya("lora_unet", toys.pairs(unet_layers(checkpoint))) | {"first_stage_model.quant_conv.bias": torch.zeros(8)}
+    with applied(checkpoint, [(Lora.of(file, "odd"), 1.0)]) as notes:
+        assert notes == [
+            "1 tensors of the LoRA odd are of no kind that is known here and were left out, for example first_stage_model.quant_conv.bias."
+        ]
+
+
+def test_half_a_pair_is_damage(checkpoint):
+    file = toys.kohya("lora_unet", toys.pairs(unet_layers(checkpoint)))
+    for role in ("up", "down"):
+        rest = {key: tensor for key, tensor in file.items() if f"proj_in.lora_{role}" not in key}
+        with pytest.raises(InvalidInput, match=f"The LoRA torn is damaged or cut off: down_blocks_0_attentions_0_proj_in has no {role}"):
+            Lora.of(rest, "torn").changes(checkpoint, 1.0, 1.0)
+
+
+def test_other_files_are_called_by_their_names():
+    for key, what in (("control_model.zero_convs.0.0.weight", "a ControlNet"), ("emb_params", "a textual inversion embedding")):
+        with pytest.raises(InvalidInput, match=f"file is no LoRA but {what}"):
+            Lora.of({key: torch.zeros(4)}, "file")
+
+
+def test_dyn_takes_the_first_ranks_as_the_web_ui_does(checkpoint):
+    unet = toys.pairs(unet_layers(checkpoint))
+    lora = Lora.of(toys.kohya("lora_unet", unet, 2.0), "one")
+    for written in ("<lora:one:1:dyn=2>", "<lora:one:1:1:2>"):
+        (use,) = lora_uses(without_networks(written)[1])
+        changes, _ = lora.changes(checkpoint, 1.0, 1.0, use)
+        for name, module in unet_layers(checkpoint).items():
+            down, up = unet[name]
+            assert torch.equal(changes[module].down, down[:2]) and torch.equal(changes[module].up, 0.5 * up[:, :2])
+
+
+@pytest.mark.parametrize("count", [17, 26])
+def test_lbw_weighs_the_blocks(checkpoint, count):
+    unet, text = toys.pairs(unet_layers(checkpoint)), toys.pairs(text_layers(checkpoint))
+    lora = Lora.of(toys.kohya("lora_unet", unet) | toys.kohya("lora_te_text_model", text), "one")
+    weights = [0.25, *(0.01 * number for number in range(1, count))]
+    (use,) = lora_uses(without_networks(f"<lora:one:0.5:lbw={','.join(map(str, weights))}>")[1])
+    # IN01, IN02, IN04, MID, OUT03, OUT11 and the downsampling IN03, which 17 weights leave out
+    places = {17: [1, 2, 3, 7, 7, 8, 16, None], 26: [2, 3, 5, 13, 13, 17, 25, 4]}[count]
+    changes, _ = lora.changes(checkpoint, 1.0, 1.0, use)
+    for place, (name, module) in zip(places, unet_layers(checkpoint).items(), strict=True):
+        if place is None:
+            assert module not in changes
+        else:
+            torch.testing.assert_close(changes[module].up, 0.5 * weights[place] * unet[name][1])
+    for name, module in text_layers(checkpoint).items():
+        torch.testing.assert_close(changes[module].up, 0.5 * 0.25 * text[name][1])
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("<lora:a:1:lbw=MIDD>", "lbw=MIDD, which is not a list of 12, 17, 20 or 26 numbers"),
+        ("<lora:a:1:lbw=1,2,3>", "lbw=1,2,3, which is not"),
+        ("<lora:a:1:dyn=few>", "dyn=few, which is no number of ranks"),
+        ("<lora:a:1:dyn=0>", "dyn=0, which is no"),
+        ("<lora:a:1:start=10>", "asked for with start=, which is not known here"),
+    ],
+)
+def test_what_a_prompt_asks_of_a_lora_in_vain_is_said(written, message):
+    with pytest.raises(InvalidInput, match=message):
+        lora_uses(without_networks(written)[1])

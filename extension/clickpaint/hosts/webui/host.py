@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
-from clickpaint.hosts.base import Capabilities
+from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
 from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
 from clickpaint.hosts.webui.settings_section import OPTION
 from clickpaint.settings import usable
@@ -27,6 +27,15 @@ _ALSO_IN = {
 }
 """Where other extensions keep files of a kind, below the folder of extensions."""
 
+
+_OPTIONS = {
+    "Stable-diffusion": ("ckpt_dir",),
+    "VAE": ("vae_dir",),
+    "Lora": ("lora_dir", "lyco_dir_backcompat"),
+    "embeddings": ("embeddings_dir",),
+    "ControlNet": ("controlnet_dir",),
+}
+"""The web UI's options that say where its files of a kind lie; its embeddings are not among its models."""
 
 _BESIDE = 3 << 30
 """Bytes that must be free for a click to be computed while the web UI generates: what SAM's encoder takes at its peak."""
@@ -80,9 +89,12 @@ class WebUIHost:
             parents = Path(paths.extensions_dir) / "sd-webui-controlnet" / "annotator" / "downloads", base / "ControlNetPreprocessor"
             for pattern in ("*", "insightface/models/*"):
                 found += [folder for parent in parents for folder in sorted(parent.glob(pattern)) if is_folder(folder)]
-        import torch
+        if kind in NAMED_BY_USERS:
+            found += _folders_of_options(kind)
+        else:
+            import torch
 
-        found.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
+            found.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
         return list(dict.fromkeys(path.absolute() for path in found))
 
     def output_folder(self) -> Path:
@@ -167,3 +179,14 @@ class WebUIHost:
         from clickpaint.hosts.webui import saving
 
         saving.save(pixels, mask, prompt, seed, infotext, folder=self.output_folder())
+
+
+def _folders_of_options(kind: str) -> list[Path]:
+    """Where the web UI itself looks for files of a kind."""
+    from modules import paths, shared
+
+    chosen = [getattr(shared.cmd_opts, option, None) for option in _OPTIONS[kind]]
+    found = [Path(folder) for folder in chosen if isinstance(folder, str) and folder]
+    if kind == "ControlNet":
+        found.append(Path(paths.extensions_dir) / "sd-webui-controlnet" / "models")
+    return found

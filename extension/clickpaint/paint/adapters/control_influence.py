@@ -26,7 +26,9 @@ _FADING = 0.825
 def control_image(pixels: np.ndarray, mask: np.ndarray | None = None) -> Tensor:
     """A control map as ControlNets read it, float32 [1, 3, H, W] in 0..1.
 
-    pixels: uint8 [H, W, 3]. mask: bool [H, W], True where the ControlNet for inpainting is to see nothing: -1 there.
+    Args:
+        pixels: uint8 [H, W, 3].
+        mask: bool [H, W], True where the ControlNet for inpainting is to see nothing: -1 there.
     """
     import numpy as np
     import torch
@@ -41,9 +43,14 @@ def control_image(pixels: np.ndarray, mask: np.ndarray | None = None) -> Tensor:
 class Control:
     """One ControlNet and what it sees.
 
-    image: float32 [1, 3, H, W], as `control_image` makes it, of the very size that is painted. weight, start, end, mode: as in
-    `ControlUnit`. "prompt": the deeper half of the network listens less and less. "control": the same, and only the side of the
-    prompt hears it, so that the guidance amplifies it.
+    Attributes:
+        model: diffusers' module.
+        image: float32 [1, 3, H, W], as `control_image` makes it, of the very size that is painted.
+        weight: as in `ControlUnit`.
+        start: the share of the sampling from which it acts, 0..1.
+        end: the share up to which it acts, 0..1.
+        mode: "prompt": the deeper half of the network listens less and less; "control": the same, and only the side of the prompt
+            hears it, so that the guidance amplifies it.
     """
 
     model: ControlNetModel
@@ -69,8 +76,8 @@ class Control:
 
         size = tuple(8 * side for side in inputs.sample.shape[-2:])
         if tuple(self.image.shape[-2:]) != size:
-            found = " x ".join(str(side) for side in reversed(self.image.shape[-2:]))
-            raise InvalidInput(f"The control map is {found} pixels, but {size[1]} x {size[0]} are painted.", "Make it for this crop.")
+            given = " x ".join(str(side) for side in reversed(self.image.shape[-2:]))
+            raise InvalidInput(f"The control map is {given} pixels, but {size[1]} x {size[0]} are painted.", "Make it for this crop.")
         rows, heard = len(inputs.sample), slice(None)
         if self.mode == "control" or self.model.config["global_pool_conditions"]:
             if "cond" not in inputs.branches:
@@ -106,5 +113,5 @@ class ControlPart(Part):
 
     def residuals(self, inputs: Inputs, moment: Moment) -> Residuals | None:
         acting = [control for control in self.controls if control.acts(moment.share)]
-        found = [residuals for control in acting if (residuals := control.residuals(inputs, moment.timestep)) is not None]
-        return functools.reduce(operator.add, found) if found else None
+        speaking = [residuals for control in acting if (residuals := control.residuals(inputs, moment.timestep)) is not None]
+        return functools.reduce(operator.add, speaking) if speaking else None

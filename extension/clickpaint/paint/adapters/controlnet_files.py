@@ -6,6 +6,7 @@ After "Adding Conditional Control to Text-to-Image Diffusion Models" (Zhang, Rao
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.meta import assign, on_meta
 from clickpaint.paint.checkpoint.source import read
+from clickpaint.weights.model_files import says_nothing
 
 if TYPE_CHECKING:
     from diffusers import ControlNetModel
@@ -63,19 +65,21 @@ def load_controlnet(source: Path | Mapping[str, Tensor], checkpoint: Checkpoint,
     """
     from diffusers import ControlNetModel
 
-    name = name or (source.stem if isinstance(source, Path) else "The ControlNet")
+    if isinstance(source, Path):
+        name = name or (f"{source.parent.name}/{source.stem}" if says_nothing(source.stem) else source.stem)
+    name = name or "The ControlNet"
     tensors = _own(read(source)[0] if isinstance(source, Path) else source, name)
     key = _key_of(checkpoint, "input_hint_block.0.weight" in tensors)
-    config = _config(tensors, checkpoint, key, name)
+    config = _config(tensors, checkpoint, key, name, _pooled(source) if isinstance(source, Path) else None)
     with on_meta():
         model = ControlNetModel(**config)
-    found = {one: tensors[key(one)] for one, _ in model.named_parameters() if key(one) in tensors}
+    parameters = {own: tensors[key(own)] for own, _ in model.named_parameters() if key(own) in tensors}
     if "difference" in tensors:
         base = checkpoint.unet.state_dict()
         base["conv_in.weight"] = base["conv_in.weight"][:, :4]  # an inpainting checkpoint's has more
-        found = {one: value + base[one].to(value) if one in base else value for one, value in found.items()}
+        parameters = {own: value + base[own].to(value) if own in base else value for own, value in parameters.items()}
     try:
-        assign(model, found, key)
+        assign(model, parameters, key)
     except InvalidInput as error:
         raise InvalidInput(f"{name}: {error.message}", "Download it again, or choose another ControlNet.", **error.data) from error
     return model.eval()
@@ -106,12 +110,24 @@ def _key_of(checkpoint: Checkpoint, original: bool) -> Callable[[str], str]:
     return key if original else str
 
 
-def _config(tensors: Mapping[str, Tensor], checkpoint: Checkpoint, key: Callable[[str], str], name: str) -> dict[str, Any]:
+def _pooled(path: Path) -> bool | None:
+    """Whether a ControlNet speaks of the whole picture, as the config.json beside diffusers' files says; None where none does."""
+    try:
+        said = json.loads(path.with_name("config.json").read_text(encoding="utf-8")) if says_nothing(path.stem) else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    pooled = said.get("global_pool_conditions") if isinstance(said, dict) else None
+    return pooled if isinstance(pooled, bool) else None
+
+
+def _config(
+    tensors: Mapping[str, Tensor], checkpoint: Checkpoint, key: Callable[[str], str], name: str, pooled: bool | None
+) -> dict[str, Any]:
     """What diffusers' ControlNetModel is made with: the checkpoint's U-Net, of which it is a copy, but for what the tensors say."""
     from diffusers import ControlNetModel
 
     unet = checkpoint.unet.config
-    contexts = {value.shape[1] for one, value in tensors.items() if one.endswith(".attn2.to_k.weight")}
+    contexts = {value.shape[1] for own, value in tensors.items() if own.endswith(".attn2.to_k.weight")}
     # a ControlNet for SDXL may do without transformers; what it adds to the time tells
     added = tensors.get(key("add_embedding.linear_1.weight"))
     if not contexts and added is not None and added.shape[1] == unet.get("projection_class_embeddings_input_dim"):
@@ -131,16 +147,16 @@ def _config(tensors: Mapping[str, Tensor], checkpoint: Checkpoint, key: Callable
     depths = [depth(f"down_blocks.{level}") for level in range(len(unet["block_out_channels"]))]
     middle = depth("mid_block")
     hint = tensors[key(f"{_HINT}.conv_in.weight")].shape
-    widths = [tensors[one].shape[0] for index in (1, 3, 5) if (one := key(f"{_HINT}.blocks.{index}.weight")) in tensors]
+    widths = [tensors[own].shape[0] for index in (1, 3, 5) if (own := key(f"{_HINT}.blocks.{index}.weight")) in tensors]
     shared = inspect.signature(ControlNetModel.__init__).parameters
     return {
         **{option: value for option, value in unet.items() if option in shared},
         "in_channels": 4,
         "conditioning_channels": hint[1],
         "conditioning_embedding_out_channels": (hint[0], *widths),
-        "down_block_types": tuple("CrossAttnDownBlock2D" if one else "DownBlock2D" for one in depths),
+        "down_block_types": tuple("CrossAttnDownBlock2D" if count else "DownBlock2D" for count in depths),
         "mid_block_type": "UNetMidBlock2DCrossAttn" if middle else "UNetMidBlock2D",
-        "transformer_layers_per_block": (*(one or 1 for one in depths[:-1]), depths[-1] or middle or 1),
-        # The shuffle model alone speaks of the whole picture; nothing but its name (or a .yaml beside it) says so.
-        "global_pool_conditions": "shuffle" in name.lower(),
+        "transformer_layers_per_block": (*(count or 1 for count in depths[:-1]), depths[-1] or middle or 1),
+        # The shuffle model alone speaks of the whole picture; nothing but its name (or what lies beside it) says so.
+        "global_pool_conditions": "shuffle" in name.lower() if pooled is None else pooled,
     }

@@ -1,10 +1,10 @@
-"""LoRAs: read in the layouts of kohya's trainer and LyCORIS and of diffusers and peft, and at work for as long as one picture takes."""
+"""LoRAs and their relatives: read in the layouts of kohya's trainer, LyCORIS, ComfyUI, diffusers and PEFT, and at work for as long as one
+picture takes. What a file holds is applied whole, or refused as what it is; layers that a checkpoint has not are told of."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,134 +13,169 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.adapters.change import Change, change_of
 from clickpaint.paint.adapters.controlnet_files import FAMILIES
+from clickpaint.paint.adapters.lora_keys import FOREIGN, ROLES, Scaling, configuration_beside, scalings, tensor_name
+from clickpaint.paint.adapters.lora_prompt import LoraUse
+from clickpaint.paint.checkpoint.kind import what_else
 from clickpaint.paint.checkpoint.source import read
-from clickpaint.paint.diffusion.prompt import Network
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from clickpaint.paint.checkpoint.opening import Checkpoint
 
-_KEY = re.compile(
-    r"(?P<layer>.+?)(?P<old>_lora|\.lora_linear_layer|\.lora)?"
-    r"\.(?P<role>lora_(?:up|down|mid|A|B|magnitude_vector)|(?<=lora\.)(?:up|down)|(?<=layer\.)(?:up|down)|alpha|dora_scale|diff_b|diff"
-    r"|hada_\w+|lokr_\w+)(?:\.default)?(?:\.weight)?"
-)
-_ROLES = {
-    "lora_up": "up", "lora_B": "up", "lora_down": "down", "lora_A": "down", "lora_mid": "mid", "lora_magnitude_vector": "dora_scale",
-}  # fmt: skip
-_NETWORKS = (
-    ("lora_unet_", "unet"), ("lora_te1_", "te1"), ("lora_te2_", "te2"), ("lora_te_", "te1"),
-    ("unet.", "unet"), ("text_encoder_2.", "te2"), ("text_encoder.", "te1"),
-)  # fmt: skip
-_OLD = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
+BUNDLED = "bundle_emb."
+"""What stands before the names of a bundled textual inversion's tensors."""
 
 
-@dataclass(frozen=True)
-class LoraUse:
-    """A LoRA that a prompt asks for. unet, text: how much it changes the U-Net and the text encoders; 1 as it was trained, and
-    negative for the opposite."""
+@dataclass(frozen=True, eq=False)
+class LoraLayer:
+    """What a file says about one layer.
 
-    name: str
-    unet: float = 1.0
-    text: float = 1.0
-
-
-def lora_uses(networks: Iterable[Network]) -> tuple[LoraUse, ...]:
-    """What `<lora:name>`, `<lora:name:weight>`, `<lora:name:text:unet>`, `<lora:name:te=0.5:unet=1>` in a prompt ask for: the web UI's
-    syntax and order. `<lyco:…>` is another name for the same.
-
-    Raises:
-        InvalidInput: something else is asked for, or a weight is no number.
+    Attributes:
+        tensors: by role, one of `lora_keys.ROLES`.
+        alpha: what is said about it outside of its tensors; None where nothing is.
+        stabilised: whether alpha counts by the square root of the rank.
     """
-    uses = []
-    for network in networks:
-        if network.kind not in ("lora", "lyco"):
-            message = f"<{network.kind}:{network.name}> is not known here."
-            raise InvalidInput(message, "Take it out of the prompt; <lora:name:weight> is known.", kind=network.kind)
-        named = dict(argument.split("=", 1) for argument in network.arguments if "=" in argument)
-        placed = [argument for argument in network.arguments if "=" not in argument]
-        try:
-            text = float(named.get("te", placed[0] if placed else 1.0))
-            unet = float(named.get("unet", placed[1] if len(placed) > 1 else text))
-        except ValueError as error:
-            message = f"The weight of <lora:{network.name}> is no number: {error}."
-            raise InvalidInput(message, "Write <lora:name:0.8>.", name=network.name) from error
-        uses.append(LoraUse(network.name, unet, text))
-    return tuple(uses)
+
+    tensors: Mapping[str, Tensor]
+    alpha: float | None = None
+    stabilised: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Lora:
-    """name: for people. layers: the tensors by role, by network ("unet", "te1", "te2") and layer: its name with "_" for dots.
-    alphas: what the file says about whole networks, as diffusers writes it.
+    """What lies in a LoRA's file.
+
+    Attributes:
+        name: for people.
+        layers: by network ("unet", "te1", "te2") and layer: its name with "_" for dots.
+        embeddings: textual inversions that are bundled with it: the content of each as if it were a file's, by the word it stands for.
+        strays: names of tensors that say nothing about any layer.
     """
 
     name: str
-    layers: Mapping[tuple[str, str], Mapping[str, Tensor]]
-    alphas: Mapping[str, float] = field(default_factory=dict)
+    layers: Mapping[tuple[str, str], LoraLayer]
+    embeddings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    strays: Sequence[str] = ()
 
     @classmethod
     def read(cls, path: Path) -> Lora:
-        """A LoRA, LoCon, LoHa, LoKr or DoRA; its tensors stay in the file until they are used.
+        """A LoRA or a relative of it; its tensors stay in the file until they are used.
+
+        Args:
+            path: the file.
 
         Raises:
-            InvalidInput: it is something else. CorruptModel: it cannot be read.
+            InvalidInput: it is something else, or has tensors of a kind that is not known here.
+            CorruptModel: it cannot be read.
         """
         tensors, metadata = read(path)
-        return cls.of(tensors, path.stem, metadata)
+        return cls.of(tensors, path.stem, metadata, configuration_beside(path))
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor], name: str, metadata: Mapping[str, str] | None = None) -> Lora:
+    def of(
+        cls,
+        tensors: Mapping[str, Tensor],
+        name: str,
+        metadata: Mapping[str, str] | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> Lora:
+        """The same, of what lies in the file already.
+
+        Args:
+            tensors: by their names in the file.
+            name: for people.
+            metadata: of a safetensors file.
+            configuration: PEFT's, which lies beside the file.
+
+        Raises:
+            InvalidInput: as `read`.
+        """
+        scaling = scalings(metadata or {}, configuration)
         layers: dict[tuple[str, str], dict[str, Tensor]] = {}
+        written: dict[tuple[str, str], tuple[str, bool]] = {}
+        embeddings: dict[str, dict[str, Any]] = {}
+        strays, adapters = [], set()
         for key, tensor in tensors.items():
-            match = _KEY.fullmatch(key.replace(".processor.", "."))
-            if match is not None:
-                role = _ROLES.get(match["role"], match["role"])
-                layers.setdefault(_layer(match["layer"], match["old"] == "_lora"), {})[role] = tensor
-        if not any(set(roles) - {"alpha"} for roles in layers.values()):
-            raise InvalidInput(f"{name} is no LoRA.", "Choose another file.", name=name)
-        try:
-            said = json.loads((metadata or {}).get("lora_adapter_metadata", "{}"))
-        except ValueError:
-            said = {}
-        networks = {"unet": "unet", "text_encoder": "te1", "text_encoder_2": "te2"}
-        alphas = {ours: float(said[f"{theirs}.lora_alpha"]) for theirs, ours in networks.items() if f"{theirs}.lora_alpha" in said}
-        return cls(name, layers, alphas)
+            if key.startswith(BUNDLED):
+                _bundle(embeddings, key, tensor)
+                continue
+            said = tensor_name(key)
+            if said is None:
+                strays.append(key)
+                continue
+            if said.role not in ROLES:
+                raise _foreign(name, said.role)
+            place = said.network, said.layer
+            layers.setdefault(place, {})[said.role] = tensor
+            written[place] = said.written, said.flat
+            adapters.add(said.adapter)
+        if len(adapters - {""}) > 1:
+            raise InvalidInput(
+                f"{name} holds several adapters in one file: {', '.join(sorted(adapters - {''}))}.",
+                "Save each in a file of its own.",
+                name=name,
+            )
+        if not any(set(roles) - {"alpha", "scale"} for roles in layers.values()) and not embeddings:
+            what = what_else(tensors)
+            raise InvalidInput(
+                f"{name} is no LoRA" + (f" but {what}." if what and what != "a LoRA" else "."), "Choose another file.", name=name
+            )
+        return cls(
+            name,
+            {place: _layer_of(roles, *written[place], scaling.get(place[0], Scaling())) for place, roles in layers.items()},
+            embeddings,
+            strays,
+        )
 
     @property
     def family(self) -> str:
         """What it was made for, for people; "" where its layers do not tell."""
         widths = {
             tensor.shape[1]
-            for (network, layer), roles in self.layers.items()
-            for role, tensor in roles.items()
-            if network == "unet" and layer.endswith(("attn2_to_k", "attn2_to_v")) and role == "down"
+            for (network, layer), said in self.layers.items()
+            for role, tensor in said.tensors.items()
+            if network == "unet" and layer.endswith(("attn2_to_k", "attn2_to_v")) and role in ("down", "diff") and tensor.ndim > 1
         }
         return FAMILIES.get(widths.pop(), "") if len(widths) == 1 else ""
 
-    def changes(self, checkpoint: Checkpoint, unet: float, text: float) -> tuple[dict[Any, Change], list[str]]:
-        """(what changes about which module of the checkpoint, the layers it does not have).
+    def changes(self, checkpoint: Checkpoint, unet: float, text: float, use: LoraUse | None = None) -> tuple[dict[Any, Change], list[str]]:
+        """What it changes in a checkpoint.
+
+        Args:
+            checkpoint: only looked at.
+            unet: how much it changes the U-Net.
+            text: how much it changes the text encoders.
+            use: what a prompt asks for, in place of both.
+
+        Returns:
+            (the change of each module of the checkpoint that has one, names of the layers that the checkpoint has not)
 
         Raises:
-            InvalidInput: a layer is of another shape there: the LoRA was made for another family.
+            InvalidInput: a layer is of another shape there: the LoRA was made for another family; or the file is damaged.
         """
+        use = use or LoraUse(self.name, unet, text)
         modules = _modules(checkpoint)
         changed: dict[Any, Change] = {}
         unknown = []
-        for (network, layer), roles in self.layers.items():
-            module = modules.get((network, layer))
+        for (network, layer), said in self.layers.items():
+            module, block = modules.get((network, layer), (None, ""))
             if module is None:
                 unknown.append(layer)
                 continue
-            strength = unet if network == "unet" else text
+            strength = use.weight_of(block) if network == "unet" else use.text
             if strength == 0:
                 continue
             try:
-                changed[module] = change_of(roles, module.weight, strength, self.alphas.get(network))
-            except (ValueError, RuntimeError) as error:
+                change = change_of(said.tensors, module.weight, strength, said.alpha, stabilised=said.stabilised, ranks=use.ranks)
+            except KeyError as error:
+                raise InvalidInput(
+                    f"The LoRA {self.name} is damaged or cut off: {layer} has no {error.args[0]}.", "Download it again.", name=self.name
+                ) from error
+            except (ValueError, RuntimeError, IndexError) as error:
                 raise self._misfit(checkpoint, f"its {layer} does not fit, {error}") from error
-        if len(unknown) == len(self.layers):
+            changed[module] = changed[module] + change if module in changed else change
+        if self.layers and len(unknown) == len(self.layers):
             raise self._misfit(checkpoint, "none of its layers is there")
         return changed, unknown
 
@@ -152,29 +187,34 @@ class Lora:
 
 
 @contextmanager
-def applied(checkpoint: Checkpoint, loras: Sequence[tuple[Lora, float | tuple[float, float]]]) -> Iterator[list[str]]:
+def applied(checkpoint: Checkpoint, loras: Sequence[tuple[Lora, float | tuple[float, float] | LoraUse]]) -> Iterator[list[str]]:
     """Within this block the checkpoint's U-Net and text encoders answer as if the LoRAs were part of them; afterwards as before, to
     the bit: they are added to the answers of single layers, and no weight is written to.
 
     Args:
-        loras: each with its weight, or its weights for (U-Net, text encoders).
+        checkpoint: what they are added to.
+        loras: each with its weight, its weights for (U-Net, text encoders), or what a prompt asks of it.
 
     Yields:
-        A sentence for every LoRA that has layers which the checkpoint has not.
+        A sentence for every LoRA that has layers which the checkpoint has not, or tensors that say nothing about any layer.
 
     Raises:
-        InvalidInput: a LoRA was made for another family.
+        InvalidInput: a LoRA was made for another family, or is damaged.
     """
     total: dict[Any, list[Change]] = {}
     notes = []
     for lora, weight in loras:
-        unet, text = weight if isinstance(weight, tuple) else (weight, weight)
-        changed, unknown = lora.changes(checkpoint, unet, text)
+        if not isinstance(weight, LoraUse):
+            weight = LoraUse(lora.name, *(weight if isinstance(weight, tuple) else (weight, weight)))
+        changed, unknown = lora.changes(checkpoint, weight.unet, weight.text, weight)
         for module, change in changed.items():
             total.setdefault(module, []).append(change)
         if unknown:
             count = f"{len(unknown)} of the {len(lora.layers)} layers of the LoRA {lora.name}"
             notes.append(f"{count} have no counterpart in the checkpoint and were left out, for example {unknown[0]}.")
+        if lora.strays:
+            count = f"{len(lora.strays)} tensors of the LoRA {lora.name}"
+            notes.append(f"{count} are of no kind that is known here and were left out, for example {lora.strays[0]}.")
     with ExitStack() as stack:
         for module, changes in total.items():
             whole = changes[0]
@@ -193,38 +233,57 @@ class _Branch:
 
     def __call__(self, module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = inputs[0]
-        if self._place != (x.device, x.dtype):
-            self._change, self._place = self._change.like(x), (x.device, x.dtype)
+        computed = x if x.is_floating_point() else output  # an embedding is asked with whole numbers
+        if self._place != (computed.device, computed.dtype):
+            self._change, self._place = self._change.like(computed), (computed.device, computed.dtype)
         return (output + self._change.answer(module, x)).to(output.dtype)
 
 
-def _layer(name: str, old: bool) -> tuple[str, str]:
-    """(network, layer) of a name in a file. old: diffusers' first layout, where attention had names of its own."""
-    name = name.removeprefix("base_model.model.")
-    network = "unet"
-    for prefix, this in _NETWORKS:
-        if name.startswith(prefix):
-            name, network = name[len(prefix) :], this
-            break
-    flat = name.replace(".", "_")
-    if network != "unet":
-        flat = flat.removeprefix("text_model_")
-        return network, re.sub(r"self_attn_(to_\w+)$", lambda match: f"self_attn_{_OLD[match[1]]}", flat) if old else flat
-    return network, f"{flat}_0" if old and flat.endswith("to_out") else flat
+def _bundle(embeddings: dict[str, dict[str, Any]], key: str, tensor: Tensor) -> None:
+    """Put a tensor of a bundled textual inversion where it belongs: "bundle_emb.NAME.string_to_param.*", "bundle_emb.NAME.clip_l" …"""
+    word, _, leaf = key.removeprefix(BUNDLED).partition(".")
+    own = embeddings.setdefault(word, {})
+    if leaf.startswith("string_to_param."):
+        own.setdefault("string_to_param", {})[leaf.removeprefix("string_to_param.")] = tensor
+    else:
+        own[leaf] = tensor
 
 
-def _modules(checkpoint: Checkpoint) -> dict[tuple[str, str], Any]:
-    """The layers that can be changed, by network and by each of the names that files have for them."""
+def _layer_of(roles: dict[str, Tensor], written: str, flat: bool, scaling: Scaling) -> LoraLayer:
+    # a trainer that writes alpha beside its pairs, as kohya's, has the rank's root in it already
+    return LoraLayer(roles, scaling.alpha_of(written), scaling.stabilised and not (flat and "alpha" in roles))
+
+
+def _foreign(name: str, role: str) -> InvalidInput:
+    what = next((title for signs, title in FOREIGN if role in signs), None)
+    message = (
+        f"{name} is {what}, which cannot be applied here: it has {role}."
+        if what
+        else f"{name} has tensors that are not known here: {role}."
+    )
+    return InvalidInput(message, "Choose a LoRA, LyCORIS or DoRA file.", name=name, role=role)
+
+
+def _modules(checkpoint: Checkpoint) -> dict[tuple[str, str], tuple[Any, str]]:
+    """The layers that can be changed, each with its block of the U-Net, by network and by each of the names that files have for them."""
     import torch
 
-    kinds = (torch.nn.Linear, torch.nn.Conv2d)
-    found: dict[tuple[str, str], Any] = {}
+    kinds = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.Embedding)
+    known: dict[tuple[str, str], tuple[Any, str]] = {}
     for name, module in checkpoint.unet.named_modules():
-        if isinstance(module, kinds):
+        if isinstance(module, kinds) and module.weight is not None:
             original = checkpoint.layout.key(f"{name}.weight").removesuffix(".weight")
-            found |= {("unet", one.replace(".", "_")): module for one in (name, original)}
+            known |= {("unet", spoken.replace(".", "_")): (module, _block(original)) for spoken in (name, original)}
     for number, encoder in enumerate(checkpoint.text_encoders, 1):
         for name, module in encoder.model.named_modules():
             if isinstance(module, kinds):
-                found[f"te{number}", name.removeprefix("text_model.").replace(".", "_")] = module
-    return found
+                known[f"te{number}", name.removeprefix("text_model.").replace(".", "_")] = module, ""
+    return known
+
+
+def _block(original: str) -> str:
+    """The U-Net's block that a layer lies in, "IN00" … "OUT11"; "" for those around the blocks."""
+    match = re.match(r"(input|middle|output)_blocks?\.(\d+)", original)
+    if match is None:
+        return ""
+    return "MID" if match[1] == "middle" else f"{'IN' if match[1] == 'input' else 'OUT'}{int(match[2]):02}"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import InvalidInput
-from clickpaint.paint.adapters.adapter_files import files, find
+from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
 from clickpaint.paint.adapters.controlnet_files import load_controlnet
-from clickpaint.paint.adapters.lora import Lora, applied, lora_uses
-from clickpaint.paint.adapters.textual_inversion import words_in
+from clickpaint.paint.adapters.lora import applied
+from clickpaint.paint.adapters.lora_files import LoraShelf
+from clickpaint.paint.adapters.lora_prompt import lora_uses
+from clickpaint.paint.adapters.textual_inversion import EmbeddingShelf
+from clickpaint.paint.diffusion.prompt import without_networks
+from clickpaint.weights.model_files import files, find, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,12 +46,12 @@ class Toolbox:
         self._folders = folders
         self._models = models
         self._control_map = control_map
+        self._loras = LoraShelf()
+        self._embeddings = EmbeddingShelf()
 
     def controlnets(self) -> list[str]:
-        """The names of the files that may be ControlNets; none is opened."""
-        # the places where a host keeps every kind of model are for those who know the name
-        own = [folder for folder in self._folders("ControlNet") if "controlnet" in str(folder).lower()]
-        return list(dict.fromkeys(file.stem for file in files(own)))
+        """The names of the files that may be ControlNets, each another one; none is opened."""
+        return list(shown(files(self._folders("ControlNet"))))
 
     def control(self, checkpoint: Checkpoint, job: PaintJob) -> Sequence[Part]:
         """The part of the job's control units in the denoising loop.
@@ -83,7 +86,7 @@ class Toolbox:
                 model = load_controlnet(path, checkpoint)
                 # not diffusers' own `to`, which warns of the layers that it would keep in float32 even where there are none
                 torch.nn.Module.to(model, checkpoint.device, checkpoint.dtype)
-            return model, sum(one.numel() * one.element_size() for one in model.parameters())
+            return model, sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
 
         place = (str(checkpoint.device), str(checkpoint.dtype))
         return self._models.get(("ControlNet", str(path), path.stat().st_mtime_ns, checkpoint.name, *place), load)
@@ -96,10 +99,24 @@ class Toolbox:
             NotFound: there is no LoRA of that name. InvalidInput: it was made for another family, or is none.
         """
         uses = lora_uses(networks)
-        loras = [(Lora.read(find(use.name, self._folders("Lora"), "LoRA")), (use.unet, use.text)) for use in uses]
-        with applied(checkpoint, loras) as notes:
+        with applied(checkpoint, [(self._loras.get(use.name, self._folders("Lora")), use) for use in uses]) as notes:
             yield notes
 
     def words(self, checkpoint: Checkpoint, *prompts: str) -> dict[str, tuple[Tensor, ...]]:
-        """The textual inversions that occur in the prompts."""
-        return words_in("\n".join(prompts), self._folders("embeddings"), checkpoint)
+        """The textual inversions that occur in the prompts: those in the folders, and those that LoRAs of the prompts bring along.
+
+        Args:
+            checkpoint: whose text encoders are to read them.
+            prompts: in the web UI's syntax.
+        """
+        bundled: dict[str, Mapping[str, Any]] = {}
+        for network in (network for prompt in prompts for network in without_networks(prompt)[1]):
+            if network.kind in ("lora", "lyco"):
+                try:
+                    bundled = {**self._loras.embeddings(network.name, self._folders("Lora")), **bundled}
+                except ClickpaintError:
+                    continue  # said where the LoRA itself is asked for
+        words: dict[str, tuple[Tensor, ...]] = {}
+        for prompt in prompts:
+            words = {**self._embeddings.words(prompt, self._folders("embeddings"), checkpoint, bundled), **words}
+        return words

@@ -15,9 +15,14 @@ Prediction = Literal["epsilon", "v_prediction"]
 
 @dataclass(frozen=True)
 class Kind:
-    """family: which text encoders and conditioning it takes. prediction: what its UNet answers. in_channels: 4, 5 (depth beside the
-    latents), 8 (instruct-pix2pix) or 9 (inpainting). native_size: side in pixels of the square that it was trained on.
-    zero_terminal_snr: whether it was trained on a schedule that ends in pure noise.
+    """What a checkpoint is.
+
+    Attributes:
+        family: which text encoders and conditioning it takes.
+        prediction: what its UNet answers.
+        in_channels: 4, 5 (depth beside the latents), 8 (instruct-pix2pix) or 9 (inpainting).
+        native_size: side in pixels of the square that it was trained on.
+        zero_terminal_snr: whether it was trained on a schedule that ends in pure noise.
     """
 
     family: Family

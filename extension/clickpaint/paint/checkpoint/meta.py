@@ -88,7 +88,7 @@ def main_dtype(module: torch.nn.Module) -> torch.dtype:
             if tensor is not None:
                 values[tensor.dtype] = values.get(tensor.dtype, 0) + tensor.numel()
                 device = tensor.device
-    dtype = max(values, key=lambda one: values[one])
+    dtype = max(values, key=lambda candidate: values[candidate])
     if dtype in (torch.float32, torch.float16, torch.bfloat16):
         return dtype
     return torch.float32 if device.type == "cpu" else torch.float16

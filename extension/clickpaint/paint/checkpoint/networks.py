@@ -19,7 +19,12 @@ Tensors = Mapping[str, "torch.Tensor"]
 
 @dataclass(frozen=True)
 class Part:
-    """One network of a checkpoint. tensors: by their keys without `prefix`."""
+    """One network of a checkpoint.
+
+    Attributes:
+        prefix: what stands before its keys.
+        tensors: by their keys without `prefix`.
+    """
 
     prefix: str
     tensors: dict[str, torch.Tensor]
@@ -30,7 +35,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """markers: names of what lies beside the networks ("betas", "v_pred", …)."""
+    """The networks of a checkpoint.
+
+    Attributes:
+        unet: under the original's keys.
+        vae: the same; None where the file has none.
+        texts: the text encoders, in the file's order.
+        markers: names of what lies beside the networks ("betas", "v_pred", …).
+    """
 
     unet: Part
     vae: Part | None
@@ -74,12 +86,12 @@ def split(tensors: Tensors) -> Parts:
 
 def _prefix(tensors: Tensors, first: str, second: str = "") -> str | None:
     """What stands before a network's keys, by its first tensor; the shortest where there are several."""
-    found = [
+    prefixes = [
         key.removesuffix(first)
         for key in tensors
         if key.endswith(first) and (not key.removesuffix(first) or key.removesuffix(first)[-1] == ".")
     ]
-    return min((prefix for prefix in found if not second or prefix + second in tensors), key=len, default=None)
+    return min((prefix for prefix in prefixes if not second or prefix + second in tensors), key=len, default=None)
 
 
 def _part(tensors: Tensors, prefix: str | None) -> Part | None:
@@ -91,8 +103,10 @@ def _part(tensors: Tensors, prefix: str | None) -> Part | None:
 def _averaged(tensors: Tensors) -> Part | None:
     prefix = "model_ema.diffusion_model"  # behind which the keys have lost their dots
     names = _dotless() if any(key.startswith(prefix) for key in tensors) else {}
-    found = {names[key[len(prefix) :]]: tensor for key, tensor in tensors.items() if key[len(prefix) :] in names and key.startswith(prefix)}
-    return Part(prefix, found) if _FIRST_OF_UNET in found else None
+    averages = {
+        names[key[len(prefix) :]]: tensor for key, tensor in tensors.items() if key[len(prefix) :] in names and key.startswith(prefix)
+    }
+    return Part(prefix, averages) if _FIRST_OF_UNET in averages else None
 
 
 @functools.lru_cache(maxsize=1)

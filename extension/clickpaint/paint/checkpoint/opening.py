@@ -29,8 +29,16 @@ class Checkpoint:
     """Networks whose every weight is the source's own tensor. They are in evaluation mode, want no gradients, and nobody writes to
     their weights.
 
-    layout: the build of the UNet, which also translates names of parameters into the original's. scheduler_config: the noise
-    schedule, as diffusers' schedulers take it. dtype: what the UNet computes in; the VAE may differ (`vae.dtype`). device: where inputs go.
+    Attributes:
+        name: for people.
+        kind: what it is.
+        layout: the build of the UNet, which also translates names of parameters into the original's.
+        unet: diffusers' module.
+        vae: diffusers' module, which may compute in another type (`vae.dtype`).
+        text_encoders: in the family's order.
+        scheduler_config: the noise schedule, as diffusers' schedulers take it.
+        dtype: what the UNet computes in.
+        device: where inputs go.
     """
 
     name: str
@@ -70,8 +78,8 @@ def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Check
         previous = None
     unet = _build_unet(parts.unet, layout, kind, previous and previous.unet)
     dtype, device = main_dtype(unet), unet.device
-    told = source.prediction is not None or "v_pred" in parts.markers
-    if kind.family == "sd2" and kind.in_channels == 4 and not told:
+    known = source.prediction is not None or "v_pred" in parts.markers
+    if kind.family == "sd2" and kind.in_channels == 4 and not known:
         with streamed(unet, device, dtype):
             if predicts_velocity(unet):
                 kind = replace(kind, prediction="v_prediction", native_size=768)
@@ -109,8 +117,8 @@ def _build_unet(part: Part, layout: UNetLayout, kind: Kind, previous: UNet2DCond
         with on_meta():
             unet = UNet2DConditionModel(sample_size=kind.native_size // 8, **layout.config(kind.head_channels)).eval()
     keys = {name: layout.key(name) for name, _ in unet.named_parameters()}
-    found = {name: part.tensors[key] for name, key in keys.items() if key in part.tensors}
-    assign(unet, found, lambda name: part.prefix + keys[name])
+    parameters = {name: part.tensors[key] for name, key in keys.items() if key in part.tensors}
+    assign(unet, parameters, lambda name: part.prefix + keys[name])
     return unet
 
 
@@ -123,14 +131,14 @@ def _build_vae(part: Part, kind: Kind, previous: AutoencoderKL | None) -> Autoen
         with on_meta():
             vae = AutoencoderKL(sample_size=kind.native_size, **config).eval()
     levels = len(config["block_out_channels"])
-    found, keys = {}, {}
+    parameters, keys = {}, {}
     for name, parameter in vae.named_parameters():
         key = keys[name] = vae_key(name, levels)
         tensor = part.tensors.get(key)
         if tensor is not None:
             # the attention's projections are 1x1 convolutions there and linear layers here
-            found[name] = tensor[:, :, 0, 0] if tensor.dim() == 4 and parameter.dim() == 2 else tensor
-    assign(vae, found, lambda name: part.prefix + keys[name])
+            parameters[name] = tensor[:, :, 0, 0] if tensor.dim() == 4 and parameter.dim() == 2 else tensor
+    assign(vae, parameters, lambda name: part.prefix + keys[name])
     return vae
 
 
@@ -216,7 +224,14 @@ class Checkpoints:
 
 @dataclass
 class _Held:
-    """version: None where the modules are empty. users: blocks of `using` that are open."""
+    """A checkpoint that is kept.
+
+    Attributes:
+        source: where its tensors come from.
+        version: the source's; None where the modules are empty.
+        checkpoint: its modules.
+        users: blocks of `using` that are open.
+    """
 
     source: Source
     version: Hashable | None
@@ -226,7 +241,15 @@ class _Held:
 
 @dataclass(frozen=True)
 class AliasRow:
-    """How much of one network lies in the source's storages."""
+    """How much of one network lies in the source's storages.
+
+    Attributes:
+        module: the network's name.
+        tensors: number of its weights.
+        bytes: of all its weights.
+        aliased_tensors: number of those that share memory with the source.
+        aliased_bytes: of those.
+    """
 
     module: str
     tensors: int
@@ -243,10 +266,10 @@ def alias_report(checkpoint: Checkpoint, tensors: Mapping[str, torch.Tensor]) ->
     rows = []
     for name, network in networks.items():
         own = [
-            (one, (one.untyped_storage().data_ptr(), one.untyped_storage().nbytes(), one.device) in storages)
-            for one in network.parameters()
+            (weight, (weight.untyped_storage().data_ptr(), weight.untyped_storage().nbytes(), weight.device) in storages)
+            for weight in network.parameters()
         ]
-        sizes = [(one.numel() * one.element_size(), shared) for one, shared in own]
+        sizes = [(weight.numel() * weight.element_size(), shared) for weight, shared in own]
         aliased = [size for size, shared in sizes if shared]
         rows.append(AliasRow(name, len(own), sum(size for size, _ in sizes), len(aliased), sum(aliased)))
     return rows

@@ -52,11 +52,11 @@ class PipelineSource:
                 "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
             )
         layout = _layout(pipeline.unet.config)
-        found = {f"model.diffusion_model.{layout.key(name)}": tensor for name, tensor in _bare(pipeline.unet)}
-        found |= {f"first_stage_model.{name}": tensor for name, tensor in _bare(pipeline.vae)}
+        tensors = {f"model.diffusion_model.{layout.key(name)}": tensor for name, tensor in _bare(pipeline.unet)}
+        tensors |= {f"first_stage_model.{name}": tensor for name, tensor in _bare(pipeline.vae)}
         for prefix, encoder in _text_encoders(pipeline):
-            found |= {f"{prefix}.transformer.{name}": tensor for name, tensor in _bare(encoder)}
-        for key, tensor in found.items():
+            tensors |= {f"{prefix}.transformer.{name}": tensor for name, tensor in _bare(encoder)}
+        for key, tensor in tensors.items():
             if tensor.is_meta:
                 raise HostUnsupported(
                     f"The web UI has moved the checkpoint's weights out of memory ({key}).",
@@ -66,8 +66,8 @@ class PipelineSource:
         if self._scheduler("rescale_betas_zero_snr"):
             import torch
 
-            found["ztsnr"] = torch.empty(0)
-        return found
+            tensors["ztsnr"] = torch.empty(0)
+        return tensors
 
     def version(self) -> Hashable:
         return places(self.tensors())

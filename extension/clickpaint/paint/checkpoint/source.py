@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from clickpaint.errors import CorruptModel, InvalidInput
 from clickpaint.paint.checkpoint.kind import Prediction
-from clickpaint.weights.device import out_of_memory
+from clickpaint.paint.checkpoint.quantised import unscaled
+from clickpaint.weights.weights_file import read_weights_file
 
 if TYPE_CHECKING:
     import torch
@@ -72,8 +73,7 @@ def places(tensors: Mapping[str, torch.Tensor]) -> Hashable:
 
 
 class FileSource:
-    """A `.safetensors` file, memory-mapped, or a `.ckpt`/`.pt`, memory-mapped where its format allows and read with
-    `weights_only=True`, which runs no code. Nothing is read before it is used.
+    """A file of weights, memory-mapped where its format allows; nothing of it is read before it is used, and no code in it is run.
 
     Args:
         path: the checkpoint.
@@ -131,7 +131,7 @@ class FileSource:
             tensors, metadata = read(self.path)
             if self.vae is not None:
                 tensors = with_vae(tensors, read(self.vae)[0], self.vae.name)
-            self._opened = (stamp, tensors, _told(metadata, self.path))
+            self._opened = (stamp, tensors, _prediction(metadata, self.path))
         return self._opened
 
 
@@ -158,58 +158,30 @@ def with_vae(tensors: Mapping[str, torch.Tensor], vae: Mapping[str, torch.Tensor
 
 
 def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """(tensors on the CPU, mapped into memory where the format allows; what a safetensors file says about itself).
+    """The tensors of a model's file.
+
+    Args:
+        path: a safetensors file or one of PyTorch's, whatever its ending.
+
+    Returns:
+        (tensors on the CPU, mapped into memory where the format allows; what a safetensors file says about itself). Weights that have
+        a scale beside them are multiplied by it.
 
     Raises:
-        InvalidInput: there is no such file.
+        InvalidInput: there is no such file, or its weights are quantised in a way that is not known here.
         CorruptModel: it cannot be read as weights.
     """
-    if not path.is_file():
-        raise InvalidInput(f"There is no file {path.name}.", "Choose another checkpoint.", filename=path.name)
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(str(path), framework="pt", device="cpu") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 (no mapping)
-        loaded = _unpickled(path)
-    except Exception as error:
-        if out_of_memory(error):
-            raise
-        reason = str(error).partition("\n")[0]
-        raise CorruptModel(
-            f"{path.name} cannot be read as weights: {reason}", "Download it again, or choose another one.", filename=path.name
-        ) from error
-    while isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
+    content, metadata = read_weights_file(path)
+    while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
     import torch
 
-    if not isinstance(loaded, dict) or not any(isinstance(value, torch.Tensor) for value in loaded.values()):
+    if not isinstance(content, dict) or not any(isinstance(value, torch.Tensor) for value in content.values()):
         raise CorruptModel(f"{path.name} holds something other than a model's weights.", "Choose another one.", filename=path.name)
-    return {str(key): value for key, value in loaded.items() if isinstance(value, torch.Tensor)}, {}
+    return unscaled({str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}, path.name), metadata
 
 
-def _unpickled(path: Path) -> Any:
-    """A pickle's content. torch.serialization.load, not torch.load, which web UIs replace."""
-    import torch
-
-    allowed = getattr(torch.serialization, "safe_globals", None)
-    # the first checkpoints name a class of their trainer, which says nothing and is never called
-    known = allowed([(_Trainer, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint")]) if allowed else nullcontext()
-    with known:
-        try:
-            return torch.serialization.load(str(path), map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError as error:
-            if "mmap" not in str(error):
-                raise
-            return torch.serialization.load(str(path), map_location="cpu", weights_only=True)  # torch's format before 1.6
-
-
-class _Trainer:
-    """Stands for a class that a checkpoint's pickle names."""
-
-
-def _told(metadata: Mapping[str, str], path: Path) -> Prediction | None:
+def _prediction(metadata: Mapping[str, str], path: Path) -> Prediction | None:
     """What the UNet predicts, by the file's own metadata (ModelSpec) or the configuration that lies beside it."""
     said = metadata.get("modelspec.prediction_type", "").lower()
     if said in ("v", "v_prediction"):

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """tokenizer: of `tokens.tokenizer`. model: transformers' CLIPTextModel, or CLIPTextModelWithProjection where the checkpoint uses
-    the pooled prompt. layer: the hidden state that the UNet was trained on, counted from the end (-1 the last, -2 the one before).
-    normed: whether the final normalisation follows it. skippable: whether users may ask for an earlier one ("clip skip").
+    """One of a checkpoint's text encoders.
+
+    Attributes:
+        tokenizer: of `tokens.tokenizer`.
+        model: transformers' CLIPTextModel, or CLIPTextModelWithProjection where the checkpoint uses the pooled prompt.
+        layer: the hidden state that the UNet was trained on, counted from the end (-1 the last, -2 the one before).
+        normed: whether the final normalisation follows it.
+        skippable: whether users may ask for an earlier one ("clip skip").
     """
 
     tokenizer: Any
@@ -75,8 +80,8 @@ def build_text_encoder(part: Part, kind: Kind, previous: TextEncoder | None = No
     same = previous is not None and all(getattr(previous.model.config, key) == value for key, value in config.items())
     encoder = previous if previous is not None and same else _without_tensors(config, kind)
     wanted = {name: name.removeprefix("text_model.") for name, _ in encoder.model.named_parameters()}
-    found = {name: tensors[plain] for name, plain in wanted.items() if plain in tensors}
-    assign(encoder.model, found, lambda name: part.prefix + str(names.get(wanted[name], wanted[name])))
+    parameters = {name: tensors[plain] for name, plain in wanted.items() if plain in tensors}
+    assign(encoder.model, parameters, lambda name: part.prefix + str(names.get(wanted[name], wanted[name])))
     _restore_positions(encoder)
     return encoder
 

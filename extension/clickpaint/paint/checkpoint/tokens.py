@@ -60,8 +60,8 @@ def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 def _file() -> Path:
     for package in _PACKAGES:
-        found = importlib.util.find_spec(package)  # looks, without importing it
-        for folder in (found.submodule_search_locations if found is not None else None) or ():
+        spec = importlib.util.find_spec(package)  # looks, without importing it
+        for folder in (spec.submodule_search_locations if spec is not None else None) or ():
             if (Path(folder) / _FILE).is_file():
                 return Path(folder) / _FILE
     raise ModelMissing(

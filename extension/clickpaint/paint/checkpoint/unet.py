@@ -16,9 +16,16 @@ Shapes = Mapping[str, tuple[int, ...]]
 class UNetLayout:
     """The build of a UNet (or of a ControlNet, which has its first half), in the original's terms.
 
-    channels: of each level. depths: transformer blocks of each level, 0 for none. middle_depth: of the middle block.
-    context: width of the prompt's embedding. linear: whether projections around the transformers are linear layers instead of
-    1x1 convolutions. label: width of the vector that SDXL adds to the time, 0 for none.
+    Attributes:
+        in_channels: of the latents and what lies beside them.
+        out_channels: of the answer.
+        channels: of each level.
+        res_blocks: residual blocks of each level.
+        depths: transformer blocks of each level, 0 for none.
+        middle_depth: transformer blocks of the middle block.
+        context: width of the prompt's embedding.
+        linear: whether projections around the transformers are linear layers instead of 1x1 convolutions.
+        label: width of the vector that SDXL adds to the time, 0 for none.
     """
 
     in_channels: int
@@ -38,8 +45,8 @@ class UNetLayout:
             "in_channels": self.in_channels,
             "out_channels": self.out_channels,
             "block_out_channels": self.channels,
-            "down_block_types": tuple("CrossAttnDownBlock2D" if one else "DownBlock2D" for one in deep),
-            "up_block_types": tuple("CrossAttnUpBlock2D" if one else "UpBlock2D" for one in reversed(deep)),
+            "down_block_types": tuple("CrossAttnDownBlock2D" if crossed else "DownBlock2D" for crossed in deep),
+            "up_block_types": tuple("CrossAttnUpBlock2D" if crossed else "UpBlock2D" for crossed in reversed(deep)),
             "layers_per_block": self.res_blocks,
             # diffusers takes the middle's from the last level, which where it has no transformers of its own is free to say so
             "transformer_layers_per_block": (*(depth or 1 for depth in self.depths[:-1]), self.depths[-1] or self.middle_depth),
@@ -108,11 +115,11 @@ def read_layout(shapes: Shapes) -> UNetLayout:
     """
 
     def shape(key: str, dimensions: int) -> tuple[int, ...]:
-        found = shapes.get(key)
-        if found is None or len(found) != dimensions:
-            what = "is missing" if found is None else f"has {len(found)} dimensions instead of {dimensions}"
+        sides = shapes.get(key)
+        if sides is None or len(sides) != dimensions:
+            what = "is missing" if sides is None else f"has {len(sides)} dimensions instead of {dimensions}"
             raise InvalidInput(f"The UNet is damaged or of an unknown kind: {key} {what}.", "Choose another checkpoint.", key=key)
-        return found
+        return sides
 
     first = shape("input_blocks.0.0.weight", 4)
     channels, depths, blocks = [], [], []
