@@ -23,9 +23,12 @@ OLDEST = (3, 10)
 TORCH_INDEX = "https://download.pytorch.org/whl/"  # PyTorch's own; the registry has one build per system only
 WINDOWS = os.name == "nt"
 
+# How pytest shares the tests out: whole files, in the order that tests/conftest.py gives them. `-n0` takes it back.
+DISTRIBUTED = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+
 USAGE = """\
 python install.py run [--help]            the stand-alone program, in a browser
-python install.py test [for pytest ...]   all tests
+python install.py test [for pytest ...]   all tests, or those that are named: tests/image -k mask
 
 Both make a virtual environment (.venv, unless one is active) and install the pinned, tested versions of
 pyproject.toml into it. The next start finds everything in place and takes a moment, also without network."""
@@ -122,10 +125,10 @@ def run_parser() -> argparse.ArgumentParser:
 
 
 def test(arguments: list[str]) -> int:
-    """Install what is missing, then run pytest with these arguments."""
+    """Install what is missing, then run pytest with these arguments: file by file on all processors, unless they say otherwise."""
     python = prepare(("app", "test"), None)
     prepare_browser()
-    return hand_over([str(python), "-m", "pytest", *arguments])
+    return hand_over([str(python), "-m", "pytest", *DISTRIBUTED, *arguments])
 
 
 def without_option(arguments: list[str], name: str) -> list[str]:

@@ -1,17 +1,43 @@
-"""What every test may use."""
+"""What every test may use, and how tests share the machine."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
 import shutil
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from install import find_browser
+from tests import machine
 
 ROOT = Path(__file__).resolve().parents[1]
+
+machine.bind_threads()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one process alone runs them in the order in which they are read
+        place = {file: number for number, file in enumerate(machine.LONGEST_FIRST)}
+        items.sort(key=lambda item: place.get(item.nodeid.split("::")[0], len(place)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    output_shown = config.getoption("capture") == "no"
+    return machine.workers(machine.processors(), machine.memory(), config.args, output_shown=output_shown)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage() -> Iterator[None]:
+    """Lets go of what a file's tests left in cycles of references: the collector counts objects, and does not see how large tensors are."""
+    yield
+    if machine.resident() > machine.WORKER_BYTES // 4:
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +51,41 @@ def shared():
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def toy_checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
+    """`toy_checkpoint_file(path, in_channels=4)`: makes `path` a toy checkpoint of Stable Diffusion 1 and returns it.
+
+    Each kind is made once in a run, whatever the number of processes; `path` is another name of that file, which nobody may write to.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    seen: dict[Path, int] = {}
+
+    def place(path: Path, in_channels: int = 4) -> Path:
+        made = folder / f"toy-{in_channels}.safetensors"
+        if not made.exists():
+            from safetensors.torch import save_file
+
+            from tests.toys import checkpoint
+
+            part = own / f"{made.name}.part"
+            save_file({key: tensor.contiguous() for key, tensor in checkpoint.state_dict(in_channels).items()}, str(part))
+            part.chmod(0o444)
+            with contextlib.suppress(FileExistsError):  # another process was faster; on Windows only that is an error
+                part.rename(made)
+        seen.setdefault(made, made.stat().st_mtime_ns)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.hardlink_to(made)
+        except OSError:  # a file system without links
+            shutil.copyfile(made, path)
+        return path
+
+    yield place
+    changed = [made.name for made, time in seen.items() if made.stat().st_mtime_ns != time]
+    assert changed == [], "a test wrote into a file that all share"
 
 
 @pytest.fixture

@@ -64,6 +64,15 @@ def test_run_hands_its_options_to_serve_and_keeps_its_own(monkeypatch):
     assert install.run(["--torch-index=cu126", "--host", "::1"])[3:] == ["serve", "--host", "::1"]
 
 
+def test_tests_run_on_all_processors_and_the_given_arguments_come_last(monkeypatch):
+    monkeypatch.setattr(install, "prepare", lambda extras, index: Path("/python"))
+    monkeypatch.setattr(install, "prepare_browser", lambda: None)
+    monkeypatch.setattr(install, "hand_over", lambda command: command)
+    command = install.test(["tests/image", "-k", "mask", "-n0"])
+    assert command[:3] == [str(Path("/python")), "-m", "pytest"] and "-n" in command
+    assert command[-4:] == ["tests/image", "-k", "mask", "-n0"]
+
+
 @pytest.mark.parametrize(
     ("cards", "build"),
     [
@@ -251,6 +260,17 @@ def test_the_pins_are_what_is_installed_here():
         if applies and not not_needed and not (version and requirement.specifier.contains(version)):
             wrong.append(f"{text}, but {version} is here")
     assert wrong == []
+
+
+def test_a_web_ui_gets_the_versions_that_the_tests_run_with():
+    from clickpaint.hosts.webui.setup import PACKAGES
+
+    facts = install.probe(Path(sys.executable))
+    pins = [pin.split(";")[0].strip() for pin in (*install.listed(facts, ("app",)), *facts["install"]["no-deps"])]
+    older = {"diffusers"}  # A1111's transformers goes with none newer
+    for name, requirement in PACKAGES.items():
+        assert install.normal(requirement) == name
+        assert (requirement in pins) == (name not in older), f"{requirement} in hosts/webui/setup.py, another version in pyproject.toml"
 
 
 def test_every_pin_is_exact():

@@ -27,11 +27,12 @@ the mask of the second by 50 gives that of the first with an IoU of 0.9985.
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A photograph, uint8 [H, W, 3]; its published click; its published mask, bool [H, W]; the kernel that mask was dilated with."""
+    """A photograph, uint8 [H, W, 3]; its published click (x, y), None where there is none; its published mask, bool [H, W]; the kernel
+    that mask was dilated with."""
 
     name: str
     pixels: np.ndarray
-    point: tuple[int, int]
+    point: tuple[int, int] | None
     mask: np.ndarray
     grown: int
 
@@ -46,7 +47,7 @@ class Sample:
 class Row:
     """One picture's result. click, box: IoU of the first candidate, dilated as the published mask was; *_plain: as it came.
 
-    best: the best IoU among the click's candidates. Times in milliseconds.
+    best: the best IoU among the click's candidates. Times in milliseconds. What asks for a click is NaN where there is none.
     """
 
     name: str
@@ -61,12 +62,13 @@ class Row:
 
 
 def samples(folder: Path) -> Iterator[Sample]:
-    """The pictures of a folder with an index.json, NAME.jpg and NAME_mask.png."""
+    """The pictures of a folder with an index.json, NAME.jpg and NAME_mask.png; `point` and `mode` may be missing in the index."""
     for entry in json.loads((folder / "index.json").read_text(encoding="utf-8")):
         name = entry["name"]
         pixels = np.asarray(Image.open(folder / f"{name}.jpg").convert("RGB"))
         mask = np.asarray(Image.open(folder / f"{name}_mask.png").convert("L")) > 127
-        yield Sample(name, pixels, tuple(entry["point"]), mask, GROWN[entry["mode"]])
+        point = entry.get("point")
+        yield Sample(name, pixels, tuple(point) if point else None, mask, GROWN[entry.get("mode", "replace")])
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -81,22 +83,34 @@ def grown(mask: np.ndarray, kernel: int) -> np.ndarray:
 
 
 def measure(sample: Sample) -> tuple[Row, list[Candidate], list[Candidate]]:
-    """The row of one picture, and the candidates of its click and of its box."""
+    """The row of one picture, and the candidates of its click (none without one) and of its box."""
     segmenter = ClassicSegmenter()
     started = time.perf_counter()
     embedding = segmenter.encode(sample.pixels)
     encoded = time.perf_counter()
-    by_click = segmenter.predict(embedding, Prompts((Point(*sample.point),)))
+    by_click = segmenter.predict(embedding, Prompts((Point(*sample.point),))) if sample.point is not None else []
     clicked = time.perf_counter()
     by_box = segmenter.predict(embedding, Prompts(box=sample.box))
     boxed = time.perf_counter()
-    scores = [iou(grown(candidate.mask, sample.grown), sample.mask) for candidate in by_click]
+    none = float("nan")
+    scores = [iou(grown(candidate.mask, sample.grown), sample.mask) for candidate in by_click] or [none]
     row = Row(
         sample.name, scores[0], iou(grown(by_box[0].mask, sample.grown), sample.mask), max(scores),
-        iou(by_click[0].mask, sample.mask), iou(by_box[0].mask, sample.mask),
-        1000 * (encoded - started), 1000 * (clicked - encoded), 1000 * (boxed - clicked),
+        iou(by_click[0].mask, sample.mask) if by_click else none, iou(by_box[0].mask, sample.mask),
+        1000 * (encoded - started), 1000 * (clicked - encoded) if by_click else none, 1000 * (boxed - clicked),
     )  # fmt: skip
     return row, by_click, by_box
+
+
+def mean(values: list[float]) -> float:
+    """Of those that are there; NaN if none is."""
+    there = [value for value in values if value == value]
+    return sum(there) / len(there) if there else float("nan")
+
+
+def cell(value: float, width: int, digits: int = 3) -> str:
+    """A number of the table, a dash for one that is not there."""
+    return f"{value:>{width}.{digits}f}" if value == value else f"{'–':>{width}}"
 
 
 def table(rows: list[Row]) -> str:
@@ -109,11 +123,11 @@ def table(rows: list[Row]) -> str:
         f"{'picture':<18}{'click':>8}{'box':>8}{'best of 3':>11}{'click (plain)':>15}{'box (plain)':>13}"
         f"{'encode ms':>11}{'click ms':>10}{'box ms':>8}",
     ]
-    mean = Row("mean", *(float(np.mean([getattr(row, number) for row in rows])) for number in numbers))
+    means = Row("mean", *(mean([getattr(row, number) for row in rows]) for number in numbers))
     lines += [
-        f"{row.name:<18}{row.click:>8.3f}{row.box:>8.3f}{row.best:>11.3f}{row.click_plain:>15.3f}{row.box_plain:>13.3f}"
-        f"{row.encode_ms:>11.0f}{row.click_ms:>10.0f}{row.box_ms:>8.0f}"
-        for row in [*rows, mean]
+        f"{row.name:<18}{cell(row.click, 8)}{cell(row.box, 8)}{cell(row.best, 11)}{cell(row.click_plain, 15)}{cell(row.box_plain, 13)}"
+        f"{cell(row.encode_ms, 11, 0)}{cell(row.click_ms, 10, 0)}{cell(row.box_ms, 8, 0)}"
+        for row in [*rows, means]
     ]
     return "\n".join(lines)
 

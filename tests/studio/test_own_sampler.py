@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from clickpaint.errors import HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.picture import from_pixels
 from clickpaint.paint import flat_options
+from clickpaint.paint.checkpoint.source import FileSource
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from clickpaint.session.selection import Adjustment
@@ -24,27 +26,27 @@ from clickpaint.studio.studio import Studio
 
 torch = pytest.importorskip("torch")
 from tests.hosts import control_toy  # noqa: E402
-from tests.toys import checkpoint as toy  # noqa: E402
 
 SIZE = 64
 FAST = grouped(prompt="a ball", steps=2, seed=7, resolution=SIZE, grow=0, feather=0, denoising_strength=1.0)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    from safetensors.torch import save_file
-
+def folder(tmp_path_factory, toy_checkpoint_file) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    (folder / "models" / "Stable-diffusion").mkdir(parents=True)
     for channels, name in ((4, "a"), (8, "instructed"), (9, "inpainting")):
-        weights = {key: tensor.contiguous() for key, tensor in toy.state_dict(channels).items()}
-        save_file(weights, str(folder / "models" / "Stable-diffusion" / f"{name}.safetensors"))
+        toy_checkpoint_file(folder / "models" / "Stable-diffusion" / f"{name}.safetensors", channels)
     return folder
 
 
 @pytest.fixture
-def studio(folder) -> Studio:
-    return Studio(EmbeddedHost(folder, environment={}, overrides={"device": "cpu"}))
+def studio(folder) -> Iterator[Studio]:
+    studio = Studio(EmbeddedHost(folder, environment={}, overrides={"device": "cpu"}))
+    yield studio
+    studio.shut_down()
+    source = studio.host.checkpoint()
+    if isinstance(source, FileSource):
+        source.release()  # what was widened for the processor, of which an idle thread of the studio still knows
 
 
 def drawing() -> np.ndarray:

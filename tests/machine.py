@@ -1,0 +1,88 @@
+"""How the tests share a machine: as many processes as it has processors, with one thread each, the longest files first."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ONE_THREAD = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM", "RAYON_NUM_THREADS",
+)  # fmt: skip
+"""Variables from which libraries read, when they are imported, how many threads to start; child processes inherit them.
+
+A picture of a test's size is computed sooner than a second thread is woken, and every processor has its own tests to run.
+"""
+
+WORKER_BYTES = 5 << 30
+"""Memory that one process of tests comes to hold, where two share all the work: torch, what it imports, and every toy that was made."""
+
+LONGEST_FIRST = (
+    "tests/test_types.py",
+    "tests/browser/test_page.py",
+    "tests/browser/test_describe.py",
+    "tests/browser/test_painting.py",
+    "tests/browser/test_control.py",
+    "tests/browser/test_session.py",
+    "tests/browser/test_checkpoint.py",
+    "tests/paint/adapters/test_control.py",
+    "tests/studio/test_own_sampler.py",
+    "tests/segment/test_everything.py",
+    "tests/paint/checkpoint/test_aliases.py",
+    "tests/control/test_neural.py",
+    "tests/segment/test_sam.py",
+    "tests/segment/test_classic.py",
+    "tests/paint/diffusion/test_engines.py",
+    "tests/paint/diffusion/test_equality.py",
+)
+"""Files that take longest, so that none of them is started when all else is done. The order of the others does not matter."""
+
+
+def bind_threads() -> None:
+    """One thread for this process and its children, where the environment says nothing else. Before anything heavy is imported."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def workers(processors: int, memory: int | None, arguments: list[str], *, output_shown: bool = False) -> int:
+    """How many processes run the tests beside the one that reports.
+
+    Args:
+        processors: those that this process may use.
+        memory: the machine's, in bytes; None where it is not known.
+        arguments: the files, folders and tests that pytest was asked for.
+        output_shown: somebody wants to see what tests print, which only the reporting process can show.
+
+    Returns:
+        0 where one process does it all: a file is not divided.
+    """
+    if output_shown:
+        return 0
+    files = {argument.split("::")[0] for argument in arguments}
+    most = len(files) if files and all(file.endswith(".py") for file in files) else processors
+    if memory is not None:
+        processors = max(1, min(processors, memory // WORKER_BYTES))
+    count = min(processors, most)
+    return count if count > 1 else 0
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int | None:
+    """The machine's memory in bytes, None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def resident() -> int:
+    """The bytes of memory that this process holds, 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError):
+        return 0
