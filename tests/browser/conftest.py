@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -56,13 +56,17 @@ def serving(studio: Any) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(create_app(studio, LocalGate()), log_level="error"))
+        answers = threading.Event()
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: Any = None) -> None:
+                await super().startup(sockets)
+                answers.set()
+
+        server = Server(uvicorn.Config(create_app(studio, LocalGate()), log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        until = time.monotonic() + 60
-        while not server.started:
-            assert time.monotonic() < until and thread.is_alive(), "the server did not start"
-            time.sleep(0.05)
+        assert answers.wait(120), "the server did not start"
         yield f"http://127.0.0.1:{port}/"
         server.should_exit = True
         thread.join(60)
@@ -109,8 +113,9 @@ class Visit:
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def js(self, expression: str) -> Any:
-        """`expression` over the canvas element `c` and its editor `e`."""
-        return self.page.evaluate(f"() => {{ const c = document.querySelector('clickpaint-canvas'), e = c.editor; return {expression} }}")
+        """`expression` over the canvas element `c`, its workbench `w` and its editor `e`."""
+        here = "const c = document.querySelector('clickpaint-canvas'), w = c.workbench, e = w.editor"
+        return self.page.evaluate(f"() => {{ {here}; return {expression} }}")
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the picture is in the window."""
@@ -141,7 +146,7 @@ class Visit:
 
     def fetch(self, path: str) -> bytes:
         """What the API answers for this tab's workspace."""
-        answer = self.page.request.get(self.js(f"e.api.url(`workspaces/${{e.id}}/{path}`)"))
+        answer = self.page.request.get(self.js(f"w.api.url(`workspaces/${{e.id}}/{path}`)"))
         assert answer.ok
         return answer.body()
 
@@ -150,43 +155,107 @@ class Visit:
         script = """([layer, x, y]) => {
             const c = document.querySelector('clickpaint-canvas'), at = c.view.toScreen(x, y), copy = new OffscreenCanvas(1, 1);
             const context = copy.getContext('2d', {willReadFrequently: true});
-            context.drawImage(c.querySelector(`.cp-${layer}`), -Math.floor(at.x * c.painter.ratio), -Math.floor(at.y * c.painter.ratio));
+            context.drawImage(c.querySelector(`.cp-${layer}`), -Math.floor(at.x * c.renderer.ratio), -Math.floor(at.y * c.renderer.ratio));
             return [...context.getImageData(0, 0, 1, 1).data];
         }"""
         return self.page.evaluate(script, [layer, x, y])
 
 
+FORGET = """() => {
+    const {editor} = document.querySelector('clickpaint-canvas').workbench;
+    editor.state.close(); // so that the reload does not bring the picture back
+    editor.setLayer(null);
+    localStorage.clear();
+    sessionStorage.clear();
+}"""
+
+
+class Window:
+    """A browser's window with one tab on the page, which tests use one after another: a reload costs a fourth of a new window."""
+
+    def __init__(self, browser: Any, address: str, options: dict[str, Any]) -> None:
+        self.address, self.faults, self.expected = address, [], ()
+        self.free, self._heard = True, True
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.page.on("console", self._said)
+        self.page.on("request", self._asked)
+        self.page.on("pageerror", lambda error: self._fault(f"fault: {error}"))
+
+    def begin(self, expected: tuple[str, ...]) -> Visit:
+        """The page as it is at the first visit. `expected`: what the browser may log meanwhile."""
+        if self.page.url == "about:blank":
+            self.page.goto(self.address)
+        else:
+            self._heard = False  # Gradio complains of its own requests that a reload ends
+            self.page.unroute_all(behavior="ignoreErrors")
+            self.page.mouse.move(0, 0)
+            self.page.reload()
+        self.page.wait_for_selector(".cp-sample")
+        self.free, self._heard, self.faults, self.expected = False, True, [], expected
+        return Visit(self.page)
+
+    def end(self) -> list[str]:
+        """What went wrong since `begin`; the picture is given up."""
+        self.free = True
+        self.page.evaluate(FORGET)
+        return self.faults
+
+    def _said(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not any(one in message.text for one in self.expected):
+            self._fault(f"console: {message.text} {message.location.get('url', '')}")
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self._fault(f"external: {request.url}")
+
+    def _fault(self, text: str) -> None:
+        if self._heard:
+            self.faults.append(text)
+
+
+@pytest.fixture(scope="module")
+def windows(browser: Any) -> Iterator[dict[str, list[Window]]]:
+    """The open windows of a module's tests, by their options."""
+    windows: dict[str, list[Window]] = {}
+    yield windows
+    for window in itertools.chain(*windows.values()):
+        window.context.close()
+
+
 @pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Callable[..., Visit]]:
-    """`visit(**context options)`: a fresh tab. Afterwards: nothing was asked of another server, and no fault was logged."""
-    contexts: list[Any] = []
-    faults: list[str] = []
+def visit(browser: Any, address: str, windows: dict[str, list[Window]]) -> Iterator[Callable[..., Visit]]:
+    """`visit(**context options)`: the page as at a first visit. Afterwards: nothing was asked of another server, and no fault was logged.
 
-    def make(*, expected: str | tuple[str, ...] = (), storage: Any = None, **options: Any) -> Visit:
-        context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 860}), **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
+    The page may be that of a test before, loaded again; `alone=True` for a window that no other test gets.
+    """
+    used: list[Window] = []
+    own: list[Window] = []
 
-        def said(message: Any) -> None:
-            known = (expected,) if isinstance(expected, str) else expected
-            if message.type in ("error", "warning") and not any(one in message.text for one in known):
-                faults.append(f"console: {message.text} {message.location.get('url', '')}")
-
-        def asked(request: Any) -> None:
-            if not request.url.startswith((address, "data:", "blob:")):
-                faults.append(f"external: {request.url}")
-
-        page.on("console", said)
-        page.on("request", asked)
-        page.on("pageerror", lambda error: faults.append(f"fault: {error}"))
-        page.goto(address)
-        page.wait_for_selector(".cp-sample")
-        return Visit(page)
+    def make(*, expected: str | tuple[str, ...] = (), alone: bool = False, **options: Any) -> Visit:
+        options.setdefault("viewport", {"width": 1280, "height": 860})
+        known = windows.setdefault(repr(sorted(options.items())), [])
+        window = None if alone else next((window for window in known if window.free), None)
+        if window is None:
+            window = Window(browser, address, options)
+            (own if alone else known).append(window)
+        used.append(window)
+        return window.begin((expected,) if isinstance(expected, str) else expected)
 
     yield make
-    for context in contexts:
-        context.close()
+    faults = []
+    for window in used:
+        try:
+            faults += window.end()
+        except Exception:  # its page is beyond use
+            for known in windows.values():
+                if window in known:
+                    known.remove(window)
+            own.append(window)
+            faults += window.faults
+    for window in own:
+        window.context.close()
     assert not faults, faults
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, expect, serving
-from tests.browser.test_painting import painted, sampling, start, turn_to
+from tests.browser.test_painting import painted, start, turn_to
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,7 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
 
     tab.click(*BALL)
     tab.page.locator("#clickpaint_fill_prompt textarea").fill("a red kite")
-    sampling(tab, seed=70, steps=2, resolution=64)
-    start(tab, "fill")
+    start(tab, "fill", seed=70, steps=2, resolution=64)
     painted(tab, 1)
     original, now = (np.asarray(Image.open(io.BytesIO(tab.fetch(f"image?version={version}")))) for version in (0, 1))
     y, x = np.ogrid[: SIZE[1], : SIZE[0]]
@@ -72,4 +71,4 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
     tab.page.locator("#clickpaint_instruct_prompt textarea").fill("make it snow")
     start(tab, "instruct")
     painted(tab, 2)
-    assert tab.js("e.painting.asked.task") == "instruct"
+    assert tab.js("w.diffusion.asked.task") == "instruct"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,24 @@ class ToyCaptioner:
     name, can_caption, can_answer, follows = "toy", True, True, False
 
     def __init__(self) -> None:
+        self._go = threading.Event()
         self.hold = self.absent = self.mute = False
         self.asked: list[Decoding] = []
 
     def caption(self, crops: Sequence[Crop], decoding: Decoding, progress: Progress = SILENT) -> list[list[Wording]]:
         self.asked.append(decoding)
         progress.report(0.5, "Describing the toy")
-        while self.hold:
+        while not self._go.wait(0.02):
             progress.check()
-            time.sleep(0.02)
         return [self._wordings(crop)[: decoding.candidates] for crop in crops]
+
+    @property
+    def hold(self) -> bool:
+        return not self._go.is_set()
+
+    @hold.setter
+    def hold(self, hold: bool) -> None:
+        self._go.clear() if hold else self._go.set()
 
     def _wordings(self, crop: Crop) -> list[Wording]:
         colours = [NAMES[tuple(colour)] for colour in np.unique(crop.pixels[crop.mask], axis=0).tolist() if tuple(colour) in NAMES]
@@ -107,7 +115,7 @@ def server(studio: ToyStudio) -> Iterator[TextServer]:
 def unfold(tab: Visit) -> None:
     tab.page.locator("#clickpaint_describe .label-wrap").click()
     tab.page.wait_for_selector("clickpaint-describe .cp-body, clickpaint-describe .cp-notice:not([hidden])")
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-describe').describing?.known")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-describe').captions?.known")
 
 
 def panel(tab: Visit) -> Any:
@@ -160,7 +168,12 @@ def test_a_click_is_described_chosen_and_becomes_a_prompt(tab: Visit, captioner:
     tab.page.locator(".cp-bubble").wait_for(state="hidden")
 
 
-def test_every_selection_is_described_while_that_is_wanted(tab: Visit, captioner: ToyCaptioner) -> None:
+def test_every_selection_is_described_while_that_is_wanted(visit: Callable[..., Visit], captioner: ToyCaptioner) -> None:
+    tab = visit(viewport=TALL, alone=True)
+    tab.page.clock.install()
+    tab.open(blocks(), "blocks.png")
+    unfold(tab)
+    captioner.asked.clear()
     panel(tab).get_by_label("Every selection").check()
     tab.click(*SQUARE)
     reads(tab, ".cp-bubble p", "a red thing")
@@ -170,7 +183,8 @@ def test_every_selection_is_described_while_that_is_wanted(tab: Visit, captioner
     panel(tab).get_by_label("Every selection").uncheck()
     count = len(captioner.asked)
     tab.click(*SQUARE)
-    tab.page.wait_for_timeout(800)
+    tab.page.clock.fast_forward(5000)
+    assert not tab.page.evaluate("() => document.querySelector('clickpaint-describe').captions.writing")
     assert len(captioner.asked) == count
 
 
@@ -224,7 +238,7 @@ def test_a_text_model_writes_after_the_raw_words(visit: Callable[..., Visit], se
         tab.page.wait_for_selector(".cp-said .cp-fault")
         reads(tab, ".cp-said .cp-words", "a red thing")
         expect(here.locator(".cp-said [role=alert]")).not_to_be_empty()
-        assert not tab.js("document.querySelector('clickpaint-describe').describing.writing"), "nothing hangs"
+        assert not tab.js("document.querySelector('clickpaint-describe').captions.writing"), "nothing hangs"
     server.fault = ""
     go(tab)
     reads(tab, ".cp-said .cp-words", "une jolie chose rouge")
@@ -240,7 +254,7 @@ def test_a_conversation_about_what_is_selected(tab: Visit) -> None:
         question.fill("What is it?")
         question.press("Enter")
         tab.page.wait_for_function(f"() => document.querySelectorAll('.cp-answer').length === {number}")
-        tab.page.wait_for_function("() => !document.querySelector('clickpaint-describe').describing.answering")
+        tab.page.wait_for_function("() => !document.querySelector('clickpaint-describe').captions.answering")
     expect(here.locator(".cp-answer")).to_have_text(["1. a red thing", "2. a red thing"])
     tab.stage.focus()
     tab.key("Escape")
@@ -249,7 +263,7 @@ def test_a_conversation_about_what_is_selected(tab: Visit) -> None:
     question.fill("And this?")
     here.get_by_role("button", name="Ask").click()
     tab.page.wait_for_function("() => document.querySelectorAll('.cp-answer').length === 3")
-    tab.page.wait_for_function("() => !document.querySelector('clickpaint-describe').describing.answering")
+    tab.page.wait_for_function("() => !document.querySelector('clickpaint-describe').captions.answering")
     expect(here.locator(".cp-answer").last).to_have_text("1. a blue thing")
     assert len(json.loads(tab.fetch("chat"))["history"]) == 3
     here.get_by_role("button", name="Forget this conversation").click()
@@ -279,8 +293,8 @@ def test_everything_is_labelled_listed_selected_and_exported(tab: Visit, caption
     assert place and abs(place["x"] - x) < 3 and abs(place["y"] - y) < 3
 
     here.locator(".cp-regions button").nth(2).hover()
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.previews.layer")
-    assert tab.js("e.previews.layer.box") == [280, 190, 460, 250]
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.previews.layer")
+    assert tab.js("w.previews.layer.box") == [280, 190, 460, 250]
     tab.idle()
     assert tab.pixel("overlay", *BAR)[3] > 60
     here.locator(".cp-regions button").nth(2).click()
@@ -322,10 +336,7 @@ WHY_NO_CHAT = (
 def test_why_there_is_no_chat_is_said_in_the_pages_language(visit: Callable[..., Visit], captioner: ToyCaptioner) -> None:
     captioner.mute = True
     try:
-        for locale, reason, remedy in (
-            ("zh-CN", "这里没有能回答问题的模型。", "请将 BLIP-VQA"),
-            ("en", "Nothing here can answer questions.", "Put BLIP-VQA"),
-        ):
+        for locale, reason, remedy in WHY_NO_CHAT:
             tab = visit(viewport=TALL, locale=locale)
             tab.open(blocks())
             unfold(tab)
@@ -383,7 +394,10 @@ def test_the_results_of_a_painting_are_ranked_by_how_they_fit_its_prompt(tab: Vi
 
     def paint(prompt: str, seed: int) -> None:
         tab.page.evaluate(
-            "([prompt, seed]) => document.querySelector('clickpaint-canvas').editor.painting.paint('fill', {prompt, seed, batch_count: 3})",
+            """([prompt, seed]) => {
+                const {diffusion} = document.querySelector('clickpaint-canvas').workbench;
+                return diffusion.paint('fill', {prompt, seed, batch_count: 3});
+            }""",
             [prompt, seed],
         )
         tab.idle()
@@ -423,9 +437,12 @@ def test_the_results_of_a_painting_are_ranked_by_how_they_fit_its_prompt(tab: Vi
         shown(["0.020", "0.021", "0.022"])
         rank.click()
         shown([])
+        asked: list[str] = []
+        tab.page.on("request", lambda request: asked.append(request.url))
         paint("a kite", 30)
-        tab.page.wait_for_timeout(300)
+        tab.idle()
         assert len(clip.prompts) == count + 1
+        assert not [url for url in asked if url.endswith("/rank")], "nothing was asked"
         expect(tab.page.locator(".cp-score:not([hidden])")).to_have_count(0)
     finally:
         del captioners.clip

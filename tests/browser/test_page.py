@@ -310,14 +310,14 @@ def test_two_tabs_never_mix(visit: Any) -> None:
 def test_preview_under_the_pointer(visit: Any, photo: bytes) -> None:
     tab = visit()
     tab.open(photo)
-    tab.js("void (e.previews.milliseconds = 1)")
+    tab.js("void (e.clickMilliseconds = 1)")
     tab.page.mouse.move(*tab.at(BALL[0] + 4, BALL[1]))
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.previews.layer")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.previews.layer")
     assert tab.area == 0 and not tab.js("e.state.canUndo"), "a preview changes nothing"
     tab.page.locator("#clickpaint_preview input").uncheck()
     tab.page.mouse.move(*tab.at(BALL[0] - 4, BALL[1]))
     tab.idle()
-    assert tab.js("e.previews.layer === null && e.options.preview === false")
+    assert tab.js("w.previews.layer === null && e.options.preview === false")
 
 
 def test_everything_can_be_clicked(visit: Any, photo: bytes) -> None:
@@ -416,3 +416,44 @@ def test_a_download_shows_bytes_and_time(visit: Any) -> None:
     task |= {"state": "failed", "text": "The download broke off."}
     tab.page.get_by_role("alert").get_by_text("The download broke off.").wait_for()
     expect(offer.get_by_role("button"), "it can be tried again").to_be_visible()
+
+
+def test_while_a_picture_opens_nothing_is_asked_about_the_one_before(visit: Any, photo: bytes) -> None:
+    tab = visit(alone=True)
+    tab.page.clock.install()
+    tab.open(photo)
+    before, asked, uploads = tab.js("e.id"), [], []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    tab.page.route("**/v1/workspaces", lambda route: uploads.append(route))
+    tab.page.locator(".cp-file").set_input_files({"name": "next.png", "mimeType": "image/png", "buffer": photo})
+    expect(tab.page.locator(".cp-progress")).to_contain_text("Opening")
+    asked.clear()  # those of before: the first picture was still being encoded
+    tab.page.clock.fast_forward(5000)
+    tab.page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert not [url for url in asked if "/progress" in url], "its answer may be that there is no such picture any more"
+    uploads[0].continue_()
+    tab.page.wait_for_function("(before) => document.querySelector('clickpaint-canvas').editor.id !== before", arg=before)
+    tab.idle()
+
+
+def test_a_canvas_that_appears_may_be_drawn_before_it_is_measured(visit: Any) -> None:
+    """As in a web UI, whose tab is hidden at first; a fault in it fails the visit."""
+    script = """() => new Promise((done) => {
+        const hidden = document.createElement("div"), canvas = document.createElement("clickpaint-canvas");
+        hidden.hidden = true;
+        hidden.append(canvas);
+        document.body.append(hidden);
+        const look = () => {
+            if (!canvas.colours) return requestAnimationFrame(look);
+            done([canvas.stage.clientWidth > 0, canvas.colours.tint]);
+            hidden.remove();
+        };
+        requestAnimationFrame(() => {
+            requestAnimationFrame(() => (hidden.hidden = false));
+            canvas.editor.pending.push({x: 1, y: 1, label: 1, pending: true}); // drawn in one of the colours
+            canvas.editor.redraw();
+            look();
+        });
+    })"""
+    shown, tint = visit().page.evaluate(script)
+    assert shown and tint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,18 +13,21 @@ import pytest
 from PIL import Image
 
 from clickpaint.progress import Progress
-from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, expect, serving
+from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, TYPE_AND_PRESS, Visit, expect, serving
 from tests.toys.studio import ToyHost
 
 OUTSIDE = (40, 40)
+TYPE_IN_AND_PRESS = TYPE_AND_PRESS.replace(
+    "field.value = value;", "field.value = value; field.dispatchEvent(new Event('input', {bubbles: true}));"
+)
 
 
 class SlowHost(ToyHost):
     """Paints in steps, and waits between them as long as `hold`."""
 
-    hold = False
-
     def __init__(self, folder: Path) -> None:
+        self._go = threading.Event()
+        self.hold = False
         super().__init__(folder, segmenter="classic", eraser="classic", device="cpu")
         self.can_paint = True
         self.controls = (["none", "canny"], ["None", "control_canny [1234]"])
@@ -32,9 +35,16 @@ class SlowHost(ToyHost):
 
     def _steps(self, progress: Progress) -> None:
         progress.report(0.3, "Painting", done=6, total=20, unit="step")
-        while self.hold:
+        while not self._go.wait(0.02):
             progress.check()
-            time.sleep(0.02)
+
+    @property
+    def hold(self) -> bool:
+        return not self._go.is_set()
+
+    @hold.setter
+    def hold(self, hold: bool) -> None:
+        self._go.clear() if hold else self._go.set()
 
 
 @pytest.fixture(scope="module")
@@ -61,26 +71,24 @@ def tab(visit: Callable[..., Visit], photo: bytes, host: SlowHost) -> Iterator[V
 
 def turn_to(tab: Visit, task: str) -> None:
     tab.page.get_by_role("tab", name=task, exact=True).click()
-    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.painting.task === '{task.lower()}'")
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === '{task.lower()}'")
 
 
-def sampling(tab: Visit, **values: float) -> None:
-    head = tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True)
-    head.click()
-    fields = {tab.page.locator(f"#clickpaint_{name} input[type=number]"): str(value) for name, value in values.items()}
-    for _ in range(20):
-        tab.page.wait_for_timeout(1200)  # Gradio makes what is inside only now, and sets it to the first values once more
-        reset = {field: value for field, value in fields.items() if field.input_value() != value}
-        if not reset:
-            break
-        for field, value in reset.items():
-            field.fill(value)
-            field.press("Tab")
-    head.click()
+def start(tab: Visit, task: str, button: str = "", **sampling: float) -> None:
+    """Press the task's button, or another one, with these values in the fields of Sampling.
 
-
-def start(tab: Visit, task: str) -> None:
-    tab.page.locator(f"#clickpaint_{task}").click()
+    They are typed and the button is pressed at once: Gradio makes the fields only when they are seen, and sets them to their first values
+    some time later once more.
+    """
+    button = button or f"#clickpaint_{task}"
+    if not sampling:
+        return tab.page.locator(button).click()
+    fields = [[f"#clickpaint_{name} input[type=number]", str(value)] for name, value in sampling.items()]
+    if not tab.page.locator(fields[0][0]).is_visible():
+        tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True).click()
+    for place, _ in fields:
+        tab.page.wait_for_selector(place)
+    return tab.page.evaluate(TYPE_IN_AND_PRESS, [fields, button])
 
 
 def painted(tab: Visit, version: int) -> None:
@@ -95,8 +103,7 @@ def test_fill_choose_refine_undo(tab: Visit, host: SlowHost) -> None:
     turn_to(tab, "Fill")
     tab.page.locator("#clickpaint_fill_prompt textarea").fill("a red kite")
     tab.page.locator("#clickpaint_fill_negative textarea").fill("blurry")
-    sampling(tab, seed=70, batch_count=3, steps=7, denoising=0.5)
-    start(tab, "fill")
+    start(tab, "fill", seed=70, batch_count=3, steps=7, denoising=0.5)
     painted(tab, 1)
     job = host.jobs[0]
     assert (job.options.task, job.options.prompt.positive, job.options.prompt.negative) == ("fill", "a red kite", "blurry")
@@ -121,7 +128,6 @@ def test_fill_choose_refine_undo(tab: Visit, host: SlowHost) -> None:
     assert tab.pixel("picture", *BALL)[:3] == [72, 72, 72]
     expect(results.nth(2)).to_have_attribute("aria-checked", "true")
 
-    sampling(tab, steps=3)
     tab.page.get_by_role("button", name="Refine result 3", exact=False).click()
     painted(tab, 3)
     assert (host.jobs[-1].masked_content, host.jobs[-1].options.prompt.positive) == ("original", "a red kite")
@@ -137,7 +143,6 @@ def test_fill_choose_refine_undo(tab: Visit, host: SlowHost) -> None:
     expect(tab.page.locator(".cp-results"), "its results are of another picture").to_be_hidden()
     tab.key("Control+Shift+z")
     assert tab.pixel("picture", *BALL)[:3] == [70, 70, 70]
-    tab.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True).click()
     tab.page.locator("#clickpaint_random_seed").click()
     tab.page.wait_for_function("() => document.querySelector('#clickpaint_seed input').value === '-1'")
     tab.page.locator("#clickpaint_reuse_seed").click()
@@ -152,8 +157,7 @@ def test_replace_and_remove_by_diffusion(tab: Visit, host: SlowHost) -> None:
     assert not host.jobs
     tab.page.get_by_role("button", name="Close", exact=True).first.click()
     tab.click(*BALL)
-    sampling(tab, seed=200)
-    tab.page.locator(".cp-remove").click()
+    start(tab, "replace", ".cp-remove", seed=200)
     painted(tab, 1)
     assert host.jobs[-1].options.task == "replace", "the button beside the selection does what the open tab does"
     assert np.abs(np.subtract(tab.pixel("picture", *BALL), before)).max() < 12, "the object itself is kept"
@@ -173,17 +177,16 @@ def test_replace_and_remove_by_diffusion(tab: Visit, host: SlowHost) -> None:
 def test_expand(tab: Visit, host: SlowHost) -> None:
     turn_to(tab, "Expand")
     tab.page.get_by_role("button", name="To 1:1").click()
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.margins[1] === 80")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.diffusion.margins[1] === 80")
     tab.idle()
     assert tab.pixel("overlay", 240, -80)[3] > 100, "the new canvas is framed"
-    sampling(tab, seed=31)
-    start(tab, "expand")
+    start(tab, "expand", seed=31)
     painted(tab, 1)
     assert host.jobs[0].options.expand == (0, 80, 0, 80)
     assert tab.js("[e.size.width, e.size.height]") == [480, 480]
     assert tab.pixel("picture", 240, 20)[:3] == [31, 31, 31]
     assert tab.pixel("picture", BALL[0], BALL[1] + 80)[0] > 180, "the ball moved with the picture"
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.margins[1] === 0")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.diffusion.margins[1] === 0")
     expect(tab.page.locator(".cp-refine").first).to_be_hidden()
 
     tab.page.get_by_role("button", name="Compare with the original").click()
@@ -205,7 +208,8 @@ def test_expand(tab: Visit, host: SlowHost) -> None:
 
 
 def test_progress_live_picture_and_interrupting(visit: Callable[..., Visit], photo: bytes, host: SlowHost) -> None:
-    tab = visit(expected="409")
+    tab = visit(expected="409", alone=True)
+    tab.page.clock.install()
     tab.open(photo)
     before = tab.pixel("picture", *BALL)
     tab.click(*BALL)
@@ -223,7 +227,8 @@ def test_progress_live_picture_and_interrupting(visit: Callable[..., Visit], pho
     expect(live).to_be_hidden()
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
-    tab.page.wait_for_timeout(1500)
+    tab.page.clock.fast_forward(5000)
+    tab.idle()
     assert not [url for url in asked if "preview" in url], "nobody looks any more"
     host.hold = False
     start(tab, "fill")
@@ -252,7 +257,7 @@ def test_narrow(visit: Callable[..., Visit], photo: bytes, host: SlowHost, tmp_p
     tab.open(photo)
     tab.page.touchscreen.tap(*tab.at(*BALL))
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.state.selection")
-    tab.js("e.painting.paint('fill', {batch_count: 3})")
+    tab.js("w.diffusion.paint('fill', {batch_count: 3})")
     painted(tab, 1)
     tab.page.screenshot(path=tmp_path / "narrow.png")
     assert tab.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"

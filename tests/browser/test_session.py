@@ -49,7 +49,7 @@ def test_a_reload_keeps_picture_selection_and_history(visit: Callable[..., Visit
     turn_to(tab, "Fill")
     start(tab, "fill")
     painted(tab, 1)
-    id, area, shown, seed = tab.js("e.id"), tab.area, tab.pixel("picture", *BALL), tab.js("e.painting.seed")
+    id, area, shown, seed = tab.js("e.id"), tab.area, tab.pixel("picture", *BALL), tab.js("w.diffusion.seed")
     reload(tab)
     assert (tab.js("e.id"), tab.js("e.state.version"), tab.area, tab.js("e.state.name")) == (id, 1, area, "meadow.png")
     assert tab.pixel("picture", *BALL) == shown
@@ -57,7 +57,7 @@ def test_a_reload_keeps_picture_selection_and_history(visit: Callable[..., Visit
     results = tab.page.locator(".cp-thumbnail")
     expect(results).to_have_count(1)
     expect(results.first).to_have_attribute("aria-checked", "true")
-    assert tab.js("e.painting.seed") == seed
+    assert tab.js("w.diffusion.seed") == seed
     tab.page.wait_for_function("() => document.querySelector('.cp-thumbnail img').naturalWidth > 0")
     tab.key("Control+z")
     assert tab.js("e.state.version") == 0 and tab.pixel("picture", *BALL) != shown
@@ -71,11 +71,11 @@ def test_after_expanding_the_original_still_lies_where_it_was(visit: Callable[..
     tab.open(photo)
     turn_to(tab, "Expand")
     tab.page.get_by_role("button", name="To 1:1").click()
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.margins[1] === 80")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.diffusion.margins[1] === 80")
     start(tab, "expand")
     painted(tab, 1)
     reload(tab)
-    assert tab.js("[e.size.width, e.size.height, e.state.offset.y, e.original.height]") == [480, 480, 80, 320]
+    assert tab.js("[e.size.width, e.size.height, e.state.offset.y, w.versions.at(0).height]") == [480, 480, 80, 320]
 
 
 def test_what_was_being_painted_is_shown_when_it_is_done(visit: Callable[..., Visit], host: SlowHost, photo: bytes) -> None:
@@ -146,7 +146,7 @@ def test_parameters_of_a_dropped_picture_and_of_the_prompt_are_read(visit: Calla
     Image.open(io.BytesIO(photo)).save(file, "PNG", pnginfo=text)
     tab.open(file.getvalue(), "made.png")
     read.click()
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.task === 'replace'")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === 'replace'")
 
     def reads(place: str, value: str, why: str | None = None) -> None:
         expect(tab.page.locator(f"#clickpaint_{place}"), why).to_have_value(value)
@@ -160,7 +160,6 @@ def test_parameters_of_a_dropped_picture_and_of_the_prompt_are_read(visit: Calla
     reads("second_pass input", "On")
 
     tab.page.locator("#clickpaint_replace_prompt textarea").fill("a bird\nSteps: 11, Sampler: Euler, Seed: 8")
-    tab.page.wait_for_timeout(500)  # here the server reads the prompt, which gradio hands on
     read.click()
     tab.page.wait_for_function("() => document.querySelector('#clickpaint_seed input[type=number]').value === '8'")
     reads("replace_prompt textarea", "a bird")
@@ -177,11 +176,12 @@ def test_lists_offer_what_came_since(visit: Callable[..., Visit], studio: Studio
     tab.page.evaluate("() => document.querySelector('clickpaint-canvas').downloads.dispatchEvent(new CustomEvent('done', {detail: 'x'}))")
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.capabilities.segmenters.at(-1).name === 'new_one'")
     option = tab.page.get_by_role("option", name="Brand New")
-    for _ in range(20):
+    for _ in range(200):
         tab.page.locator("#clickpaint_segmenter input").click()
-        tab.page.wait_for_timeout(500)
-        if option.is_visible():
+        tab.page.get_by_role("option").first.wait_for()
+        if option.count():
             break
         tab.page.keyboard.press("Escape")  # an open list is not told of what came since
+        tab.page.get_by_role("option").first.wait_for(state="hidden")
     option.click()
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.options.segmenter === 'new_one'")

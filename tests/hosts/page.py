@@ -49,7 +49,7 @@ class HostVisit(Visit):
     def task(self, name: str) -> None:
         """Open one of the tabs of ours: Remove, Fill …"""
         self.page.locator("#clickpaint_tasks button").filter(has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
-        self.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.painting.task === '{name.lower()}'")
+        self.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === '{name.lower()}'")
 
     def sampling(self, **values: float) -> None:
         head = self.page.locator("#clickpaint_sampling").get_by_text("Sampling", exact=True)

@@ -207,7 +207,7 @@ def test_parameters_come_back_from_the_prompt_and_from_png_info(tab):
     tab.page.locator("#clickpaint_seed input[type=number]").wait_for()
     tab.page.evaluate(TYPE_AND_PRESS, [[*wished.items()], "#clickpaint_fill"])
     tab.version(1)
-    text = tab.js("e.painting.last.infotext")
+    text = tab.js("w.diffusion.last.infotext")
     assert "Steps: 3," in text and "Seed: 77," in text and "Clickpaint: fill, Clickpaint masked content: fill" in text
 
     def shows(place: str, value: str) -> None:
@@ -228,7 +228,7 @@ def test_parameters_come_back_from_the_prompt_and_from_png_info(tab):
     tab.page.locator("#tab_pnginfo").get_by_text("Seed: 555").first.wait_for()
     before = tab.js("e.id")
     tab.page.locator("#clickpaint_tab").click()
-    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.painting.task === 'replace'")
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === 'replace'")
     shows("#clickpaint_replace_prompt textarea", "a red kite")
     shows("#clickpaint_seed input[type=number]", "555")
     tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.id !== '{before}'")
@@ -298,7 +298,7 @@ def test_our_engine_paints_by_a_map_of_the_clicked_thing(tab):
         unit.get_by_label("Weight").fill(str(weight))
         page.locator("#clickpaint_fill").click()
         results[weight] = tab.version(version).astype(int)
-        said = tab.js("e.painting.last.infotext")
+        said = tab.js("w.diffusion.last.infotext")
         assert f'ControlNet 0: "Module: none, Model: brighter, Weight: {weight},' in said and "Clickpaint engine: controlnet" in said
         far = ~near(mask, 16)
         assert np.array_equal(results[weight][far], picture(SIZE)[far])

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {Api, ApiError, rootOf} from "../../javascript/clickpaint/api.mjs";
+import {Api, ApiError, rootOf} from "../../javascript/clickpaint/server/api.mjs";
 
 const module = "javascript/clickpaint/api.mjs";
 

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {Api, ApiError} from "../../javascript/clickpaint/api.mjs";
-import {placeBubble, placeLabels} from "../../javascript/clickpaint/bubble.mjs";
-import {Describing, heard, surety, wordsOf} from "../../javascript/clickpaint/describing.mjs";
-import {eventsOf} from "../../javascript/clickpaint/events.mjs";
-import {exported} from "../../javascript/clickpaint/panorama.mjs";
-import {Serial} from "../../javascript/clickpaint/queue.mjs";
-import {wordsOfRuns} from "../../javascript/clickpaint/runs.mjs";
-import {State} from "../../javascript/clickpaint/state.mjs";
-import {bodyOf, everythingOf} from "../../javascript/clickpaint/wording.mjs";
+import {Api, ApiError} from "../../javascript/clickpaint/server/api.mjs";
+import {placeBubble, placeLabels} from "../../javascript/clickpaint/panels/speech_bubble.mjs";
+import {CaptionSession, heard, surety, wordsOf} from "../../javascript/clickpaint/panels/caption_session.mjs";
+import {eventsOf} from "../../javascript/clickpaint/server/event_stream.mjs";
+import {exported} from "../../javascript/clickpaint/panels/region_list.mjs";
+import {Serial} from "../../javascript/clickpaint/common/request_order.mjs";
+import {wordsOfRuns} from "../../javascript/clickpaint/picture/run_lengths.mjs";
+import {State} from "../../javascript/clickpaint/picture/state.mjs";
+import {bodyOf, everythingOf} from "../../javascript/clickpaint/panels/caption_form.mjs";
 
 /** An answer whose body comes in these pieces, and then ends, or stays open. */
 function answer(pieces, {open = false} = {}) {
@@ -24,9 +24,9 @@ function answer(pieces, {open = false} = {}) {
 }
 
 const all = async (events) => {
-    const heard = [];
-    for await (const event of events) heard.push(event);
-    return heard;
+    const told = [];
+    for await (const event of events) told.push(event);
+    return told;
 };
 
 test("events are read across the borders of what the network hands on, comments left out", async () => {
@@ -37,11 +37,11 @@ test("events are read across the borders of what the network hands on, comments 
 });
 
 test("a server that falls silent ends the events, after those that came", async () => {
-    const heard = [];
+    const told = [];
     await assert.rejects(async () => {
-        for await (const event of eventsOf(answer(["data: 1\n\n"], {open: true}), 20)) heard.push(event);
+        for await (const event of eventsOf(answer(["data: 1\n\n"], {open: true}), 20)) told.push(event);
     }, /silent/);
-    assert.deepEqual(heard, [["message", 1]]);
+    assert.deepEqual(told, [["message", 1]]);
 });
 
 test("the API's stream: refused with the server's sentence, broken off as unreachable, left when its signal says so", async () => {
@@ -116,52 +116,53 @@ function stage() {
     const state = new State(), asked = [];
     state.open({id: "w", width: 100, height: 80});
     state.selection = {mask: "m", box: [0, 0, 10, 10]};
-    const said = {caption: async function* () {}, chat: async function* () {}};
+    const said = {async *caption() {}, async *chat() {}};
     const api = {
         caption: (id, body, signal) => (asked.push({id, body, signal}), said.caption(signal)),
         chat: (id, question) => said.chat(question),
         chatHistory: async () => ({history: []}),
     };
-    const editor = Object.assign(new EventTarget(), {state, api, changes: new Serial(), ready: true, id: "w"});
+    const editor = Object.assign(new EventTarget(), {state, changes: new Serial(), ready: true, id: "w"});
     editor.emit = (type, detail) => editor.dispatchEvent(new CustomEvent(type, {detail}));
-    const describing = new Describing(editor, () => ({candidates: 2}));
-    describing.listen({on: (target, type, handler) => target.addEventListener(type, handler), add: () => {}});
-    return {editor, state, asked, said, describing};
+    const captions = new CaptionSession({api, editor}, () => ({candidates: 2}));
+    captions.listen({on: (target, type, handler) => target.addEventListener(type, handler), add: () => {}});
+    return {editor, state, asked, said, captions};
 }
 
 test("words come one by one; a failure at the end leaves them", async () => {
-    const {said, describing, asked} = stage(), seen = [];
-    describing.addEventListener("caption", () => describing.caption && seen.push(wordsOf(describing.caption)));
+    const {said, captions, asked} = stage(), seen = [];
+    captions.addEventListener("caption", () => captions.caption && seen.push(wordsOf(captions.caption)));
     said.caption = async function* () {
         yield ["raw", RAW];
         yield ["piece", {text: "a red"}];
         yield ["caption", {...RAW, text: "a ball", prompt: "ball", failure: {message: "Down."}}];
     };
-    await describing.describe();
+    await captions.describe();
     assert.deepEqual([...new Set(seen)], ["", "a ball", "a red"]);
-    assert.deepEqual([wordsOf(describing.current), describing.current.failure.message, describing.writing], ["a ball", "Down.", false]);
+    assert.deepEqual([wordsOf(captions.current), captions.current.failure.message, captions.writing], ["a ball", "Down.", false]);
     assert.deepEqual(asked[0].body, {candidates: 2});
-    describing.choose(1);
-    assert.deepEqual([wordsOf(describing.current), describing.current.prompt], ["a toy", "a toy"]);
+    captions.choose(1);
+    assert.deepEqual([wordsOf(captions.current), captions.current.prompt], ["a toy", "a toy"]);
 });
 
 test("a stream that ends too early, or breaks, is told and leaves what was said", async () => {
-    const {said, describing} = stage();
+    const {said, captions} = stage();
     said.caption = async function* () {
         yield ["raw", RAW];
     };
-    await describing.describe();
-    assert.deepEqual([wordsOf(describing.caption), describing.caption.failure.kind], ["a ball", "Unreachable"]);
+    await captions.describe();
+    assert.deepEqual([wordsOf(captions.caption), captions.caption.failure.kind], ["a ball", "Unreachable"]);
     said.caption = async function* () {
+        yield* [];
         throw new ApiError(404, {error: "ModelMissing", message: "None here."});
     };
-    await describing.describe();
-    assert.deepEqual([wordsOf(describing.caption), describing.caption.failure.message, describing.writing], ["", "None here.", false]);
+    await captions.describe();
+    assert.deepEqual([wordsOf(captions.caption), captions.caption.failure.message, captions.writing], ["", "None here.", false]);
 });
 
 test("every selection, when it is asked for: the newest counts, and the one before it ends", async (context) => {
     context.mock.timers.enable({apis: ["setTimeout"]});
-    const {editor, state, asked, said, describing} = stage();
+    const {editor, state, asked, said, captions} = stage();
     const select = () => {
         state.selection = {mask: "n", box: [1, 1, 2, 2]};
         editor.emit("change");
@@ -175,36 +176,36 @@ test("every selection, when it is asked for: the newest counts, and the one befo
     };
     await select();
     assert.equal(asked.length, 0, "only where it was asked for");
-    describing.continuous = true;
+    captions.continuous = true;
     await select();
     assert.equal(asked.length, 1);
     editor.emit("change");
     context.mock.timers.tick(1000);
     assert.equal(asked.length, 1, "nothing new is selected");
-    assert.equal(wordsOf(describing.current), "a ball");
+    assert.equal(wordsOf(captions.current), "a ball");
     state.selection = {mask: "o"};
     editor.emit("change");
-    assert.equal(describing.current, null, "those words are about something else");
+    assert.equal(captions.current, null, "those words are about something else");
     context.mock.timers.tick(1000);
     await new Promise((done) => setImmediate(done));
     assert.deepEqual([asked.length, asked[0].signal.aborted, asked[1].signal.aborted], [2, true, false]);
-    assert.equal(wordsOf(describing.current), "a ball");
+    assert.equal(wordsOf(captions.current), "a ball");
 });
 
 test("an answer is written, and becomes part of the conversation; one that fails is told", async () => {
-    const {said, describing} = stage();
+    const {said, captions} = stage();
     said.chat = async function* (question) {
         yield ["piece", {text: "It is "}];
         yield ["piece", {text: "red."}];
-        assert.equal(describing.turns.at(-1).answer, "It is red.");
+        assert.equal(captions.turns.at(-1).answer, "It is red.");
         yield ["answer", {question, answer: "It is red.", box: null, history: [{question, answer: "It is red.", box: null}]}];
     };
-    await describing.ask("What colour?");
-    assert.deepEqual(describing.turns, [{question: "What colour?", answer: "It is red.", box: null}]);
+    await captions.ask("What colour?");
+    assert.deepEqual(captions.turns, [{question: "What colour?", answer: "It is red.", box: null}]);
     said.chat = async function* () {
         yield ["error", {message: "Down."}];
     };
-    await describing.ask("And now?");
-    assert.deepEqual(describing.turns.map(({failure}) => failure?.message), [undefined, "Down."]);
-    assert.equal(describing.answering, false);
+    await captions.ask("And now?");
+    assert.deepEqual(captions.turns.map(({failure}) => failure?.message), [undefined, "Down."]);
+    assert.equal(captions.answering, false);
 });

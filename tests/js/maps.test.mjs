@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {layerOf, loadable, mapBody, mapping, preferred} from "../../javascript/clickpaint/layers.mjs";
-import {colourOf, hexOf, useOf} from "../../javascript/clickpaint/mapped.mjs";
-import {Pictures} from "../../javascript/clickpaint/pictures.mjs";
-import {hasPoses, jointsOf, limbsOf, moved} from "../../javascript/clickpaint/poses.mjs";
-import {PoseTool} from "../../javascript/clickpaint/posing.mjs";
-import {fittingModel, unitOf} from "../../javascript/clickpaint/units.mjs";
+import {layerOf, loadable, mapBody, mapping, preferred} from "../../javascript/clickpaint/panels/preprocessor_form.mjs";
+import {colourOf, hexOf, useOf} from "../../javascript/clickpaint/panels/map_view.mjs";
+import {Versions} from "../../javascript/clickpaint/picture/versions.mjs";
+import {hasPoses, jointsOf, limbsOf, moved} from "../../javascript/clickpaint/picture/keypoints.mjs";
+import {PoseTool} from "../../javascript/clickpaint/canvas/pose_tool.mjs";
+import {fittingModel, unitOf} from "../../javascript/clickpaint/panels/controlnet_unit.mjs";
 
 const one = (name, more = {}) => ({name, types: ["Canny"], returns: "map", available: true, runs: true, reason: "", models: [], ...more});
 
@@ -120,7 +120,7 @@ test("the tool drags what is under it, in pixels of a picture of another size", 
 
 test("what lies over the picture is seen with the version it is of, and closed when it is gone", () => {
     const closed = [], bitmap = (name) => ({name, close: () => closed.push(name)});
-    const editor = {state: {version: 1}, redraw() {}}, pictures = new Pictures(editor), first = bitmap("first");
+    const editor = {state: {version: 1}, redraw() {}}, pictures = new Versions(editor, {}), first = bitmap("first");
     pictures.cover({bitmap: first, opacity: 0.5, version: 1});
     assert.equal(pictures.over.opacity, 0.5);
     pictures.cover({bitmap: first, opacity: 1, version: 1});

@@ -3,15 +3,15 @@ import {readdirSync, readFileSync} from "node:fs";
 import test from "node:test";
 import {deflateSync} from "node:zlib";
 
-import {positionOf, radiusAt} from "../../javascript/clickpaint/controls.mjs";
-import {bytes, duration, languageOf, t, useLanguage} from "../../javascript/clickpaint/i18n.mjs";
-import {actionOf, arrow, SHORTCUTS} from "../../javascript/clickpaint/keys.mjs";
-import {decodeGrey} from "../../javascript/clickpaint/labels.mjs";
-import {squaresAround, whiten} from "../../javascript/clickpaint/mask.mjs";
-import {SPOKEN, spoken} from "../../javascript/clickpaint/spoken.mjs";
-import {betterSegmenter} from "../../javascript/clickpaint/status.mjs";
-import {en, zh_CN} from "../../javascript/clickpaint/strings.mjs";
-import {modeOf} from "../../javascript/clickpaint/tools.mjs";
+import {positionOf, radiusAt} from "../../javascript/clickpaint/canvas/toolbars.mjs";
+import {bytes, duration, languageOf, t, useLanguage} from "../../javascript/clickpaint/language/language.mjs";
+import {actionOf, arrow, SHORTCUTS} from "../../javascript/clickpaint/canvas/shortcuts.mjs";
+import {decodeGrey} from "../../javascript/clickpaint/picture/label_map.mjs";
+import {squaresAround, whiten} from "../../javascript/clickpaint/picture/mask_layer.mjs";
+import {filled, said, translated} from "../../javascript/clickpaint/language/server_sentences.mjs";
+import {betterSegmenter} from "../../javascript/clickpaint/canvas/status_bar.mjs";
+import {en, zh_CN} from "../../javascript/clickpaint/language/sentences.mjs";
+import {modeOf} from "../../javascript/clickpaint/canvas/tools.mjs";
 
 const FOLDER = new URL("../../javascript/clickpaint/", import.meta.url);
 const key = (name, more = {}) => ({key: name, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...more});
@@ -23,34 +23,32 @@ test("both languages say the same things with the same values", () => {
 });
 
 test("every sentence that the code asks for is there, and every one that is there is asked for", () => {
-    const code = readdirSync(FOLDER).filter((name) => !name.startsWith("strings")).map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
+    const code = readdirSync(FOLDER, {recursive: true}).map((name) => name.replaceAll("\\", "/")).filter((name) => name.endsWith(".mjs") && !/\/sentences/.test(name)).map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
     for (const [, name] of code.matchAll(/\bt\("([^"]+)"/g)) assert.ok(name in en, name);
     const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "help.", "compare.", "control.", "task.", "say.", "describe.fill", "describe.replace"];
     for (const name of Object.keys(en)) assert.ok(code.includes(`"${name}"`) || built.some((start) => name.startsWith(start)) || SHORTCUTS.some((one) => one.action === name), name);
 });
 
-test("what the server says is said in the page's language, as far as it is known", () => {
-    const said = "The file has 12.5 MB, more than the 10 MB allowed.";
+test("what the server says is said in the page's language, by its code", () => {
+    const error = {message: "There is no candidate 7.", code: "There is no candidate {index}.", remedy: "Click on an object first.", data: {index: 7}};
+    assert.equal(said(error, "message"), "There is no candidate 7.");
     useLanguage("zh_CN");
-    assert.equal(spoken(said), "文件大小为 12.5 MB，超过允许的 10 MB。");
-    assert.equal(spoken("Nothing is selected. Or is it?"), "Nothing is selected. Or is it?");
-    assert.equal(spoken("This web UI has no sampler '$& {}'."), "这个 Web UI 没有采样器“$& {}”。");
-    assert.equal(spoken("Nothing is selected."), "还没有选择任何内容。");
-    assert.equal(spoken("Nothing is selected. Click on an object first."), "还没有选择任何内容。请先点击一个物体。");
-    assert.equal(spoken("There is no CLIP model here. Who knows."), "There is no CLIP model here. Who knows.");
+    assert.equal(said(error, "remedy"), "请先点击一个物体。", "a sentence without values is its own code");
+    assert.equal(said({reason: "Nothing is selected. Or is it?"}, "reason"), "Nothing is selected. Or is it?", "what nobody translated stays");
+    assert.equal(said({reason: ""}, "reason"), "");
+    assert.equal(said({}, "reason"), "");
+    const both = {message: "Nothing is selected.", remedy: "Click on an object first."};
+    assert.equal(translated("Nothing is selected. Click on an object first.", "{message} {remedy}", both), "还没有选择任何内容。请先点击一个物体。");
+    const nested = {...both, remedy: "Give 0 to 3.", remedy_code: "There is no candidate {index}.", remedy_data: {index: 3}};
+    assert.equal(translated("Nothing is selected. Give 0 to 3.", "{message} {remedy}", nested), "还没有选择任何内容。没有候选 3。");
+    assert.equal(said(error, "message"), "没有候选 7。");
     useLanguage("en");
-    assert.equal(spoken(said), said);
+    assert.equal(said(error, "remedy"), "Click on an object first.");
 });
 
-test("every sentence that is translated is one that the server says", () => {
-    const folder = new URL("../../extension/clickpaint/", import.meta.url);
-    const files = readdirSync(folder, {recursive: true}).filter((name) => name.endsWith(".py"));
-    // without the values of f-strings, and joined where a sentence goes over several lines
-    const code = files.map((name) => readFileSync(new URL(name.replaceAll("\\", "/"), folder), "utf8")).join("\n").replace(/"\n\s*f?"/g, "").replace(/'?\{[^{}"]*(\{[^{}]*\}[^{}"]*)?\}'?/g, "{}");
-    for (const english of Object.keys(SPOKEN.zh_CN)) {
-        assert.ok(code.includes(`"${english.replaceAll("'{}'", "{}")}"`), english);
-        assert.equal(english.split("{}").length, SPOKEN.zh_CN[english].split("{}").length, english);
-    }
+test("values are put into templates as Python does it", () => {
+    assert.equal(filled("{a} {b!r} {c:.1f} {d:,} {e:.0%} {{x}}", {a: "$& {b}", b: "q", c: 12.349, d: 1234567, e: 0.256}), "$& {b} q 12.3 1,234,567 26% {x}");
+    assert.equal(filled("{names}", {names: ["a", "b"]}), "a, b");
 });
 
 test("the language: the setting, the web UI's choice, the browser's", () => {

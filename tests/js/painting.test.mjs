@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {marginsFor} from "../../javascript/clickpaint/expand.mjs";
-import {Painting, paintBody} from "../../javascript/clickpaint/painting.mjs";
-import {State} from "../../javascript/clickpaint/state.mjs";
-import {View} from "../../javascript/clickpaint/view.mjs";
-import {fileName} from "../../javascript/clickpaint/webui.mjs";
+import {marginsFor} from "../../javascript/clickpaint/picture/expand_margins.mjs";
+import {Diffusion, paintBody} from "../../javascript/clickpaint/picture/diffusion.mjs";
+import {State} from "../../javascript/clickpaint/picture/state.mjs";
+import {View} from "../../javascript/clickpaint/picture/viewport.mjs";
+import {fileName} from "../../javascript/clickpaint/host/webui.mjs";
 
 test("what the widgets say becomes the request", () => {
     const values = {prompt: "a cat", steps: 5, sampler: "Automatic", scheduler: "Karras", seed: 12.0, masked_content: "Latent noise", second_pass: "Off"};
@@ -75,15 +75,17 @@ function editor() {
         preview: async () => null,
     };
     const one = {
-        api, state, asked, options: {eraser: null}, id: "w", ready: true, size: state.workspace,
+        state, asked, options: {eraser: null}, id: "w", ready: true, size: state.workspace,
         emit() {}, changed() {}, viewChanged() {},
+    };
+    const timeline = {
         async repaint(kind, ask, margins) {
             const got = await ask();
             state.painted(got, margins);
             return got;
         },
     };
-    one.painting = new Painting(one);
+    one.painting = new Diffusion(one, api, timeline);
     return one;
 }
 

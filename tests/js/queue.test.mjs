@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {Latest, Serial, throttled} from "../../javascript/clickpaint/queue.mjs";
+import {Latest, Serial, throttled} from "../../javascript/clickpaint/common/request_order.mjs";
 
 function deferred() {
     const made = {};

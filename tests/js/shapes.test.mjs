@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {area, boxOf, clamped, distanceToSegment, inside, lassoOperation, nearest, simplified, strokesOperation} from "../../javascript/clickpaint/shapes.mjs";
+import {area, boxOf, clamped, distanceToSegment, inside, lassoOperation, nearest, simplified, strokesOperation} from "../../javascript/clickpaint/picture/geometry.mjs";
 
 const size = {width: 100, height: 50};
 const at = (x, y) => ({x, y});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {State} from "../../javascript/clickpaint/state.mjs";
+import {State} from "../../javascript/clickpaint/picture/state.mjs";
 
 const selection = (name) => ({mask: name, area: 1, box: [0, 0, 1, 1]});
 const answer = (name, more = {}) => ({selection: selection(name), can_undo: true, can_redo: false, candidates: [{}, {}], chosen: 0, ...more});

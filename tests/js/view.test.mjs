@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {LARGEST, View} from "../../javascript/clickpaint/view.mjs";
+import {LARGEST, View} from "../../javascript/clickpaint/picture/viewport.mjs";
 
 const close = (a, b) => assert.ok(Math.abs(a - b) < 1e-6, `${a} is not ${b}`);
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,19 @@ def build(studio: Studio, **options: Any) -> dict[str, Any]:
     return {**found, "": page.config}
 
 
-def scripts(page: dict[str, Any]) -> list[str]:
-    return [str(one["js"]) for one in page[""]["dependencies"] if one["js"]]
+SENT = re.compile(r"\(\.\.\.values\) => window\.clickpaint \? window\.clickpaint\.send\((\{.*\}), values\) : \[.*\]")
+"""The code that sends a message, always the same but for its data."""
+
+
+def messages(page: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """What is sent to the canvas: (the message, the handler that sends it)."""
+    found = [(SENT.fullmatch(str(handler["js"])), handler) for handler in page[""]["dependencies"]]
+    return [(json.loads(match[1]), handler) for match, handler in found if match]
+
+
+def begun(page: dict[str, Any], task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The message that begins a task, and its handler."""
+    return next((message, handler) for message, handler in messages(page) if message["do"] == "begin" and message["task"] == task)
 
 
 def test_without_a_checkpoint_there_is_only_remove(tmp_path: Path) -> None:
@@ -52,14 +64,14 @@ def test_without_a_checkpoint_there_is_only_remove(tmp_path: Path) -> None:
         name for name in page if name.startswith(("clickpaint_fill", "clickpaint_tab", "clickpaint_sampling", "clickpaint_control"))
     ]
     assert "Stable Diffusion" not in json.dumps(page["clickpaint_eraser"]["choices"])
-    assert len([one for one in scripts(page) if "window.clickpaint?.remove" in one]) == 1
+    assert [message["task"] for message, _ in messages(page) if message["do"] == "begin"] == ["remove"]
 
 
 def test_a_host_that_paints_has_a_tab_for_each_task(rich: Studio) -> None:
     page = build(rich)
     for task in ("remove", "fill", "replace", "expand", "instruct"):
         assert f"clickpaint_tab_{task}" in page and page[f"clickpaint_{task}"]["variant"] == "primary"
-        assert [one for one in scripts(page) if f'window.clickpaint?.task("{task}")' in one]
+        assert {"do": "tab", "task": task} in [message for message, _ in messages(page)]
     assert "Stable Diffusion" in json.dumps(page["clickpaint_eraser"]["choices"])
     schedulers = [choice[0] for choice in page["clickpaint_scheduler"]["choices"]]
     assert schedulers == ["Automatic", "Karras"], "the web UI's own Automatic stands there once"
@@ -89,14 +101,33 @@ def test_every_value_goes_to_the_canvas_under_the_name_that_the_api_has(rich: St
 
     known = set(getattr(PaintBody, "model_fields", None) or PaintBody.__fields__) | {"second_pass", "left", "top", "right", "bottom"}
     page = build(rich)
-    for call in ('window.clickpaint?.paint("fill"', 'window.clickpaint?.paint("expand"', "window.clickpaint?.remove("):
-        dependency = next(one for one in page[""]["dependencies"] if call in str(one["js"]))
-        names = json.loads("{" + str(dependency["js"]).rpartition("window.clickpaint?.values({")[2].partition("}")[0] + "}")
-        own = 3 if "remove" in call else 0
-        assert all(elem_id in page for elem_id in names.values()), "the page is read by these ids"
-        assert len(dependency["inputs"]) == len(names) + own
-        assert set(names) <= known, set(names) - known
-        assert {"steps", "sampler", "seed", "masked_content"} <= set(names)
+    for task in ("fill", "replace", "expand", "instruct", "remove"):
+        message, handler = begun(page, task)
+        ids = [*message.get("options", {}).values(), *message["widgets"].values()]
+        assert all(id in page for id in ids), "the page is read by these ids"
+        assert len(handler["inputs"]) == len(ids)
+        assert set(message["widgets"]) <= known, set(message["widgets"]) - known
+        assert {"steps", "sampler", "seed", "masked_content"} <= set(message["widgets"])
+
+
+def test_what_was_added_to_a_picture_is_given_back_as_nothing(rich: Studio) -> None:
+    page = build(rich)
+    message, handler = begun(page, "expand")
+    assert message["used"] == ["left", "top", "right", "bottom"] and len(handler["outputs"]) == 4
+    assert begun(page, "fill")[0]["used"] == [] and begun(page, "fill")[1]["outputs"] == []
+
+
+def test_the_engines_of_the_lists_go_to_the_canvas_by_their_names(rich: Studio) -> None:
+    message, _ = begun(build(rich), "remove")
+    assert list(message["options"]) == ["eraser", "grow", "feather"]
+    assert message["names"]["eraser"]["Automatic"] == "auto" and message["names"]["eraser"]["Stable Diffusion"] == "diffusion"
+
+
+def test_every_message_has_a_handler_in_the_page(rich: Studio) -> None:
+    code = (ROOT / "javascript" / "clickpaint" / "host" / "messages.mjs").read_text("utf-8")
+    handlers = set(re.findall(r"^    (?:async )?(\w+)\(.*\) \{$", code, re.MULTILINE))
+    sent = {message["do"] for message, _ in messages(build(rich))}
+    assert handlers - {"receive"} == sent
 
 
 def test_every_label_is_translated(rich: Studio) -> None:
@@ -131,4 +162,4 @@ def test_the_button_beside_a_web_uis_results() -> None:
         panels.send_here("img2img", gr.Button)
     page: Any = blocks
     assert [block.elem_id for block in page.blocks.values() if block.elem_id] == ["img2img_send_to_clickpaint"]
-    assert any('window.clickpaint?.receive("img2img")' in str(one["js"]) for one in page.config["dependencies"])
+    assert [message for message, _ in messages({"": page.config})] == [{"do": "receive", "source": "img2img"}]

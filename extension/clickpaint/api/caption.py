@@ -267,4 +267,4 @@ def _turn(turn: Turn) -> dict[str, Any]:
 
 
 def _failure(error: ClickpaintError) -> dict[str, Any]:
-    return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
+    return error.describe()

@@ -11,12 +11,13 @@ import numpy as np
 from fastapi import Response
 from PIL import Image
 
+from clickpaint.errors import with_codes
 from clickpaint.image import png
 
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """JSON in ASCII: text from a request may hold what UTF-8 cannot (half of a surrogate pair)."""
-    body = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=str).encode("ascii")
+    body = json.dumps(with_codes(content), ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=str).encode("ascii")
     return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 

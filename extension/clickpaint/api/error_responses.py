@@ -44,7 +44,7 @@ def of_error(error: errors.ClickpaintError) -> Response:
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
         if status == 429:
             headers = {"Retry-After": "2"}
-    return described(status, type(error).__name__, error.message, error.remedy, error.data, headers)
+    return answer(error.describe(), status, headers)
 
 
 def of_validation(error: RequestValidationError) -> Response:
@@ -61,4 +61,5 @@ def of_validation(error: RequestValidationError) -> Response:
 def described(
     status: int, error: str, message: str, remedy: str = "", data: dict[str, Any] | None = None, headers: dict[str, str] | None = None
 ) -> Response:
-    return answer({"error": error, "message": message, "remedy": remedy, "data": data or {}}, status, headers)
+    body = {"error": error, "message": message, "remedy": remedy, "code": message, "remedy_code": remedy, "data": data or {}}
+    return answer(body, status, headers)

@@ -183,6 +183,8 @@ class ErrorAnswer(BaseModel):
     error: str = Field(..., description="The kind of error.")
     message: str = Field(..., description="What is wrong, one sentence.")
     remedy: str = Field("", description="What to do about it, one sentence.")
+    code: str = Field("", description="The template that the message is made of, with the names of values of `data`.")
+    remedy_code: str = Field("", description="The remedy's.")
     data: dict[str, Any] = Field({}, description="The facts behind it.")
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
+from clickpaint.errors import with_codes
+
 SILENT_SECONDS = 10.0
 """Then a comment, so that proxies keep the connection and a client that is gone is noticed."""
 
@@ -30,7 +32,7 @@ class Event:
 
     def encoded(self) -> bytes:
         head = f"event: {self.name}\n" if self.name else ""
-        return f"{head}data: {json.dumps(self.data, default=str)}\n\n".encode("ascii")
+        return f"{head}data: {json.dumps(with_codes(self.data), default=str)}\n\n".encode("ascii")
 
 
 def stream(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clickpaint.caption import loading
+from clickpaint.errors import Sentence
 from clickpaint.weights.folders import is_file, is_folder
 
 KINDS = ("captioner", "BLIP", "LLM")
@@ -89,12 +90,17 @@ def _role(path: Path, name: str, model_type: str, config: dict[str, Any]) -> tup
 
 def _reason(model_type: str, name: str, brings_code: bool) -> str:
     if model_type in _CODE_OF_THEIR_OWN:
-        return f"{name} is not part of transformers, and code that comes with weights is not run."
+        return Sentence("{name} is not part of transformers, and code that comes with weights is not run.", name=name)
     if not loading.version()[0]:
         return "transformers is not installed."
     if not loading.knows(model_type):
         major, minor = loading.version()
-        return f"The installed transformers ({major}.{minor}) has no {model_type} yet; a newer one may."
+        return Sentence(
+            "The installed transformers ({major}.{minor}) has no {model_type} yet; a newer one may.",
+            major=major,
+            minor=minor,
+            model_type=model_type,
+        )
     if brings_code and model_type == "florence2":  # its weights have other names than those of transformers' network
         return "This is Florence-2 with code of its own, which is not run; take the form that florence-community publishes."
     return ""

@@ -90,7 +90,7 @@ class EmbeddedHost:
         try:
             current, kind, reason = self.checkpoints.current(), self.checkpoints.kind(), ""
         except ClickpaintError as error:
-            current, kind, reason = None, None, str(error)
+            current, kind, reason = None, None, error.sentence
         if not names:
             reason = "There is no checkpoint: put one (.safetensors) into models/Stable-diffusion, or start with --checkpoint FILE."
         return Capabilities(

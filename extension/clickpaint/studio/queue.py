@@ -51,6 +51,7 @@ KINDS = {
 OF_EVERYBODY = ("download", "verify")
 """Kinds that belong to no request: everybody sees them, and interrupting requests leaves them alone."""
 
+_UNEXPECTED = "Something went wrong; the log of the program says more."
 _KEPT_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 
@@ -142,7 +143,7 @@ class Task:
                 self.state = "interrupted"
             else:
                 self.state = "failed"
-                self.error = str(error) if isinstance(error, ClickpaintError) else "Something went wrong; the log of the program says more."
+                self.error = error.sentence if isinstance(error, ClickpaintError) else _UNEXPECTED
             self.ended = time.monotonic()
         self.wake.set()
 

@@ -72,7 +72,7 @@ class Words:
         no_clip = "Put a CLIP model's folder into models/captioner."
         return {
             "caption": Availability(speaks, "" if speaks else "There is no captioner: download BLIP, or put one into models/captioner."),
-            "chat": Availability(answers or text is not None, "" if answers or text is not None else str(no_answers())),
+            "chat": Availability(answers or text is not None, "" if answers or text is not None else no_answers().sentence),
             "refine": refines, "language": language, "wiki": refines,
             "clip": Availability(clip is not None, "" if clip is not None else no_clip),
             "find": Availability(finds, "" if finds else no_clip),

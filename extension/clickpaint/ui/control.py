@@ -1,4 +1,4 @@
-"""The panel of control maps. What is in it talks to the API itself, as the canvas does; see `javascript/clickpaint/maps.mjs`."""
+"""The panel of control maps. What is in it talks to the API itself, as the canvas does; see map_panel.mjs."""
 
 from __future__ import annotations
 

@@ -62,14 +62,33 @@ def on(
     return trigger(fn=fn, inputs=list(inputs) or None, outputs=list(outputs) or None, **quiet, **{key: js})
 
 
-def shown(widgets: Mapping[str, Any], values: str) -> str:
-    """A js expression: an object with these names, whose values are what the widgets show now.
+def send(
+    trigger: Callable[..., Any],
+    message: Mapping[str, Any],
+    inputs: Sequence[Any] = (),
+    fn: Callable[..., Any] | None = None,
+    outputs: Sequence[Any] = (),
+    otherwise: Sequence[Any] = (),
+) -> Any:
+    """Send a message to the page's script when `trigger` fires, and then run `fn`, if there is one, with what it gave back; see `on`.
 
-    The values that gradio gives may be those of a moment ago, so these are read from the page; the js array `values` has them for
-    widgets that are not in it (yet).
+    Args:
+        message: JSON-compatible data whose "do" says what it is; see `javascript/clickpaint/host/messages.mjs`.
+        otherwise: what the page gives back where its script has not come (yet).
+
+    Returns:
+        The event, whose `then` is a trigger for what shall follow.
     """
-    ids = json.dumps({name: widget.elem_id for name, widget in widgets.items()})
-    return f"(window.clickpaint?.values({ids}, {values}) ?? {{}})"
+    js = f"(...values) => window.clickpaint ? window.clickpaint.send({json.dumps(message)}, values) : {json.dumps([*otherwise])}"
+    return on(trigger, js, inputs, fn, outputs)
+
+
+def ids(widgets: Mapping[str, Any]) -> dict[str, str]:
+    """The elements' ids by the widgets' names.
+
+    By them the page's script reads what widgets show now: the values that gradio hands on may be those of a moment ago.
+    """
+    return {name: widget.elem_id for name, widget in widgets.items()}
 
 
 def gallery(**arguments: Any) -> gr.Gallery:

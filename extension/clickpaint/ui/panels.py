@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,12 +51,10 @@ def removing(studio: Front, *, diffusion: bool = False) -> Removing:
 
 def starts_removing(widgets: Removing, paint: Mapping[str, Any] | None = None) -> None:
     """Let the button do it. `paint`: widgets that say how to paint, by their names in the API, where the host can."""
-    remove, eraser, grow, feather, names = widgets
-    paint = paint or {}
-    how = compat.shown({"grow": grow, "feather": feather}, "[g, f]")
-    options = f"{{eraser: {json.dumps(names)}[e] ?? e, ...{how}}}"
-    js = f"(e, g, f, ...v) => {{ window.clickpaint?.remove({options}, {compat.shown(paint, 'v')}); return []; }}"
-    compat.on(remove.click, js, [eraser, grow, feather, *paint.values()])
+    options, paint = {"eraser": widgets.eraser, "grow": widgets.grow, "feather": widgets.feather}, paint or {}
+    names = {"eraser": widgets.names}
+    message = {"do": "begin", "task": "remove", "options": compat.ids(options), "names": names, "widgets": compat.ids(paint)}
+    compat.send(widgets.button.click, message, [*options.values(), *paint.values()])
 
 
 def selecting(studio: Front) -> Any:
@@ -98,7 +95,7 @@ def saving() -> None:
     save = gr.Button("Save", elem_id="clickpaint_save")
     _tells("format", format, FORMATS)
     _tells("quality", quality)
-    compat.on(save.click, "() => { window.clickpaint?.save(); return []; }")
+    compat.send(save.click, {"do": "save"})
 
 
 def results(studio: Front) -> None:
@@ -125,8 +122,7 @@ def results(studio: Front) -> None:
         pictures = [thumbnail, *pictures][:_MOST_RESULTS]
         return pictures, pictures
 
-    js = "(id, version, pictures) => [...(window.clickpaint?.shown() ?? [null, null]), pictures]"
-    compat.on(added.click, js, [workspace, version, kept], add, [shown, kept])
+    compat.send(added.click, {"do": "shown"}, [workspace, version, kept], add, [shown, kept], otherwise=[None, None, []])
 
 
 def send_here(source: str, button_class: Callable[..., Any]) -> None:
@@ -135,7 +131,7 @@ def send_here(source: str, button_class: Callable[..., Any]) -> None:
     The page's script gives it its tooltip; the others of that row have symbols too, and `button_class` is theirs.
     """
     button = button_class("\U0001f3af", elem_id=f"{source}_send_to_clickpaint")
-    compat.on(button.click, f"() => {{ window.clickpaint?.receive({json.dumps(source)}); return []; }}")
+    compat.send(button.click, {"do": "receive", "source": source})
 
 
 def models() -> None:
@@ -162,5 +158,4 @@ def _label(names: Mapping[str, str], value: str) -> str:
 
 def _tells(option: str, widget: Any, names: Mapping[str, str] | None = None) -> None:
     """Whatever is chosen in `widget` becomes the canvas's option."""
-    value = f"({json.dumps(dict(names))})[v] ?? v" if names else "v"
-    compat.on(widget.change, f"(v) => {{ window.clickpaint?.option({json.dumps(option)}, {value}); return []; }}", [widget])
+    compat.send(widget.change, {"do": "option", "option": option, "names": dict(names or {})}, [widget])

@@ -102,7 +102,7 @@ def head(language: str) -> str:
 <link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">
 <script type="application/json" id="clickpaint_localization">{data}</script>
 <script type="module" src="{STATIC}/javascript/clickpaint.mjs?{_changed(module)}"></script>
-<script type="module" src="{STATIC}/javascript/clickpaint/localize.mjs"></script>
+<script type="module" src="{STATIC}/javascript/clickpaint/host/gradio_labels.mjs"></script>
 """
 
 

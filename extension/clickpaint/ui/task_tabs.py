@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.ui import gradio_compat as compat
@@ -53,19 +52,14 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) 
         compat.html("<clickpaint-control></clickpaint-control>")
 
     for task, tab in (("remove", remove), ("fill", fill), ("replace", replace), ("expand", expand), ("instruct", instruct)):
-        compat.on(tab.select, f"() => {{ window.clickpaint?.task({json.dumps(task)}); return []; }}")
+        compat.send(tab.select, {"do": "tab", "task": task})
     panels.starts_removing(removing, sampling)
     for task, button, own, triggers in starters:
-        values = compat.shown({**own, **sampling}, "v")
-        margins = [own[side] for side in SIDES if side in own]
-        if margins:  # what was added is not to be added once more
-            call = f"window.clickpaint?.paint({json.dumps(task)}, values)"
-            kept = f"{json.dumps(SIDES)}.map((side) => values[side])"
-            js = f"async (...v) => {{ const values = {values}; return await {call} ? [0, 0, 0, 0] : {kept}; }}"
-        else:
-            js = f"(...v) => {{ window.clickpaint?.paint({json.dumps(task)}, {values}); return []; }}"
+        widgets = {**own, **sampling}
+        margins = [side for side in SIDES if side in own]  # what was added is not to be added once more
+        message = {"do": "begin", "task": task, "widgets": compat.ids(widgets), "used": margins}
         for trigger in (button.click, *triggers):
-            compat.on(trigger, js, [*own.values(), *sampling.values()], outputs=margins)
+            compat.send(trigger, message, [*widgets.values()], outputs=[own[side] for side in margins], otherwise=[0] * len(margins))
     return removing.eraser
 
 
@@ -99,11 +93,10 @@ def _expanding() -> tuple[str, Any, dict[str, Any], list[Any]]:
         }
     button = gr.Button("Expand", variant="primary", elem_id="clickpaint_expand", elem_classes=["cp-primary"])
     sliders = [*margins.values()]
-    show_margins = "(...v) => { window.clickpaint?.margins(...v); return []; }"
     for slider in sliders:
-        compat.on(slider.change, show_margins, sliders)
-    for button_of_preset, preset in zip(presets, PRESETS.values(), strict=True):
-        compat.on(button_of_preset.click, f"() => window.clickpaint?.preset({json.dumps(preset)}) ?? [0, 0, 0, 0]", outputs=sliders)
+        compat.send(slider.change, {"do": "margins"}, sliders)
+    for preset_button, preset in zip(presets, PRESETS.values(), strict=True):
+        compat.send(preset_button.click, {"do": "preset", "preset": preset}, outputs=sliders, otherwise=[0, 0, 0, 0])
     return "expand", button, {"prompt": prompt, **margins}, [prompt.submit]
 
 
@@ -137,10 +130,10 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
             widgets["repaint_resamples"] = gr.Slider(1, 20, 10, step=1, label="RePaint: resamples", elem_id="clickpaint_repaint_resamples")
         if can.styles:
             widgets["styles"] = gr.Dropdown(label="Styles", choices=[*can.styles], value=[], multiselect=True, elem_id="clickpaint_styles")
-    engine, host = widgets["engine"], json.dumps(WEB_UI)
-    compat.on(engine.change, f"(v) => {{ window.clickpaint?.engine(v === {host}); return []; }}", [engine])
+    engine = widgets["engine"]
+    compat.send(engine.change, {"do": "engine", "host": WEB_UI}, [engine])
     compat.on(random.click, "() => [-1]", outputs=[seed])
-    compat.on(reuse.click, "() => [window.clickpaint?.seed() ?? -1]", outputs=[seed])
+    compat.send(reuse.click, {"do": "seed"}, outputs=[seed], otherwise=[-1])
     return widgets
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import CorruptModel, ModelMissing
+from clickpaint.errors import CorruptModel, ModelMissing, Sentence
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.catalog import ModelFile, catalog, files_of, unfinished
 from clickpaint.weights.device import out_of_memory
@@ -197,8 +197,8 @@ class Store:
             return ModelState(file.name, "corrupt", None, 0, file.bytes, f"{wrong[corrupt]} {_remedy(file)}")
         if not file.urls:
             return ModelState(file.name, "unavailable", None, 0, file.bytes, _remedy(file))
-        aside = [name for name in _names(part.parent) if name.startswith(file.filename) and name.endswith(".corrupt")]
-        reason = f"It was corrupt and was set aside as {max(aside)}." if aside else "It has not been downloaded yet."
+        aside = [one for one in _names(part.parent) if one.startswith(file.filename) and one.endswith(".corrupt")]
+        reason = Sentence("It was corrupt and was set aside as {name}.", name=max(aside)) if aside else "It has not been downloaded yet."
         return ModelState(file.name, "missing", None, 0, file.bytes, reason)
 
     def _known_wrong(self, file: ModelFile, path: Path) -> str | None:

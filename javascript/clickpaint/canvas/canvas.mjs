@@ -1,0 +1,391 @@
+/** <clickpaint-canvas>: the picture, what is selected in it, and the bars around. No shadow root, so that the host's styles reach it. */
+
+import {h, Listeners} from "../common/dom.mjs";
+import {bytes, languageOf, t, useLanguage} from "../language/language.mjs";
+import {said} from "../language/server_sentences.mjs";
+import {ReloadMemory, tabStorage} from "../picture/reload_memory.mjs";
+import {View} from "../picture/viewport.mjs";
+import {Workbench} from "../picture/workbench.mjs";
+import {Api, rootOf} from "../server/api.mjs";
+import {Downloads} from "../server/downloads.mjs";
+import {CompareSlider} from "./compare_slider.mjs";
+import {Keyboard} from "./keyboard.mjs";
+import {Help, Welcome} from "./overlays.mjs";
+import {PictureFiles} from "./picture_files.mjs";
+import {Pointers} from "./pointers.mjs";
+import {ProgressBar} from "./progress_bar.mjs";
+import {Renderer} from "./renderer.mjs";
+import {LivePreview, ResultStrip} from "./result_strip.mjs";
+import {SelectionBar} from "./selection_bar.mjs";
+import {Offer, StatusBar} from "./status_bar.mjs";
+import {Toasts} from "./toasts.mjs";
+import {ActionBar, ToolBar, ToolOptions, ZoomBar} from "./toolbars.mjs";
+import {createTools} from "./tools.mjs";
+
+/**
+ * What buttons and keys can do.
+ *
+ * @typedef {object} Actions
+ * @property {() => void} open
+ * @property {() => void} save
+ * @property {() => void} copy
+ * @property {() => void} undo
+ * @property {() => void} redo
+ * @property {() => void} everything
+ * @property {() => void} compare
+ * @property {() => void} remove
+ * @property {() => void} act what the open tab does with the selection
+ * @property {() => void} help
+ * @property {() => void} escape
+ * @property {() => void} fit
+ * @property {(factor: number) => void} zoom
+ * @property {(sign: number) => void} resize grow or shrink the selection
+ * @property {() => void} dropSpecks
+ */
+
+const ANTS = 90;
+const COLOURS = ["tint", "preview", "wash", "stroke", "rub", "plus", "minus"];
+
+export class ClickpaintCanvas extends HTMLElement {
+    #listeners = new Listeners();
+    #frame = 0;
+    /** @type {ReturnType<typeof setInterval> | null} */
+    #ants = null;
+    #phase = 0;
+    #built = false;
+    /** @type {View} */
+    view;
+    /** What works on the picture. @type {Workbench} */
+    workbench;
+    /** @type {Downloads} */
+    downloads;
+    /** @type {Toasts} */
+    toasts;
+    /** @type {ProgressBar} */
+    progress;
+    /** @type {Help} */
+    help;
+    /** @type {Actions} */
+    actions;
+    /** @type {{zoom: ZoomBar, offer: Offer, results: ResultStrip, [name: string]: {update(comparing: boolean): void}}} */
+    bars;
+    /** @type {LivePreview} */
+    live;
+    /** @type {Renderer} */
+    renderer;
+    /** @type {CompareSlider} */
+    compare;
+    /** @type {PictureFiles} */
+    files;
+    /** @type {ReloadMemory} */
+    memory;
+    /** @type {Welcome} */
+    welcome;
+    /** @type {HTMLDivElement} */
+    stage;
+    /** @type {Pointers} */
+    pointers;
+    /** @type {Keyboard} */
+    keyboard;
+    /** Of what is drawn, by their names; null before the style is known. @type {Record<string, string> | null} */
+    colours = null;
+    /** Whether the pointer is over the stage. */
+    overStage = false;
+
+    connectedCallback() {
+        if (!this.#built) this.#build();
+        this.#listen();
+        this.#resize();
+    }
+
+    disconnectedCallback() {
+        this.#listeners.off();
+        if (this.#ants !== null) clearInterval(this.#ants);
+        cancelAnimationFrame(this.#frame);
+        this.#ants = null;
+        this.#frame = 0;
+        this.workbench.dispose();
+        this.progress.dispose();
+        this.live.show(null);
+        this.downloads.dispose();
+    }
+
+    #build() {
+        this.#built = true;
+        useLanguage(languageOf(this.dataset.language));
+        this.view = new View();
+        const api = new Api(rootOf(import.meta.url, document.baseURI));
+        const workbench = (this.workbench = new Workbench(api, this.view)), {editor} = workbench;
+        editor.tools = createTools(workbench);
+        editor.tool = editor.tools.click;
+        for (const [name, value] of Object.entries(JSON.parse(this.dataset.options ?? "{}"))) editor.setOption(name, value);
+        this.downloads = new Downloads(api);
+        this.toasts = new Toasts();
+        this.progress = new ProgressBar(workbench);
+        this.help = new Help();
+        this.actions = this.#actions();
+        const bars = {
+            tools: new ToolBar(workbench),
+            options: new ToolOptions(editor),
+            actions: new ActionBar(editor, this.actions),
+            zoom: new ZoomBar(editor, this.actions),
+            selection: new SelectionBar(workbench, this.actions),
+            results: new ResultStrip(workbench),
+            status: new StatusBar(editor, this.actions),
+            offer: new Offer(editor, this.downloads),
+        };
+        this.bars = bars;
+        const {tools, options, actions, zoom, selection, results, status, offer} = bars;
+        this.live = new LivePreview();
+        const picture = h("canvas.cp-picture"), overlay = h("canvas.cp-overlay");
+        this.renderer = new Renderer(picture, overlay, this.view);
+        this.compare = new CompareSlider(editor);
+        this.files = new PictureFiles(this, workbench);
+        this.memory = new ReloadMemory(workbench, tabStorage());
+        this.welcome = new Welcome(workbench, this.files);
+        this.stage = h(
+            "div.cp-stage",
+            {tabIndex: 0, role: "application", "aria-label": `${t("canvas")}. ${t("canvas.help")}`},
+            picture,
+            overlay,
+            this.welcome.element,
+            this.compare.element,
+            tools.element,
+            h("div.cp-top", {}, options.element, actions.element),
+            selection.element,
+            zoom.element,
+            results.element,
+            this.live.element,
+            this.progress.element,
+            this.toasts.element,
+            h("div.cp-drop", {}, h("span", {}, t("drop"))),
+        );
+        this.classList.add("cp");
+        this.replaceChildren(this.stage, offer.element, status.element, this.help.element, this.files.input);
+        this.#start();
+        this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
+    }
+
+    /** The model of all that is shown; see `Editor`. */
+    get editor() {
+        return this.workbench.editor;
+    }
+
+    /** What buttons and keys can do, by name. */
+    #actions() {
+        const {editor, selecting, timeline} = this.workbench;
+        return {
+            open: () => this.files.choose(),
+            save: () => this.files.save(),
+            copy: () => this.files.copy(),
+            undo: () => timeline.undo(),
+            redo: () => timeline.redo(),
+            everything: () => selecting.everything(),
+            compare: () => this.compare.toggle(),
+            remove: () => this.#begin("remove"),
+            act: () => this.#begin(this.workbench.diffusion.action),
+            help: () => this.help.toggle(),
+            escape: () => this.#escape(),
+            fit: () => (this.view.fit(), editor.viewChanged()),
+            zoom: (factor) => (this.view.zoom(factor), editor.viewChanged()),
+            resize: (sign) => selecting.adjust({op: sign > 0 ? "grow" : "shrink", amount: this.#step()}),
+            dropSpecks: () => selecting.adjust({op: "drop_specks", amount: 16 * this.#step() ** 2}),
+        };
+    }
+
+    /** How much Grow grows: about two screen pixels of the whole picture. */
+    #step() {
+        const {width, height} = this.editor.size;
+        return Math.max(Math.round(Math.max(width, height) / 500), 1);
+    }
+
+    async #start() {
+        const {editor, opening} = this.workbench, left = this.memory.take();
+        editor.changed();
+        if (left) opening.restore(left);
+        try {
+            await opening.loadCapabilities();
+            await Promise.all([this.welcome.load(), this.downloads.refresh()]);
+        } catch (error) {
+            this.toasts.error(error);
+        }
+    }
+
+    #listen() {
+        const on = (target, type, handler) => this.#listeners.on(target, type, handler);
+        const {editor, downloads} = this;
+        this.pointers = new Pointers(this.stage, this.view, editor, this.#listeners);
+        this.keyboard = new Keyboard(this, this.#listeners);
+        this.compare.listen(this.stage, this.#listeners);
+        this.memory.listen(this.#listeners);
+        this.files.listen(this.#listeners, (target) => this.isActive(target) && !this.#typing(target));
+        on(editor, "change", () => this.#update());
+        on(editor, "redraw", () => this.#redrawSoon());
+        on(editor, "view", () => this.bars.zoom.update());
+        on(editor, "task", ({detail}) => this.progress.add(detail));
+        on(editor, "error", ({detail}) => this.#failed(detail));
+        on(editor, "done", ({detail}) => this.toasts.done(detail));
+        on(editor, "opened", () => (this.compare.off(), this.progress.watch()));
+        on(this.workbench.diffusion, "live", ({detail}) => this.live.show(detail));
+        on(editor, "result", ({detail}) => this.dispatchEvent(new CustomEvent("clickpaint:result", {detail, bubbles: true})));
+        on(downloads, "models", ({detail}) => this.bars.offer.models(detail));
+        on(document, "clickpaint:models", () => this.bars.results.ranking.forget());
+        on(downloads, "tasks", () => this.bars.offer.update());
+        on(downloads, "error", ({detail}) => this.toasts.error(detail));
+        on(downloads, "failed", ({detail}) => this.toasts.bad(said(detail, "text")));
+        on(downloads, "done", ({detail}) => this.#downloaded(detail));
+        on(this.stage, "pointerenter", () => (this.overStage = true));
+        on(this.stage, "pointerleave", () => (this.overStage = false));
+        on(this.stage, "blur", () => ((editor.crosshair = null), editor.redraw()));
+        this.#listeners.observe(new ResizeObserver(() => this.#resize()), this.stage);
+        this.#listeners.observe(new MutationObserver(() => this.#recolour()), document.documentElement, {attributes: true, attributeFilter: ["class", "data-theme"]});
+        this.#listeners.observe(new MutationObserver(() => this.#recolour()), document.body, {attributes: true, attributeFilter: ["class"]});
+    }
+
+    /** An error; one that a download would heal comes with the offer of it. */
+    #failed(error) {
+        const name = error.data?.model ?? error.data?.name;
+        const model = error.kind === "ModelMissing" || error.kind === "CorruptModel" ? this.downloads.list?.find((file) => file.name === name) : null;
+        const able = model?.bytes && !this.editor.capabilities?.offline && ["missing", "partial", "corrupt"].includes(model.state);
+        if (!able) return this.toasts.error(error);
+        return this.toasts.missing(error, t("offer", {title: model.title, size: bytes(model.bytes)}), () => this.downloads.start(name));
+    }
+
+    async #downloaded(name) {
+        const model = this.downloads.list?.find((file) => file.name === name);
+        this.toasts.good(t("downloaded", {title: model?.title ?? name}));
+        this.editor.segmenter = this.editor.eraser = "";
+        await this.workbench.opening.loadCapabilities().catch((error) => this.toasts.error(error));
+        this.dispatchEvent(new CustomEvent("clickpaint:models", {bubbles: true}));
+    }
+
+    /** Whether keys and pastes are meant for this canvas: it is seen, and the user is on it or nowhere else. */
+    isActive(target) {
+        if (!this.isConnected || this.getClientRects().length === 0 || this.help.element.open) return false;
+        return this.contains(target) || target === document.body || target === document.documentElement || this.overStage;
+    }
+
+    #typing(target) {
+        return Boolean(target.closest?.("input:not([type=range]):not([type=file]), textarea, [contenteditable=true]"));
+    }
+
+    get hasCrosshair() {
+        return this.editor.crosshair !== null;
+    }
+
+    holdSpace(held) {
+        this.pointers.space = held;
+        this.stage.classList.toggle("cp-hand", held);
+    }
+
+    showOriginal(shown) {
+        this.compare.hold(shown);
+        this.editor.redraw();
+    }
+
+    /**
+     * Begin a task with the selection. Whoever has its options takes the event "clickpaint:begin" and prevents its default, which is to
+     * remove with the options that the canvas knows.
+     *
+     * @param {string} task
+     */
+    #begin(task) {
+        const event = new CustomEvent("clickpaint:begin", {detail: {task}, bubbles: true, cancelable: true});
+        if (this.dispatchEvent(event) && task === "remove") this.workbench.timeline.erase();
+    }
+
+    #escape() {
+        const {editor, selecting} = this.workbench;
+        if (editor.tool.drafting) editor.tool.cancel?.();
+        else if (editor.regions) editor.leaveEverything();
+        else if (this.compare.active) this.compare.off();
+        else if (editor.state.selection) selecting.adjust({op: "clear"});
+        else this.actions.fit();
+        editor.changed();
+    }
+
+    #update() {
+        for (const bar of Object.values(this.bars)) bar.update(this.compare.active);
+        this.welcome.update();
+        this.compare.update();
+        this.classList.toggle("cp-ready", this.editor.ready);
+        this.dispatchEvent(new CustomEvent("clickpaint:change", {detail: {selected: this.editor.state.selection !== null}, bubbles: true}));
+        this.#place();
+        this.#march();
+    }
+
+    /** Keep the picture clear of the bars. */
+    #place() {
+        const narrow = this.stage.clientWidth < 640, results = this.workbench.diffusion.chosen !== null;
+        const margin = narrow ? {top: 110, right: 10, bottom: results ? 134 : 66, left: 10} : {top: 72, right: results ? 100 : 24, bottom: 82, left: 72};
+        if (JSON.stringify(margin) === JSON.stringify(this.view.margin)) return;
+        this.view.margin = margin;
+        if (this.view.fitted) this.view.fit();
+        this.editor.viewChanged();
+    }
+
+    /** The outline moves only while there is one and the user has nothing against moving things. */
+    #march() {
+        const wanted = this.editor.layer !== null && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+        if (wanted && this.#ants === null) this.#ants = setInterval(() => ((this.#phase = (this.#phase + 1) % 8), this.#redrawSoon(true)), ANTS);
+        if (!wanted && this.#ants !== null) {
+            clearInterval(this.#ants);
+            this.#ants = null;
+        }
+    }
+
+    #resize() {
+        const {clientWidth, clientHeight} = this.stage;
+        if (!clientWidth || !clientHeight) return;
+        this.#place();
+        this.renderer.resize(clientWidth, clientHeight, Math.min(globalThis.devicePixelRatio || 1, 2));
+        this.view.setStage(clientWidth, clientHeight);
+        this.bars.zoom.update();
+        this.#recolour();
+        this.#draw(false);
+    }
+
+    #recolour() {
+        const style = getComputedStyle(this);
+        this.colours = Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--cp-${name}`).trim() || "#5b5bd6"]));
+        this.#redrawSoon();
+    }
+
+    #overlayOnly = true;
+
+    #redrawSoon(overlayOnly = false) {
+        this.#overlayOnly &&= overlayOnly;
+        if (this.#frame) return;
+        this.#frame = requestAnimationFrame(() => {
+            this.#frame = 0;
+            const only = this.#overlayOnly;
+            this.#overlayOnly = true;
+            this.#draw(only);
+        });
+    }
+
+    #draw(overlayOnly) {
+        const {renderer, compare} = this, {editor, versions, diffusion, previews} = this.workbench;
+        if (!this.stage.clientWidth || !this.colours) return; // it has just appeared: its first size, which is about to be told, draws it
+        if (!overlayOnly) renderer.drawPicture(versions.at(editor.state.version), versions.at(0), compare.split(this.view), editor.state.offset);
+        const {prompts} = editor.state, hidden = compare.holding, over = hidden ? null : versions.over;
+        this.stage.style.cursor = editor.ready && !this.pointers.space ? editor.tool.cursor : "";
+        renderer.drawOverlay(
+            {
+                colours: this.colours,
+                over,
+                overview: hidden ? null : editor.regions?.overview,
+                layer: hidden ? null : editor.layer,
+                resting: diffusion.resting || (over !== null && over.opacity > 0),
+                frame: hidden ? null : diffusion.frame,
+                preview: hidden ? null : previews.layer,
+                box: hidden ? null : prompts.box,
+                points: hidden ? [] : [...prompts.points, ...editor.pending],
+                crosshair: editor.crosshair,
+                draft: editor.ready && !hidden ? editor.tool : null,
+            },
+            this.#phase,
+        );
+        compare.place(this.view);
+    }
+}

@@ -1,0 +1,79 @@
+/** What lies over the stage now and then: the welcome with its samples, and the help. */
+
+import {h, iconButton} from "../common/dom.mjs";
+import {icon} from "../common/icons.mjs";
+import {t} from "../language/language.mjs";
+import {SHORTCUTS} from "./shortcuts.mjs";
+
+export class Welcome {
+    /**
+     * @param {Pick<import("../picture/workbench.mjs").Workbench, "api" | "editor" | "opening">} workbench
+     * @param {import("./picture_files.mjs").PictureFiles} files
+     */
+    constructor({api, editor, opening}, files) {
+        this.api = api;
+        this.editor = editor;
+        this.opening = opening;
+        this.samples = h("div.cp-samples", {role: "list"});
+        this.some = h("div.cp-some", {hidden: true}, h("p", {}, t("welcome.samples")), this.samples);
+        this.element = h(
+            "div.cp-welcome.cp-panel",
+            {},
+            h("div.cp-emblem", {}, icon("click")),
+            h("h2", {}, t("welcome.title")),
+            h("p", {}, t("welcome.text"), " ", h("button.cp-link", {type: "button", onclick: () => files.choose()}, t("welcome.choose"))),
+            this.some,
+        );
+    }
+
+    async load() {
+        const {api} = this;
+        const list = await api.samples();
+        this.samples.replaceChildren(
+            ...list.map(({name, title}) => {
+                const picture = h("img", {src: api.url(`samples/${encodeURIComponent(name)}`), alt: "", loading: "lazy", draggable: false});
+                const open = async () => this.opening.open(await api.sample(name), `${name}.png`);
+                const button = h("button.cp-sample", {type: "button", title, "aria-label": title, onclick: () => open().catch((error) => this.editor.emit("error", error))}, picture);
+                return h("div", {role: "listitem"}, button);
+            }),
+        );
+        this.some.hidden = !list.length;
+    }
+
+    update() {
+        this.element.hidden = this.editor.ready;
+    }
+}
+
+/** A modal list of all keys and gestures; gives the focus back where it was. */
+export class Help {
+    constructor() {
+        const close = iconButton("close", t("close"), () => this.element.close());
+        const groups = ["tools", "selection", "picture", "view"].map((group) =>
+            h("section", {}, h("h3", {}, t(`help.${group}`)), h("dl", {}, ...SHORTCUTS.filter((one) => one.group === group).flatMap(row))),
+        );
+        this.element = h("dialog.cp-help", {"aria-label": t("help")}, h("header", {}, h("h2", {}, t("help")), close), h("div.cp-help-groups", {}, ...groups));
+        this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
+    }
+
+    toggle() {
+        if (this.element.open) this.element.close();
+        else this.element.showModal();
+    }
+}
+
+const NAMES = {
+    "tool:click": "tool.click",
+    "tool:box": "tool.box",
+    "tool:lasso": "tool.lasso",
+    "tool:brush": "tool.brush",
+    "tool:eraser": "tool.eraser",
+    fit: "zoom.fit",
+    help: "help",
+};
+const OWN = new Set(["smaller", "larger", "candidate", "resize", "escape", "move", "press"]);
+
+function row({keys, action}) {
+    const name = action.startsWith("help:") ? action.replace(":", ".") : OWN.has(action) ? `help.${action}` : (NAMES[action] ?? action);
+    return [h("dt", {}, ...keys.flatMap((key, i) => [i ? " " : "", h("kbd", {}, key)])), h("dd", {}, t(name))];
+}

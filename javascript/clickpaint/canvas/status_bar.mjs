@@ -1,0 +1,97 @@
+/** The line under the stage: which engines are at work, what is selected, the picture's size; and the offer of better weights. */
+
+import {h, iconButton} from "../common/dom.mjs";
+import {icon} from "../common/icons.mjs";
+import {bytes, duration, t} from "../language/language.mjs";
+
+/** The segmenter whose file is most worth downloading, when the one that needs none is at work; null if there is nothing to offer. */
+export function betterSegmenter(capabilities, segmenter, models) {
+    if (segmenter !== "classic" || !capabilities || !models) return null;
+    const names = new Set(capabilities.segmenters.filter((one) => one.model).map((one) => one.model));
+    const offers = models.filter((model) => names.has(model.name) && ["missing", "partial", "corrupt"].includes(model.state) && model.bytes);
+    return offers.find((model) => model.name === "mobile_sam") ?? offers.sort((a, b) => a.bytes - b.bytes)[0] ?? null;
+}
+
+export class StatusBar {
+    /**
+     * @param {import("../picture/editor.mjs").Editor} editor
+     * @param {import("./canvas.mjs").Actions} actions
+     */
+    constructor(editor, actions) {
+        this.editor = editor;
+        this.engines = h("span.cp-engines");
+        this.hint = h("span.cp-hint");
+        this.selected = h("span.cp-selected", {"aria-live": "polite"});
+        this.picture = h("span.cp-picture-name");
+        this.element = h(
+            "div.cp-status",
+            {},
+            this.engines,
+            this.hint,
+            this.selected,
+            this.picture,
+            iconButton("help", t("help"), actions.help, {key: "?"}),
+        );
+    }
+
+    update() {
+        const {editor} = this, {state, capabilities} = editor;
+        const title = (list, name) => list?.find((one) => one.name === name)?.title ?? name;
+        const segmenter = title(capabilities?.segmenters, editor.segmenter), eraser = title(capabilities?.erasers, editor.eraser);
+        this.engines.textContent = capabilities ? t("at_work", {segmenter, eraser}) : "";
+        this.hint.textContent = editor.ready ? t(editor.regions ? "hint.everything" : `hint.${editor.tool.name}`) : "";
+        const {width, height} = editor.size;
+        const percent = state.selection ? (100 * state.selection.area) / (width * height) : 0;
+        this.selected.textContent = !editor.ready ? "" : state.selection ? t("selected", {percent: percent < 1 ? percent.toFixed(1) : Math.round(percent)}) : t("selected.none");
+        this.picture.textContent = editor.ready ? [state.name, t("dimensions", {width, height})].filter(Boolean).join(" · ") : "";
+        this.picture.title = editor.ready ? t("megapixels", {n: ((width * height) / 1e6).toFixed(1)}) : "";
+    }
+}
+
+/** "Classic is at work … Download MobileSAM (39 MB)", then the download's progress. */
+export class Offer {
+    /** @type {any[] | null} */
+    #models = null;
+    /** The file that is offered. @type {any} */
+    model = null;
+
+    /**
+     * @param {import("../picture/editor.mjs").Editor} editor
+     * @param {import("../server/downloads.mjs").Downloads} downloads
+     */
+    constructor(editor, downloads) {
+        this.editor = editor;
+        this.downloads = downloads;
+        this.text = h("span");
+        this.button = h("button.cp-text.cp-strong", {type: "button", onclick: () => this.model && downloads.start(this.model.name)});
+        this.bar = h("div.cp-progress-fill");
+        this.track = h("div.cp-progress-track", {role: "progressbar", "aria-label": t("progress"), hidden: true}, this.bar);
+        this.element = h("div.cp-offer", {hidden: true, role: "status"}, icon("download"), this.text, this.track, this.button);
+    }
+
+    models(list) {
+        this.#models = list;
+        this.update();
+    }
+
+    update() {
+        const {editor} = this, {capabilities} = editor;
+        this.model = betterSegmenter(capabilities, editor.segmenter, this.#models);
+        this.element.hidden = !this.model;
+        if (!this.model || !capabilities) return;
+        const {name, title} = this.model, task = this.downloads.task(name);
+        const classic = capabilities.segmenters.find((one) => one.name === "classic")?.title ?? "Classic";
+        this.text.textContent = task ? downloadText(title, task) : capabilities.offline ? `${t("classic", {title: classic, better: title})} ${t("offline")}` : t("classic", {title: classic, better: title});
+        this.track.hidden = !task;
+        this.bar.style.width = `${Math.round(100 * (task?.fraction ?? 0))}%`;
+        this.button.hidden = Boolean(task) || capabilities.offline;
+        this.button.textContent = t("offer", {title, size: bytes(this.model.bytes)});
+    }
+}
+
+export function downloadText(title, task) {
+    const parts = [t("downloading", {title})];
+    if (task.total) parts.push(`${bytes(task.done ?? 0)} / ${bytes(task.total)}`);
+    if (task.seconds_left > 1) parts.push(t("busy.left", {time: duration(task.seconds_left)}));
+    return parts.join(" · ");
+}

@@ -1,0 +1,20 @@
+/** The buttons of the tasks, which have the options of their tabs: the canvas begins a task by them, and they show whether they can do anything. */
+
+const NEED_A_SELECTION = ["remove", "fill", "replace"];
+
+/** @param {string} task */
+const button = (task) => document.getElementById(`clickpaint_${task}`);
+
+/** Keep buttons and canvas together, whichever of them comes first. */
+export function joinTaskButtons() {
+    document.addEventListener("clickpaint:begin", (event) => {
+        const found = button(/** @type {CustomEvent} */ (event).detail.task);
+        if (!found) return;
+        event.preventDefault();
+        found.click();
+    });
+    document.addEventListener("clickpaint:change", (event) => {
+        const {selected} = /** @type {CustomEvent} */ (event).detail;
+        for (const task of NEED_A_SELECTION) button(task)?.classList.toggle("cp-idle", !selected);
+    });
+}

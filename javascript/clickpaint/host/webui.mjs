@@ -1,0 +1,152 @@
+/** Inside a web UI: pictures from its galleries, and ours into its tabs. Everything is found by its id, nothing by its place. */
+
+import {t} from "../language/language.mjs";
+
+const PATIENCE = 15_000;
+const PERIOD = 50;
+const unit = (tab) => `#${tab}_controlnet_ControlNet-0`;
+
+/** The address of the picture that is selected in a gallery, of the first one if none is; null in an empty one. */
+export function pictureOf(gallery) {
+    const chosen = [".thumbnail-item.selected img", ".preview .media-button img", ".preview > button img", ".preview > img", ".thumbnail-item img", ".grid-container img"];
+    for (const selector of chosen) {
+        const found = gallery?.querySelector(selector);
+        if (found?.src && !found.closest(".livePreview")) return found.src;
+    }
+    return null;
+}
+
+/** The name of the file that an address of the web UI stands for. */
+export function fileName(address) {
+    const path = decodeURIComponent(address.split("?")[0]);
+    return path.startsWith("data:") ? "picture.png" : (path.split(/[\\/]/).pop() ?? "") || "picture.png";
+}
+
+/** Open the picture of a gallery in the canvas, and its tab. */
+export async function receive(canvas, source) {
+    const address = pictureOf(document.querySelector(`#${source}_gallery`));
+    showTab("tab_clickpaint");
+    return address ? openAddress(canvas, address) : canvas.toasts.bad(t("gallery.empty"));
+}
+
+/** Open a picture that the web UI pasted: a data URL, or where its server has the file. */
+export function take(canvas, picture) {
+    const address = typeof picture === "string" ? picture : picture.url;
+    return openAddress(canvas, address);
+}
+
+async function openAddress(canvas, address) {
+    try {
+        const answer = await fetch(address, {credentials: "same-origin"});
+        if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+        return canvas.workbench.opening.open(await answer.blob(), fileName(address));
+    } catch (error) {
+        return canvas.toasts.bad(t("gallery.unreadable"), /** @type {Error} */ (error).message);
+    }
+}
+
+/** Open the tab whose panel has this id. Newer versions of Gradio name its button, and make the panel only then. */
+export function showTab(id) {
+    const named = document.getElementById(`${id}-button`), panel = document.getElementById(id);
+    const row = panel?.parentElement;
+    if (named || !row) return named?.click();
+    const panels = [...row.children].filter((element) => element.classList.contains("tabitem"));
+    const buttons = row.querySelector(":scope > .tab-nav")?.querySelectorAll("button") ?? [];
+    return buttons[panels.indexOf(panel)]?.click();
+}
+
+/** What `find` returns as soon as that is something. */
+export async function appeared(find) {
+    const until = performance.now() + PATIENCE;
+    for (;;) {
+        const found = find();
+        if (found) return found;
+        if (performance.now() > until) throw new Error("The web UI has no place for this picture.");
+        await new Promise((done) => setTimeout(done, PERIOD));
+    }
+}
+
+/** Give a picture to an image component of the web UI, as if the user had dropped it there. */
+async function put(selector, blob, name) {
+    const place = await appeared(() => document.querySelector(selector));
+    // Forge's canvas listens as soon as it has its height, which it gets when the page has been loading for a while
+    const upload = () => place.querySelector(".forge-container:not([style*=height])") ? null : place.querySelector("input[type=file]");
+    if (!upload()) place.querySelector("button[aria-label=Clear], button[aria-label='Remove Image']")?.click();
+    const input = await appeared(upload);
+    const carrier = new DataTransfer();
+    carrier.items.add(new File([blob], name, {type: blob.type}));
+    input.files = carrier.files;
+    input.dispatchEvent(new Event("change", {bubbles: true}));
+}
+
+/** What the canvas shows, for the web UI's server: [workspace, version, index of the result or -1]. Without a picture it fails. */
+export function sending(canvas) {
+    const {editor, diffusion} = canvas.workbench;
+    if (editor.ready) return [editor.id, editor.state.version, diffusion.chosen ?? -1];
+    canvas.toasts.bad(t("nothing_to_send"));
+    throw new Error(t("nothing_to_send"));
+}
+
+/** To inpainting: with the mask if something is selected, otherwise as the web UI sends pictures there. */
+export async function toInpaint(canvas) {
+    try {
+        if (canvas.workbench.editor.state.selection) await uploadMasked(canvas.workbench);
+        else document.getElementById("clickpaint_send_unmasked")?.click();
+    } catch (error) {
+        canvas.toasts.error(error);
+    }
+}
+
+/** To the first unit of the web UI's ControlNet in txt2img, which makes its control map of it. */
+export async function toControlNet(canvas) {
+    const {api, editor} = canvas.workbench, {state} = editor;
+    if (!state.workspace) return canvas.toasts.bad(t("nothing_to_send"));
+    try {
+        await giveControlNet(canvas, await api.picture(state.workspace.id, state.version), "txt2img");
+    } catch (error) {
+        canvas.toasts.error(error);
+    }
+}
+
+/** The web UI's tabs that have a ControlNet. */
+export function controlNets() {
+    return ["txt2img", "img2img"].filter((tab) => document.querySelector(`#${tab}_controlnet`));
+}
+
+/** A Blob to the first unit of the ControlNet in `tab`; in img2img the unit is told to have a picture of its own. */
+export async function giveControlNet(canvas, picture, tab) {
+    try {
+        showTab(`tab_${tab}`);
+        /** @type {HTMLInputElement | null} */
+        const own = document.querySelector(`${unit(tab)}_controlnet_same_img2img_checkbox input`);
+        if (own && !own.checked) own.click();
+        await put(`${unit(tab)}_input_image`, picture, "picture.png");
+    } catch (error) {
+        canvas.toasts.error(error);
+    }
+}
+
+/** Open an accordion; resolves to what `selector` finds in it, which Gradio may only make now. */
+export async function unfold(id, selector) {
+    /** @type {HTMLElement | null} */
+    const head = document.querySelector(`#${id} .label-wrap`);
+    if (head && !head.classList.contains("open")) head.click();
+    return appeared(() => document.querySelector(`#${id} ${selector}`));
+}
+
+/** Say what our buttons in the web UI's rows do, and show the one for ControlNet where there is one. */
+export function nameButtons() {
+    document.querySelector("#clickpaint_send_controlnet")?.classList.toggle("cp-hidden", !document.querySelector(`${unit("txt2img")}_input_image`));
+    for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#txt2img_send_to_clickpaint, #img2img_send_to_clickpaint"))) {
+        button.title = button.ariaLabel = t("send_here");
+    }
+}
+
+/** The picture and what is selected in it to img2img's "Inpaint upload". */
+async function uploadMasked({api, editor}) {
+    const {id, state} = editor, [picture, mask] = await Promise.all([api.picture(id, state.version), api.mask(id)]);
+    showTab("tab_img2img");
+    showTab("img2img_inpaint_upload_tab");
+    await put("#img_inpaint_base", picture, "picture.png");
+    await put("#img_inpaint_mask", mask, "mask.png");
+}

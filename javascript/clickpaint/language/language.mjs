@@ -1,0 +1,46 @@
+/** Which language the page speaks, and its sentences. */
+
+import {en, zh_CN} from "./sentences.mjs";
+
+/** @type {Record<string, Record<string, string>>} */
+const TABLES = {en, zh_CN};
+
+/**
+ * The language: `wanted` if it is one, else what the web UI chose (its table of translations names it), else the browser's.
+ * A web UI in a language that we do not speak stays in English, like its other untranslated labels.
+ */
+export function languageOf(wanted, host = globalThis) {
+    if (TABLES[wanted]) return wanted;
+    if (host.localization) return TABLES[host.localization.clickpaint_language] ? host.localization.clickpaint_language : "en";
+    return /^zh\b(?!-(tw|hk|hant))/i.test(host.navigator?.language ?? "") ? "zh_CN" : "en";
+}
+
+/** @type {Record<string, string>} */
+let table = en;
+
+export function useLanguage(language) {
+    table = TABLES[language] ?? en;
+}
+
+/** The one in use. */
+export function currentLanguage() {
+    return Object.keys(TABLES).find((name) => TABLES[name] === table) ?? "en";
+}
+
+/** The sentence `key` with its values put in. */
+export function t(key, values = {}) {
+    const sentence = table[key] ?? en[key];
+    if (sentence === undefined) throw new Error(`No such sentence: ${key}`);
+    return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** 39 MB, 2.6 GB: as people say it. */
+export function bytes(n) {
+    if (n >= 1e9) return `${(n / 1e9).toFixed(1)} GB`;
+    return n >= 1e6 ? `${Math.round(n / 1e6)} MB` : `${Math.max(Math.round(n / 1e3), 1)} kB`;
+}
+
+export function duration(seconds) {
+    if (seconds >= 90) return t("minutes", {n: Math.round(seconds / 60)});
+    return t("seconds", {n: seconds < 9.95 ? Math.max(seconds, 0.1).toFixed(1).replace(/\.0$/, "") : Math.round(seconds)});
+}

@@ -1,0 +1,259 @@
+/** What is open, what is selected in it and what the user has in hand: data with events. Knows no server and no elements of the page. */
+
+import {Serial} from "../common/request_order.mjs";
+import {clamped} from "./geometry.mjs";
+import {State} from "./state.mjs";
+
+/** @typedef {import("../server/answers.mjs").Point} Point */
+
+/**
+ * What dragging and clicking does; see `canvas/tools.mjs`.
+ *
+ * @typedef {object} Tool
+ * @property {string} name
+ * @property {string} cursor the CSS cursor over the picture
+ * @property {boolean} [pans] whether dragging with it moves the picture; then it has `tap`, otherwise `start`, `move` and `end`
+ * @property {boolean} [drafting] whether something is begun that `cancel` takes back
+ * @property {(point: Point, event: any) => unknown} [tap]
+ * @property {(point: Point, event: any) => void} [hover]
+ * @property {(point: Point, event: any) => unknown} [start]
+ * @property {(point: Point, event?: any) => void} [move]
+ * @property {(point: Point, event: any) => unknown} [end]
+ * @property {(point: Point) => boolean} [closes] by keyboard: whether a corner there ends what was begun
+ * @property {() => void} [cancel]
+ * @property {(context: CanvasRenderingContext2D, view: import("./viewport.mjs").View, colours: Record<string, string>) => void} [draw]
+ */
+
+/**
+ * Events: "change" (buttons and status to be redrawn), "redraw" (the canvas), "view" (zoomed or panned), "hover" (detail: the point under
+ * the pointer or null), "layer" (another selection is shown), "opened" (detail: the server's answer), "task" (detail: {kind, promise}),
+ * "error" (detail: the error), "done" (detail: {key, …values}), "result" (detail: {workspace, version}), "traced".
+ */
+export class Editor extends EventTarget {
+    /** @type {import("../server/answers.mjs").Capabilities | null} */
+    capabilities = null;
+    /** The names of those at work, as far as the server has told. */
+    segmenter = "";
+    eraser = "";
+    /** How the next shape is combined with the selection. @type {import("../server/answers.mjs").Mode} */
+    mode = "replace";
+    /** Whether the mode was changed since the last selection: the next click begins anew. */
+    restart = false;
+    /** Whether a plain click takes away. */
+    negative = false;
+    /** Of the brush, in pixels of the picture. */
+    radius = 16;
+    /** Where the pointer is, in pixels of the picture. @type {Point | null} */
+    pointer = null;
+    /** The keyboard's pointer. @type {Point | null} */
+    crosshair = null;
+    /** The selection as it is drawn. @type {import("./mask_layer.mjs").MaskLayer | null} */
+    layer = null;
+    /** Clicks that the server has not answered yet. @type {(Point & {label: number, pending: true})[]} */
+    pending = [];
+    /** All that can be clicked, while that is shown. @type {{list: any[], overview: ImageBitmap, labels: import("./label_map.mjs").LabelMap} | null} */
+    regions = null;
+    /** What the last click cost the server. */
+    clickMilliseconds = Infinity;
+    /** By their names; filled by who makes them. @type {Record<string, Tool>} */
+    tools = {};
+
+    state = new State();
+    changes = new Serial();
+
+    /** What the page's widgets say. @type {Record<string, any>} */
+    options = {segmenter: null, eraser: null, grow: null, feather: null, preview: true, format: "source", quality: 95};
+
+    /** @param {import("./viewport.mjs").View} view */
+    constructor(view) {
+        super();
+        this.view = view;
+        /** @type {Tool} */
+        this.tool = {name: "", cursor: ""};
+    }
+
+    get ready() {
+        return this.state.workspace !== null;
+    }
+
+    /** The open picture's workspace. Asked for only while there is one. */
+    get id() {
+        if (this.state.workspace === null) throw new Error("No picture is open.");
+        return this.state.workspace.id;
+    }
+
+    get size() {
+        return this.state.workspace ?? {width: 1, height: 1};
+    }
+
+    /**
+     * @param {string} type
+     * @param {unknown} [detail]
+     */
+    emit(type, detail) {
+        this.dispatchEvent(new CustomEvent(type, {detail}));
+    }
+
+    changed() {
+        this.emit("change");
+        this.redraw();
+    }
+
+    redraw() {
+        this.emit("redraw");
+    }
+
+    viewChanged() {
+        this.emit("view");
+        this.redraw();
+    }
+
+    /** @param {Point | null} point */
+    hover(point) {
+        this.emit("hover", point);
+    }
+
+    /**
+     * Run `job` behind all other changes; what goes wrong is told as an event, not thrown.
+     *
+     * @template T
+     * @param {string} kind of the task, as the server names it
+     * @param {() => Promise<T> | T} job nothing of it happens where another picture was opened meanwhile
+     * @returns {Promise<T | undefined>}
+     */
+    change(kind, job) {
+        const workspace = this.state.workspace?.id;
+        const still = () => kind === "open" || workspace === this.state.workspace?.id;
+        return this.#reported(kind, this.changes.run(async () => (still() ? job() : undefined)));
+    }
+
+    /**
+     * `job`, which changes nothing, after all changes so far and beside those to come; what goes wrong is told, not thrown.
+     *
+     * @template T
+     * @param {string} kind
+     * @param {() => Promise<T> | T} job
+     * @returns {Promise<T | undefined>}
+     */
+    beside(kind, job) {
+        return this.#reported(kind, this.changes.idle().then(() => job()));
+    }
+
+    /**
+     * @template T
+     * @param {string} kind
+     * @param {Promise<T>} promise
+     * @returns {Promise<T | undefined>}
+     */
+    async #reported(kind, promise) {
+        this.emit("task", {kind, promise});
+        this.changed();
+        try {
+            return await promise;
+        } catch (error) {
+            if (/** @type {any} */ (error).kind === "Interrupted") this.emit("done", {key: "stopped"});
+            else this.emit("error", error);
+            return undefined;
+        } finally {
+            this.changed();
+        }
+    }
+
+    /** @param {string} name */
+    use(name) {
+        this.tool.cancel?.();
+        this.tool = this.tools[name];
+        this.hover(null);
+        this.changed();
+    }
+
+    /** @param {import("../server/answers.mjs").Mode} mode */
+    setMode(mode) {
+        this.mode = mode;
+        this.restart = true;
+        this.changed();
+    }
+
+    /** @param {boolean} negative */
+    setNegative(negative) {
+        this.negative = negative;
+        this.changed();
+    }
+
+    /** @param {number} radius */
+    setRadius(radius) {
+        this.radius = Math.min(Math.max(radius, 1), 512);
+        this.changed();
+    }
+
+    /** @param {import("./mask_layer.mjs").MaskLayer | null} layer from now on ours */
+    setLayer(layer) {
+        if (this.layer !== layer) this.layer?.close();
+        this.layer = layer;
+        this.emit("layer");
+    }
+
+    leaveEverything() {
+        this.regions?.overview.close();
+        this.regions = null;
+        this.hover(null);
+        this.changed();
+    }
+
+    /**
+     * The number of the region at a point of the overview, 1 for the first; 0 for none.
+     *
+     * @param {Point} point
+     */
+    regionAt(point) {
+        if (!this.regions) return 0;
+        const {labels} = this.regions;
+        return labels.data[Math.floor(point.y) * labels.width + Math.floor(point.x)] ?? 0;
+    }
+
+    /**
+     * The name of an engine that a list shows by its title.
+     *
+     * @param {"segmenters" | "erasers"} list
+     * @param {string} title
+     */
+    engineName(list, title) {
+        return this.capabilities?.[list].find((engine) => engine.title === title)?.name ?? title;
+    }
+
+    /**
+     * A widget says something else.
+     *
+     * @param {string} name
+     * @param {any} value "auto" and "" for the server's choice
+     */
+    setOption(name, value) {
+        const chosen = name === "segmenter" ? this.engineName("segmenters", value) : name === "eraser" ? this.engineName("erasers", value) : value;
+        this.options[name] = chosen === "auto" || chosen === "" ? null : chosen;
+        if (name === "segmenter") this.clickMilliseconds = Infinity;
+        if (name === "preview") this.hover(null);
+        this.changed();
+    }
+
+    /** The view shows all of a picture whose size changed. */
+    followSize() {
+        const {width, height} = this.size, {picture} = this.view;
+        if (width === picture.width && height === picture.height) return;
+        this.view.setPicture(width, height);
+        this.crosshair = null;
+        this.viewChanged();
+    }
+
+    /**
+     * @param {number} dx in pixels of the picture
+     * @param {number} dy
+     */
+    moveCrosshair(dx, dy) {
+        const from = this.crosshair ?? {x: Math.floor(this.size.width / 2), y: Math.floor(this.size.height / 2)};
+        const step = this.crosshair ? 1 : 0;
+        this.crosshair = clamped({x: from.x + dx * step, y: from.y + dy * step}, this.size);
+        this.pointer = null;
+        this.view.reveal(this.crosshair.x, this.crosshair.y);
+        this.viewChanged();
+    }
+}

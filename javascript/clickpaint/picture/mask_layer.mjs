@@ -1,0 +1,94 @@
+/** Masks as pictures: from the server's PNG to something that can be laid over the canvas. */
+
+import {contextOf} from "../common/context.mjs";
+
+/** A mask's selected pixels, white with the mask as alpha, cut to its box [left, top, right, bottom]. */
+export class MaskLayer {
+    constructor(bitmap, box) {
+        this.bitmap = bitmap;
+        this.box = box;
+    }
+
+    get width() {
+        return this.box[2] - this.box[0];
+    }
+
+    get height() {
+        return this.box[3] - this.box[1];
+    }
+
+    close() {
+        this.bitmap.close();
+    }
+}
+
+export function blobOf(dataUrl) {
+    const [head, body] = dataUrl.split(",", 2);
+    const text = atob(body), data = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) data[i] = text.charCodeAt(i);
+    return new Blob([data], {type: head.slice(5).split(";")[0]});
+}
+
+/** The data URL of a file. */
+export async function urlOf(blob) {
+    const reader = new FileReader();
+    return new Promise((done, failed) => {
+        reader.addEventListener("load", () => done(reader.result));
+        reader.addEventListener("error", () => failed(reader.error));
+        reader.readAsDataURL(blob);
+    });
+}
+
+/** The layer of a PNG data URL (white = selected); null where nothing is selected. Only the box's pixels are touched. */
+export async function layerOf(dataUrl, box) {
+    if (!dataUrl || !box) return null;
+    const [left, top, right, bottom] = box.map(Math.round);
+    if (right <= left || bottom <= top) return null;
+    const whole = await createImageBitmap(blobOf(dataUrl));
+    const canvas = new OffscreenCanvas(right - left, bottom - top);
+    const context = contextOf(canvas, {willReadFrequently: true});
+    context.drawImage(whole, -left, -top);
+    whole.close();
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+    whiten(new Uint32Array(pixels.data.buffer));
+    return new MaskLayer(await createImageBitmap(pixels), [left, top, right, bottom]);
+}
+
+/** Grey RGBA pixels (little-endian words) become white ones whose alpha is the grey. */
+export function whiten(words) {
+    for (let i = 0; i < words.length; i++) words[i] = 0x00ffffff | ((words[i] & 0xff) << 24);
+}
+
+/** The layer of one region of a label map. */
+export async function layerOfRegion(labels, index, box) {
+    const [left, top, right, bottom] = box;
+    const pixels = new ImageData(right - left, bottom - top);
+    const words = new Uint32Array(pixels.data.buffer);
+    let at = 0;
+    for (let y = top; y < bottom; y++) {
+        for (let i = y * labels.width + left, end = i + right - left; i < end; i++) words[at++] = labels.data[i] === index ? 0xffffffff : 0;
+    }
+    return new MaskLayer(await createImageBitmap(pixels), box);
+}
+
+/** For each box the square of the picture to show it in, [x, y, side]: its own, but no closer than two fifths of the largest. */
+export function squaresAround(boxes) {
+    const sides = boxes.map((box) => (box ? 1.16 * Math.max(box[2] - box[0], box[3] - box[1]) : 1));
+    const least = 0.4 * Math.max(...sides);
+    return boxes.map((box, i) => {
+        const [left, top, right, bottom] = box ?? [0, 0, 1, 1], side = Math.max(sides[i], least);
+        return [(left + right - side) / 2, (top + bottom - side) / 2, side];
+    });
+}
+
+/** The silhouette of a layer within a square of the picture, in one colour. */
+export function drawSilhouette(canvas, layer, [x, y, side], colour) {
+    const context = contextOf(canvas), scale = canvas.width / side;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (!layer) return;
+    context.drawImage(layer.bitmap, (layer.box[0] - x) * scale, (layer.box[1] - y) * scale, layer.width * scale, layer.height * scale);
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = colour;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "source-over";
+}

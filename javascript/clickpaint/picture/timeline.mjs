@@ -1,0 +1,79 @@
+/** Steps to another picture: erasing, painting's results, undo and redo. */
+
+import {ApiError} from "../server/api.mjs";
+import {showSelection} from "./selecting.mjs";
+
+export class Timeline {
+    /**
+     * @param {import("./editor.mjs").Editor} editor
+     * @param {import("../server/api.mjs").Api} api
+     * @param {import("./versions.mjs").Versions} versions
+     */
+    constructor(editor, api, versions) {
+        this.editor = editor;
+        this.api = api;
+        this.versions = versions;
+    }
+
+    /**
+     * A step to another picture, maybe of another size.
+     *
+     * @param {string} kind of the task
+     * @param {() => Promise<any>} ask resolves to the server's answer
+     * @param {[number, number]} [margins] left and top, that were added to the picture
+     */
+    repaint(kind, ask, margins) {
+        const {editor} = this;
+        return editor.change(kind, async () => {
+            const answer = await ask();
+            await this.versions.show(answer.version, null, answer);
+            await showSelection(editor, answer.selection);
+            editor.leaveEverything();
+            editor.state.painted(answer, margins);
+            editor.followSize();
+            editor.emit("result", {workspace: editor.id, version: answer.version});
+            return answer;
+        });
+    }
+
+    /** Remove what is selected, by the eraser of the options. */
+    erase() {
+        const {editor} = this;
+        return editor.change("erase", async () => {
+            if (!editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
+            const {eraser, grow, feather} = editor.options;
+            const answer = await this.api.erase(editor.id, {eraser, grow, feather});
+            editor.eraser = answer.eraser;
+            await this.versions.show(answer.version, answer.changed, editor.size);
+            editor.setLayer(null);
+            editor.leaveEverything();
+            editor.state.painted(answer);
+            editor.emit("done", {key: "removed", milliseconds: answer.milliseconds});
+            editor.emit("result", {workspace: editor.id, version: answer.version});
+            return answer;
+        });
+    }
+
+    undo() {
+        return this.#travel("undo");
+    }
+
+    redo() {
+        return this.#travel("redo");
+    }
+
+    /** @param {"undo" | "redo"} way */
+    #travel(way) {
+        const {editor} = this;
+        if (!editor.ready) return undefined;
+        return editor.change("timeline", async () => {
+            if (!(way === "undo" ? editor.state.canUndo : editor.state.canRedo)) return;
+            const answer = await this.api[way](editor.id);
+            await this.versions.show(answer.version, null, answer);
+            await showSelection(editor, answer.selection);
+            editor.state[way === "undo" ? "undone" : "redone"](answer);
+            editor.followSize();
+            editor.emit("done", {key: way === "undo" ? "undone" : "redone"});
+        });
+    }
+}

@@ -1,0 +1,114 @@
+/** The versions of the open picture that are at hand, ready to be drawn. */
+
+import {Pyramid} from "./pyramid.mjs";
+
+export class Versions {
+    /** @type {Map<number, Pyramid>} */
+    #versions = new Map();
+    /** Resolves when the original is the server's. @type {Promise<void>} */
+    #exact = Promise.resolve();
+    /** @type {{bitmap: ImageBitmap, opacity: number, version: number} | null} */
+    #over = null;
+
+    /**
+     * @param {import("./editor.mjs").Editor} editor
+     * @param {import("../server/api.mjs").Api} api
+     */
+    constructor(editor, api) {
+        this.editor = editor;
+        this.api = api;
+    }
+
+    /**
+     * The picture of a version; null where it is not here.
+     *
+     * @param {number} version
+     */
+    at(version) {
+        return this.#versions.get(version) ?? null;
+    }
+
+    /** What lies over the picture shown, as it was given to `cover`; null for nothing. */
+    get over() {
+        return this.#over?.version === this.editor.state.version ? this.#over : null;
+    }
+
+    /**
+     * Lay something over the picture shown.
+     *
+     * @param {{bitmap: ImageBitmap, opacity: number, version: number} | null} over from now on ours; opacity: 0..1; version: the picture's; null for nothing
+     */
+    cover(over) {
+        if (this.#over?.bitmap !== over?.bitmap) this.#over?.bitmap.close();
+        this.#over = over;
+        this.editor.redraw();
+    }
+
+    /**
+     * Those of another workspace.
+     *
+     * @param {any} workspace the server's answer
+     * @param {Map<number, Pyramid>} versions
+     * @param {boolean} own whether the original is as the browser read it; then the server's pixels, which may differ a little, follow
+     */
+    begin(workspace, versions, own = false) {
+        this.#forget();
+        this.cover(null);
+        for (const [version, shown] of versions) this.#keep(version, shown);
+        this.#exact = own ? this.#replaceOriginal(workspace) : Promise.resolve();
+    }
+
+    async fetch(id, version, {width, height}) {
+        return Pyramid.of(await this.api.picture(id, version, [0, 0, width, height]));
+    }
+
+    /** The original, of whatever size it was. */
+    async fetchOriginal(id) {
+        return Pyramid.of(await this.api.picture(id, 0));
+    }
+
+    /**
+     * Have a picture at hand. Of others only two stay.
+     *
+     * @param {number} version
+     * @param {import("../server/answers.mjs").Box | null} changed where alone it differs from the one shown; null for anywhere
+     * @param {{width: number, height: number}} size its own
+     */
+    async show(version, changed, size) {
+        await this.#exact;
+        const {id, state} = this.editor, before = state.version, shown = this.at(before);
+        if (!this.#versions.has(version)) this.#keep(version, await (changed && shown ? this.#patch(shown, version, changed) : this.fetch(id, version, size)));
+        this.#forget(0, before, version);
+    }
+
+    async #patch(shown, version, box) {
+        const patch = await createImageBitmap(await this.api.picture(this.editor.id, version, box));
+        const made = await shown.patched(patch, box[0], box[1]);
+        patch.close();
+        return made;
+    }
+
+    async #replaceOriginal(workspace) {
+        try {
+            const exact = await this.fetch(workspace.id, 0, workspace);
+            if (this.editor.state.workspace?.id === workspace.id) this.#keep(0, exact);
+            else exact.close();
+        } catch {
+            // The next change says what is wrong with the server; until then the browser's own reading is shown.
+        }
+    }
+
+    #keep(version, pyramid) {
+        this.at(version)?.close();
+        this.#versions.set(version, pyramid);
+        pyramid.build().then(() => this.editor.redraw(), () => {});
+    }
+
+    #forget(...keep) {
+        for (const [version, pyramid] of this.#versions) {
+            if (keep.includes(version)) continue;
+            pyramid.close();
+            this.#versions.delete(version);
+        }
+    }
+}

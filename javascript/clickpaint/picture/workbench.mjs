@@ -1,0 +1,44 @@
+/** Puts together what works on one picture. Each part of the page takes from here what it needs. */
+
+import {Diffusion} from "./diffusion.mjs";
+import {Editor} from "./editor.mjs";
+import {Opening} from "./opening.mjs";
+import {Previews} from "./previews.mjs";
+import {Selecting} from "./selecting.mjs";
+import {Timeline} from "./timeline.mjs";
+import {Versions} from "./versions.mjs";
+
+export class Workbench {
+    /**
+     * @param {import("../server/api.mjs").Api} api
+     * @param {import("./viewport.mjs").View} view
+     */
+    constructor(api, view) {
+        this.api = api;
+        const editor = (this.editor = new Editor(view));
+        this.versions = new Versions(editor, api);
+        this.selecting = new Selecting(editor, api);
+        this.timeline = new Timeline(editor, api, this.versions);
+        this.diffusion = new Diffusion(editor, api, this.timeline);
+        this.opening = new Opening(editor, api, this.versions, this.diffusion);
+        this.previews = new Previews(editor, api);
+    }
+
+    /**
+     * Remove what is selected.
+     *
+     * @param {Record<string, any>} options of the canvas that change with it; the eraser "diffusion" is the host's checkpoint
+     * @param {Record<string, any>} values of the page's widgets: how the checkpoint is to paint
+     */
+    remove(options = {}, values = {}) {
+        const {editor} = this;
+        Object.assign(editor.options, options);
+        editor.options.eraser = editor.engineName("erasers", editor.options.eraser);
+        return editor.options.eraser === "diffusion" ? this.diffusion.paint("remove", values) : this.timeline.erase();
+    }
+
+    dispose() {
+        this.previews.stop();
+        this.diffusion.dispose();
+    }
+}

@@ -1,0 +1,299 @@
+/** The REST API, by its names. Addresses hang on where this very module came from, so they survive sub-paths, proxies and shares. */
+
+import {isAbort} from "../common/request_order.mjs";
+import {eventsOf} from "./event_stream.mjs";
+
+/**
+ * The address that the program's root has. Ends with a slash.
+ *
+ * @param {string} url of a module that the page loaded
+ * @param {string} page its own address
+ */
+export function rootOf(url, page) {
+    const found = url.match(/^(.*?\/)(?:clickpaint\/static\/|gradio_api\/file=|file=)/);
+    if (found) return found[1];
+    return new URL("./", page).href;
+}
+
+/** What went wrong, in the server's English; `said` of language/server_sentences.mjs translates it. */
+export class ApiError extends Error {
+    /**
+     * @param {number} status HTTP's; 0 where the server was not asked or did not answer
+     * @param {import("./answers.mjs").Problem} problem
+     */
+    constructor(status, {error = "", message = "", remedy = "", code = undefined, remedy_code = undefined, data = {}} = {}) {
+        super(message);
+        this.status = status;
+        this.kind = error;
+        this.remedy = remedy;
+        this.code = code;
+        this.remedy_code = remedy_code;
+        this.data = data;
+    }
+}
+
+export class Api {
+    /**
+     * @param {string} root see `rootOf`
+     * @param {(address: string, options: RequestInit) => Promise<Response>} fetcher
+     */
+    constructor(root, fetcher = (...args) => globalThis.fetch(...args)) {
+        this.base = `${root}clickpaint/v1/`;
+        this.fetch = fetcher;
+    }
+
+    url(path, query = {}) {
+        const entries = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [name, `${value}`]);
+        return this.base + path + (entries.length ? `?${new URLSearchParams(entries)}` : "");
+    }
+
+    /**
+     * The answer as JSON (or a Blob), or an `ApiError` that carries the server's sentence.
+     *
+     * @param {string} method
+     * @param {string} path
+     * @param {{blob?: boolean, body?: unknown, query?: Record<string, unknown>, signal?: AbortSignal}} [asked]
+     * @returns {Promise<any>}
+     */
+    async request(method, path, {blob = false, ...asked} = {}) {
+        const response = await this.#answer(method, path, asked);
+        if (response.status === 204) return null;
+        return blob ? response.blob() : response.json();
+    }
+
+    /**
+     * What the server tells while it works.
+     *
+     * @param {string} path
+     * @param {Record<string, unknown>} body
+     * @param {AbortSignal} [signal]
+     * @returns {AsyncGenerator<[string, any]>}
+     */
+    async *stream(path, body, signal) {
+        const response = await this.#answer("POST", path, {body: {...body, stream: true}, signal});
+        try {
+            yield* eventsOf(response);
+        } catch (error) {
+            if (isAbort(error)) throw error;
+            throw new ApiError(0, {error: "Unreachable"});
+        }
+    }
+
+    /**
+     * @param {string} method
+     * @param {string} path
+     * @param {{body?: any, query?: Record<string, unknown>, signal?: AbortSignal}} asked
+     */
+    async #answer(method, path, {body, query, signal}) {
+        /** @type {RequestInit} */
+        const options = {method, signal, credentials: "same-origin"};
+        if (body instanceof FormData) options.body = body;
+        else if (body !== undefined) {
+            options.body = JSON.stringify(body);
+            options.headers = {"Content-Type": "application/json"};
+        }
+        let response;
+        try {
+            response = await this.fetch(this.url(path, query), options);
+        } catch (error) {
+            if (isAbort(error)) throw error;
+            throw new ApiError(0, {error: "Unreachable"});
+        }
+        if (!response.ok) throw new ApiError(response.status, await problem(response));
+        return response;
+    }
+
+    open(file, name) {
+        const form = new FormData();
+        form.append("file", file, name || "picture.png");
+        return this.request("POST", "workspaces", {body: form});
+    }
+
+    workspace(id) {
+        return this.request("GET", `workspaces/${id}`);
+    }
+
+    select(id, body, signal) {
+        return this.request("POST", `workspaces/${id}/select`, {body, signal});
+    }
+
+    choose(id, candidate) {
+        return this.request("POST", `workspaces/${id}/choose`, {body: {candidate}});
+    }
+
+    adjust(id, operations) {
+        return this.request("POST", `workspaces/${id}/mask`, {body: {operations}});
+    }
+
+    everything(id, body = {}) {
+        return this.request("POST", `workspaces/${id}/everything`, {body});
+    }
+
+    erase(id, body) {
+        return this.request("POST", `workspaces/${id}/erase`, {body});
+    }
+
+    /** Paint with the host's checkpoint. */
+    paint(id, body) {
+        return this.request("POST", `workspaces/${id}/paint`, {body});
+    }
+
+    useResult(id, index) {
+        return this.request("POST", `workspaces/${id}/results/${index}/use`);
+    }
+
+    refine(id, index, body) {
+        return this.request("POST", `workspaces/${id}/results/${index}/refine`, {body});
+    }
+
+    rank(id, prompt) {
+        return this.request("POST", `workspaces/${id}/results/rank`, {body: {prompt}});
+    }
+
+    /** What is being painted, as it looks now; null where there is nothing to show. */
+    preview(id, signal) {
+        return this.request("GET", `workspaces/${id}/preview`, {blob: true, signal});
+    }
+
+    mask(id) {
+        return this.request("GET", `workspaces/${id}/mask`, {blob: true});
+    }
+
+    preprocessors() {
+        return this.request("GET", "control/preprocessors");
+    }
+
+    makeMap(id, body) {
+        return this.request("POST", `workspaces/${id}/control`, {body});
+    }
+
+    /** The map that poses give, in OpenPose's JSON; `parts`: what of them is drawn. */
+    drawPoses(id, poses, parts) {
+        return this.request("POST", `workspaces/${id}/control/pose`, {body: {poses, parts}});
+    }
+
+    map(id, map) {
+        return this.request("GET", `workspaces/${id}/control/${map}`, {blob: true});
+    }
+
+    keepMap(id, map, opacity) {
+        return this.request("POST", `workspaces/${id}/control/${map}/keep`, {body: {opacity}});
+    }
+
+    selectByMap(id, map, body) {
+        return this.request("POST", `workspaces/${id}/control/${map}/select`, {body});
+    }
+
+    chooseCheckpoint(name) {
+        return this.request("POST", "checkpoint", {body: {name}});
+    }
+
+    /** Get our engines ready for the loaded checkpoint while the user is still typing. */
+    prepareCheckpoint() {
+        return this.request("POST", "checkpoint/prepare");
+    }
+
+    controlNames(ours = false) {
+        return this.request("GET", "control-names", {query: {ours}});
+    }
+
+    captioners() {
+        return this.request("GET", "captioners");
+    }
+
+    /** Say what is selected; see `stream`. */
+    caption(id, body, signal) {
+        return this.stream(`workspaces/${id}/caption`, body, signal);
+    }
+
+    /** Ask about what is selected; see `stream`. */
+    chat(id, question, signal) {
+        return this.stream(`workspaces/${id}/chat`, {question}, signal);
+    }
+
+    chatHistory(id) {
+        return this.request("GET", `workspaces/${id}/chat`);
+    }
+
+    forgetChat(id) {
+        return this.request("DELETE", `workspaces/${id}/chat`);
+    }
+
+    captionEverything(id, body) {
+        return this.request("POST", `workspaces/${id}/caption-everything`, {body});
+    }
+
+    find(id, body) {
+        return this.request("POST", `workspaces/${id}/find`, {body});
+    }
+
+    trace(id, body) {
+        return this.request("POST", `workspaces/${id}/trace`, {body});
+    }
+
+    undo(id) {
+        return this.request("POST", `workspaces/${id}/undo`);
+    }
+
+    redo(id) {
+        return this.request("POST", `workspaces/${id}/redo`);
+    }
+
+    /**
+     * The whole picture as a PNG, or quickly a part of it, for showing.
+     *
+     * @param {string} id
+     * @param {number} version
+     * @param {number[] | null} [box]
+     */
+    picture(id, version, box = null) {
+        return this.request("GET", `workspaces/${id}/image`, {query: {version, box: box?.join(",")}, blob: true});
+    }
+
+    close(id) {
+        return this.request("DELETE", `workspaces/${id}`);
+    }
+
+    capabilities() {
+        return this.request("GET", "capabilities");
+    }
+
+    models() {
+        return this.request("GET", "models");
+    }
+
+    download(name) {
+        return this.request("POST", `models/${encodeURIComponent(name)}/download`);
+    }
+
+    cancelDownload(name) {
+        return this.request("POST", `models/${encodeURIComponent(name)}/cancel`);
+    }
+
+    progress(workspace) {
+        return this.request("GET", "progress", {query: {workspace}});
+    }
+
+    interrupt(workspace) {
+        return this.request("POST", "interrupt", {body: {workspace}});
+    }
+
+    samples() {
+        return this.request("GET", "samples");
+    }
+
+    sample(name) {
+        return this.request("GET", `samples/${encodeURIComponent(name)}`, {blob: true});
+    }
+}
+
+async function problem(response) {
+    try {
+        const body = await response.json();
+        if (body.message) return body;
+        const detail = body.detail ?? body.error;
+        return {message: typeof detail === "string" ? detail : ""};
+    } catch {
+        return {};
+    }
+}

@@ -1,0 +1,142 @@
+"""The page's table of the server's sentences in Chinese, against the sentences that the package can say."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clickpaint import errors
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "extension" / "clickpaint"
+TABLE = ROOT / "javascript" / "clickpaint" / "language" / "server_sentences_zh_CN.mjs"
+
+NOT_ON_THE_PAGE = {"cli", "app", "api/stateless.py", "api/translate.py", "settings.py", "compat"}
+"""Rooms and files whose sentences only those read who write requests or commands by hand."""
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for file in sorted(PACKAGE.rglob("*.py")):
+        yield file, ast.parse(file.read_text("utf-8"))
+
+
+def error_classes() -> set[str]:
+    """The names of all classes of the package that are `ClickpaintError`s, and `Sentence`."""
+    bases: dict[str, set[str]] = {}
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                names = {base.id if isinstance(base, ast.Name) else getattr(base, "attr", "") for base in node.bases}
+                bases.setdefault(node.name, set()).update(names)
+    known = {"ClickpaintError"}
+    while True:
+        more = {name for name, parents in bases.items() if parents & known} - known
+        if not more:
+            return known | {"Sentence"}
+        known |= more
+
+
+def literals(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
+    """The templates that an argument can be: a literal, a constant of the module, or either of two."""
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) and node.value else []
+    if isinstance(node, ast.Name) and node.id in constants:
+        return literals(constants[node.id], {})
+    if isinstance(node, ast.IfExp):
+        return literals(node.body, constants) + literals(node.orelse, constants)
+    if isinstance(node, ast.BoolOp):
+        return [text for value in node.values for text in literals(value, constants)]
+    return []
+
+
+def said_by(tree: ast.Module, classes: set[str]) -> set[str]:
+    """The templates of the messages and remedies of all errors that a module makes."""
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        if name in classes:
+            first, count = (1, 2) if name == "AccessDenied" else (0, 1) if name == "Sentence" else (0, 2)
+            keyed = [keyword.value for keyword in node.keywords if keyword.arg in ("message", "remedy")]
+            for argument in [*node.args[first : first + count], *keyed]:
+                found.update(literals(argument, constants))
+    return found
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[str, set[str]]:
+    """From every template of the package to the files that say it, seen from the package."""
+    classes, found = error_classes(), {}
+    for file, tree in trees():
+        for template in said_by(tree, classes):
+            found.setdefault(template, set()).add(file.relative_to(PACKAGE).as_posix())
+    return found
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, str]:
+    text = TABLE.read_text("utf-8")
+    return json.loads(text[text.index("{") : text.rindex("}") + 1])
+
+
+def on_the_page(files: set[str]) -> bool:
+    return any(file not in NOT_ON_THE_PAGE and file.split("/")[0] not in NOT_ON_THE_PAGE for file in files)
+
+
+def test_templates_are_read_from_code():
+    code = """
+_REMEDY = "Do {this}."
+raise NotFound("There is no {name}.", _REMEDY if x else "Or that.", name=1)
+raise errors.Busy(message or "Too much.")
+AccessDenied(401, "Who?", "Log in.")
+print("not said")
+"""
+    known = {"NotFound", "Busy", "AccessDenied"}
+    assert said_by(ast.parse(code), known) == {"There is no {name}.", "Do {this}.", "Or that.", "Too much.", "Who?", "Log in."}
+
+
+def test_what_a_user_of_the_page_can_meet_is_said_in_chinese(said, table):
+    missing = sorted(template for template, files in said.items() if on_the_page(files) and template not in table)
+    assert not missing, f"{len(missing)} of {len(said)} templates are not in {TABLE.name}:\n" + "\n".join(missing)
+
+
+def shape(template: str) -> str:
+    """A template without the names of its values."""
+    return re.sub(r"\{[^{}]*\}", "{}", template)
+
+
+def test_every_translation_is_of_something_that_the_package_says(table):
+    code = {"{} {}"}  # a message with its remedy
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                code.add(shape(node.value))
+            elif isinstance(node, ast.JoinedStr):
+                parts = [
+                    part.value if isinstance(part, ast.Constant) else "{!r}" if part.conversion == 114 else "{}" for part in node.values
+                ]
+                code.add(shape("".join(parts)))
+    assert sorted(template for template in table if shape(template) not in code) == []
+
+
+def test_a_translation_has_the_values_of_its_template(table):
+    names = errors._names
+    assert {template: own for template, own in table.items() if names(own) != names(template)} == {}
+
+
+def test_an_error_finds_its_translation_by_its_code(table):
+    error = errors.NotFound("There is no such workspace (any more).", "Open the picture again.", id="x")
+    assert error.describe()["code"] in table and error.describe()["remedy_code"] in table
