@@ -4,13 +4,14 @@ import {ClickpaintCanvas} from "./clickpaint/canvas/canvas.mjs";
 import {canvas} from "./clickpaint/host/elements.mjs";
 import {handle} from "./clickpaint/host/messages.mjs";
 import {joinTaskButtons} from "./clickpaint/host/task_buttons.mjs";
-import {nameButtons, sending, showTab, take, toControlNet, toInpaint} from "./clickpaint/host/webui.mjs";
+import {nameButtons, sending, showTab, take, toControlNet, toInpaint, toMasked} from "./clickpaint/host/webui.mjs";
 import {pasted, promptOf} from "./clickpaint/host/widgets.mjs";
 import {CheckpointPanel} from "./clickpaint/panels/checkpoint_panel.mjs";
 import {ControlNetPanel} from "./clickpaint/panels/controlnet_panel.mjs";
 import {DescribePanel} from "./clickpaint/panels/describe_panel.mjs";
 import {MapPanel} from "./clickpaint/panels/map_panel.mjs";
 import {ModelList} from "./clickpaint/panels/model_list.mjs";
+import {TouchUpPicker} from "./clickpaint/panels/touchup_picker.mjs";
 
 const ELEMENTS = {
     "clickpaint-canvas": ClickpaintCanvas,
@@ -19,6 +20,7 @@ const ELEMENTS = {
     "clickpaint-control": ControlNetPanel,
     "clickpaint-maps": MapPanel,
     "clickpaint-describe": DescribePanel,
+    "clickpaint-touchup": TouchUpPicker,
 };
 
 joinTaskButtons();
@@ -47,7 +49,7 @@ globalThis.clickpaint = {
         return here && picture ? take(here, picture) : undefined;
     },
 
-    /** Inside a web UI: what is to be sent to another tab, [workspace, version, index of the result or -1]. */
+    /** Inside a web UI: what is to be sent to another tab; see `sending` of host/webui.mjs. */
     sending() {
         return sending(canvas());
     },
@@ -63,6 +65,11 @@ globalThis.clickpaint = {
         return toInpaint(canvas());
     },
 
+    /** Inside a web UI: to inpainting with the mask; `text`: parameters that the hidden component holds. */
+    toMasked(text) {
+        return toMasked(canvas(), text);
+    },
+
     /** Inside a web UI: to its ControlNet. */
     toControlNet() {
         return toControlNet(canvas());
@@ -74,6 +81,8 @@ globalThis.onUiLoaded?.(nameButtons);
 // What the web UI calls, by these names, when it has pasted something into our tab.
 globalThis.switch_to_clickpaint = () => (showTab("tab_clickpaint"), []);
 globalThis.recalculate_prompts_clickpaint = (...values) => values;
+// It asks for this one after pasting an infotext into inpainting, and does not have it.
+globalThis.recalculate_prompts_inpaint ??= (...values) => globalThis.recalculate_prompts_img2img?.(...values) ?? values;
 
 document.addEventListener("clickpaint:result", () => document.getElementById("clickpaint_result")?.click());
 document.addEventListener("clickpaint:models", () => document.getElementById("clickpaint_refresh")?.click());

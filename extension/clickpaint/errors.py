@@ -102,6 +102,10 @@ class HostUnsupported(ClickpaintError):
     """The host cannot do this (no checkpoint loaded, a sampler it does not have, …)."""
 
 
+class HostFailed(ClickpaintError):
+    """The host, or an extension in it, failed at its own work; the message names its reason."""
+
+
 class AccessDenied(ClickpaintError):
     """Whoever asked may not.
 

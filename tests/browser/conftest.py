@@ -146,7 +146,8 @@ class Visit:
 
     def fetch(self, path: str) -> bytes:
         """What the API answers for this tab's workspace."""
-        answer = self.page.request.get(self.js(f"w.api.url(`workspaces/${{e.id}}/{path}`)"))
+        headers = {"X-Clickpaint-Page": self.js("c.dataset.token ?? 'page'")}
+        answer = self.page.request.get(self.js(f"`${{w.api.base}}workspaces/${{e.id}}/{path}`"), headers=headers)
         assert answer.ok
         return answer.body()
 

@@ -22,11 +22,15 @@ DRAW = """(place) => {
 
 
 class HostVisit(Visit):
-    """A window of its own on a web UI's page. What is asked of other servers and what goes wrong is written down, by its text."""
+    """A window of its own on a web UI's page. What is asked of other servers and what goes wrong is written down, by its text.
+
+    early: what our part of the page asked of our API before its tab was opened.
+    """
 
     def __init__(self, host: RealHost, browser: Any, *, ours: bool = True) -> None:
         self.foreign: list[str] = []
         self.faults: list[str] = []
+        self.early: list[str] = []
         context = browser.new_context(viewport={"width": 1280, "height": 1000})
         super().__init__(context.new_page())
         self.page.set_default_timeout(90_000)  # on a busy machine a page may take long
@@ -36,14 +40,20 @@ class HostVisit(Visit):
         if not ours:
             nothing = {"status": 200, "content_type": "text/javascript", "body": ""}
             context.route(re.compile(r"clickpaint\.mjs"), lambda route: route.fulfill(**nothing))
+        self.page.on("request", self._asked)
+        self._opened = False
         self.page.goto(host.address, wait_until="domcontentloaded")
         self.page.wait_for_selector("#tabs > .tab-nav > button")
-        if ours:
-            self.page.wait_for_selector(".cp-sample", state="attached")
         self.page.wait_for_load_state("load")
+        if ours:
+            self.page.wait_for_selector("clickpaint-canvas .cp-stage", state="attached")  # its script has come
+            self.turn_to("Clickpaint")
+            self.page.wait_for_selector(".cp-sample", state="attached")
+            self.turn_to("txt2img")
 
     def turn_to(self, name: str) -> None:
         """Open one of the web UI's own tabs, which Forge writes with a capital."""
+        self._opened |= name == "Clickpaint"
         self.page.locator("#tabs > .tab-nav > button").filter(has_text=re.compile(rf"^\s*{name}\s*$", re.IGNORECASE)).click()
 
     def task(self, name: str) -> None:
@@ -104,6 +114,10 @@ class HostVisit(Visit):
     def _failed(self, error: Any) -> None:
         if "clickpaint" in (error.stack or ""):  # Gradio 3 has faults of its own, at times that vary, also without extensions
             self.faults.append(str(error))
+
+    def _asked(self, request: Any) -> None:
+        if "/clickpaint/v1/" in request.url and not self._opened:
+            self.early.append(request.url)
 
     def _refused(self, route: Any) -> None:
         self.foreign.append(route.request.url)

@@ -27,6 +27,7 @@ NAMES = {
     ],
     "modules.lowvram": ["module_in_gpu", "send_everything_to_cpu"],
     "modules.paths": ["data_path", "extensions_dir", "models_path", "paths"],
+    "modules.paths_internal": ["extensions_dir"],
     "modules.processing": ["Processed", "StableDiffusionProcessing", "StableDiffusionProcessingImg2Img", "process_images"],
     "modules.script_callbacks": ["on_after_component", "on_app_started", "on_before_ui", "on_ui_settings", "on_ui_tabs"],
     "modules.scripts": ["AlwaysVisible", "PostprocessImageArgs", "Script", "ScriptRunner", "scripts_img2img", "scripts_txt2img"],
@@ -123,7 +124,9 @@ def boot(arguments: list[str]) -> None:
     sys.argv = ["launch.py", "--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test", *arguments]
     importlib.import_module("launch")
     if Path("modules_forge").is_dir():
-        importlib.import_module("modules_forge.initialization").initialize_forge()
+        initialize = importlib.import_module("modules_forge.initialization").initialize_forge
+        timed = inspect.signature(initialize).parameters  # Forge Neo's wants to be handed what takes the time
+        initialize(*[importlib.import_module("modules.timer").startup_timer] * len(timed))
     importlib.import_module("modules.initialize").imports()
     importlib.import_module("modules.sd_samplers").set_samplers()
     importlib.import_module("modules.extensions").list_extensions()

@@ -19,6 +19,8 @@ import numpy as np
 from PIL import Image
 
 FLAVORS = ("a1111", "forge")
+FORKS = ("neo", "ersatz")
+"""Web UIs whose contracts are recorded, without a stand-in."""
 GONE = object()
 
 

@@ -34,6 +34,8 @@ def fill(web: WebUI) -> None:
     web._set("launch.run_pip", lambda command, desc=None, live=False: web.installed.append(command))
     for name in ("on_after_component", "on_app_started", "on_before_ui", "on_ui_settings", "on_ui_tabs"):
         web._set(f"modules.script_callbacks.{name}", lambda callback, *, name=None, kind=name: web.callbacks.append((kind, callback)))
+    web._set("modules.infotext_utils.add_paste_fields", lambda tabname, init_img, fields, *args, **kwargs: None)
+    web._set("modules.infotext_utils.register_paste_params_button", lambda binding: None)
     web.modules["modules.ui_components"].InputAccordion = _accordion(web)  # type: ignore[attr-defined]
 
 
@@ -61,7 +63,14 @@ def _shared(web: WebUI) -> None:
 
     bars = {"clear": lambda bar: None, "update": lambda bar: None, "reset": lambda bar: None}
     web._instance("modules.shared.total_tqdm", bars)
-    plain = {"api_auth": None, "cors_allow_origins": None, "cors_allow_origins_regex": None, "no_prompt_history": False}
+    plain = {
+        "api_auth": None,
+        "gradio_auth": None,
+        "gradio_auth_path": None,
+        "cors_allow_origins": None,
+        "cors_allow_origins_regex": None,
+        "no_prompt_history": False,
+    }
     web._instance("modules.shared.cmd_opts", **plain)
     web._instance("modules.shared.prompt_styles", styles={"Photo": object()})
     _options(web)
@@ -141,6 +150,7 @@ def _samplers_and_models(web: WebUI) -> None:
     web._set("modules.sd_vae.vae_dict", {"good.safetensors": "models/VAE/good.safetensors"})
     for name in ("data_path", "extensions_dir", "models_path"):
         web._set(f"modules.paths.{name}", f"webui/{name}")
+    web._set("modules.paths_internal.extensions_dir", "webui/extensions_dir")
     if web.flavor == "forge":
         web._set("modules_forge.main_entry.module_list", {"good.safetensors": "models/VAE/good.safetensors"})
 

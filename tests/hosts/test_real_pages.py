@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.settings import SETTINGS
-from tests.browser.conftest import TYPE_AND_PRESS
+from tests.browser.conftest import TYPE_AND_PRESS, expect
 from tests.hosts.page import HostVisit, png
 from tests.hosts.real import FOLDERS, RealHost, picture, pixels_of
 
@@ -153,6 +153,98 @@ def test_sending_to_the_other_tabs(tab):
     assert np.array_equal(tab.arrived("#img_inpaint_base img"), picture(SIZE))
     assert np.array_equal(tab.arrived("#img_inpaint_mask img")[..., 0] > 127, tab.mask())
     tab.page.locator("#img_inpaint_mask").wait_for()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_prompt_and_size_go_along_to_inpaint(tab, masked):
+    tab.turn_to("img2img")
+    tab.page.locator("#img2img_prompt textarea").fill("what was there before")
+    tab.turn_to("Clickpaint")
+    if masked:
+        tab.click(*INSIDE)
+    tab.task("Fill")
+    tab.page.locator("#clickpaint_fill_prompt textarea").fill(f"a kite, {'masked' if masked else 'whole'}")
+    tab.page.locator("#clickpaint_fill_negative textarea").fill("blurry")
+    tab.sampling(steps=7 + masked, cfg_scale=5 + masked, denoising=0.6 if masked else 0.5)
+    tab.page.locator("#clickpaint_send_inpaint").click()
+    expect(tab.page.locator("#img2img_prompt textarea")).to_have_value(f"a kite, {'masked' if masked else 'whole'}")
+    expect(tab.page.locator("#img2img_neg_prompt textarea")).to_have_value("blurry")
+    for name, wanted in {"width": SIZE, "height": SIZE, "steps": 7 + masked, "cfg_scale": 5 + masked}.items():
+        expect(tab.page.locator(f"#img2img_{name} input[type=number]")).to_have_value(str(wanted))
+    expect(tab.page.locator("#img2img_denoising_strength input[type=number]")).to_have_value("0.6" if masked else "0.5")
+    place = "#img_inpaint_base" if masked else "#img2maskimg"
+    assert np.array_equal(tab.arrived(f"{place} img"), picture(SIZE))
+    tab.page.locator(place).wait_for()
+    tab.turn_to("Clickpaint")
+    tab.task("Remove")
+
+
+def test_nothing_is_asked_before_the_tab_is_shown(host, browser):
+    visit = HostVisit(host, browser)
+    try:
+        assert visit.early == []
+    finally:
+        visit.close()
+
+
+def test_everything_fits_on_a_small_screen(tab):
+    tab.page.set_viewport_size({"width": 1366, "height": 768})
+    try:
+        tab.click(*INSIDE)
+        tab.page.wait_for_function(
+            """() => ['.cp-stage', '.cp-status', '#clickpaint_send', '#clickpaint_page .cp-side'].every(
+                (place) => document.querySelector(place).getBoundingClientRect().bottom <= innerHeight)"""
+        )
+        rows = tab.page.evaluate(
+            """() => ['#clickpaint_tasks > :first-child button', '#clickpaint_send button:not(.cp-hidden)', '.cp-actions button'].map(
+                (place) => new Set([...document.querySelectorAll(place)].filter((one) => one.getClientRects().length)
+                    .map((one) => Math.round(one.getBoundingClientRect().top + one.getBoundingClientRect().height / 2))).size)"""
+        )
+        assert rows == [1, 1, 1], "a row wraps"
+    finally:
+        tab.page.set_viewport_size({"width": 1280, "height": 1000})
+
+
+def test_the_sliders_of_repaint_are_shown_for_repaint_only(tab):
+    tab.unfold("#clickpaint_sampling")
+    jump = tab.page.locator("#clickpaint_repaint_jump")
+    tab.page.locator("#clickpaint_steps").wait_for()
+    assert not jump.is_visible()
+    tab.choose("#clickpaint_engine", "RePaint")
+    jump.wait_for()
+    tab.choose("#clickpaint_engine", "Web UI")
+    jump.wait_for(state="hidden")
+    tab.page.locator("#clickpaint_sampling .label-wrap").first.click()
+
+
+def test_the_touch_up_is_pointed_at(tab, host):
+    tab.turn_to("txt2img")
+    tab.page.locator("#txt2img_prompt textarea").fill("a house")
+    for name, value in {"steps": 2, "width": SIZE, "height": SIZE}.items():
+        tab.number(f"#txt2img_{name}", value)
+    tab.page.locator("#txt2img_generate").click()
+    tab.page.locator("#html_info_txt2img").get_by_text("Steps: 2").wait_for()
+    tab.arrived("#txt2img_gallery img")
+    picker = tab.page.locator("clickpaint-touchup[data-tab=txt2img]")
+    field = tab.page.locator(f"#{picker.get_attribute('data-points')} :is(textarea, input)")
+    accordion = tab.page.locator(f"#{picker.get_attribute('data-points').replace('points', 'enabled')}")
+    accordion.locator(".label-wrap").first.click()
+    image = picker.locator("img")
+    image.wait_for()
+    tab.page.wait_for_function("(image) => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    image.click(position={"x": box["width"] * 0.25, "y": box["height"] * 0.5})
+    image.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.5}, button="right")
+    first, second = ([float(number) for number in point.split(",")] for point in field.input_value().split("; "))
+    assert np.allclose(first, (0.25, 0.5), atol=0.02) and np.allclose(second, (0.75, 0.5, 0), atol=0.02)
+    assert picker.locator(".cp-pick-mark").count() == 2 and picker.locator(".cp-pick-minus").count() == 1
+    image.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.5})  # its mark is taken away
+    expect(picker.locator(".cp-pick-mark")).to_have_count(1)
+    picker.get_by_text("No points").click()
+    assert field.input_value() == ""
+    accordion.locator(".label-wrap").first.click()
+    tab.turn_to("Clickpaint")
 
 
 def test_two_pages_at_once_never_mix(tab, host, own, browser):
@@ -326,15 +418,13 @@ def test_a_reload_of_the_page_keeps_the_open_picture(tab):
     after = tab.version(1)
     tab.click(*OUTSIDE)
     id, area = tab.js("e.id"), tab.area
-    tab.page.reload(wait_until="domcontentloaded")
-    tab.page.wait_for_selector("clickpaint-canvas.cp-ready", state="attached")
+    tab.page.reload(wait_until="load")
+    tab.page.wait_for_selector("#tabs > .tab-nav > button")
+    tab.turn_to("Clickpaint")
+    tab.page.wait_for_selector("clickpaint-canvas.cp-ready")
     tab.idle()
     assert (tab.js("e.id"), tab.area) == (id, area)
     assert np.array_equal(tab.version(1), after)
-    tab.page.wait_for_load_state("load")
-    tab.turn_to("Clickpaint")
-    tab.page.locator("clickpaint-canvas").wait_for()
-    tab.idle()
     assert tab.pixel("picture", *INSIDE)[0] < 190, "it is there, but not shown"
     for _ in range(2):  # what was selected, then the removal
         tab.key("Control+z")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 
-from clickpaint.hosts.webui.sending import PngInfo, add_paste_fields, of_size
+from clickpaint.hosts.webui.sending import PngInfo, add_paste_fields, add_row, of_size, parameters_of
 
 
 def test_the_infotext_tells_the_size_of_the_whole_picture() -> None:
@@ -79,3 +81,42 @@ def test_no_button_where_it_would_lead_nowhere(pasting) -> None:
     assert "clickpaint_tab" not in page_of_png_info(info)
     info.bind()
     assert not bindings
+
+
+FORM = {
+    "prompt": "a cat, sitting", "negative_prompt": "ugly", "steps": "7", "sampler": "Euler a", "scheduler": "Automatic", "cfg_scale": "5.5",
+    "denoising_strength": "0.6",
+}  # fmt: skip
+
+
+def test_what_goes_along_with_a_picture(pasting) -> None:
+    pasting[0]._set("modules.infotext_utils.quote", lambda text: text)
+    theirs = "a house\nSteps: 20, Size: 8x8"
+    form = json.dumps(FORM)
+    typed = "a cat, sitting\nNegative prompt: ugly\nSteps: 7, Sampler: Euler a, CFG scale: 5.5, Size: 64x32, Denoising strength: 0.6"
+    assert parameters_of(theirs, -1, form, 64, 32) == typed, "nothing was painted: what is about to be"
+    assert parameters_of(theirs, None, form, 64, 32) == typed
+    assert parameters_of(theirs, 0, form, 64, 32) == "a house\nSteps: 20, Size: 64x32", "what this very picture was painted with"
+    for nothing in ("", "{}", "no JSON", json.dumps({**FORM, "prompt": " "})):
+        assert parameters_of(theirs, -1, nothing, 64, 32) == "a house\nSteps: 20, Size: 64x32"
+        assert parameters_of("", -1, nothing, 64, 32) == "", "pasting this would bring back the prompt of the last generation"
+    assert parameters_of("", -1, json.dumps({"prompt": "a cat"}), 64, 32) == "a cat\nSize: 64x32"
+
+
+def test_inpainting_gets_parameters_with_the_picture_and_beside_a_mask(pasting) -> None:
+    gr = pytest.importorskip("gradio")
+    from clickpaint.ui import gradio_compat
+
+    _, _, bindings = pasting
+    with gr.Blocks():
+        add_row(lambda *_: (np.zeros((4, 6, 3), np.uint8), ""), gradio_compat.on, gr.HTML, gradio_compat.described_once)
+    ways = {binding.paste_button.elem_id: binding for binding in bindings}
+    assert set(ways) == {
+        "clickpaint_paste_img2img", "clickpaint_paste_img2img_text", "clickpaint_paste_inpaint", "clickpaint_paste_inpaint_text",
+        "clickpaint_paste_extras", "clickpaint_paste_parameters_text",
+    }  # fmt: skip
+    for name in ("img2img", "inpaint"):
+        binding = ways[f"clickpaint_paste_{name}_text"]
+        assert binding.tabname == name and binding.source_text_component is not None and binding.source_image_component is not None
+    beside = ways["clickpaint_paste_parameters_text"]  # the page uploads picture and mask itself
+    assert (beside.tabname, beside.source_image_component) == ("img2img", None) and beside.source_text_component is not None

@@ -85,6 +85,44 @@ def test_a_tab_that_cannot_be_made_says_why(web, monkeypatch):
     assert web.reported == ["Clickpaint: the tab could not be made"]
 
 
+def shown_by(page):
+    return str(page.get_config_file() if hasattr(page, "get_config_file") else page.config)
+
+
+@pytest.mark.parametrize("module, name", [("modules.sd_models", "checkpoint_tiles"), ("modules.shared", "opts"), ("modules", "sd_models")])
+def test_a_name_that_a_fork_dropped_is_told_as_such(web, monkeypatch, module, name):
+    add_options()
+    for path in (f"{module}.{name}",) if module == "modules" else ():
+        monkeypatch.setitem(sys.modules, path, None)
+    monkeypatch.delattr(sys.modules[module], name)
+    ((page, _, _),) = webui._tab()
+    shown = shown_by(page)
+    assert f"This web UI has no {module}.{name}" in shown and "Update Clickpaint" in shown
+    assert "AttributeError" not in shown and "ImportError" not in shown and "has no attribute" not in shown
+    assert web.reported == ["Clickpaint: the tab could not be made"]
+
+
+def test_a_fault_of_our_own_shows_no_names_of_variables(web, monkeypatch):
+    monkeypatch.setitem(sys.modules, "clickpaint.ui.tab", types.SimpleNamespace(build=lambda *args, **kwargs: object().wrong))  # type: ignore[attr-defined]
+    monkeypatch.setattr("clickpaint.ui.tab", sys.modules["clickpaint.ui.tab"], raising=False)
+    ((page, _, _),) = webui._tab()
+    assert "has no attribute" not in shown_by(page) and "Updating the extension" in shown_by(page)
+
+
+def test_the_token_is_in_the_page_only_where_the_page_asks_for_no_login(web):
+    add_options()
+    web.shared.opts.hidden_tabs = []
+    token = credentials._page_token()
+    assert "clickpaint-canvas" in shown_by(webui._tab()[0][0])
+    assert token not in shown_by(webui._tab()[0][0])
+    web.shared.cmd_opts.api_auth = "joe:pass"
+    assert token in shown_by(webui._tab()[0][0])
+    for name in ("gradio_auth", "gradio_auth_path"):
+        setattr(web.shared.cmd_opts, name, "x:y")
+        assert token not in shown_by(webui._tab()[0][0])
+        setattr(web.shared.cmd_opts, name, None)
+
+
 def test_hooks_of_web_uis_without_names_for_callbacks(web, monkeypatch):
     seen = []
     for name in ("on_ui_tabs", "on_ui_settings", "on_app_started", "on_after_component", "on_before_ui"):
@@ -176,6 +214,29 @@ def test_passwords_of_the_api(web, client):
     assert one.get(ADDRESS, headers={"cookie": "access-token=tok-1"}).status_code == 401  # nobody logs in to this page
 
 
+def test_the_page_that_everybody_is_shown_needs_no_password_of_the_api(web, client):
+    web.shared.cmd_opts.api_auth = "joe:pass"
+    one = client(app_with())
+    token = credentials.token_for_page()
+    assert len(token) >= 32
+    assert one.get(ADDRESS, headers={credentials.PAGE_HEADER: token}).status_code == 200
+    elsewhere = {credentials.PAGE_HEADER: token, "origin": "http://evil.example"}
+    assert one.get(ADDRESS, headers=elsewhere).status_code == 403
+    for wrong in ("", "yes", token[:-1], token + "x", token.swapcase()):
+        refused = one.get(ADDRESS, headers={credentials.PAGE_HEADER: wrong})
+        assert refused.status_code == 401, wrong
+        assert "www-authenticate" not in refused.headers, "the browser would ask in the middle of the web UI's page"
+        assert "Reload" in refused.json()["remedy"]
+    answer = one.get(ADDRESS, headers={credentials.PAGE_HEADER: "", "authorization": basic("joe:pass")})
+    assert answer.status_code == 200, "who logged in for the API before may go on"
+
+
+def test_the_pages_token_opens_nothing_where_the_page_has_a_login(web, client):
+    web.shared.cmd_opts.api_auth = "joe:pass"
+    refused = client(app_with(login=True)).get(ADDRESS, headers={credentials.PAGE_HEADER: credentials._page_token()})
+    assert refused.status_code == 401 and "www-authenticate" not in refused.headers
+
+
 def test_login_and_passwords_together_take_either(web, client):
     web.shared.cmd_opts.api_auth = "joe:pass"
     one = client(app_with(login=True))
@@ -237,6 +298,17 @@ def test_a_package_that_cannot_be_had_stops_nothing(web, monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["launch"], "run_pip", run_pip)
     setup.install_missing()
     assert len(web.installed) == 1 and "without lama-cleaner: no network" in capsys.readouterr().out
+
+
+def test_what_lama_cleaner_imports_is_brought_in_the_versions_that_stand_alone():
+    if sys.version_info < (3, 11):
+        pytest.skip("needs tomllib")
+    import tomllib
+
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned = set(tables["tool"]["clickpaint"]["install"]["constraints"])
+    names = {"rich", "markdown-it-py", "mdurl", "pygments"}
+    assert {setup.PACKAGES[name] for name in names} == {line for line in pinned if line.partition("==")[0] in names}
 
 
 def test_missing_is_what_has_no_distribution(monkeypatch):

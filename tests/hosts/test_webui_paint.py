@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.control import registry
-from clickpaint.errors import HostUnsupported, Interrupted, OutOfMemory
+from clickpaint.errors import HostFailed, HostUnsupported, Interrupted, OutOfMemory
 from clickpaint.hosts.webui import img2img
 from clickpaint.hosts.webui.host import WebUIHost
 from clickpaint.hosts.webui.probe import loaded_model, native_size
@@ -172,7 +172,7 @@ def test_steps_are_reported(web):
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), OutOfMemory, "--medvram"),
         (MemoryError(), OutOfMemory, "--medvram"),
         ("nan", HostUnsupported, "--no-half-vae"),
-        (KeyError("of a script"), KeyError, "of a script"),
+        (KeyError("of a script"), HostFailed, "could not paint this: 'of a script' is missing"),
     ],
 )
 def test_failures_are_explained_and_leave_nothing_behind(web, failure, kind, text):
@@ -271,7 +271,7 @@ def test_only_the_scripts_that_are_wanted_run_and_as_copies(web):
 def test_scripts_put_the_model_back_after_a_failure_too(web):
     web.add(control_script(web), ["unit 0"])
     web.failure = KeyError("of a script")
-    with pytest.raises(KeyError, match="of a script"):
+    with pytest.raises(HostFailed, match="of a script"):
         painted(web, job(grouped(steps=1, control=(ControlUnit("canny", "control_canny"),))))
     assert web.put_back == [0]
 
@@ -378,3 +378,9 @@ def test_every_option_is_used():
     }  # fmt: skip
     here = {"prompt", "negative_prompt", "styles", "sampler", "scheduler", "steps", "cfg_scale", "clip_skip", "vae", "token_merging_ratio"}
     assert {*flat_options.DEFAULTS} == elsewhere | here
+
+
+def test_without_a_chosen_schedule_the_web_ui_is_told_automatic(web):
+    """It would take that by itself, but with a warning in its log at every painting."""
+    painted(web, job())
+    assert web.runs[-1].scheduler == "Automatic"

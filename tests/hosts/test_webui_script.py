@@ -298,3 +298,24 @@ def test_painting_within_is_refused_once_stopped(web):
     with pytest.raises(Exception, match="Interrupted"):
         img2img.paint_within(None, None, Progress(interrupted=lambda: web.shared.state.interrupted))
     assert web.runs == []
+
+
+@pytest.mark.parametrize("tab", ["txt2img", "img2img"])
+def test_the_accordion_has_a_picture_to_point_on_for_its_own_field(web, tab):
+    gr = pytest.importorskip("gradio")
+    with gr.Blocks() as blocks:
+        script_class(lambda *_: None)().ui(tab == "img2img")
+    (picker,) = [block.value for block in blocks.blocks.values() if isinstance(block, gr.HTML)]
+    points = next(block for block in blocks.blocks.values() if str(block.elem_id).endswith("points"))
+    assert f'data-tab="{tab}"' in picker and f'data-points="{points.elem_id}"' in picker
+
+
+def test_a_fault_while_touching_up_is_told_without_what_only_programmers_read(web):
+    def broken(*_):
+        raise RuntimeError("Sizes of tensors must match\nFor debugging consider passing X=1")
+
+    script = web.add(script_class(broken), OFF)
+    assert script is not None
+    processed = generation(web, [{"task": "remove", "box": BOX}, *OFF[1:]])
+    assert "Clickpaint error: Sizes of tensors must match." in processed.infotexts[0] and "debugging" not in processed.infotexts[0]
+    assert np.array_equal(pixels_of(processed), np.asarray(picture()))

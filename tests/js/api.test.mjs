@@ -32,9 +32,10 @@ test("requests carry JSON, answers come back as objects", async () => {
     assert.equal(calls[0][1].headers["Content-Type"], "application/json");
 });
 
-test("what is not set is left out of an address", () => {
-    const {api} = fake(200, {});
-    assert.equal(api.url("x", {a: null, b: undefined, c: "", d: 0}), "http://host/sub/clickpaint/v1/x?d=0");
+test("what is not set is left out of an address", async () => {
+    const {api, calls} = fake(200, {});
+    await api.request("GET", "x", {query: {a: null, b: undefined, c: "", d: 0}});
+    assert.equal(calls[0][0], "http://host/sub/clickpaint/v1/x?d=0");
 });
 
 test("an error keeps the server's sentence and remedy", async () => {
@@ -55,6 +56,28 @@ test("a proxy's answer and a dead server are errors too, an abort is not", async
     await assert.rejects(aborted.models(), (error) => error.name === "AbortError");
 });
 
+test("a file to be saved comes with the name that the server gives it", async () => {
+    const headers = {"Content-Disposition": "attachment; filename*=UTF-8''caf%C3%A9.png"};
+    const {blob, name} = await new Api("/", async () => new Response("data", {headers})).file("x", {});
+    assert.deepEqual([name, await blob.text()], ["café.png", "data"]);
+    assert.equal((await new Api("/", async () => new Response("data")).file("x", {})).name, "picture");
+});
+
 test("no content is no object", async () => {
     assert.equal(await fake(204).api.close("id"), null);
+});
+
+test("every request says that it is the page's, and shows the token that a web UI put into it", async () => {
+    const seen = [];
+    const api = new Api("/", async (url, options) => (seen.push(options.headers), new Response("{}", {headers: {"Content-Type": "application/json"}})));
+    await api.capabilities();
+    globalThis.document = {querySelector: () => ({getAttribute: (name) => (name === "data-token" ? "secret" : null)})};
+    try {
+        await api.adjust("x", []);
+        await api.open(new Blob(["x"]), "a.png");
+    } finally {
+        delete globalThis.document;
+    }
+    assert.deepEqual(seen.map((headers) => headers["X-Clickpaint-Page"]), ["page", "secret", "secret"]);
+    assert.deepEqual(seen.map((headers) => headers["Content-Type"]), [undefined, "application/json", undefined]);
 });

@@ -9,7 +9,8 @@ import {actionOf, arrow, SHORTCUTS} from "../../javascript/clickpaint/canvas/sho
 import {decodeGrey} from "../../javascript/clickpaint/picture/label_map.mjs";
 import {squaresAround, whiten} from "../../javascript/clickpaint/picture/mask_layer.mjs";
 import {filled, said, translated} from "../../javascript/clickpaint/language/server_sentences.mjs";
-import {betterSegmenter} from "../../javascript/clickpaint/canvas/status_bar.mjs";
+import {betterSegmenter, blockedSegmenter} from "../../javascript/clickpaint/canvas/status_bar.mjs";
+import {blocked} from "../../javascript/clickpaint/server/downloads.mjs";
 import {en, zh_CN} from "../../javascript/clickpaint/language/sentences.mjs";
 import {modeOf} from "../../javascript/clickpaint/canvas/tools.mjs";
 
@@ -119,6 +120,21 @@ test("MobileSAM is offered while the classic segmenter works, nothing once a bet
     assert.equal(betterSegmenter(capabilities, "mobile_sam", models), null);
     assert.equal(betterSegmenter(capabilities, "classic", models.map((one) => ({...one, state: "unavailable"}))), null);
     assert.equal(betterSegmenter(null, "classic", models), null);
+});
+
+test("nothing is offered whose package is missing, and the page says so where that is true of all", () => {
+    const capabilities = {segmenters: [{name: "classic", model: null}, {name: "mobile_sam", model: "mobile_sam", blocked: true}, {name: "sam_vit_b", model: "sam_vit_b"}]};
+    const models = [{name: "sam_vit_b", state: "missing", bytes: 9}, {name: "mobile_sam", state: "missing", bytes: 10}];
+    assert.equal(betterSegmenter(capabilities, "classic", models).name, "sam_vit_b");
+    assert.equal(blockedSegmenter(capabilities, "classic"), null, "one could run");
+    assert.equal(blocked(capabilities, "mobile_sam").name, "mobile_sam");
+    assert.equal(blocked(capabilities, "sam_vit_b"), null);
+    assert.equal(blocked(capabilities, "of_nobody"), null);
+    capabilities.segmenters[2].blocked = true;
+    assert.equal(betterSegmenter(capabilities, "classic", models), null);
+    assert.equal(blockedSegmenter(capabilities, "classic").name, "mobile_sam");
+    assert.equal(blockedSegmenter(capabilities, "sam_vit_b"), null, "it is at work");
+    assert.equal(blockedSegmenter(null, "classic"), null);
 });
 
 function png(width, height, depth, rows) {

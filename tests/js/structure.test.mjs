@@ -66,3 +66,7 @@ test("the canvas presses no button of the page around it", () => {
         assert.ok(!/["'`#]clickpaint_/.test(source(name)), name);
     }
 });
+
+test("the browser asks for nothing of the server's by itself, where it could not say that it is the page that asks", () => {
+    for (const name of files.filter((path) => !path.endsWith("server/api.mjs"))) assert.ok(!/(src|href)[:=] *`?\$?\{?[\w.]*api\.|api\.url\b|clickpaint\/v1/.test(source(name)), name);
+});

@@ -163,3 +163,32 @@ def test_the_button_beside_a_web_uis_results() -> None:
     page: Any = blocks
     assert [block.elem_id for block in page.blocks.values() if block.elem_id] == ["img2img_send_to_clickpaint"]
     assert [message for message, _ in messages({"": page.config})] == [{"do": "receive", "source": "img2img"}]
+
+
+def test_the_sliders_of_repaint_wait_for_it(rich: Studio) -> None:
+    page = build(rich)
+    ((message, _),) = [sent for sent in messages(page) if sent[0]["do"] == "engine"]
+    assert message["only"] == {"clickpaint_repaint": "RePaint"}
+    assert "RePaint" in str(page["clickpaint_engine"]["choices"])
+    assert "cp-hidden" in page["clickpaint_repaint"]["elem_classes"]
+
+
+def test_the_token_of_the_page_is_in_the_canvas_and_nowhere_without_one(rich: Studio) -> None:
+    assert 'data-token="a&quot;b"' in build(rich, token='a"b')["clickpaint_canvas"]["value"]
+    assert "data-token" not in build(rich)["clickpaint_canvas"]["value"]
+
+
+def test_what_lacks_a_package_is_not_among_the_choices(rich: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clickpaint.studio import model_pool
+
+    def listed() -> tuple[str, dict[str, Any]]:
+        return str(build(rich)["clickpaint_segmenter"]["choices"]), {one.name: one for one in rich.engines.segmenters()}
+
+    monkeypatch.setattr(model_pool, "installed", lambda package: True)
+    choices, engines = listed()
+    assert "MobileSAM" in choices and not engines["mobile_sam"].blocked and not engines["mobile_sam"].available
+    monkeypatch.setattr(model_pool, "installed", lambda package: package != "mobile_sam")
+    choices, engines = listed()
+    assert "MobileSAM" not in choices, "its file would not help"
+    assert engines["mobile_sam"].blocked and "not installed" in engines["mobile_sam"].reason
+    assert not engines["classic"].blocked and engines["classic"].available

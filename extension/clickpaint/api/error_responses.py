@@ -28,6 +28,7 @@ STATUS: dict[type[errors.ClickpaintError], int] = {
     errors.Busy: 429,
     errors.Interrupted: 409,
     errors.HostUnsupported: 409,
+    errors.HostFailed: 500,
 }
 """By the nearest class in an error's ancestry."""
 

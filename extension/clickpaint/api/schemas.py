@@ -322,6 +322,7 @@ class EngineAnswer(BaseModel):
     reason: str
     model: str | None
     state: str
+    blocked: bool
 
 
 class CapabilitiesAnswer(BaseModel):

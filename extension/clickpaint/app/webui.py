@@ -6,6 +6,8 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
+from clickpaint.errors import ClickpaintError
+
 if TYPE_CHECKING:
     from clickpaint.session.workspace import Workspace
     from clickpaint.studio.studio import Studio
@@ -73,13 +75,13 @@ def _studio() -> Studio:
 
 
 def _tab() -> list[tuple[Any, str, str]]:
-    from clickpaint.hosts.webui import hooks, within
+    from clickpaint.hosts.webui import credentials, hooks, within
 
     try:
         from clickpaint.ui import tab
 
         with within.unserved():
-            return [(tab.build(front(), below=_send_row, paste=_paste), TITLE, ELEMENT)]
+            return [(tab.build(front(), below=_send_row, paste=_paste, token=credentials.token_for_page()), TITLE, ELEMENT)]
     except Exception as error:  # a tab that says what is wrong helps; one that is missing does not
         hooks.report("the tab could not be made")
         return [(_broken(error), TITLE, ELEMENT)]
@@ -140,18 +142,27 @@ def _object_map(pixels: Any, mask: Any, name: str, values: Any, resolution: int 
 def _broken(error: Exception) -> Any:
     import gradio as gr
 
+    from clickpaint.hosts.webui import failures, probe
+
+    cause = probe.explained(error)
+    if isinstance(cause, ClickpaintError):
+        said, advice = cause.message, cause.remedy
+    else:
+        said, advice = f"{type(error).__name__}: {failures.reason(error)}", ""
+    usual = "Updating the extension, or reinstalling its packages by deleting and adding it again, usually helps."
     with gr.Blocks(analytics_enabled=False) as page:
         gr.Markdown(
-            f"**Clickpaint could not start:** {type(error).__name__}: {error}\n\nThe log of the web UI says more. Updating the extension,"
-            " or reinstalling its packages by deleting and adding it again, usually helps. Nothing else of the web UI is affected."
+            f"**Clickpaint could not start.** {said}\n\n{advice or usual} Nothing else of the web UI is affected; its log has the details."
         )
     return page
 
 
 def _started(page: Any, app: Any) -> None:
     from clickpaint.api.lazy import LazyRoutes
+    from clickpaint.hosts.webui import touchup_requests
     from clickpaint.hosts.webui.gate import WebUIGate
 
+    touchup_requests.check(app, TITLE)
     app.router.routes.insert(0, LazyRoutes(TITLE, studio, WebUIGate(app)))
 
 

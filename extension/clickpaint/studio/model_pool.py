@@ -39,6 +39,7 @@ class Listing:
         reason: why it would not.
         model: the catalog's name of its file, None where it needs none.
         state: of that file, as in `weights.store.ModelState`; "present" where none is needed.
+        blocked: its file would not help, since a package is missing or too old; `reason` names it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Listing:
     reason: str
     model: str | None
     state: str
+    blocked: bool = False
 
 
 class ModelPool:
@@ -140,7 +142,7 @@ class ModelPool:
 
 
 def _listing(info: segmenters.SegmenterInfo | erasers.EraserInfo, reason: str, store: Store) -> Listing:
-    state = "present"
+    state, blocked = "present", bool(reason)
     if info.model is not None:
         try:
             file = store.state(info.model)
@@ -148,4 +150,4 @@ def _listing(info: segmenters.SegmenterInfo | erasers.EraserInfo, reason: str, s
         except NotFound as error:
             state, why = "unavailable", error.message
         reason = reason or ("" if state == "present" else why)
-    return Listing(info.name, info.title, not reason and state == "present", reason, info.model, state)
+    return Listing(info.name, info.title, not reason and state == "present", reason, info.model, state, blocked)

@@ -148,7 +148,8 @@ def _eraser_names(studio: Front, diffusion: bool) -> dict[str, str]:
 
 def _engines(engines: list[Any]) -> dict[str, str]:
     """From what a list shows to the engine's name, "auto" first. Only what could work here, its file once downloaded."""
-    usable = [engine for engine in engines if engine.available or engine.state in ("missing", "partial", "corrupt")]
+    can_come = ("missing", "partial", "corrupt")
+    usable = [engine for engine in engines if engine.available or (engine.state in can_come and not engine.blocked)]
     return {AUTOMATIC: "auto", **{engine.title: engine.name for engine in usable}}
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def build(
-    studio: Front, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None, paste: Paste | None = None
+    studio: Front, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None, paste: Paste | None = None,
+    token: str = "",
 ) -> gr.Blocks:  # fmt: skip
     """The page as Gradio blocks. The page must load `javascript/clickpaint.mjs` and `style.css`; a web UI does so by itself.
 
@@ -27,6 +28,7 @@ def build(
         language: "auto", "en" or "zh_CN" for the canvas; None for the setting's.
         below: makes what a host puts below the canvas.
         paste: tells a host which widgets take what from an infotext.
+        token: what the page's script shows to the API, where the host wants that.
     """
     import gradio as gr
 
@@ -35,7 +37,7 @@ def build(
             compat.html(header, elem_id="clickpaint_header")
         with gr.Row(elem_id="clickpaint_page", elem_classes=["cp-page"], **compat.accepted(gr.Row.__init__, equal_height=False)):
             with gr.Column(scale=5, min_width=320, elem_classes=["cp-main"]):
-                compat.html(canvas(studio, language or studio.host.setting("language")), elem_id="clickpaint_canvas")
+                compat.html(canvas(studio, language or studio.host.setting("language"), token), elem_id="clickpaint_canvas")
                 if below is not None:
                     below()
             with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
@@ -57,12 +59,13 @@ def build(
     return page
 
 
-def canvas(studio: Front, language: str) -> str:
+def canvas(studio: Front, language: str, token: str = "") -> str:
     """The canvas element, which starts with the host's settings."""
     setting = studio.host.setting
     options = {key: setting(name) for key, name in _SETTINGS.items()}
     data = html.escape(json.dumps(options), quote=True)
-    return f'<clickpaint-canvas data-language="{html.escape(language)}" data-options="{data}"></clickpaint-canvas>'
+    shown = f' data-token="{html.escape(token)}"' if token else ""
+    return f'<clickpaint-canvas data-language="{html.escape(language)}" data-options="{data}"{shown}></clickpaint-canvas>'
 
 
 _SETTINGS = {"segmenter": "segmenter", "eraser": "eraser", "grow": "erase_grow", "feather": "erase_feather"}

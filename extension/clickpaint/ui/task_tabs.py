@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 MASKED_CONTENT = ("Fill", "Original", "Latent noise", "Latent nothing", "Erased")
 SECOND_PASS = (panels.AUTOMATIC, "On", "Off")
 PRESETS = {"To 16:9": "16:9", "To 4:3": "4:3", "To 1:1": "1:1", "To 9:16": "9:16", "25 % around": "25%", "None": "0%"}
-ENGINES = ("Inpaint", "ControlNet", "RePaint", "Depth")
+REPAINT = "RePaint"
+ENGINES = ("Inpaint", "ControlNet", REPAINT, "Depth")
 """Engines of ours that a task can choose; instructions have one of their own."""
 WEB_UI = "Web UI"
 SIDES = ("left", "top", "right", "bottom")
@@ -125,13 +126,13 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
         )
         widgets["second_pass"] = _choice("Second pass", [*SECOND_PASS], "second_pass")
         widgets["soft_inpainting"] = gr.Checkbox(False, label="Soft inpainting", elem_id="clickpaint_soft_inpainting")
-        with gr.Row():
+        with gr.Row(elem_id="clickpaint_repaint", elem_classes=["cp-hidden"]):
             widgets["repaint_jump"] = gr.Slider(1, 50, 10, step=1, label="RePaint: jump", elem_id="clickpaint_repaint_jump")
             widgets["repaint_resamples"] = gr.Slider(1, 20, 10, step=1, label="RePaint: resamples", elem_id="clickpaint_repaint_resamples")
         if can.styles:
             widgets["styles"] = gr.Dropdown(label="Styles", choices=[*can.styles], value=[], multiselect=True, elem_id="clickpaint_styles")
     engine = widgets["engine"]
-    compat.send(engine.change, {"do": "engine", "host": WEB_UI}, [engine])
+    compat.send(engine.change, {"do": "engine", "host": WEB_UI, "only": {"clickpaint_repaint": REPAINT}}, [engine])
     compat.on(random.click, "() => [-1]", outputs=[seed])
     compat.send(reuse.click, {"do": "seed"}, outputs=[seed], otherwise=[-1])
     return widgets

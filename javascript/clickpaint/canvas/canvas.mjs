@@ -1,13 +1,13 @@
 /** <clickpaint-canvas>: the picture, what is selected in it, and the bars around. No shadow root, so that the host's styles reach it. */
 
-import {h, Listeners} from "../common/dom.mjs";
+import {h, Listeners, tellTop} from "../common/dom.mjs";
 import {bytes, languageOf, t, useLanguage} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {ReloadMemory, tabStorage} from "../picture/reload_memory.mjs";
 import {View} from "../picture/viewport.mjs";
 import {Workbench} from "../picture/workbench.mjs";
 import {Api, rootOf} from "../server/api.mjs";
-import {Downloads} from "../server/downloads.mjs";
+import {blocked, Downloads} from "../server/downloads.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
 import {Keyboard} from "./keyboard.mjs";
 import {Help, Welcome} from "./overlays.mjs";
@@ -91,6 +91,9 @@ export class ClickpaintCanvas extends HTMLElement {
     colours = null;
     /** Whether the pointer is over the stage. */
     overStage = false;
+    #appear = () => {};
+    /** Resolves when the canvas is shown for the first time: in a web UI many who load the page never open its tab, and nothing is asked before. */
+    shown = /** @type {Promise<void>} */ (new Promise((resolve) => (this.#appear = resolve)));
 
     connectedCallback() {
         if (!this.#built) this.#build();
@@ -202,6 +205,7 @@ export class ClickpaintCanvas extends HTMLElement {
     async #start() {
         const {editor, opening} = this.workbench, left = this.memory.take();
         editor.changed();
+        await this.shown;
         if (left) opening.restore(left);
         try {
             await opening.loadCapabilities();
@@ -246,7 +250,8 @@ export class ClickpaintCanvas extends HTMLElement {
     #failed(error) {
         const name = error.data?.model ?? error.data?.name;
         const model = error.kind === "ModelMissing" || error.kind === "CorruptModel" ? this.downloads.list?.find((file) => file.name === name) : null;
-        const able = model?.bytes && !this.editor.capabilities?.offline && ["missing", "partial", "corrupt"].includes(model.state);
+        const {capabilities} = this.editor, offline = capabilities?.offline || (model && blocked(capabilities, model.name));
+        const able = model?.bytes && !offline && ["missing", "partial", "corrupt"].includes(model.state);
         if (!able) return this.toasts.error(error);
         return this.toasts.missing(error, t("offer", {title: model.title, size: bytes(model.bytes)}), () => this.downloads.start(name));
     }
@@ -337,6 +342,8 @@ export class ClickpaintCanvas extends HTMLElement {
     #resize() {
         const {clientWidth, clientHeight} = this.stage;
         if (!clientWidth || !clientHeight) return;
+        this.#appear();
+        tellTop(this);
         this.#place();
         this.renderer.resize(clientWidth, clientHeight, Math.min(globalThis.devicePixelRatio || 1, 2));
         this.view.setStage(clientWidth, clientHeight);

@@ -1,6 +1,6 @@
 /** What lies over the stage now and then: the welcome with its samples, and the help. */
 
-import {h, iconButton} from "../common/dom.mjs";
+import {h, iconButton, showBlob} from "../common/dom.mjs";
 import {icon} from "../common/icons.mjs";
 import {t} from "../language/language.mjs";
 import {SHORTCUTS} from "./shortcuts.mjs";
@@ -31,8 +31,9 @@ export class Welcome {
         const list = await api.samples();
         this.samples.replaceChildren(
             ...list.map(({name, title}) => {
-                const picture = h("img", {src: api.url(`samples/${encodeURIComponent(name)}`), alt: "", loading: "lazy", draggable: false});
-                const open = async () => this.opening.open(await api.sample(name), `${name}.png`);
+                const picture = h("img", {alt: "", draggable: false}), file = api.sample(name);
+                showBlob(picture, file);
+                const open = async () => this.opening.open(await file.catch(() => api.sample(name)), `${name}.png`);
                 const button = h("button.cp-sample", {type: "button", title, "aria-label": title, onclick: () => open().catch((error) => this.editor.emit("error", error))}, picture);
                 return h("div", {role: "listitem"}, button);
             }),

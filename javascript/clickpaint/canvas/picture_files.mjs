@@ -6,6 +6,9 @@ import {ApiError} from "../server/api.mjs";
 
 const isPicture = (file) => file.type.startsWith("image/") || /\.(png|jpe?g|webp|tiff?|bmp|gif)$/i.test(file.name ?? "");
 
+/** Milliseconds for which a saved picture's address is kept: browsers read it after the click. */
+const KEPT = 60_000;
+
 /** The first picture among dropped or pasted things; undefined if there is none. */
 export function pictureIn(transfer) {
     return [...(transfer?.files ?? [])].find(isPicture);
@@ -75,16 +78,21 @@ export class PictureFiles {
     }
 
     /** Let the browser download the picture shown, in the format of the options. */
-    save() {
+    async save() {
         const {editor} = this;
         if (!editor.ready) return;
         const {format, quality} = editor.options;
         const query = {version: editor.state.version, format, download: 1, quality: format === "jpeg" || format === "webp" ? quality : null};
-        const link = h("a", {href: this.api.url(`workspaces/${editor.id}/image`, query), download: ""});
-        link.hidden = true;
-        this.root.append(link);
-        link.click();
-        link.remove();
+        try {
+            const {blob, name} = await this.api.file(`workspaces/${editor.id}/image`, query);
+            const link = h("a", {href: URL.createObjectURL(blob), download: name, hidden: true});
+            this.root.append(link);
+            link.click();
+            link.remove();
+            setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
+        } catch (error) {
+            editor.emit("error", error);
+        }
     }
 
     async copy() {

@@ -1,6 +1,6 @@
 /** What painting gave and gives: the results to choose from, and the picture that is being painted. */
 
-import {h, iconButton} from "../common/dom.mjs";
+import {h, iconButton, showBlob} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {bestOf, Ranking} from "../picture/ranking.mjs";
 import {browserStorage} from "../picture/reload_memory.mjs";
@@ -51,9 +51,8 @@ export class ResultStrip {
         const {api, editor, diffusion} = this;
         this.#items = results.map(({index, seed}) => {
             const name = t("result", {number: index + 1, seed});
-            // the same address shows other results after the next painting
-            const src = api.url(`workspaces/${editor.id}/results/${index}`, {of: editor.state.version});
-            const picture = h("img", {src, alt: "", draggable: false});
+            const picture = h("img", {alt: "", draggable: false});
+            showBlob(picture, api.result(editor.id, index, editor.state.version));
             const score = h("small.cp-score", {"aria-hidden": "true", hidden: true});
             const thumbnail = h("button.cp-thumbnail", {type: "button", role: "radio", onclick: () => diffusion.use(index)}, picture, score);
             const refine = iconButton("refine", t("refine", {number: index + 1}), () => diffusion.refine(index), {className: "cp-refine"});

@@ -3,13 +3,20 @@
 import {h, iconButton} from "../common/dom.mjs";
 import {icon} from "../common/icons.mjs";
 import {bytes, duration, t} from "../language/language.mjs";
+import {said} from "../language/server_sentences.mjs";
 
 /** The segmenter whose file is most worth downloading, when the one that needs none is at work; null if there is nothing to offer. */
 export function betterSegmenter(capabilities, segmenter, models) {
     if (segmenter !== "classic" || !capabilities || !models) return null;
-    const names = new Set(capabilities.segmenters.filter((one) => one.model).map((one) => one.model));
+    const names = new Set(capabilities.segmenters.filter((one) => one.model && !one.blocked).map((one) => one.model));
     const offers = models.filter((model) => names.has(model.name) && ["missing", "partial", "corrupt"].includes(model.state) && model.bytes);
     return offers.find((model) => model.name === "mobile_sam") ?? offers.sort((a, b) => a.bytes - b.bytes)[0] ?? null;
+}
+
+/** The first segmenter with weights, where all of them lack a package, so that no download helps; null if one could run. */
+export function blockedSegmenter(capabilities, segmenter) {
+    const others = capabilities?.segmenters.filter((one) => one.model) ?? [];
+    return segmenter === "classic" && others.length && others.every((one) => one.blocked) ? others[0] : null;
 }
 
 export class StatusBar {
@@ -77,10 +84,16 @@ export class Offer {
     update() {
         const {editor} = this, {capabilities} = editor;
         this.model = betterSegmenter(capabilities, editor.segmenter, this.#models);
-        this.element.hidden = !this.model;
-        if (!this.model || !capabilities) return;
-        const {name, title} = this.model, task = this.downloads.task(name);
+        const unable = this.model ? null : blockedSegmenter(capabilities, editor.segmenter);
+        this.element.hidden = !this.model && !unable;
+        if (!capabilities) return;
         const classic = capabilities.segmenters.find((one) => one.name === "classic")?.title ?? "Classic";
+        if (unable) {
+            this.text.textContent = `${t("blocked", {title: classic, better: unable.title, reason: said(unable, "reason")})} ${t("blocked.remedy")}`;
+            this.track.hidden = this.button.hidden = true;
+        }
+        if (!this.model) return;
+        const {name, title} = this.model, task = this.downloads.task(name);
         this.text.textContent = task ? downloadText(title, task) : capabilities.offline ? `${t("classic", {title: classic, better: title})} ${t("offline")}` : t("classic", {title: classic, better: title});
         this.track.hidden = !task;
         this.bar.style.width = `${Math.round(100 * (task?.fraction ?? 0))}%`;

@@ -29,6 +29,31 @@ export function toolbar(className, label, ...children) {
     return h(`div.cp-bar.${className}`, {role: "toolbar", "aria-label": label}, ...children);
 }
 
+/**
+ * Show a picture that was asked for; without it the place stays empty.
+ *
+ * @param {HTMLImageElement} picture
+ * @param {Promise<Blob>} file
+ */
+export async function showBlob(picture, file) {
+    const blob = await file.catch(() => null);
+    if (!blob) return;
+    const address = URL.createObjectURL(blob);
+    picture.addEventListener("load", () => URL.revokeObjectURL(address), {once: true});
+    picture.src = address;
+}
+
+/**
+ * Tell the style where our part of the page begins: what stands above differs from web UI to web UI, and all is to fit below it.
+ *
+ * @param {Element} element in it
+ */
+export function tellTop(element) {
+    /** @type {HTMLElement | null} */
+    const container = element.closest(".gradio-container"), page = element.closest(".cp-page");
+    if (page) container?.style.setProperty("--cp-top", `${Math.round(page.getBoundingClientRect().top + scrollY)}px`);
+}
+
 /** All listeners of a part, so that they go off together. */
 export class Listeners {
     #off = [];

@@ -42,8 +42,9 @@ const HANDLERS = {
         return [];
     },
 
-    /** Which engine paints: `host` is what the list shows for the host's own. */
-    engine({host}, [engine]) {
+    /** Which engine paints: `host` is what the list shows for the host's own. `only`: from an element's id to the one engine that it is for. */
+    engine({host, only = {}}, [engine]) {
+        for (const [id, wanted] of Object.entries(only)) document.getElementById(id)?.classList.toggle("cp-hidden", engine !== wanted);
         const panel = document.querySelector("clickpaint-control"), ours = engine !== host;
         if (panel) /** @type {any} */ (panel).ours = ours;
         if (ours) canvas()?.workbench.api.prepareCheckpoint().catch(() => {}); // only a head start: painting says what is wrong

@@ -36,6 +36,7 @@ export function take(canvas, picture) {
 }
 
 async function openAddress(canvas, address) {
+    await canvas.shown; // what was open before a reload of the page comes first
     try {
         const answer = await fetch(address, {credentials: "same-origin"});
         if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
@@ -79,19 +80,33 @@ async function put(selector, blob, name) {
     input.dispatchEvent(new Event("change", {bubbles: true}));
 }
 
-/** What the canvas shows, for the web UI's server: [workspace, version, index of the result or -1]. Without a picture it fails. */
+/**
+ * What the canvas shows, for the web UI's server: [workspace, version, index of the result or -1, how the open tab is to paint, as JSON].
+ * Without a picture it fails.
+ */
 export function sending(canvas) {
     const {editor, diffusion} = canvas.workbench;
-    if (editor.ready) return [editor.id, editor.state.version, diffusion.chosen ?? -1];
+    if (editor.ready) return [editor.id, editor.state.version, diffusion.chosen ?? -1, JSON.stringify(formOf(diffusion.task))];
     canvas.toasts.bad(t("nothing_to_send"));
     throw new Error(t("nothing_to_send"));
+}
+
+/** What the open tab's widgets say, as far as the page shows it: a list shows its choice, every other widget its value. */
+function formOf(task) {
+    const ids = {
+        prompt: `${task}_prompt`, negative_prompt: `${task}_negative`, steps: "steps", sampler: "sampler", scheduler: "scheduler",
+        cfg_scale: "cfg_scale", denoising_strength: "denoising",
+    };
+    /** @type {(id: string) => HTMLInputElement | null} */
+    const field = (id) => document.querySelector(`#clickpaint_${id} textarea, #clickpaint_${id} input[type=number], #clickpaint_${id} input:not([type=range])`);
+    return Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, field(id)?.value ?? ""]));
 }
 
 /** To inpainting: with the mask if something is selected, otherwise as the web UI sends pictures there. */
 export async function toInpaint(canvas) {
     try {
-        if (canvas.workbench.editor.state.selection) await uploadMasked(canvas.workbench);
-        else document.getElementById("clickpaint_send_unmasked")?.click();
+        const masked = canvas.workbench.editor.state.selection !== null;
+        document.getElementById(`clickpaint_send_${masked ? "parameters" : "unmasked"}`)?.click(); // the first comes back to `toMasked`
     } catch (error) {
         canvas.toasts.error(error);
     }
@@ -142,9 +157,21 @@ export function nameButtons() {
     }
 }
 
-/** The picture and what is selected in it to img2img's "Inpaint upload". */
-async function uploadMasked({api, editor}) {
-    const {id, state} = editor, [picture, mask] = await Promise.all([api.picture(id, state.version), api.mask(id)]);
+/** To img2img's "Inpaint upload": the picture, what is selected in it, and the parameters, which are in their hidden component if there are any. */
+export async function toMasked(canvas, text) {
+    try {
+        const {api, editor} = canvas.workbench, {id, state} = editor, [picture, mask] = await Promise.all([api.picture(id, state.version), api.mask(id)]);
+        const paste = text ? document.getElementById("clickpaint_paste_parameters_text") : null;
+        paste?.click();
+        // after pasting, the web UI opens img2img by itself: what it opens there last must be ours
+        if (paste) await appeared(() => document.getElementById("tab_img2img")?.getClientRects().length);
+        await giveMasked(picture, mask);
+    } catch (error) {
+        canvas.toasts.error(error);
+    }
+}
+
+async function giveMasked(picture, mask) {
     showTab("tab_img2img");
     showTab("img2img_inpaint_upload_tab");
     await put("#img_inpaint_base", picture, "picture.png");

@@ -95,7 +95,7 @@ export class DescribePanel extends HTMLElement {
         listeners.on(editor, "change", () => this.#tool());
         listeners.on(editor, "traced", () => captions.describe());
         listeners.on(document, "clickpaint:models", () => this.#load());
-        this.#load().then(() => captions.begin());
+        canvas.shown.then(() => this.#load()).then(() => captions.begin());
     }
 
     async #load() {

@@ -4,6 +4,7 @@ import {downloadText} from "../canvas/status_bar.mjs";
 import {h} from "../common/dom.mjs";
 import {bytes, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
+import {blocked} from "../server/downloads.mjs";
 
 const ROLES = ["segmenter", "eraser", "checkpoint", "preprocessor", "captioner"];
 
@@ -48,16 +49,22 @@ export class ModelList extends HTMLElement {
     #row(model) {
         const task = this.downloads?.task(model.name);
         const facts = [model.bytes ? bytes(model.bytes) : "", model.licence].filter(Boolean).join(" · ");
-        const state = h(`span.cp-state.cp-${model.state}`, {title: said(model, "reason")}, t(`state.${model.state}`));
+        const unable = this.#unable(model), shown = unable ? "unavailable" : model.state;
+        const state = h(`span.cp-state.cp-${shown}`, {title: said(unable ?? model, "reason")}, t(`state.${shown}`));
         const away = {href: model.source, target: "_blank", rel: "noreferrer noopener", title: t("models.source")};
         const title = /^https?:/.test(model.source ?? "") ? h("a", away, model.title) : model.title;
         return h(
             "li",
             {},
             h("div.cp-model-text", {}, h("strong", {}, title), h("small", {title: model.note || null}, facts)),
-            task ? this.#running(model, task) : model.state === "missing" ? null : state,
+            task ? this.#running(model, task) : shown === "missing" ? null : state,
             this.#button(model, task),
         );
+    }
+
+    /** What its file is for, where that lacks a package and no download helps; null for a file that is here. */
+    #unable(model) {
+        return model.state === "present" ? null : blocked(this.canvas?.workbench.editor.capabilities, model.name);
     }
 
     #running(model, task) {
@@ -69,7 +76,7 @@ export class ModelList extends HTMLElement {
     #button(model, task) {
         const {downloads} = this;
         if (task) return h("button.cp-text", {type: "button", onclick: () => downloads?.cancel(model.name)}, t("models.cancel"));
-        if (this.canvas?.workbench.editor.capabilities?.offline || !["missing", "partial", "corrupt"].includes(model.state)) return null;
+        if (this.canvas?.workbench.editor.capabilities?.offline || !["missing", "partial", "corrupt"].includes(model.state) || this.#unable(model)) return null;
         const label = t(model.state === "corrupt" ? "models.retry" : "models.download");
         return h("button.cp-text", {type: "button", "aria-label": `${label} ${model.title}`, onclick: () => downloads?.start(model.name)}, label);
     }

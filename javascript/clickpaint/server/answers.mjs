@@ -30,6 +30,7 @@
  * @property {boolean} available
  * @property {string} reason why it is not
  * @property {string | null} model the name of its file
+ * @property {boolean} [blocked] whether a package is missing, so that its file would not help
  *
  * @typedef {object} Capabilities
  * @property {Engine[]} segmenters

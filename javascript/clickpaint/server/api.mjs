@@ -15,6 +15,14 @@ export function rootOf(url, page) {
     return new URL("./", page).href;
 }
 
+/** Says that it is the page that asks: to its requests the server answers without a challenge, which would be a dialog of the browser's. */
+const PAGE_HEADER = "X-Clickpaint-Page";
+
+/** What a web UI put into its page, so that whoever is shown it may use it beside passwords of the API; "" where there is none. */
+function tokenOfPage() {
+    return globalThis.document?.querySelector?.("clickpaint-canvas")?.getAttribute("data-token") ?? "";
+}
+
 /** What went wrong, in the server's English; `said` of language/server_sentences.mjs translates it. */
 export class ApiError extends Error {
     /**
@@ -42,7 +50,8 @@ export class Api {
         this.fetch = fetcher;
     }
 
-    url(path, query = {}) {
+    /** The address of a request. The browser must not ask for it by itself, as for a picture in the page: only `request` shows who asks. */
+    #url(path, query = {}) {
         const entries = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [name, `${value}`]);
         return this.base + path + (entries.length ? `?${new URLSearchParams(entries)}` : "");
     }
@@ -59,6 +68,19 @@ export class Api {
         const response = await this.#answer(method, path, asked);
         if (response.status === 204) return null;
         return blob ? response.blob() : response.json();
+    }
+
+    /**
+     * A file to be saved.
+     *
+     * @param {string} path
+     * @param {Record<string, unknown>} query
+     * @returns {Promise<{blob: Blob, name: string}>} name: as the server calls it
+     */
+    async file(path, query) {
+        const response = await this.#answer("GET", path, {query});
+        const [, name = "picture"] = response.headers.get("Content-Disposition")?.match(/filename\*=UTF-8''([^;]+)/) ?? [];
+        return {blob: await response.blob(), name: decodeURIComponent(name)};
     }
 
     /**
@@ -87,14 +109,15 @@ export class Api {
     async #answer(method, path, {body, query, signal}) {
         /** @type {RequestInit} */
         const options = {method, signal, credentials: "same-origin"};
+        const headers = (options.headers = /** @type {Record<string, string>} */ ({[PAGE_HEADER]: tokenOfPage() || "page"}));
         if (body instanceof FormData) options.body = body;
         else if (body !== undefined) {
             options.body = JSON.stringify(body);
-            options.headers = {"Content-Type": "application/json"};
+            headers["Content-Type"] = "application/json";
         }
         let response;
         try {
-            response = await this.fetch(this.url(path, query), options);
+            response = await this.fetch(this.#url(path, query), options);
         } catch (error) {
             if (isAbort(error)) throw error;
             throw new ApiError(0, {error: "Unreachable"});
@@ -140,6 +163,11 @@ export class Api {
 
     useResult(id, index) {
         return this.request("POST", `workspaces/${id}/results/${index}/use`);
+    }
+
+    /** The picture that a result of the painting of `version` is. */
+    result(id, index, version) {
+        return this.request("GET", `workspaces/${id}/results/${index}`, {query: {of: version}, blob: true});
     }
 
     refine(id, index, body) {

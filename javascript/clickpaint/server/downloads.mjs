@@ -3,6 +3,17 @@
 const PERIOD = 500;
 const ACTIVE = new Set(["waiting", "running"]);
 
+/**
+ * The segmenter or eraser that a model's file is for, if that cannot run here whatever is downloaded: `reason` says which package it lacks.
+ *
+ * @param {import("./answers.mjs").Capabilities | null | undefined} capabilities
+ * @param {string} model its name in the catalog
+ */
+export function blocked(capabilities, model) {
+    const engines = [...(capabilities?.segmenters ?? []), ...(capabilities?.erasers ?? [])].filter((engine) => engine.model === model);
+    return engines.length && engines.every((engine) => engine.blocked) ? engines[0] : null;
+}
+
 /** Events: "models" (detail: the list), "tasks", "error", "failed" (detail: the task), "done" (detail: model name). */
 export class Downloads extends EventTarget {
     /** Those under way, by the model's name. @type {Map<string, any>} */

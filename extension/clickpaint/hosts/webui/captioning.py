@@ -57,8 +57,10 @@ def caption(pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | Non
     except Exception as error:  # its code is old and asks a hub for a tokenizer, and a file that it cannot read is None to it
         if isinstance(error, ClickpaintError) or out_of_memory(error):
             raise
-        reason = str(error).partition("\n")[0]
-        raise HostUnsupported(f"The web UI's captioner fails: {reason}", "Choose another captioner.") from error
+        from clickpaint.hosts.webui import failures
+
+        said = failures.reason(error)
+        raise HostUnsupported("The web UI's captioner fails: {reason}", "Choose another captioner.", reason=said) from error
 
 
 @contextmanager

@@ -4,9 +4,37 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hmac
 import re
+import secrets
 from typing import Any
+
+PAGE_HEADER = "x-clickpaint-page"
+"""What the script of our tab sends with each request: the page's token, or any text where the page has none."""
+
+
+@functools.lru_cache(maxsize=1)
+def _page_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def token_for_page() -> str:
+    """What our tab holds in its HTML while the API asks for passwords and the page for no login: whoever is shown the page may use the
+    tab. Empty where nothing is asked for, and where the page's own login says who may. New in every process."""
+    from modules import shared
+
+    login = shared.cmd_opts.gradio_auth or shared.cmd_opts.gradio_auth_path
+    return _page_token() if _passwords() and not login else ""
+
+
+def from_open_page(app: Any, token: str) -> bool:
+    """Whether a request comes from our tab in a page that the web UI shows to everybody.
+
+    Args:
+        token: the header `PAGE_HEADER`.
+    """
+    return not _login_on(app) and hmac.compare_digest(token.encode("utf-8", "replace"), _page_token().encode())
 
 
 def needed(app: Any) -> bool:

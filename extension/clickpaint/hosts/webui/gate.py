@@ -29,7 +29,13 @@ class WebUIGate:
             return
         if credentials.logged_in(self._app, dict(connection.cookies)):
             return
-        if not credentials.password_right(connection.headers.get("authorization", "")):
-            basic = credentials.takes_passwords()
-            remedy = "Send a user and a password of --api-auth (basic authentication)." if basic else "Log in to the web UI."
-            raise AccessDenied(401, "This needs a login.", remedy, challenge='Basic realm="Clickpaint"' if basic else "")
+        page = connection.headers.get(credentials.PAGE_HEADER)
+        if page is not None and credentials.from_open_page(self._app, page):
+            return
+        if credentials.password_right(connection.headers.get("authorization", "")):
+            return
+        if page is not None:  # to a challenge the browser would answer with a dialog of its own, in the middle of the web UI's page
+            raise AccessDenied(401, "This page may not use Clickpaint any more.", "Reload it, and log in if the web UI asks.", challenge="")
+        basic = credentials.takes_passwords()
+        remedy = "Send a user and a password of --api-auth (basic authentication)." if basic else "Log in to the web UI."
+        raise AccessDenied(401, "This needs a login.", remedy, challenge='Basic realm="Clickpaint"' if basic else "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
-from clickpaint.hosts.webui.probe import flavor, loaded_model, native_size
+from clickpaint.hosts.webui.probe import extensions_folder, flavor, loaded_model, native_size, sampler_names
 from clickpaint.hosts.webui.settings_section import OPTION
 from clickpaint.settings import usable
 from clickpaint.weights.folders import is_folder
@@ -52,7 +52,7 @@ class WebUIHost:
         return flavor().name
 
     def capabilities(self) -> Capabilities:
-        from modules import sd_models, sd_samplers, shared
+        from modules import sd_models, shared
 
         from clickpaint.hosts.webui import captioning, runner
 
@@ -69,7 +69,7 @@ class WebUIHost:
             caption=silent == "",
             caption_reason=silent or "",
             controlnet=runner.has_control(),
-            samplers=tuple(one.name for one in sd_samplers.visible_samplers()),
+            samplers=tuple(sampler_names()),
             schedulers=schedulers,
             checkpoints=checkpoints,
             styles=tuple(shared.prompt_styles.styles),
@@ -84,9 +84,9 @@ class WebUIHost:
         own = self.setting("models_dir")
         base = Path(paths.models_path)
         found = [Path(own).expanduser() / kind] if own else []
-        found += [base / kind, *(Path(paths.extensions_dir) / place for place in _ALSO_IN.get(kind, ()))]
+        found += [base / kind, *(extensions_folder() / place for place in _ALSO_IN.get(kind, ()))]
         if kind == "control":  # where the ControlNets of A1111 and of Forge keep what makes maps, a folder for each network
-            parents = Path(paths.extensions_dir) / "sd-webui-controlnet" / "annotator" / "downloads", base / "ControlNetPreprocessor"
+            parents = extensions_folder() / "sd-webui-controlnet" / "annotator" / "downloads", base / "ControlNetPreprocessor"
             for pattern in ("*", "insightface/models/*"):
                 found += [folder for parent in parents for folder in sorted(parent.glob(pattern)) if is_folder(folder)]
         if kind in NAMED_BY_USERS:

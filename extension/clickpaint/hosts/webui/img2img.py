@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clickpaint.errors import HostUnsupported, Interrupted, InvalidInput, OutOfMemory
-from clickpaint.hosts.webui import within
-from clickpaint.hosts.webui.probe import flavor
+from clickpaint.errors import HostUnsupported, Interrupted
+from clickpaint.hosts.webui import failures, within
+from clickpaint.hosts.webui.probe import flavor, sampler_names
 from clickpaint.hosts.webui.runner import runner_for
 from clickpaint.paint.infotext import own_fields
 from clickpaint.paint.paint_job import ModelOptions, Painted, PaintJob
@@ -75,7 +75,7 @@ def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]
             except Exception as error:
                 # ControlNet takes itself off the model here, and the web UI only comes here after a success
                 runner.postprocess(p, processing.Processed(p, []))
-                explained = _explained(error)
+                explained = failures.explained(error)
                 if explained is error:
                     raise
                 raise explained from error
@@ -136,8 +136,8 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "override_settings_restore_afterwards": True,
         "extra_generation_params": own_fields(job),  # the web UI's own fields say the rest
     }
-    if flavor().schedulers and options.sampling.scheduler:
-        parameters["scheduler"] = _scheduler(options.sampling.scheduler)
+    if flavor().schedulers:  # without one, the web UI warns in its log that it takes this
+        parameters["scheduler"] = _scheduler(options.sampling.scheduler or "Automatic")
     return parameters
 
 
@@ -176,9 +176,9 @@ def _sampler(name: str) -> str:
     from modules import sd_samplers
 
     if not name:
-        return sd_samplers.visible_samplers()[0].name
+        return sampler_names()[0]
     if name not in sd_samplers.all_samplers_map:
-        raise HostUnsupported(f"This web UI has no sampler {name!r}.", f"Choose one of {', '.join(sd_samplers.visible_sampler_names())}.")
+        raise HostUnsupported(f"This web UI has no sampler {name!r}.", f"Choose one of {', '.join(sampler_names())}.")
     return name
 
 
@@ -235,19 +235,3 @@ def _watch(done: threading.Event, progress: Progress, job: PaintJob) -> None:
         except Interrupted:
             state.interrupt()
             return
-
-
-def _explained(error: Exception) -> Exception:
-    from clickpaint.weights.device import out_of_memory
-
-    if isinstance(error, (InvalidInput, Interrupted, HostUnsupported)):
-        return error
-    if out_of_memory(error):
-        return OutOfMemory(
-            "The device ran out of memory while painting.", "Paint at a lower resolution, select less, or start the web UI with --medvram."
-        )
-    if type(error).__name__ == "NansException":
-        return HostUnsupported(
-            "The checkpoint gave a black picture (NaN).", "Start the web UI with --no-half-vae or --upcast-sampling, or choose another VAE."
-        )
-    return error

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import inspect
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from clickpaint.errors import HostUnsupported
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,58 @@ def flavor() -> Flavor:
     reforge = forge and importlib.util.find_spec("ldm_patched") is not None and importlib.util.find_spec("backend") is None
     schedulers = "scheduler" in inspect.signature(processing.StableDiffusionProcessingImg2Img).parameters
     return Flavor("reForge" if reforge else "Forge" if forge else "A1111", forge, schedulers)
+
+
+def sampler_names() -> list[str]:
+    """The samplers that the user lets the web UI show, in its order."""
+    samplers = _module("modules.sd_samplers")
+    if hasattr(samplers, "visible_samplers"):
+        return [sampler.name for sampler in samplers.visible_samplers()]
+    if hasattr(samplers, "visible_sampler_names"):  # ersatzForge has only this
+        return list(samplers.visible_sampler_names())
+    return [*samplers.all_samplers_map]
+
+
+def extensions_folder() -> Path:
+    """Where the web UI keeps the extensions that users install."""
+    for name in ("modules.paths", "modules.paths_internal"):  # ersatzForge has it only in the second
+        folder = getattr(_module(name), "extensions_dir", None)
+        if folder:
+            return Path(folder)
+    return Path(_module("modules.paths").data_path) / "extensions"
+
+
+def explained(error: Exception) -> Exception:
+    """`error`, or where it says that the web UI has dropped a name of its own: a sentence that users can do something with."""
+    if isinstance(error, AttributeError):
+        owner = getattr(error.obj, "__name__", type(error.obj).__name__) if error.obj is not None else ""
+        of_host = owner.partition(".")[0] in _HOST_PACKAGES or type(error.obj).__module__.partition(".")[0] in _HOST_PACKAGES
+        missing = f"{owner}.{error.name}" if of_host else ""
+    elif isinstance(error, ImportError):
+        package = (error.name or "").partition(".")[0]
+        dropped = getattr(error, "name_from", None) or _name_in(str(error))
+        missing = ".".join(part for part in (error.name, dropped) if part) if package in _HOST_PACKAGES else ""
+    else:
+        missing = ""
+    if not missing:
+        return error
+    return HostUnsupported(
+        "This web UI has no {missing}, which Clickpaint asks for.",
+        "Update Clickpaint; if that does not help, use a release of the web UI that its README names.", missing=missing,
+    )  # fmt: skip
+
+
+_HOST_PACKAGES = ("modules", "modules_forge", "backend", "launch")
+
+
+def _name_in(message: str) -> str:
+    """The name that `from … import …` did not find, which Python 3.10 and 3.11 tell only in the text."""
+    _, _, rest = message.partition("cannot import name '")
+    return rest.partition("'")[0]
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(name)
 
 
 def infotext_module() -> Any:

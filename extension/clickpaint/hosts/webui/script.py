@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from clickpaint.errors import Interrupted, InvalidInput
+from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
 from clickpaint.hosts.webui import hooks
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def script_class(apply: Apply) -> type:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            components = _components(self.elem_id)
+            components = _components(self.elem_id, "img2img" if is_img2img else "txt2img")
             self.infotext_fields = [(component, functools.partial(_pasted, name)) for name, component in components.items()]
             return [*components.values()]
 
@@ -89,9 +89,12 @@ def _touch_up(p: Any, pp: Any, values: tuple[Any, ...], apply: Apply) -> None:
 
 def _tell(p: Any, error: Exception) -> None:
     """The generation goes on; its page, its infotext and the log say why it was not touched up."""
+    from clickpaint.hosts.webui import failures
+
     hooks.report("the picture stays as it was generated")
-    p.extra_generation_params[_FAILED] = " ".join(str(error).split())
-    p.comment(f"Clickpaint: {error}")
+    said = str(error) if isinstance(error, ClickpaintError) else failures.reason(error)
+    p.extra_generation_params[_FAILED] = " ".join(said.split())
+    p.comment(f"Clickpaint: {said}")
 
 
 def _options(p: Any) -> PaintOptions:
@@ -140,8 +143,12 @@ _DEFAULTS: dict[str, Any] = {
 """What the components start with; -1 for "what fits"."""
 
 
-def _components(elem_id: Callable[[str], str]) -> dict[str, Any]:
-    """The accordion's components by the names of `paint.touchup_job.NAMES`, in that order."""
+def _components(elem_id: Callable[[str], str], tab: str) -> dict[str, Any]:
+    """The accordion's components by the names of `paint.touchup_job.NAMES`, in that order.
+
+    Args:
+        tab: "txt2img" or "img2img", whose pictures can be pointed on.
+    """
     import gradio as gr
     from modules.ui_components import InputAccordion
 
@@ -151,6 +158,7 @@ def _components(elem_id: Callable[[str], str]) -> dict[str, Any]:
         return gr.Textbox("", label=label, placeholder=placeholder, lines=1, elem_id=elem_id(name))
 
     with InputAccordion(False, label=_TITLE, elem_id=elem_id("enabled")) as enabled:
+        gr.HTML(f'<clickpaint-touchup data-tab="{tab}" data-points="{elem_id("points")}"></clickpaint-touchup>')
         task = gr.Radio(["remove", "fill", "replace"], value="remove", label="What to do with the object", elem_id=elem_id("task"))
         with gr.Row():
             points = text("points", "Points", "x,y; x,y,0 in pixels or as 0.5,0.5; empty: the best object found")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,10 @@ from clickpaint.hosts.webui.probe import infotext_module
 
 Shown = Callable[[str, int, int], tuple[np.ndarray, str]]
 """shown(workspace, version, index of a result or -1) → its pixels, uint8 [H, W, 3], and its infotext or ''."""
+
+Form = Mapping[str, str]
+"""What the widgets of the open tab say, as text: prompt, negative_prompt, steps, sampler, scheduler, cfg_scale, denoising_strength. '' for
+what is not there."""
 
 On = Callable[..., Any]
 """on(trigger, js, inputs, fn, outputs) → event; see `ui.gradio_compat.on`."""
@@ -50,21 +55,30 @@ def add_row(shown: Shown, on: On, heading: Callable[[str], Any], kept: Kept) -> 
             {"format": "png"} if "format" in inspect.signature(gr.Image.__init__).parameters else {}
         )  # others would lose detail
         picture = kept(gr.Image(label="Picture", type="pil", elem_id="clickpaint_sent_picture", **exact))
+        form = gr.Textbox(label="Form", elem_id="clickpaint_sent_form")
         infotext = gr.Textbox(label="Infotext", elem_id="clickpaint_sent_infotext")
         # without a mask to send along, as the web UI's own buttons do
         unmasked = gr.Button("Send without mask", elem_id="clickpaint_send_unmasked")
+        # beside a mask, which the page itself uploads with the picture
+        parameters = gr.Button("Send parameters", elem_id="clickpaint_send_parameters")
         for target in _LABELS:
             _paste_buttons(target, picture, infotext)
+        _paste_button("clickpaint_paste_parameters_text", "img2img", None, infotext)
 
-    def fill(id: str, version: float, result: float) -> tuple[Image.Image, str]:
+    def fill(id: str, version: float, result: float, form: str) -> tuple[Image.Image, str]:
         pixels, text = shown(id or "", int(version or 0), int(result if result is not None else -1))
-        return Image.fromarray(pixels), of_size(text, pixels.shape[1], pixels.shape[0])
+        return Image.fromarray(pixels), parameters_of(text, result, form, pixels.shape[1], pixels.shape[0])
+
+    def fill_text(*values: Any) -> str:
+        return fill(*values)[1]
 
     on(control.click, "() => { window.clickpaint?.toControlNet(); return []; }")
     on(buttons["inpaint"].click, "() => { window.clickpaint?.toInpaint(); return []; }")
+    ask, asked = "() => window.clickpaint.sending()", [workspace, version, result, form]
+    event = on(parameters.click, ask, asked, fill_text, [infotext])
+    on(event.success, "(text) => { window.clickpaint.toMasked(text); return []; }", [infotext])
     for target, button in {**buttons, "inpaint": unmasked}.items():
-        ask = "() => window.clickpaint.sending()"
-        event = on(button.click, ask, [workspace, version, result], fill, [picture, infotext])
+        event = on(button.click, ask, asked, fill, [picture, infotext])
         on(event.success, f"(text) => {{ window.clickpaint.paste('{target}', text); return []; }}", [infotext])
 
 
@@ -73,24 +87,51 @@ def of_size(infotext: str, width: int, height: int) -> str:
     return re.sub(r"(?m)(^|, )Size: \d+x\d+", rf"\g<1>Size: {width}x{height}", infotext)
 
 
-def _paste_buttons(target: str, picture: Any, infotext: Any) -> None:
-    """A hidden button that the web UI makes paste the picture into a tab; for img2img also one that pastes the infotext with it.
+def parameters_of(infotext: str, result: float | None, form: str, width: int, height: int) -> str:
+    """The infotext that goes along with a picture: of a painted result its own, or else what the open tab is to paint, as the web UI's own
+    buttons send the prompt that stands above them; without a prompt there, that of the picture's file. "" for none of them.
 
-    Two, because pasting an empty infotext would bring back the prompt of the last generation; and only there, because the scripts
-    of the web UIs stumble over one for inpainting, and extras have no use for it.
+    Args:
+        infotext: of what is shown.
+        result: index of the painted result that is shown; -1 or None for none.
+        form: a `Form` as JSON.
     """
+    if result is None or result < 0:
+        try:
+            wanted = json.loads(form or "{}")
+        except ValueError:
+            wanted = {}
+        if wanted.get("prompt", "").strip():
+            return of_form(wanted, width, height)
+    return of_size(infotext, width, height)
+
+
+def of_form(form: Form, width: int, height: int) -> str:
+    """An infotext, as the web UI writes it, of what the open tab is to paint."""
+    fields = {"Steps": "steps", "Sampler": "sampler", "Schedule type": "scheduler", "CFG scale": "cfg_scale"}
+    values = {label: form.get(name, "") for label, name in fields.items()}
+    values |= {"Size": f"{width}x{height}", "Denoising strength": form.get("denoising_strength", "")}
+    chosen = [f"{label}: {infotext_module().quote(value)}" for label, value in values.items() if value not in ("", "Automatic")]
+    negative = form.get("negative_prompt", "").strip()
+    lines = [form["prompt"].strip(), *([f"Negative prompt: {negative}"] if negative else []), ", ".join(chosen)]
+    return "\n".join(lines)
+
+
+def _paste_buttons(target: str, picture: Any, infotext: Any) -> None:
+    """A hidden button that the web UI makes paste the picture into a tab; where there are parameters also one that pastes the infotext with
+    it. Two, because pasting an empty infotext would bring back the prompt of the last generation."""
+    _paste_button(f"clickpaint_paste_{target}", target, picture, None)
+    if target in ("img2img", "inpaint"):
+        _paste_button(f"clickpaint_paste_{target}_text", target, picture, infotext)
+
+
+def _paste_button(id: str, target: str, picture: Any, infotext: Any) -> None:
     import gradio as gr
 
     host = infotext_module()
-
-    def one(suffix: str, text: Any) -> None:
-        button = gr.Button("Paste", elem_id=f"clickpaint_paste_{target}{suffix}")
-        binding = host.ParamBinding(paste_button=button, tabname=target, source_text_component=text, source_image_component=picture)
-        host.register_paste_params_button(binding)
-
-    one("", None)
-    if target == "img2img":
-        one("_text", infotext)
+    button = gr.Button("Paste", elem_id=id)
+    binding = host.ParamBinding(paste_button=button, tabname=target, source_text_component=infotext, source_image_component=picture)
+    host.register_paste_params_button(binding)
 
 
 def add_paste_fields(fields: list[Field], on: On, kept: Kept) -> Callable[[str], dict[str, Any]]:

@@ -11,6 +11,10 @@ PACKAGES = {
     "mobilesam-mirror": "mobilesam-mirror==1.0.0",
     "lama-cleaner": "lama-cleaner==1.2.5",
     "loguru": "loguru==0.7.3",
+    "rich": "rich==15.0.0",  # what lama-cleaner imports, and what that needs itself; A1111 has none of it
+    "markdown-it-py": "markdown-it-py==4.3.0",
+    "mdurl": "mdurl==0.1.2",
+    "pygments": "pygments==2.21.0",
     "controlnet-aux": "controlnet_aux==0.0.10",
     "pillow-heif": "pillow-heif==0.16.0" if sys.version_info < (3, 13) else "pillow-heif==1.1.1",  # the last that takes Pillow 9.5
     "diffusers": "diffusers==0.31.0",  # Forge has it; A1111 has not, and its transformers goes with none newer
