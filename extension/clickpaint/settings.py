@@ -50,11 +50,26 @@ class Setting:
             else:
                 parsed = kind(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"It takes a value of type {kind.__name__}.") from error
+            raise InvalidInput(
+                "The setting {key} cannot be {value!r}.", "It takes a value of type {kind}.", key=self.key, value=value, kind=kind.__name__
+            ) from error
         if self.choices is not None and parsed not in self.choices:
-            raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"Choose one of {', '.join(self.choices)}.")
+            raise InvalidInput(
+                "The setting {key} cannot be {value!r}.",
+                "Choose one of {choices}.",
+                key=self.key,
+                value=value,
+                choices=", ".join(self.choices),
+            )
         if (self.minimum is not None and parsed < self.minimum) or (self.maximum is not None and parsed > self.maximum):
-            raise InvalidInput(f"The setting {self.key} cannot be {value!r}.", f"It goes from {self.minimum:g} to {self.maximum:g}.")
+            raise InvalidInput(
+                "The setting {key} cannot be {value!r}.",
+                "It goes from {minimum:g} to {maximum:g}.",
+                key=self.key,
+                value=value,
+                minimum=self.minimum,
+                maximum=self.maximum,
+            )
         return parsed
 
 

@@ -51,8 +51,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         with _unprocessable():
             return answer(_map(maps.pose(workspace, body.poses, body.parts)))
 
-    @router.get("/workspaces/{id}/control/{map}", tags=tags, summary="One of the last maps", response_class=Response,
-                responses={200: {"content": {"image/png": {}}}})  # fmt: skip
+    @router.get(
+        "/workspaces/{id}/control/{map}",
+        tags=tags,
+        summary="One of the last maps",
+        response_class=Response,
+        responses={200: {"content": {"image/png": {}}}},
+    )
     def shown(id: str, map: str) -> Response:
         return Response(rgb_png(maps.made(studio.workspace(id), map).map.pixels), 200, _PRIVATE, "image/png")
 
@@ -179,9 +184,11 @@ def _detected(studio: Studio, body: schemas.DetectBody) -> dict[str, Any]:
     registry.check_available(preprocessor.name)
     images, given = body.controlnet_input_images, body.controlnet_masks
     if not 1 <= len(images) <= _MOST_IMAGES:
-        raise InvalidInput(f"There are {len(images)} images.", f"Give 1 to {_MOST_IMAGES} in controlnet_input_images.")
+        raise InvalidInput(
+            "There are {count} images.", "Give 1 to {most_images} in controlnet_input_images.", count=len(images), most_images=_MOST_IMAGES
+        )
     if preprocessor.needs_mask and len(given) != len(images):
-        raise InvalidInput(f"The preprocessor {preprocessor.name} needs a mask for each image.", "Give them in controlnet_masks.")
+        raise InvalidInput("The preprocessor {name} needs a mask for each image.", "Give them in controlnet_masks.", name=preprocessor.name)
     answered: dict[str, Any] = {"info": "Success"}
     for index, image in enumerate(images):
         picture = studio.decode(translate.picture_bytes(image))

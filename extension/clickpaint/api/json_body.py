@@ -34,7 +34,7 @@ def parse(data: bytes) -> Any:
         raise _too_deep() from error
     except ValueError as error:
         where = f" (at character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidInput(f"The body is not valid JSON{where}.", "Send JSON in UTF-8.") from error
+        raise InvalidInput("The body is not valid JSON{where}.", "Send JSON in UTF-8.", where=where) from error
     return _well_formed(document, MOST_LEVELS)
 
 
@@ -64,4 +64,6 @@ def _text(text: str) -> str:
 
 
 def _too_deep() -> InvalidInput:
-    return InvalidInput("The body is nested too deeply.", f"Lists and objects may stand in each other {MOST_LEVELS} levels deep.")
+    return InvalidInput(
+        "The body is nested too deeply.", "Lists and objects may stand in each other {most_levels} levels deep.", most_levels=MOST_LEVELS
+    )

@@ -23,8 +23,12 @@ _PRIVATE = {"Cache-Control": "private, no-store"}
 def add_routes(router: APIRouter, studio: Studio) -> None:
     tags: list[Any] = ["painting"]
 
-    @router.post("/workspaces/{id}/paint", tags=tags, summary="Fill, replace, expand or remove with Stable Diffusion",
-                 response_model=schemas.PaintAnswer)  # fmt: skip
+    @router.post(
+        "/workspaces/{id}/paint",
+        tags=tags,
+        summary="Fill, replace, expand or remove with Stable Diffusion",
+        response_model=schemas.PaintAnswer,
+    )
     def paint(id: str, body: schemas.PaintBody) -> Response:
         workspace = studio.workspace(id)
         return answer(_gallery(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser)))
@@ -34,22 +38,33 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         workspace = studio.workspace(id)
         return answer(translate.position(workspace, state=studio.painting.use(workspace, _index(index))))
 
-    @router.post("/workspaces/{id}/results/{index}/refine", tags=tags, summary="Paint a result once more, finer",
-                 response_model=schemas.PaintAnswer)  # fmt: skip
+    @router.post(
+        "/workspaces/{id}/results/{index}/refine", tags=tags, summary="Paint a result once more, finer", response_model=schemas.PaintAnswer
+    )
     def refine(id: str, index: str, body: schemas.PaintBody) -> Response:
         workspace = studio.workspace(id)
         return answer(_gallery(workspace, studio.painting.refine(workspace, _index(index), _options(body, studio, workspace))))
 
-    @router.get("/workspaces/{id}/results/{index}", tags=tags, summary="The part of the picture that a result changed",
-                response_class=Response, responses={200: {"content": {"image/png": {}}}})  # fmt: skip
+    @router.get(
+        "/workspaces/{id}/results/{index}",
+        tags=tags,
+        summary="The part of the picture that a result changed",
+        response_class=Response,
+        responses={200: {"content": {"image/png": {}}}},
+    )
     def result(id: str, index: str) -> Response:
         results = studio.workspace(id).results
         if not 0 <= _index(index) < len(results):
-            raise NotFound(f"There is no result {index} (any more).", "Paint first.")
+            raise NotFound("There is no result {index} (any more).", "Paint first.", index=index)
         return Response(rgb_png(results[_index(index)].pixels), 200, _PRIVATE, "image/png")
 
-    @router.get("/workspaces/{id}/preview", tags=tags, summary="What is being painted, as it looks now", response_class=Response,
-                responses={200: {"content": {"image/jpeg": {}}}, 204: {"description": "There is nothing to show"}})  # fmt: skip
+    @router.get(
+        "/workspaces/{id}/preview",
+        tags=tags,
+        summary="What is being painted, as it looks now",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}, 204: {"description": "There is nothing to show"}},
+    )
     def preview(id: str) -> Response:
         studio.workspace(id)
         ours = any(task.kind == "paint" and task.active for task in studio.tasks.visible(id))  # and not somebody else's generation
@@ -71,8 +86,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         studio.host.choose_checkpoint(body.name)
         return answer({"name": studio.host.capabilities().checkpoint})
 
-    @router.post("/checkpoint/prepare", tags=tags, summary="Get our engines ready for the loaded checkpoint, in the background",
-                 response_model=schemas.CheckpointBody, status_code=202)  # fmt: skip
+    @router.post(
+        "/checkpoint/prepare",
+        tags=tags,
+        summary="Get our engines ready for the loaded checkpoint, in the background",
+        response_model=schemas.CheckpointBody,
+        status_code=202,
+    )
     def prepare() -> Response:
         studio.painting.prepare()
         return answer({"name": studio.host.capabilities().checkpoint}, 202)
@@ -124,5 +144,5 @@ def _gallery(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:
 
 def _index(text: str) -> int:
     if not text.isdecimal() or not text.isascii() or len(text) > 4:
-        raise NotFound(f"There is no result {text!r}.", "Give its index.")
+        raise NotFound("There is no result {text!r}.", "Give its index.", text=text)
     return int(text)

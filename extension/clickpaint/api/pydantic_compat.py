@@ -118,13 +118,19 @@ def _check(model: type[BaseModel], values: Any) -> None:
     for name, value in values.items():
         field = fields.get(name)
         if field is None and issubclass(model, Body):
-            raise Unprocessable(f"{_shown(name)}: there is no such field.", f"Known are {', '.join(fields)}.", fields=[_shown(name)])
+            raise Unprocessable(
+                "{shown}: there is no such field.",
+                "Known are {fields_listed}.",
+                fields=[_shown(name)],
+                shown=_shown(name),
+                fields_listed=", ".join(fields),
+            )
         if isinstance(value, (str, list, tuple, dict)):
             _check_size(str(name), value, {} if field is None else schema_of(field))
     for name, field in fields.items():
         if name not in values and (field.required if ONE else field.is_required()):
             raise Unprocessable(
-                f"{name}: this field is required.", "See the API's documentation for what this address takes.", fields=[name]
+                "{name}: this field is required.", "See the API's documentation for what this address takes.", fields=[name], name=name
             )
 
 
@@ -150,7 +156,14 @@ def _check_points(name: str, value: Any, most: int, nesting: int) -> None:
             _check_points(f"{name}.{number}", entry, most, nesting - 1)
         elif nesting > 1 or not _is_point(entry):
             shape = "[x, y] in pixels" if nesting == 1 else "a list of [x, y] in pixels"
-            raise Unprocessable(f"{name}.{number}: this is not {shape}.", "Both are numbers.", fields=[f"{name}.{number}"])
+            raise Unprocessable(
+                "{name}.{number}: this is not {shape}.",
+                "Both are numbers.",
+                fields=[f"{name}.{number}"],
+                name=name,
+                number=number,
+                shape=shape,
+            )
 
 
 def _is_point(entry: Any) -> bool:
@@ -160,7 +173,7 @@ def _is_point(entry: Any) -> bool:
 
 
 def _too_many(name: str, count: int, what: str, most: int) -> InvalidInput:
-    return InvalidInput(f"There are {count} {what} in {name}.", f"Give at most {most}.", count=count, limit=most)
+    return InvalidInput("There are {count} {what} in {name}.", "Give at most {limit}.", count=count, limit=most, what=what, name=name)
 
 
 def _shown(name: Any) -> str:

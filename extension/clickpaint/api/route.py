@@ -110,7 +110,7 @@ class _Guarded(Request):
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request is larger than {limit >> 20} MB.", "Send a smaller file.", limit=limit)
+    return TooLarge("The request is larger than {megabytes} MB.", "Send a smaller file.", limit=limit, megabytes=limit >> 20)
 
 
 def _answered(status: int, error: ClickpaintError) -> HTTPException:

@@ -57,7 +57,7 @@ def picture_bytes(text: str) -> bytes:
 def checked_format(text: str) -> str:
     """Of a file in an answer. Raises `InvalidInput`."""
     if text.lower() not in _FORMATS:
-        raise InvalidInput(f"The format {text!r} is unknown.", f"Choose one of {', '.join(_FORMATS)}.")
+        raise InvalidInput("The format {text!r} is unknown.", "Choose one of {formats}.", text=text, formats=", ".join(_FORMATS))
     return text.lower()
 
 
@@ -83,13 +83,19 @@ def adjustments(body: schemas.MaskBody) -> list[Adjustment]:
     ):
         if count > schemas.MOST_STROKE_POINTS:
             remedy = f"Give at most {schemas.MOST_STROKE_POINTS}."
-            raise InvalidInput(f"The {name} have {count} points.", remedy, count=count, limit=schemas.MOST_STROKE_POINTS)
+            raise InvalidInput("The {name} have {count} points.", remedy, count=count, limit=schemas.MOST_STROKE_POINTS, name=name)
     return [_adjustment(operation) for operation in body.operations]
 
 
 def _adjustment(body: schemas.OperationBody) -> Adjustment:
     if body.amount is not None and not 0 <= body.amount <= (_MOST_PIXELS if body.op in ("grow", "shrink", "feather") else 2**31):
-        raise InvalidInput(f"The amount of {body.op} cannot be {body.amount}.", f"It goes from 0 to {_MOST_PIXELS} pixels.")
+        raise InvalidInput(
+            "The amount of {op} cannot be {amount}.",
+            "It goes from 0 to {most_pixels} pixels.",
+            op=body.op,
+            amount=body.amount,
+            most_pixels=_MOST_PIXELS,
+        )
     return Adjustment(
         body.op, body.amount, tuple(masks.Stroke(tuple(stroke.points), stroke.radius, stroke.erase) for stroke in body.strokes),
         tuple(body.points), body.box, picture_bytes(body.image) if body.image is not None else b"", body.index, body.mode,

@@ -74,4 +74,9 @@ def no_temporary_space(error: BaseException) -> TooLarge:
     except OSError:  # not even an empty file can be written anywhere
         folder = "for temporary files"
     reason = "is full" if disk_full(error) else f"cannot be used ({getattr(error, 'strerror', None) or error})"
-    return TooLarge(f"The server's folder {folder} {reason}.", "Make room there, or start the program with TMPDIR set to another folder.")
+    return TooLarge(
+        "The server's folder {folder} {reason}.",
+        "Make room there, or start the program with TMPDIR set to another folder.",
+        folder=folder,
+        reason=reason,
+    )

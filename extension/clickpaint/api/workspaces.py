@@ -35,8 +35,14 @@ _OPEN_BODY = {
 def add_routes(router: APIRouter, studio: Studio) -> None:
     tags: list[Any] = ["workspace"]
 
-    @router.post("/workspaces", tags=tags, summary="Open a picture", status_code=201, response_model=schemas.WorkspaceAnswer,
-                 openapi_extra={"requestBody": _OPEN_BODY})  # fmt: skip
+    @router.post(
+        "/workspaces",
+        tags=tags,
+        summary="Open a picture",
+        status_code=201,
+        response_model=schemas.WorkspaceAnswer,
+        openapi_extra={"requestBody": _OPEN_BODY},
+    )
     def open_workspace(upload: tuple[bytes, str] = Depends(uploads.received)) -> Response:
         data, name = uploads.picture(upload)
         return answer(_described(studio.open(data, _file_name(name))), 201)
@@ -91,8 +97,9 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         workspace = studio.workspace(id)
         return answer(translate.position(workspace, studio.redo(workspace).label))
 
-    @router.get("/workspaces/{id}/image", tags=tags, summary="The picture", response_class=Response,
-                responses={200: {"content": {"image/*": {}}}})  # fmt: skip
+    @router.get(
+        "/workspaces/{id}/image", tags=tags, summary="The picture", response_class=Response, responses={200: {"content": {"image/*": {}}}}
+    )
     def image(id: str, version: str = "", format: str = "png", download: str = "0", quality: str = "", box: str = "") -> Response:
         """version: a number or "original"; left out, the one shown now. format: png, jpeg, webp or source (as it came in).
         quality: 1 to 100, for jpeg and webp; left out, the source's own or a high one.
@@ -109,8 +116,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(stem + extension(name), safe='')}"
         return Response(studio.encode(picture, None if wanted == "source" else name, _quality(quality)), 200, headers, media_type(name))
 
-    @router.get("/workspaces/{id}/mask", tags=tags, summary="The selection", response_class=Response,
-                responses={200: {"content": {"image/png": {}}}})  # fmt: skip
+    @router.get(
+        "/workspaces/{id}/mask",
+        tags=tags,
+        summary="The selection",
+        response_class=Response,
+        responses={200: {"content": {"image/png": {}}}},
+    )
     def mask(id: str) -> Response:
         workspace = studio.workspace(id)
         data = translate.selection_png(workspace.state, workspace)
@@ -133,7 +145,7 @@ def _version(text: str) -> int | None:
     if text == "original":
         return 0
     if not text.isdecimal() or not text.isascii() or len(text) > 9:
-        raise NotFound(f"There is no version {text!r} of this picture.", "Give a number, or original.")
+        raise NotFound("There is no version {text!r} of this picture.", "Give a number, or original.", text=text)
     return int(text)
 
 
@@ -141,7 +153,7 @@ def _quality(text: str) -> int | None:
     if text == "":
         return None
     if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:4]) <= 100:
-        raise InvalidInput(f"The quality {text!r} cannot be used.", "It goes from 1 to 100.")
+        raise InvalidInput("The quality {text!r} cannot be used.", "It goes from 1 to 100.", text=text)
     return int(text)
 
 
@@ -149,10 +161,15 @@ def _part(picture: Picture, text: str) -> np.ndarray:
     """The pixels in the box, uint8 [h, w, 3], or [h, w, 4] with alpha."""
     numbers = text.split(",")
     if len(numbers) != 4 or not all(number.isdecimal() and number.isascii() and len(number) < 9 for number in numbers):
-        raise InvalidInput(f"The box {text!r} cannot be read.", "Give left,top,right,bottom in pixels.")
+        raise InvalidInput("The box {text!r} cannot be read.", "Give left,top,right,bottom in pixels.", text=text)
     left, top, right, bottom = map(int, numbers)
     if not (left < right <= picture.width and top < bottom <= picture.height):
-        raise InvalidInput("The box is empty or reaches over the picture.", f"The picture is {picture.width} x {picture.height} pixels.")
+        raise InvalidInput(
+            "The box is empty or reaches over the picture.",
+            "The picture is {width} x {height} pixels.",
+            width=picture.width,
+            height=picture.height,
+        )
     part = (slice(top, bottom), slice(left, right))
     return picture.pixels[part] if picture.alpha is None else np.dstack([picture.pixels[part], picture.alpha[part]])
 

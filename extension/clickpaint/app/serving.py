@@ -79,12 +79,12 @@ def closed_folders(host: Host) -> list[str]:
 def listen(address: str, port: int | None) -> socket.socket:
     """A socket that listens there. Raises `InvalidInput` where that is not possible."""
     if port is not None and not 0 <= port < 65536:
-        raise InvalidInput(f"There is no port {port}.", "It goes from 0 (any) to 65535.")
+        raise InvalidInput("There is no port {port}.", "It goes from 0 (any) to 65535.", port=port)
     try:
         family = socket.getaddrinfo(address, port or 0, type=socket.SOCK_STREAM)[0][0]
     except OSError as error:
         raise InvalidInput(
-            f"The address {address} is unknown.", "Use 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses."
+            "The address {address} is unknown.", "Use 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses.", address=address
         ) from error
     reason = ""
     for candidate in range(PORT, PORT + _PORTS_TRIED) if port is None else (port,):
@@ -93,7 +93,13 @@ def listen(address: str, port: int | None) -> socket.socket:
         except OSError as error:
             reason = error.strerror or str(error)
     tried = f"The ports {PORT} to {PORT + _PORTS_TRIED - 1}" if port is None else f"The port {port}"
-    raise InvalidInput(f"{tried} cannot be used on {address}: {reason}.", "Choose another one with --port, or 0 for any.")
+    raise InvalidInput(
+        "{tried} cannot be used on {address}: {reason}.",
+        "Choose another one with --port, or 0 for any.",
+        tried=tried,
+        address=address,
+        reason=reason,
+    )
 
 
 def _named_tcp(listener: socket.socket) -> socket.socket:

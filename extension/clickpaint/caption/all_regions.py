@@ -43,7 +43,14 @@ class Sieve:
         ranges = {"smallest": (0, 1 << 30), "most": (1, 200), "overlap": (0, 1), "surest": (-100, 0), "seen": (-1, 1)}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
-                raise InvalidInput(f"{name} cannot be {getattr(self, name)!r}.", f"It goes from {low} to {high}.", option=name)
+                raise InvalidInput(
+                    "{option} cannot be {value!r}.",
+                    "It goes from {low} to {high}.",
+                    option=name,
+                    value=getattr(self, name),
+                    low=low,
+                    high=high,
+                )
         return self
 
 

@@ -107,5 +107,7 @@ class NoAnswers:
 
     def answer(self, crop: Crop, question: str, history: Sequence[Turn] = (), progress: Progress = SILENT) -> str:
         raise InvalidInput(
-            f"{self.name} cannot answer questions.", "Put a question answering model (BLIP-VQA, SmolVLM …) into the captioner folder."
+            "{name} cannot answer questions.",
+            "Put a question answering model (BLIP-VQA, SmolVLM …) into the captioner folder.",
+            name=self.name,
         )

@@ -94,7 +94,9 @@ def from_single_file(file: Path, vocabulary: Path, device: Device) -> tuple[Any,
                 model.get_submodule(owner).register_buffer(leaf, torch.arange(buffer.shape[-1])[None], persistent=False)
     except (KeyError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise CorruptModel(f"{file.name} is no BLIP captioner: {reason}", "Put the right file there.", filename=file.name) from error
+        raise CorruptModel(
+            "{filename} is no BLIP captioner: {reason}", "Put the right file there.", filename=file.name, reason=reason
+        ) from error
     side = settings.vision_config.image_size
     return model.to(device=device.torch, dtype=device.torch_dtype).eval(), _processor(vocabulary, side)
 

@@ -47,9 +47,14 @@ class CaptionOptions:
         self.region.checked()
         self.style.checked()
         if not 1 <= self.candidates <= _MOST_CANDIDATES:
-            raise InvalidInput(f"There cannot be {self.candidates} candidates.", f"Ask for 1 to {_MOST_CANDIDATES}.")
+            raise InvalidInput(
+                "There cannot be {candidates} candidates.",
+                "Ask for 1 to {most_candidates}.",
+                candidates=self.candidates,
+                most_candidates=_MOST_CANDIDATES,
+            )
         if not 0 <= self.seed < 2**32:
-            raise InvalidInput(f"The seed cannot be {self.seed}.", "It goes from 0 to 4294967295.")
+            raise InvalidInput("The seed cannot be {seed}.", "It goes from 0 to 4294967295.", seed=self.seed)
         return self
 
 

@@ -118,7 +118,7 @@ def refine(
         text = min((text, second), key=lambda candidate: abs(count_words(candidate) - (style.length or 0))) if second else text
         text = trimmed(text, style.length)
     if not count_words(text):
-        raise TextModelFailed(f"{model.name} answered nothing.", "Choose another text model.")
+        raise TextModelFailed("{name} answered nothing.", "Choose another text model.", name=model.name)
     if not style.wiki:
         return Refined(text)
     wiki = Asked(wiki_messages(text, style), _TOKENS_PER_WORD * _WIKI_WORDS, 0.3, seed)
@@ -206,7 +206,9 @@ def require(model: TextModel | None, style: Style) -> TextModel:
     """The text model, or why what the style asks for cannot be had without one."""
     if model is None:
         controls = " and ".join(style.beyond_decoding) or "this"
-        raise InvalidInput(f"Without a text model, {controls} cannot be had.", NEEDS_TEXT_MODEL, controls=list(style.beyond_decoding))
+        raise InvalidInput(
+            "Without a text model, {wanted} cannot be had.", NEEDS_TEXT_MODEL, controls=list(style.beyond_decoding), wanted=controls
+        )
     return model
 
 

@@ -113,7 +113,7 @@ class Endpoint:
                     if isinstance(piece, TextModelFailed):
                         raise piece
                     if isinstance(piece, Exception):
-                        raise TextModelFailed(f"The text model cannot be reached: {_reason(piece)}.", _REMEDY) from None
+                        raise TextModelFailed("The text model cannot be reached: {reason}.", _REMEDY, reason=_reason(piece)) from None
                     yield piece
         finally:
             over.set()

@@ -63,7 +63,7 @@ def load_model(name: str, folder: Path, device: Device) -> Any:
     """
     kind = getattr(transformers(), name, None)
     if kind is None:
-        raise ModelMissing(f"The installed transformers has no {name}.", "Install a newer transformers, or choose another model.")
+        raise ModelMissing("The installed transformers has no {name}.", "Install a newer transformers, or choose another model.", name=name)
 
     def load() -> Any:
         options: dict[str, Any] = {"dtype" if version() >= (4, 56) else "torch_dtype": device.torch_dtype, "local_files_only": True}
@@ -126,7 +126,7 @@ def _pickled(folder: Path) -> dict[str, Tensor]:
     for file in sorted(folder.glob("pytorch_model*.bin")):
         state |= load_state_dict(file)
     if not state:
-        raise CorruptModel(f"{folder.name} holds no weights.", "Put the model's safetensors into its folder.", model=folder.name)
+        raise CorruptModel("{model} holds no weights.", "Put the model's safetensors into its folder.", model=folder.name)
     return state
 
 
@@ -143,4 +143,4 @@ def _careful(load: Callable[[], T], folder: Path) -> T:
             raise
         reason = str(error).strip().partition("\n")[0]
         remedy = "Put all files of the model into its folder."
-        raise CorruptModel(f"{folder.name} cannot be loaded: {reason}", remedy, model=folder.name) from error
+        raise CorruptModel("{model} cannot be loaded: {reason}", remedy, model=folder.name, reason=reason) from error

@@ -59,7 +59,7 @@ class LocalTextModel:
         progress.report(None, f"Loading {self.name}")
         model, tokenizer = load_model("AutoModelForCausalLM", self._folder, self._device), load_processor(self._folder, "AutoTokenizer")
         if not getattr(tokenizer, "chat_template", None):
-            raise TextModelFailed(f"{self.name} is no instruct model: it has no chat template.", "Put an instruct model there.")
+            raise TextModelFailed("{name} is no instruct model: it has no chat template.", "Put an instruct model there.", name=self.name)
         ends = model.generation_config.eos_token_id
         ends = tokenizer.eos_token_id if ends is None else ends
         ends = tuple(ends) if isinstance(ends, (list, tuple)) else (ends,)

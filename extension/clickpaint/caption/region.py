@@ -35,11 +35,18 @@ class RegionOptions:
     def checked(self) -> RegionOptions:
         """Raises `InvalidInput`."""
         if not 0 <= self.padding <= 4:
-            raise InvalidInput(f"The padding cannot be {self.padding!r}.", "It goes from 0 to 4 times the region's longer side.")
+            raise InvalidInput(
+                "The padding cannot be {padding!r}.", "It goes from 0 to 4 times the region's longer side.", padding=self.padding
+            )
         if self.background not in BACKGROUNDS:
-            raise InvalidInput(f"The background {self.background!r} is unknown.", f"Choose one of {', '.join(BACKGROUNDS)}.")
+            raise InvalidInput(
+                "The background {background!r} is unknown.",
+                "Choose one of {backgrounds}.",
+                background=self.background,
+                backgrounds=", ".join(BACKGROUNDS),
+            )
         if not 1 <= self.smallest <= 2048:
-            raise InvalidInput(f"The smallest side cannot be {self.smallest!r}.", "It goes from 1 to 2048 pixels.")
+            raise InvalidInput("The smallest side cannot be {smallest!r}.", "It goes from 1 to 2048 pixels.", smallest=self.smallest)
         return self
 
 

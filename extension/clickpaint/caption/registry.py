@@ -156,10 +156,13 @@ class Captioners:
         captioner = next((captioner for captioner in known if captioner.name == name), None)
         if captioner is None:
             raise NotFound(
-                f"There is no captioner {name!r} for this.", f"Choose one of auto, {', '.join(captioner.name for captioner in known)}."
+                "There is no captioner {name!r} for this.",
+                "Choose one of auto, {known}.",
+                name=name,
+                known=", ".join(captioner.name for captioner in known),
             )
         if not captioner.available:
-            raise ModelMissing(f"{captioner.title} cannot be used: {captioner.reason}", _GET_ONE, captioner=name)
+            raise ModelMissing("{title} cannot be used: {reason}", _GET_ONE, captioner=name, title=captioner.title, reason=captioner.reason)
         return captioner
 
     def _made(self, info: CaptionerInfo) -> Captioner:

@@ -73,10 +73,22 @@ class Style:
     def checked(self) -> Style:
         """Raises `InvalidInput`."""
         if self.length is not None and not SHORTEST <= self.length <= LONGEST:
-            raise InvalidInput(f"A caption cannot have {self.length} words.", f"Ask for {SHORTEST} to {LONGEST}.")
+            raise InvalidInput(
+                "A caption cannot have {length} words.",
+                "Ask for {shortest} to {longest}.",
+                length=self.length,
+                shortest=SHORTEST,
+                longest=LONGEST,
+            )
         for name, known in (("sentiment", SENTIMENTS), ("factuality", FACTUALITIES), ("form", FORMS), ("language", LANGUAGES)):
             if getattr(self, name) not in known:
-                raise InvalidInput(f"The {name} {getattr(self, name)!r} is unknown.", f"Choose one of {', '.join(known)}.")
+                raise InvalidInput(
+                    "The {name} {value!r} is unknown.",
+                    "Choose one of {known}.",
+                    name=name,
+                    value=getattr(self, name),
+                    known=", ".join(known),
+                )
         return self
 
     @property

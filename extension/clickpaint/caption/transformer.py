@@ -63,7 +63,7 @@ class TransformersCaptioner:
 
     def caption(self, crops: Sequence[Crop], decoding: Decoding, progress: Progress = SILENT) -> list[list[Wording]]:
         if not self.can_caption:
-            raise InvalidInput(f"{self.name} only answers questions.", "Choose another captioner.")
+            raise InvalidInput("{name} only answers questions.", "Choose another captioner.", name=self.name)
         loaded = self.loaded(progress)
         wordings: list[list[Wording]] = []
         at_once = _AT_ONCE_ON_CPU if self._device.kind == "cpu" else _AT_ONCE
@@ -75,7 +75,7 @@ class TransformersCaptioner:
 
     def answer(self, crop: Crop, question: str, history: Sequence[Turn] = (), progress: Progress = SILENT) -> str:
         if not self.can_answer:
-            raise InvalidInput(f"{self.name} cannot answer questions.", "Put a model that can (BLIP-VQA, SmolVLM …) beside it.")
+            raise InvalidInput("{name} cannot answer questions.", "Put a model that can (BLIP-VQA, SmolVLM …) beside it.", name=self.name)
         loaded = self.loaded(progress)
         decoding = Decoding(max_tokens=_LONGEST_ANSWER)
         inputs = self._question(loaded, crop, question, history)

@@ -72,7 +72,7 @@ def caption_pictures(options: argparse.Namespace) -> int:
 
     def work(file: Path, place: Place) -> str:
         if place.ending not in (".txt", ".json", ".caption"):
-            raise InvalidInput(f"Words cannot be written to {place.path.name}.", "Give it a name that ends in .txt or .json.")
+            raise InvalidInput("Words cannot be written to {file}.", "Give it a name that ends in .txt or .json.", file=place.path.name)
         before = b""
         if place.path.exists() and (what := options.existing or ("overwrite" if place.named else "skip")) != "overwrite":
             if what == "skip":

@@ -37,8 +37,12 @@ def add_commands(commands: Any) -> None:
         "--background", default="black", metavar="WHAT", help="what is around a map of an object only: black, or kept for the picture"
     )
     parser.add_argument("--fit", metavar="WxH", help="bring the map to this size")
-    parser.add_argument("--resize-mode", default="Crop and Resize", metavar="MODE",
-                      help="how it is brought there: Just Resize, Crop and Resize (default), Resize and Fill")  # fmt: skip
+    parser.add_argument(
+        "--resize-mode",
+        default="Crop and Resize",
+        metavar="MODE",
+        help="how it is brought there: Just Resize, Crop and Resize (default), Resize and Fill",
+    )
 
 
 def make_maps(options: argparse.Namespace) -> int:
@@ -60,7 +64,9 @@ def make_maps(options: argparse.Namespace) -> int:
         from clickpaint.image import picture as pictures
 
         if place.ending != ".png":
-            raise InvalidInput(f"A map cannot be written to {place.path.name}.", "Maps are PNG files: give it a name that ends in .png.")
+            raise InvalidInput(
+                "A map cannot be written to {file}.", "Maps are PNG files: give it a name that ends in .png.", file=place.path.name
+            )
         picture = studio.decode(file.read_bytes())
         mask = selected(options, studio, file, picture).mask if pointed else None
         made = studio.control_maps.detect_picture(picture, asked, mask)
@@ -105,14 +111,14 @@ def _fit(options: argparse.Namespace) -> Any:
         return None
     width, _, height = options.fit.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise InvalidInput(f"The size {options.fit!r} cannot be read.", "Give it as WIDTHxHEIGHT.")
+        raise InvalidInput("The size {fit!r} cannot be read.", "Give it as WIDTHxHEIGHT.", fit=options.fit)
     return Fit(int(width), int(height), options.resize_mode)
 
 
 def _assignment(text: str) -> tuple[str, float]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise InvalidInput(f"--set {text} cannot be read.", "Give it as PARAM=VALUE.")
+        raise InvalidInput("--set {text} cannot be read.", "Give it as PARAM=VALUE.", text=text)
     return key.strip(), _number(value, key)
 
 
@@ -120,7 +126,7 @@ def _number(text: str, what: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InvalidInput(f"The {what} {text!r} is not a number.", "Give one, as 0.5.") from None
+        raise InvalidInput("The {what} {text!r} is not a number.", "Give one, as 0.5.", what=what, text=text) from None
 
 
 def _list(studio: Studio) -> int:

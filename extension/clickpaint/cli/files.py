@@ -72,7 +72,7 @@ class Outputs:
     def claim_named(self, path: Path) -> Path:
         """The path that the user named. Raises `InvalidInput` where that is a file that came in."""
         if self._is_taken(path):
-            raise InvalidInput(f"{path} would be overwritten.", "Name another file with -o.")
+            raise InvalidInput("{path} would be overwritten.", "Name another file with -o.", path=path)
         self._taken.add(_key(path))
         return path
 
@@ -107,7 +107,9 @@ class Place:
         if self.ending in ("", self._kept_ending):
             return None
         if self.ending not in ENDINGS:
-            raise InvalidInput(f"There is no format for {self.path.name}.", f"Choose one of {', '.join(ENDINGS)}.")
+            raise InvalidInput(
+                "There is no format for {file}.", "Choose one of {endings}.", file=self.path.name, endings=", ".join(ENDINGS)
+            )
         return ENDINGS[self.ending]
 
     def write(self, files: Iterable[bytes]) -> list[Path]:
@@ -138,14 +140,20 @@ def mask_for(mask: Path, file: Path, picture: Picture) -> np.ndarray:
         named = {_alike(path.stem): path for path in reversed(pictures_in(mask))}
         mask = next((named[name] for name in wanted if name in named), mask)
         if mask.is_dir():
-            raise InvalidInput(f"There is no mask for {file.name} in {mask}.", f"Name it {file.stem}.png or {file.stem}_mask.png.")
+            raise InvalidInput(
+                "There is no mask for {file} in {mask}.",
+                "Name it {stem}.png or {stem}_mask.png.",
+                file=file.name,
+                mask=mask,
+                stem=file.stem,
+            )
     return masks.from_file(existing(mask).read_bytes(), picture.size)
 
 
 def existing(file: Path) -> Path:
     """`file`, which is there. Raises `InvalidInput`."""
     if not file.is_file():
-        raise InvalidInput(f"There is no file {file}.")
+        raise InvalidInput("There is no file {file}.", file=file)
     return file
 
 
@@ -197,7 +205,7 @@ def for_each(
         print(f"{printable(str(place.path))}: {line}")
         return 0
     except OSError as error:
-        raise InvalidInput(f"{error.filename or source}: {error.strerror or error}.") from error
+        raise InvalidInput("{filename}: {strerror}.", filename=error.filename or source, strerror=error.strerror or error) from error
 
 
 def place_for(output: str | None, stem: str, ending: str, outputs: Outputs, file: Path | None, what: str = "") -> Place:
@@ -235,16 +243,16 @@ def _for_each_in(
     stems = Counter(_alike(path.stem) for path in pictures)
     files = [path for path in pictures if not _is_result(path, stems)]
     if not files:
-        raise InvalidInput(f"There are no pictures in {source}.")
+        raise InvalidInput("There are no pictures in {source}.", source=source)
     if len(files) < len(pictures):
         left_out = ", ".join(path.name for path in pictures if path not in files)
         print(f"Left out as results of earlier commands: {printable(left_out)}")
     folder = Path(options.output) if options.output else source.absolute().with_name(f"{source.absolute().name}_{what}")
     among = folder.resolve() == source.resolve()  # words may lie there, pictures would be taken for pictures to work on
     if folder.is_file() or (among and any(suffix(file).lower() in ENDINGS for file in files)):
-        raise InvalidInput(f"{folder} cannot take the results.", "Name another folder with -o.")
+        raise InvalidInput("{folder} cannot take the results.", "Name another folder with -o.", folder=folder)
     if folder.suffix.lower() in ENDINGS and not folder.is_dir():
-        raise InvalidInput(f"{folder} is the name of a picture, and there are results of a folder.", "Name a folder with -o.")
+        raise InvalidInput("{folder} is the name of a picture, and there are results of a folder.", "Name a folder with -o.", folder=folder)
 
     outputs = Outputs(_inputs(source.iterdir(), options) if not among else _inputs(pictures, options))
     places = {}
@@ -347,6 +355,9 @@ def write(target: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise InvalidInput(
-                f"{target} cannot be written: {error.strerror or error}.", "Make room there, or name another place with -o."
+                "{target} cannot be written: {strerror}.",
+                "Make room there, or name another place with -o.",
+                target=target,
+                strerror=error.strerror or error,
             ) from error
         raise

@@ -45,7 +45,9 @@ def segment_pictures(options: argparse.Namespace) -> int:
 
     def work(file: Path, place: Place) -> str:
         if place.ending != ".png":
-            raise InvalidInput(f"A mask cannot be written to {place.path.name}.", "Masks are PNG files: give it a name that ends in .png.")
+            raise InvalidInput(
+                "A mask cannot be written to {file}.", "Masks are PNG files: give it a name that ends in .png.", file=place.path.name
+            )
         selection = selected(options, studio, file, studio.decode(file.read_bytes()))
         write(place.path, masks.to_png(selection.mask))
         return f"{selection.how} selected {selection.mask.mean():.1%} of the picture{selection.score}"

@@ -40,7 +40,7 @@ def ensure() -> None:
         except (RuntimeError, ImportError, OSError) as error:
             if _MISMATCH not in str(error):
                 raise ModelMissing(
-                    f"torchvision cannot be imported: {error}", "Reinstall torch and torchvision together, from the same index."
+                    "torchvision cannot be imported: {error}", "Reinstall torch and torchvision together, from the same index.", error=error
                 ) from error
             _import_without_operators()
 

@@ -43,9 +43,15 @@ class Parameter:
         """Raises `InvalidInput` for a value out of range."""
         if not self.allows(value):
             raise InvalidInput(
-                f"{self.label} cannot be {value:g}.", f"It goes from {self.minimum:g} to {self.maximum:g}.",
-                parameter=self.key, minimum=self.minimum, maximum=self.maximum, default=self.default,
-            )  # fmt: skip
+                "{label} cannot be {value:g}.",
+                "It goes from {minimum:g} to {maximum:g}.",
+                parameter=self.key,
+                minimum=self.minimum,
+                maximum=self.maximum,
+                default=self.default,
+                label=self.label,
+                value=value,
+            )
         return float(value)
 
 

@@ -55,7 +55,7 @@ def blended(maps: Sequence[np.ndarray], weights: Sequence[float], mode: str) -> 
 def overlay(control_map: np.ndarray, pixels: np.ndarray, opacity: float) -> np.ndarray:
     """uint8 [H, W, 3]: the map laid over its picture; opacity 0 is the picture, 1 the map."""
     if not 0 <= opacity <= 1:
-        raise InvalidInput(f"The opacity cannot be {opacity:g}.", "It goes from 0 to 1.")
+        raise InvalidInput("The opacity cannot be {opacity:g}.", "It goes from 0 to 1.", opacity=opacity)
     height, width = pixels.shape[:2]
     above = resized(np.ascontiguousarray(control_map[..., :3]), width, height)
     return np.rint(pixels * np.float32(1 - opacity) + above * np.float32(opacity)).astype(np.uint8)
@@ -70,7 +70,7 @@ def mask_by_brightness(control_map: np.ndarray, size: tuple[int, int], low: int,
     import cv2
 
     if not 0 <= low <= high <= 255:
-        raise InvalidInput(f"The brightness cannot be {low} to {high}.", "Give low <= high, both from 0 to 255.")
+        raise InvalidInput("The brightness cannot be {low} to {high}.", "Give low <= high, both from 0 to 255.", low=low, high=high)
     gray = control_map[..., :3].mean(axis=2).astype(np.float32)
     # to a neighbour of the same side of the threshold, and not to a mean that may lie in between for no depth that is there
     how = cv2.INTER_NEAREST if len(np.unique(gray[::4, ::4])) < 16 else cv2.INTER_LINEAR

@@ -43,7 +43,9 @@ def module(name: str) -> ModuleType:
         try:
             return importlib.import_module(f"{ALIAS}.{name}")
         except ImportError as error:
-            raise ModelMissing(f"controlnet_aux.{name} cannot be imported: {error}.", "Install what it needs.", module=name) from error
+            raise ModelMissing(
+                "controlnet_aux.{module} cannot be imported: {error}.", "Install what it needs.", module=name, error=error
+            ) from error
 
 
 def _parents(name: str) -> list[str]:

@@ -116,7 +116,11 @@ def _load(tools: Tools, model: str) -> tuple[Any, int]:
         return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"]), path.stat().st_size
     except Exception as error:  # its own kinds, which have no common one
         raise CorruptModel(
-            f"{path.name} cannot be read as ONNX: {str(error).rstrip('.')}.", "Put the right file there.", model=model
+            "{file} cannot be read as ONNX: {error}.",
+            "Put the right file there.",
+            model=model,
+            file=path.name,
+            error=str(error).rstrip("."),
         ) from error
 
 

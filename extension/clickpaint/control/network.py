@@ -97,9 +97,12 @@ class Network:
                 network.load_state_dict(self.fit(state, network), strict=self.strict)
             except (RuntimeError, KeyError) as error:  # torch's own words for names and shapes that do not fit
                 raise CorruptModel(
-                    f"The file {path.name} does not hold the weights of {self.model}.",
-                    "Download it again, or put the right file in its place.", model=self.model, reason=str(error)[:500],
-                ) from error  # fmt: skip
+                    "The file {file} does not hold the weights of {model}.",
+                    "Download it again, or put the right file in its place.",
+                    model=self.model,
+                    reason=str(error)[:500],
+                    file=path.name,
+                ) from error
             network = network.requires_grad_(False).to(device.torch).eval()
         return network, size_of(network)
 

@@ -71,7 +71,13 @@ def from_json(document: Mapping[str, Any]) -> Poses:
         raise InvalidInput("The poses are no JSON object.", _FORM)
     size = [document.get(f"canvas_{side}") for side in ("width", "height")]
     if not all(isinstance(side, int) and 0 < side <= _LARGEST for side in size):
-        raise InvalidInput(f"The poses' canvas is {size[0]} × {size[1]}.", f"Give canvas_width and canvas_height, 1 to {_LARGEST}.")
+        raise InvalidInput(
+            "The poses' canvas is {width} × {height}.",
+            "Give canvas_width and canvas_height, 1 to {largest}.",
+            width=size[0],
+            height=size[1],
+            largest=_LARGEST,
+        )
     width, height = int(size[0] or 0), int(size[1] or 0)
     people, animals = (document.get(key) or [] for key in ("people", "animals"))
     if not isinstance(people, list) or not isinstance(animals, list) or not all(isinstance(person, Mapping) for person in people):
@@ -110,12 +116,14 @@ def _points(numbers: Any, key: str, width: int, height: int) -> Points:
     if not numbers:
         return ()
     if not isinstance(numbers, Sequence) or len(numbers) % 3 or not all(_is_number(value) for value in numbers):
-        raise InvalidInput(f"{key} is not a list of x, y and confidence in turn.", _FORM, key=key)
+        raise InvalidInput("{key} is not a list of x, y and confidence in turn.", _FORM, key=key)
     most = {"pose_keypoints_2d": len(BODY), "face_keypoints_2d": FACE + 1, "animals": ANIMAL}.get(key, HAND)
     if len(numbers) > 3 * most:
-        raise InvalidInput(f"{key} has {len(numbers) // 3} points.", f"It can have {most}.", key=key)
+        raise InvalidInput("{key} has {count} points.", "It can have {most}.", key=key, count=len(numbers) // 3, most=most)
     if key in ("pose_keypoints_2d", "animals") and len(numbers) < 3 * most:
-        raise InvalidInput(f"{key} has {len(numbers) // 3} points.", f"Give all {most}; those that are missing as 0, 0, 0.", key=key)
+        raise InvalidInput(
+            "{key} has {count} points.", "Give all {most}; those that are missing as 0, 0, 0.", key=key, count=len(numbers) // 3, most=most
+        )
     triples = [tuple(map(float, numbers[at : at + 3])) for at in range(0, len(numbers), 3)]
     visible = [triple for triple in triples if triple[2] > 0]
     normalized = bool(visible) and key != "animals" and all(abs(x) <= 1 and abs(y) <= 1 for x, y, _ in visible)

@@ -57,7 +57,7 @@ def info(name: str) -> Preprocessor:
 
         close = difflib.get_close_matches(name, _by_any_name(), 3, 0.5)
         remedy = f"Did you mean {' or '.join(close)}?" if close else "Take one of their list (page, API, or `clickpaint control --list`)."
-        raise InvalidInput(f"There is no preprocessor {name!r}.", remedy, name=name)
+        raise InvalidInput("There is no preprocessor {name!r}.", remedy, name=name)
     return preprocessor
 
 
@@ -97,15 +97,18 @@ def check_available(name: str) -> Detect:
     preprocessor, reason = info(name), unavailable(name)
     if preprocessor.detect is None:
         raise ModelMissing(
-            f"The preprocessor {preprocessor.name} cannot run: it {preprocessor.reason}.",
-            f"Take {preprocessor.instead} instead.",
+            "The preprocessor {name} cannot run: it {reason}.",
+            "Take {instead} instead.",
             name=preprocessor.name,
+            reason=preprocessor.reason,
+            instead=preprocessor.instead,
         )
     if reason is not None:
         raise ModelMissing(
-            f"The preprocessor {preprocessor.name} cannot run here: it {reason}.",
+            "The preprocessor {name} cannot run here: it {reason}.",
             "Install it, or choose another one.",
             name=preprocessor.name,
+            reason=reason,
         )
     return preprocessor.detect
 
@@ -124,15 +127,13 @@ def request(
     unknown = [key for key in given if key not in known]
     if unknown:
         remedy = f"It has {', '.join(known)}." if known else "It has none."
-        raise InvalidInput(
-            f"The preprocessor {preprocessor.name} has no parameter {unknown[0]!r}.", remedy, name=preprocessor.name, parameter=unknown[0]
-        )
+        raise InvalidInput("The preprocessor {name} has no parameter {parameter!r}.", remedy, name=preprocessor.name, parameter=unknown[0])
     if preprocessor.needs_mask and mask is None:
-        raise InvalidInput(
-            f"The preprocessor {preprocessor.name} needs a mask.", "Select something first, or give a mask.", name=preprocessor.name
-        )
+        raise InvalidInput("The preprocessor {name} needs a mask.", "Select something first, or give a mask.", name=preprocessor.name)
     if not 0 <= seed < 2**32:
-        raise InvalidInput(f"The seed cannot be {seed}.", f"It goes from 0 to {2**32 - 1}.", parameter="seed")
+        raise InvalidInput(
+            "The seed cannot be {seed}.", "It goes from 0 to {last_value}.", parameter="seed", seed=seed, last_value=2**32 - 1
+        )
     wanted = preprocessor.resolution or int(RESOLUTION.default) if resolution is None else resolution
     return Request(
         int(RESOLUTION.checked(wanted)),
@@ -151,9 +152,15 @@ def detect(name: str, pixels: np.ndarray, request: Request, tools: Tools) -> Con
     """
     preprocessor = info(name)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise InvalidInput(f"A picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")
+        raise InvalidInput("A picture is uint8 [H, W, 3], not {dtype} {shape}.", dtype=pixels.dtype, shape=list(pixels.shape))
     if request.mask is not None and (request.mask.dtype != np.bool_ or request.mask.shape != pixels.shape[:2]):
-        raise InvalidInput(f"The mask is {request.mask.dtype} {list(request.mask.shape)}.", f"It must be bool {list(pixels.shape[:2])}.")
+        raise InvalidInput(
+            "The mask is {dtype} {shape}.",
+            "It must be bool {pixels_shape}.",
+            dtype=request.mask.dtype,
+            shape=list(request.mask.shape),
+            pixels_shape=list(pixels.shape[:2]),
+        )
     run = check_available(preprocessor.name)
     tools.progress.check()
     return run(pixels, request, tools)

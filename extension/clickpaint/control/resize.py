@@ -42,9 +42,14 @@ def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:
     size = max(1, int(np.round(height * scale))), max(1, int(np.round(width * scale)))
     if size[0] * size[1] > MOST_PIXELS or max(size) > LONGEST_SIDE:
         raise TooLarge(
-            f"A picture of {width} x {height} pixels is too long for a map at {resolution}: {size[1]} x {size[0]}.",
-            "Choose a smaller resolution, or a part of the picture.", width=width, height=height, resolution=resolution,
-        )  # fmt: skip
+            "A picture of {width} x {height} pixels is too long for a map at {resolution}: {map_width} x {map_height}.",
+            "Choose a smaller resolution, or a part of the picture.",
+            width=width,
+            height=height,
+            resolution=resolution,
+            map_width=size[1],
+            map_height=size[0],
+        )
     return size
 
 

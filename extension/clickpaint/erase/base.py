@@ -28,7 +28,7 @@ class EraseOptions:
     def __post_init__(self) -> None:
         for name, value, most in (("grow", self.grow, 256), ("feather", self.feather, 128)):
             if not 0 <= value <= most:
-                raise InvalidInput(f"{name} cannot be {value}.", f"It goes from 0 to {most} pixels.")
+                raise InvalidInput("{name} cannot be {value}.", "It goes from 0 to {most} pixels.", name=name, value=value, most=most)
 
 
 class Eraser(ABC):
@@ -56,9 +56,15 @@ class Eraser(ABC):
             Interrupted: the user stopped it. ModelMissing, CorruptModel, OutOfMemory.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise InvalidInput(f"A picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}.")
+            raise InvalidInput("A picture is uint8 [H, W, 3], not {dtype} {shape}.", dtype=pixels.dtype, shape=list(pixels.shape))
         if mask.dtype != np.bool_ or mask.shape != pixels.shape[:2]:
-            raise InvalidInput(f"The mask is {mask.dtype} {list(mask.shape)}.", f"It must be bool {list(pixels.shape[:2])}.")
+            raise InvalidInput(
+                "The mask is {dtype} {shape}.",
+                "It must be bool {pixels_shape}.",
+                dtype=mask.dtype,
+                shape=list(mask.shape),
+                pixels_shape=list(pixels.shape[:2]),
+            )
         return blend.inpaint(
             pixels, mask, self._fill_around, rules=self.rules, grow=options.grow, feather=options.feather, progress=progress
         )

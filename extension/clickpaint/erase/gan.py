@@ -43,7 +43,7 @@ class _Generator(NeuralEraser):
             network.load_state_dict(state)
         except RuntimeError as error:
             raise CorruptModel(
-                f"{path.name} is not a file of {self.name}.", "Put the right file there.", model=self.name, filename=path.name
+                "{filename} is not a file of {model}.", "Put the right file there.", model=self.name, filename=path.name
             ) from error
         network = network.to(device.torch).eval()
         return network, size_of(network)

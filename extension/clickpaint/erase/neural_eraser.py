@@ -73,7 +73,7 @@ class NeuralEraser(Eraser):
             return interruptible(work, progress) if device.kind == "cpu" else work()
         except FloatingPointError:
             if device.dtype == "float32":
-                raise CorruptModel(f"The network of {self.name} answers with NaN.", "Put another file there.", model=self.name) from None
+                raise CorruptModel("The network of {model} answers with NaN.", "Put another file there.", model=self.name) from None
         return self._run(crop, hole, device.full(), progress)
 
     def _run_at(self, size: tuple[int, ...], crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:

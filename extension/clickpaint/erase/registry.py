@@ -62,7 +62,7 @@ def info(name: str) -> EraserInfo:
     try:
         return ERASERS[name]
     except KeyError:
-        raise InvalidInput(f"There is no eraser {name!r}.", f"Choose one of {', '.join(ERASERS)}.", name=name) from None
+        raise InvalidInput("There is no eraser {name!r}.", "Choose one of {erasers}.", name=name, erasers=", ".join(ERASERS)) from None
 
 
 def unavailable(name: str, installed: Installed = installed) -> str | None:
@@ -84,6 +84,8 @@ def create(name: str, store: Store, device: Device, cache: ModelCache) -> Eraser
     module, _, class_name = info(name).kind.partition(":")
     reason = unavailable(name)
     if reason is not None:
-        raise ModelMissing(f"The eraser {name} cannot run here: it {reason}.", "Install it, or choose another eraser.", name=name)
+        raise ModelMissing(
+            "The eraser {name} cannot run here: it {reason}.", "Install it, or choose another eraser.", name=name, reason=reason
+        )
     kind = getattr(importlib.import_module(f"clickpaint.erase.{module}"), class_name)
     return kind() if info(name).model is None else kind(store, device, cache)

@@ -45,7 +45,7 @@ def named(files: Mapping[str, Path], name: str, what: str) -> Path:
     if file is not None:
         return file
     known = ", ".join(files) or "there are none"
-    raise NotFound(f"There is no {what} {name!r}.", f"Those that are here: {known}.", name=name)
+    raise NotFound("There is no {what} {name!r}.", "Those that are here: {known}.", name=name, what=what, known=known)
 
 
 class LocalCheckpoints:
@@ -117,7 +117,10 @@ class LocalCheckpoints:
             key = (file, file.stat().st_mtime_ns)
         except OSError as error:
             return CorruptModel(
-                f"{file.name} cannot be read: {error.strerror}.", "See to it that the file may be read.", filename=file.name
+                "{filename} cannot be read: {strerror}.",
+                "See to it that the file may be read.",
+                filename=file.name,
+                strerror=error.strerror,
             )
         if key not in self._kinds:
             try:

@@ -62,11 +62,17 @@ def inpaint(
         raise TypeError(f"expected uint8 [H, W, 3] and bool [H, W], got {pixels.dtype} {pixels.shape} and {mask.dtype} {mask.shape}")
     if mask.shape != pixels.shape[:2]:
         raise InvalidInput(
-            f"The mask is {mask.shape[1]} × {mask.shape[0]}, the picture {pixels.shape[1]} × {pixels.shape[0]}.",
+            "The mask is {width} × {height}, the picture {pixels_width} × {pixels_height}.",
             "Give a mask of the picture's size.",
+            width=mask.shape[1],
+            height=mask.shape[0],
+            pixels_width=pixels.shape[1],
+            pixels_height=pixels.shape[0],
         )
     if not (0 <= grow < math.inf and 0 <= feather < math.inf):
-        raise InvalidInput(f"The mask cannot grow by {grow:g} and be feathered by {feather:g} pixels.", "Give 0 or more.")
+        raise InvalidInput(
+            "The mask cannot grow by {grow:g} and be feathered by {feather:g} pixels.", "Give 0 or more.", grow=grow, feather=feather
+        )
     size = pixels.shape[1], pixels.shape[0]
     reach = math.ceil(grow + feather)
 

@@ -20,7 +20,7 @@ Colour = tuple[float, float, float]
 def png(name: str) -> bytes:
     """The file of a picture of `TITLES`, the same each time. Raises `NotFound`."""
     if name not in _PAINTED:
-        raise NotFound(f"There is no sample {name!r}.", f"Choose one of {', '.join(TITLES)}.")
+        raise NotFound("There is no sample {name!r}.", "Choose one of {titles}.", name=name, titles=", ".join(TITLES))
     stream = io.BytesIO()
     Image.fromarray(_PAINTED[name]()).save(stream, "PNG")
     return stream.getvalue()

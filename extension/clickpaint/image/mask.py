@@ -164,7 +164,9 @@ def from_strokes(size: tuple[int, int], strokes: Iterable[Stroke], base: np.ndar
     for stroke in strokes:
         points = _coordinates(stroke.points)
         if not (math.isfinite(stroke.radius) and 0 <= stroke.radius <= _FARTHEST):
-            raise InvalidInput(f"A stroke has the radius {stroke.radius:g}.", "Give the radius in pixels of the picture, 0 or more.")
+            raise InvalidInput(
+                "A stroke has the radius {radius:g}.", "Give the radius in pixels of the picture, 0 or more.", radius=stroke.radius
+            )
         value = int(not stroke.erase)
         radius = round(stroke.radius * (1 << _SUBPIXEL))
         fixed = _fixed(points)
@@ -214,10 +216,15 @@ def from_file(data: bytes, size: tuple[int, int], limits: Limits = Limits()) -> 
         return mask
     if abs(picture.width * height / picture.height - width) > 1 and abs(picture.height * width / picture.width - height) > 1:
         raise InvalidInput(
-            f"The mask is {picture.width} × {picture.height}, the picture {width} × {height}.",
+            "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
             "Give a mask of the picture's size, or at least of its proportions.",
-            mask=list(picture.size), picture=list(size),
-        )  # fmt: skip
+            mask=list(picture.size),
+            picture=list(size),
+            width=picture.width,
+            height=picture.height,
+            picture_width=width,
+            picture_height=height,
+        )
     rows = (np.arange(height) * 2 + 1) * picture.height // (2 * height)
     columns = (np.arange(width) * 2 + 1) * picture.width // (2 * width)
     return mask[np.ix_(rows, columns)]
@@ -287,7 +294,7 @@ def _fixed(points: np.ndarray) -> np.ndarray:
 
 def _not_negative(pixels: float) -> None:
     if not (math.isfinite(pixels) and pixels >= 0):
-        raise InvalidInput(f"A mask cannot be changed by {pixels:g} pixels.", "Give a number of pixels, 0 or more.")
+        raise InvalidInput("A mask cannot be changed by {pixels:g} pixels.", "Give a number of pixels, 0 or more.", pixels=pixels)
 
 
 def _alike(masks: Sequence[np.ndarray]) -> Sequence[np.ndarray]:

@@ -124,8 +124,11 @@ class Picture:
         """
         if pixels.shape != self.pixels.shape or pixels.dtype != np.uint8:
             raise InvalidInput(
-                f"The new pixels are {pixels.dtype} {pixels.shape}, the picture uint8 {self.pixels.shape}.",
+                "The new pixels are {dtype} {shape}, the picture uint8 {picture_shape}.",
                 "Give pixels of the picture's size.",
+                dtype=pixels.dtype,
+                shape=pixels.shape,
+                picture_shape=self.pixels.shape,
             )
         return replace(self, pixels=_frozen(pixels), alpha=self._alpha(alpha, self.alpha))
 
@@ -140,7 +143,9 @@ class Picture:
         left, top, right, bottom = margins
         around = ((top, bottom), (left, right))
         if pixels.shape != (self.height + top + bottom, self.width + left + right, 3) or pixels.dtype != np.uint8:
-            raise InvalidInput(f"The new pixels are {pixels.dtype} {pixels.shape}.", "Give the picture with the margins added.")
+            raise InvalidInput(
+                "The new pixels are {dtype} {shape}.", "Give the picture with the margins added.", dtype=pixels.dtype, shape=pixels.shape
+            )
         source, pixels = self.source, _frozen(pixels)
         if source.samples is None:
             return Picture(pixels, None, replace(source, rgb=pixels))
@@ -155,7 +160,9 @@ class Picture:
         if wanted is None or otherwise is None:
             return otherwise
         if wanted.shape != otherwise.shape or wanted.dtype != np.uint8:
-            raise InvalidInput(f"The new alpha is {wanted.dtype} {wanted.shape}.", "Give uint8 of the picture's size.")
+            raise InvalidInput(
+                "The new alpha is {dtype} {shape}.", "Give uint8 of the picture's size.", dtype=wanted.dtype, shape=wanted.shape
+            )
         return _frozen(wanted)
 
     def with_text(self, **text: str) -> Picture:
@@ -182,7 +189,9 @@ def media_type(format: str) -> str:
 def from_pixels(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
     """A picture that came from no file, as if from a PNG. pixels: uint8 [H, W, 3]; alpha: uint8 [H, W]."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
-        raise InvalidInput(f"Pixels of the type {pixels.dtype} {pixels.shape} are no picture.", "Give uint8 [H, W, 3].")
+        raise InvalidInput(
+            "Pixels of the type {dtype} {shape} are no picture.", "Give uint8 [H, W, 3].", dtype=pixels.dtype, shape=pixels.shape
+        )
     pixels = _frozen(pixels)
     if alpha is None:
         return Picture(pixels, None, Source("PNG", "RGB", pixels))
@@ -204,14 +213,17 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:
         raise InvalidInput("The picture file is empty.", "Choose another file.")
     if len(data) > limits.max_bytes:
         raise TooLarge(
-            f"The file has {len(data) / (1 << 20):.1f} MB, more than the {limits.max_bytes / (1 << 20):g} MB allowed.",
+            "The file has {count:.1f} MB, more than the {max_bytes:g} MB allowed.",
             "Save it smaller, or raise the limit in the settings.",
-            bytes=len(data), limit=limits.max_bytes,
-        )  # fmt: skip
+            bytes=len(data),
+            limit=limits.max_bytes,
+            count=len(data) / (1 << 20),
+            max_bytes=limits.max_bytes / (1 << 20),
+        )
     data = bytes(data)
     format = format_of(data)
     if format is None:
-        raise InvalidInput("This is not a picture of a kind that can be opened.", f"Give a {_KINDS} file.")
+        raise InvalidInput("This is not a picture of a kind that can be opened.", "Give a {kinds} file.", kinds=_KINDS)
     image = parts = None
     try:
         if format == "PNG":
@@ -225,11 +237,14 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:
         raise _damaged(error) from error
     if size[0] * size[1] > limits.max_pixels:
         raise TooLarge(
-            f"The picture has {size[0]} × {size[1]} pixels ({size[0] * size[1] / 1e6:.1f} megapixels), more than the "
-            f"{limits.max_pixels / 1e6:g} allowed.",
+            "The picture has {width} × {height} pixels ({size_megabytes:.1f} megapixels), more than the {max_pixels_megabytes:g} allowed.",
             "Scale it down, or raise the limit in the settings.",
-            width=size[0], height=size[1], limit=limits.max_pixels,
-        )  # fmt: skip
+            width=size[0],
+            height=size[1],
+            limit=limits.max_pixels,
+            size_megabytes=size[0] * size[1] / 1000000.0,
+            max_pixels_megabytes=limits.max_pixels / 1000000.0,
+        )
     try:
         if format == "PNG":
             parts = png.PngFile(data)
@@ -266,9 +281,9 @@ def encode(picture: Picture, format: str | None = None, *, quality: int | None =
     source = picture.source
     target = (format or source.format).upper()
     if target not in _EXTENSIONS:
-        raise InvalidInput(f"Pictures cannot be saved as {format}.", f"Choose {_KINDS}.")
+        raise InvalidInput("Pictures cannot be saved as {format}.", "Choose {kinds}.", format=format, kinds=_KINDS)
     if quality is not None and not 1 <= quality <= 100:
-        raise InvalidInput(f"The quality cannot be {quality}.", "It goes from 1 to 100.")
+        raise InvalidInput("The quality cannot be {quality}.", "It goes from 1 to 100.", quality=quality)
     samples = Samples("RGB", picture.pixels)
     if source.samples is not None:
         before, after = Look(source.rgb, source.alpha), Look(picture.pixels, picture.alpha)
@@ -277,7 +292,7 @@ def encode(picture: Picture, format: str | None = None, *, quality: int | None =
     try:
         return writers.write(samples, source, target, quality)
     except (OSError, ValueError, struct.error) as error:
-        raise InvalidInput(f"The picture cannot be saved as {target}: {error}.", "Choose PNG.") from error
+        raise InvalidInput("The picture cannot be saved as {target}: {error}.", "Choose PNG.", target=target, error=error) from error
 
 
 def _damaged(error: Exception) -> InvalidInput:

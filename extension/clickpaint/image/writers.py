@@ -173,7 +173,12 @@ def _heif(samples: Samples, target: str, options: dict[str, Any], xmp: bytes, qu
     save = getattr(plugin, "_save_avif" if target == "AVIF" else "_save_heif", None)
     if save is None:
         package = "Pillow 11.3 or newer" if target == "AVIF" else "the package pillow-heif"
-        raise InvalidInput(f"{'AVIF' if target == 'AVIF' else 'HEIC'} pictures cannot be saved here.", f"Install {package}, or choose PNG.")
+        raise InvalidInput(
+            "{value} pictures cannot be saved here.",
+            "Install {package}, or choose PNG.",
+            value="AVIF" if target == "AVIF" else "HEIC",
+            package=package,
+        )
     # What its opener would register for the whole process.
     image.encoderinfo = {**options, "chroma": 444}
     image.info = {"icc_profile": options.pop("icc_profile")} if "icc_profile" in options else {}

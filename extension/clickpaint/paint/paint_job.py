@@ -265,9 +265,13 @@ class Painted:
 
 def _known(name: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
-        raise InvalidInput(f"The {name} {value!r} is unknown.", f"Choose one of {', '.join(choices)}.")
+        raise InvalidInput(
+            "The {name} {value!r} is unknown.", "Choose one of {choices}.", name=name, value=value, choices=", ".join(choices)
+        )
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not (math.isfinite(value) and low <= value <= high):
-        raise InvalidInput(f"{name} cannot be {value}.", f"It goes from {low:g} to {high:g}.", value=str(value), minimum=low, maximum=high)
+        raise InvalidInput(
+            "{name} cannot be {value}.", "It goes from {minimum:g} to {maximum:g}.", value=str(value), minimum=low, maximum=high, name=name
+        )

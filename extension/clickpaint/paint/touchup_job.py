@@ -46,7 +46,9 @@ class TouchUp:
 
     def __post_init__(self) -> None:
         if self.task not in get_args(TouchUpTask):
-            raise InvalidInput(f"The task {self.task!r} is unknown.", f"Choose one of {', '.join(get_args(TouchUpTask))}.")
+            raise InvalidInput(
+                "The task {task!r} is unknown.", "Choose one of {get_args}.", task=self.task, get_args=", ".join(get_args(TouchUpTask))
+            )
         for text in (self.points, self.box):
             pointing.tidy(text)
         self.painting(PaintOptions())
@@ -96,10 +98,12 @@ def asked(values: Sequence[Any]) -> TouchUp | None:
     given = {"enabled": True, **first} if isinstance(first, Mapping) else dict(zip(NAMES, values, strict=False))
     unknown = [str(name) for name in given if name not in NAMES]
     if unknown:
-        raise InvalidInput(f"{', '.join(unknown)[:80]} is unknown.", f"Known are {', '.join(NAMES)}.")
+        raise InvalidInput("{unknown} is unknown.", "Known are {names}.", unknown=", ".join(unknown)[:80], names=", ".join(NAMES))
     enabled = given.pop("enabled", False)
     if not isinstance(enabled, bool) and enabled is not None:
-        raise InvalidInput(f"enabled cannot be {str(enabled)[:40]!r}.", "It is true or false, or the first argument an object.")
+        raise InvalidInput(
+            "enabled cannot be {enabled!r}.", "It is true or false, or the first argument an object.", enabled=str(enabled)[:40]
+        )
     if not enabled:
         return None
     return TouchUp(**{name: _parsed(name, value) for name, value in given.items() if value is not None})
@@ -112,8 +116,8 @@ def _parsed(name: str, value: Any) -> Any:
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
-            raise InvalidInput(f"{name} cannot be {str(value)[:40]!r}.", "It is a number.")
+            raise InvalidInput("{name} cannot be {value!r}.", "It is a number.", name=name, value=str(value)[:40])
         return number if name == "denoising_strength" else None if number < 0 else round(number)
     if not isinstance(value, str):
-        raise InvalidInput(f"{name} cannot be {str(value)[:40]!r}.", "It is a text.")
+        raise InvalidInput("{name} cannot be {value!r}.", "It is a text.", name=name, value=str(value)[:40])
     return value.strip().lower() if name in ("task", "eraser") else value.strip()

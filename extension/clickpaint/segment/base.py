@@ -46,12 +46,17 @@ class Prompts:
                 raise InvalidInput("A point has a coordinate that is not a number.", "Give x and y in pixels of the picture.")
             if not (0 <= point.x < width and 0 <= point.y < height):
                 raise InvalidInput(
-                    f"The point ({point.x:g}, {point.y:g}) lies outside the picture.",
-                    f"x goes from 0 to {width - 1} and y from 0 to {height - 1}.",
-                    x=point.x, y=point.y, width=width, height=height,
-                )  # fmt: skip
+                    "The point ({x:g}, {y:g}) lies outside the picture.",
+                    "x goes from 0 to {last_width} and y from 0 to {last_height}.",
+                    x=point.x,
+                    y=point.y,
+                    width=width,
+                    height=height,
+                    last_width=width - 1,
+                    last_height=height - 1,
+                )
             if point.label not in (0, 1):
-                raise InvalidInput(f"The label {point.label} is unknown.", "Use 1 for a positive and 0 for a negative point.")
+                raise InvalidInput("The label {label} is unknown.", "Use 1 for a positive and 0 for a negative point.", label=point.label)
         if self.box is not None:
             left, top, right, bottom = self.box
             if not all(np.isfinite(v) for v in self.box):
@@ -59,7 +64,7 @@ class Prompts:
             if min(right, width) - max(left, 0) < 1 or min(bottom, height) - max(top, 0) < 1:
                 raise InvalidInput(
                     "The box is empty or lies outside the picture.",
-                    f"Give left < right <= {width} and top < bottom <= {height}.",
+                    "Give left < right <= {width} and top < bottom <= {height}.",
                     box=list(self.box), width=width, height=height,
                 )  # fmt: skip
         if self.box is None and all(point.label == 0 for point in self.points):

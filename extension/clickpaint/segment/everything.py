@@ -63,7 +63,15 @@ class EverythingOptions:
             value = getattr(self, key)
             if not low <= value <= high or (key in whole and value != int(value)):  # NaN compares false as well
                 kind = "a whole number" if key in whole else "a number"
-                raise InvalidInput(f"{key} cannot be {value!r}.", f"Give {kind} from {low} to {high}.", option=key)
+                raise InvalidInput(
+                    "{option} cannot be {value!r}.",
+                    "Give {kind} from {low} to {high}.",
+                    option=key,
+                    value=value,
+                    kind=kind,
+                    low=low,
+                    high=high,
+                )
         return self
 
 
@@ -119,7 +127,7 @@ def everything(
         regions = (Region.scored(candidate.mask, candidate.score) for candidate in segmenter.regions(pixels, progress))
         regions = [region for region in regions if region is not None]
     else:
-        raise InvalidInput(f"The segmenter {segmenter.name} cannot look for everything.", "Choose another one.")
+        raise InvalidInput("The segmenter {name} cannot look for everything.", "Choose another one.", name=segmenter.name)
     ranked = _without_copies(sorted(regions, key=lambda region: -region.score))
     return [replace(region, score=min(max(region.score, 0.0), 1.0)) for region in ranked]  # SAM's own estimate may exceed 1
 

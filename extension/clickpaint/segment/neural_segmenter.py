@@ -189,10 +189,12 @@ class NeuralSegmenter(ABC):
                 module, dense_pe = self._build(state)
             except (RuntimeError, KeyError) as error:  # torch's own words for keys and shapes that do not fit
                 raise CorruptModel(
-                    f"The file {path.name} does not hold the weights of {self.model}.",
+                    "The file {file} does not hold the weights of {model}.",
                     "Download it again, or put the right file in its place.",
-                    model=self.model, reason=str(error)[:500],
-                ) from error  # fmt: skip
+                    model=self.model,
+                    reason=str(error)[:500],
+                    file=path.name,
+                ) from error
             module = module.requires_grad_(False).to(self._device.torch).eval()  # eval last: TinyViT gathers its biases there
             held = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
             return Network(module, dense_pe(module)), held
@@ -239,7 +241,9 @@ class NeuralSegmenter(ABC):
 
     def _own(self, embedding: Embedding) -> None:
         if embedding.segmenter != self.name:
-            raise InvalidInput(f"This picture was encoded by {embedding.segmenter}, not by {self.name}.", "Encode it again.")
+            raise InvalidInput(
+                "This picture was encoded by {segmenter}, not by {name}.", "Encode it again.", segmenter=embedding.segmenter, name=self.name
+            )
 
     def _coords(self, embedding: Embedding, points: np.ndarray) -> Tensor:
         """(x, y) in the last axis, from the picture's pixels to the encoder's; float32, as MPS and DirectML know no float64."""
@@ -263,7 +267,9 @@ class NeuralSegmenter(ABC):
         if prompts.previous is not None:
             low = np.asarray(prompts.previous, dtype=np.float32)
             if low.shape != (1, LOGITS, LOGITS) or not np.isfinite(low).all():
-                raise InvalidInput("The previous answer cannot be used.", f"Give the logits of a candidate, [1, {LOGITS}, {LOGITS}].")
+                raise InvalidInput(
+                    "The previous answer cannot be used.", "Give the logits of a candidate, [1, {logits}, {logits}].", logits=LOGITS
+                )
             previous = torch.tensor(low, device=device)[None]
         return Given(points, labels, boxes, previous)
 

@@ -40,15 +40,21 @@ def _rows(text: str) -> list[list[str]]:
     rows = [re.split(r"[,\s]+", row.strip(", \t\r\f\v")) for row in re.split(r"[;\n]", text) if row.strip(", \t\r\f\v")]
     for number in (number for row in rows for number in row):
         if not _NUMBER.fullmatch(number):
-            raise InvalidInput(f"{number[:40]!r} is not a number.", "Write points as x,y; x,y and a box as left,top,right,bottom.")
+            raise InvalidInput(
+                "{number!r} is not a number.", "Write points as x,y; x,y and a box as left,top,right,bottom.", number=number[:40]
+            )
     return rows
 
 
 def _point(row: list[str], size: tuple[int, int]) -> Point:
     if len(row) not in (2, 3):
-        raise InvalidInput(f"The point {' '.join(row)[:40]!r} has {len(row)} numbers.", "Write x,y or x,y,0, and ; between points.")
+        raise InvalidInput(
+            "The point {row!r} has {count} numbers.", "Write x,y or x,y,0, and ; between points.", row=" ".join(row)[:40], count=len(row)
+        )
     if row[2:] not in ([], ["0"], ["1"]):
-        raise InvalidInput(f"The label {row[2][:40]!r} is unknown.", "Write 1 (or nothing) to add what lies at a point, 0 to take it away.")
+        raise InvalidInput(
+            "The label {row!r} is unknown.", "Write 1 (or nothing) to add what lies at a point, 0 to take it away.", row=row[2][:40]
+        )
     x, y = _pixels(row[:2], size)
     if _shares(row[:2]):  # the far border belongs to the last pixel
         x, y = min(x, size[0] - 1), min(y, size[1] - 1)
@@ -60,7 +66,7 @@ def _box(text: str, size: tuple[int, int]) -> tuple[float, float, float, float] 
     if not rows:
         return None
     if len(rows) != 1 or len(rows[0]) != 4:
-        raise InvalidInput(f"{tidy(text)[:40]!r} is not a box.", "Write left,top,right,bottom.")
+        raise InvalidInput("{tidy!r} is not a box.", "Write left,top,right,bottom.", tidy=tidy(text)[:40])
     left, top, right, bottom = _pixels(rows[0], size)
     return left, top, right, bottom
 

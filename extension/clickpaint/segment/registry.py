@@ -81,7 +81,9 @@ def info(name: str) -> SegmenterInfo:
     try:
         return SEGMENTERS[name]
     except KeyError:
-        raise NotFound(f"There is no segmenter {name!r}.", f"Choose one of {', '.join(SEGMENTERS)}.", segmenter=name) from None
+        raise NotFound(
+            "There is no segmenter {segmenter!r}.", "Choose one of {segmenters}.", segmenter=name, segmenters=", ".join(SEGMENTERS)
+        ) from None
 
 
 def unavailable(name: str, installed: Installed = installed) -> str | None:
@@ -104,7 +106,13 @@ def create(name: str, store: Store, device: Device, cache: ModelCache) -> Segmen
     family, model = info(name).family, info(name).model
     reason = unavailable(name)
     if reason is not None:
-        raise ModelMissing(f"{info(name).title} cannot be used: {reason}", "Install it, or choose another segmenter.", segmenter=name)
+        raise ModelMissing(
+            "{title} cannot be used: {reason}",
+            "Install it, or choose another segmenter.",
+            segmenter=name,
+            title=info(name).title,
+            reason=reason,
+        )
     if model is None:
         from clickpaint.segment.classic_segmenter import ClassicSegmenter
 

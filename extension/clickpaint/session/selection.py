@@ -48,7 +48,7 @@ class Adjustment:
 def check_mode(mode: str) -> None:
     """Raises `InvalidInput` for one that is not among `MODES`."""
     if mode not in MODES:
-        raise InvalidInput(f"The mode {mode!r} is unknown.", f"Choose one of {', '.join(MODES)}.")
+        raise InvalidInput("The mode {mode!r} is unknown.", "Choose one of {modes}.", mode=mode, modes=", ".join(MODES))
 
 
 def combine(base: np.ndarray | None, new: np.ndarray, mode: str) -> np.ndarray:
@@ -131,12 +131,12 @@ def _apply(mask: np.ndarray, adjustment: Adjustment, regions: Sequence[PackedMas
         return masks.invert(mask)
     if op in ("clear", "all"):
         return np.full_like(mask, op == "all")
-    raise InvalidInput(f"The operation {op!r} is unknown.", f"Choose one of {', '.join(OPERATIONS)}.", op=op)
+    raise InvalidInput("The operation {op!r} is unknown.", "Choose one of {operations}.", op=op, operations=", ".join(OPERATIONS))
 
 
 def _amount(adjustment: Adjustment) -> int:
     if adjustment.amount is None:
-        raise InvalidInput(f"The operation {adjustment.op!r} needs an amount.", "Give it in pixels.", op=adjustment.op)
+        raise InvalidInput("The operation {op!r} needs an amount.", "Give it in pixels.", op=adjustment.op)
     return adjustment.amount
 
 
@@ -152,7 +152,7 @@ def _shape(shape: tuple[int, ...], adjustment: Adjustment, regions: Sequence[Pac
         return masks.from_file(adjustment.image, (width, height))
     if adjustment.index is None or not 0 <= adjustment.index < len(regions):
         raise InvalidInput(
-            f"There is no region {adjustment.index}.", "Let everything be segmented first, and give the index of one of the regions.",
+            "There is no region {index}.", "Let everything be segmented first, and give the index of one of the regions.",
             index=adjustment.index, regions=len(regions),
         )  # fmt: skip
     return regions[adjustment.index].mask

@@ -290,7 +290,9 @@ class Workspace:
         if version == number:
             return latest
         if version not in self._tiles:
-            raise NotFound(f"There is no version {version} of this picture.", "Ask for one of the versions of the workspace.")
+            raise NotFound(
+                "There is no version {version} of this picture.", "Ask for one of the versions of the workspace.", version=version
+            )
         first = self._framed(version)
         if first <= number < version and number:
             base, first = latest, number + 1

@@ -52,10 +52,12 @@ class Workspaces:
         bounds = self._bounds()
         if workspace.nbytes > bounds.nbytes:
             raise TooLarge(
-                f"This picture needs {workspace.nbytes >> 20} MB, more than all open pictures may take.",
+                "This picture needs {megabytes} MB, more than all open pictures may take.",
                 "Raise the setting workspaces_budget_mb, or open a smaller one.",
-                nbytes=workspace.nbytes, limit=bounds.nbytes,
-            )  # fmt: skip
+                nbytes=workspace.nbytes,
+                limit=bounds.nbytes,
+                megabytes=workspace.nbytes >> 20,
+            )
         self._close_expired(bounds)
         with self._lock:
             self._all[workspace.id] = workspace

@@ -97,11 +97,20 @@ class MapOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= _MOST_LAYERS:
-            raise InvalidInput(f"There are {len(self.layers)} preprocessors.", f"Give 1 to {_MOST_LAYERS}.")
+            raise InvalidInput(
+                "There are {count} preprocessors.", "Give 1 to {most_layers}.", count=len(self.layers), most_layers=_MOST_LAYERS
+            )
         if self.blend not in BLENDS:
-            raise InvalidInput(f"Maps cannot be blended by {self.blend!r}.", f"Choose one of {', '.join(BLENDS)}.")
+            raise InvalidInput(
+                "Maps cannot be blended by {blend!r}.", "Choose one of {blends}.", blend=self.blend, blends=", ".join(BLENDS)
+            )
         if self.background and self.background not in BACKGROUNDS:
-            raise InvalidInput(f"There is no background {self.background!r}.", f"Choose one of {', '.join(BACKGROUNDS)}.")
+            raise InvalidInput(
+                "There is no background {background!r}.",
+                "Choose one of {backgrounds}.",
+                background=self.background,
+                backgrounds=", ".join(BACKGROUNDS),
+            )
         if any(not 0 <= layer.weight <= 1 for layer in self.layers) or not any(layer.weight for layer in self.layers):
             raise InvalidInput("The weights cannot be used.", "Each goes from 0 to 1, and one at least is over 0.")
 
@@ -189,7 +198,7 @@ class ControlMaps:
         unknown = [part for part in parts if part not in PARTS]
         if unknown or not parts:
             wrong = f"Poses have no part {unknown[0]!r}." if unknown else "No part of the poses is to be drawn."
-            raise InvalidInput(wrong, f"Give one or more of {', '.join(PARTS)}.", parts=list(parts))
+            raise InvalidInput(wrong, "Give one or more of {parts_listed}.", parts=list(parts), parts_listed=", ".join(PARTS))
         with self._requests.run("control", workspace):
             began, size = time.perf_counter(), workspace.size
             shaped = poses.shaped(poses.from_json(document), *size)
@@ -202,7 +211,7 @@ class ControlMaps:
         with self._lock:
             made = self._maps.get(workspace, {}).get(id)
         if made is None:
-            raise NotFound(f"There is no map {id!r} (any more).", "Make it again.", id=id)
+            raise NotFound("There is no map {id!r} (any more).", "Make it again.", id=id)
         return made
 
     def keep(self, workspace: Workspace, id: str, opacity: float = 1.0) -> State:
@@ -288,8 +297,10 @@ class ControlMaps:
                 return selections[-1]
         if not selections:
             raise InvalidInput(
-                f"Nothing is selected in a picture of {width} x {height} pixels.",
+                "Nothing is selected in a picture of {width} x {height} pixels.",
                 "Open this picture in Clickpaint and click on the object, or give a mask.",
+                width=width,
+                height=height,
             )
         return selections[0]
 
@@ -297,7 +308,14 @@ class ControlMaps:
         if options.background and mask is None:
             raise InvalidInput("Nothing is selected.", "Click on an object first, or ask for a map of the whole picture.")
         if mask is not None and mask.shape != picture.pixels.shape[:2]:
-            raise InvalidInput(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels.", f"It must be {picture.width} x {picture.height}.")
+            raise InvalidInput(
+                "The mask is {width} x {height} pixels.",
+                "It must be {picture_width} x {picture_height}.",
+                width=mask.shape[1],
+                height=mask.shape[0],
+                picture_width=picture.width,
+                picture_height=picture.height,
+            )
         resolution = _perfect(picture, options) if options.pixel_perfect else None
         wanted = [
             (layer.preprocessor, registry.request(layer.preprocessor, layer.values, resolution or layer.resolution, mask, layer.seed))
@@ -351,7 +369,13 @@ def _check_size(made: WorkspaceMap, workspace: Workspace) -> None:
 
 def _check_sides(width: int, height: int) -> None:
     if not (1 <= width <= _MOST_SIDE and 1 <= height <= _MOST_SIDE):
-        raise InvalidInput(f"A map cannot be {width} x {height}.", f"Sides go from 1 to {_MOST_SIDE} pixels.")
+        raise InvalidInput(
+            "A map cannot be {width} x {height}.",
+            "Sides go from 1 to {most_side} pixels.",
+            width=width,
+            height=height,
+            most_side=_MOST_SIDE,
+        )
 
 
 def _perfect(picture: Picture, options: MapOptions) -> int:

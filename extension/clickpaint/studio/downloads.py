@@ -40,7 +40,7 @@ class Downloads:
                 "Downloads are switched off.", "Switch the setting offline off, or put the file there yourself.", model=name
             )
         if state.state != "present" and not all(file.urls for file in files_of(name)):
-            raise DownloadFailed(f"{name} cannot be downloaded from here.", state.reason, model=name)
+            raise DownloadFailed("{model} cannot be downloaded from here.", state.reason, model=name)
         network = Network(mirror=self._host.setting("download_mirror"), offline=False)
         return self._in_background("download", name, lambda progress: store.download(name, network, progress))
 

@@ -77,7 +77,14 @@ class Erasing:
     ) -> tuple[str, Picture]:
         """The eraser used, and the picture without what `mask`, bool [H, W], selects. Raises `InvalidInput`."""
         if mask.shape != picture.pixels.shape[:2]:
-            raise InvalidInput(f"The mask is {mask.shape[1]} x {mask.shape[0]} pixels.", f"It must be {picture.width} x {picture.height}.")
+            raise InvalidInput(
+                "The mask is {width} x {height} pixels.",
+                "It must be {picture_width} x {picture_height}.",
+                width=mask.shape[1],
+                height=mask.shape[0],
+                picture_width=picture.width,
+                picture_height=picture.height,
+            )
         with self._requests.run("erase") as request:
             options = self._options(grow, feather)
             name, pixels = self._erase(request, picture, mask, eraser, options)

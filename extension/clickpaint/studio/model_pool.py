@@ -117,7 +117,9 @@ class ModelPool:
         name = name or str(self.host.setting(role))
         if name != "auto":
             if name not in known:
-                raise InvalidInput(f"There is no {role} {name!r}.", f"Choose one of auto, {', '.join(known)}.", name=name)
+                raise InvalidInput(
+                    "There is no {role} {name!r}.", "Choose one of auto, {known}.", name=name, role=role, known=", ".join(known)
+                )
             return name
         at, last = self._resolved.get(role, (0.0, ""))
         if last and time.monotonic() - at < _REMEMBERED_SECONDS:  # looking for packages and files takes longer than a click may

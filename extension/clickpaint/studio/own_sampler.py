@@ -149,7 +149,11 @@ class OwnSampler:
         request = registry.request(unit.preprocessor, dict(unit.values), resolution, job.mask, job.seed)
         made = self._maps.detect(unit.preprocessor, from_pixels(job.pixels), request)
         if made.embedding is not None:
-            raise InvalidInput(f"The preprocessor {unit.preprocessor} gives no map but an embedding.", "Choose another preprocessor.")
+            raise InvalidInput(
+                "The preprocessor {preprocessor} gives no map but an embedding.",
+                "Choose another preprocessor.",
+                preprocessor=unit.preprocessor,
+            )
         return fitted(np.ascontiguousarray(made.pixels[..., :3]), job.width, job.height, "Just Resize")
 
     def _depth(self) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -147,7 +147,12 @@ class Painting:
         """
         for side in (width, height):
             if side is not None and (side % 8 or not 64 <= side <= _LARGEST_SIDE):
-                raise InvalidInput(f"A side cannot be {side} pixels.", f"Give a multiple of 8 from 64 to {_LARGEST_SIDE}.", value=side)
+                raise InvalidInput(
+                    "A side cannot be {value} pixels.",
+                    "Give a multiple of 8 from 64 to {largest_side}.",
+                    value=side,
+                    largest_side=_LARGEST_SIDE,
+                )
 
         def work(progress: Progress) -> list[Painted]:
             self._make_room()
@@ -246,6 +251,8 @@ def _picture_with(workspace: Workspace, result: PaintResult) -> Picture:
 def _result(workspace: Workspace, index: int) -> PaintResult:
     if not 0 <= index < len(workspace.results):
         raise InvalidInput(
-            f"There is no result {index}.", "Paint first." if not workspace.results else f"Give 0 to {len(workspace.results) - 1}."
+            "There is no result {index}.",
+            "Paint first." if not workspace.results else f"Give 0 to {len(workspace.results) - 1}.",
+            index=index,
         )
     return workspace.results[index]

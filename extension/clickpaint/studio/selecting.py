@@ -296,4 +296,11 @@ def _combined(series: Series, mask: np.ndarray) -> PackedMask | None:
 
 def _check_index(what: str, index: int, count: int) -> None:
     if not 0 <= index < count:
-        raise InvalidInput(f"There is no candidate {index}.", f"{what} goes from 0 to {count - 1}.", index=index, candidates=count)
+        raise InvalidInput(
+            "There is no candidate {index}.",
+            "{what} goes from 0 to {last_count}.",
+            index=index,
+            candidates=count,
+            what=what,
+            last_count=count - 1,
+        )

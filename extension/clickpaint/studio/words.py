@@ -140,7 +140,9 @@ class Words:
         question = question.strip()
         if not 0 < len(question) <= _LONGEST_QUESTION:
             raise InvalidInput(
-                "There is no question." if not question else "The question is too long.", f"Ask in 1 to {_LONGEST_QUESTION} letters."
+                "There is no question." if not question else "The question is too long.",
+                "Ask in 1 to {longest_question} letters.",
+                longest_question=_LONGEST_QUESTION,
             )
         with self._requests.run("chat", workspace) as request:
             state, picture = workspace.snapshot()
@@ -363,7 +365,7 @@ class Words:
 
         place = request.compute(work)
         if place is None or not place.mask.any():
-            raise InvalidInput(f"“{phrase}” was not found in this picture.", "Say it in other words, or click on it.")
+            raise InvalidInput("“{phrase}” was not found in this picture.", "Say it in other words, or click on it.", phrase=phrase)
         return place
 
     def _outlined(self, picture: Picture, place: finding.Found | None, segmenter: str, progress: Progress) -> finding.Found | None:
@@ -397,7 +399,9 @@ def _checked_phrase(phrase: str) -> str:
     phrase = phrase.strip()
     if not 0 < len(phrase) <= _LONGEST_PHRASE:
         raise InvalidInput(
-            "There is nothing to look for." if not phrase else "The phrase is too long.", f"Give up to {_LONGEST_PHRASE} letters."
+            "There is nothing to look for." if not phrase else "The phrase is too long.",
+            "Give up to {longest_phrase} letters.",
+            longest_phrase=_LONGEST_PHRASE,
         )
     return phrase
 

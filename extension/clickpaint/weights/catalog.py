@@ -88,7 +88,7 @@ def files_of(name: str) -> tuple[ModelFile, ...]:
     """The files of a model, or the one file of that name. Raises `NotFound` for a name that is not in the catalog."""
     files = tuple(file for file in catalog().values() if name in (file.name, file.part_of))
     if not files:
-        raise NotFound(f"There is no model {name!r}.", f"Choose one of {', '.join(models())}.", model=name)
+        raise NotFound("There is no model {model!r}.", "Choose one of {models}.", model=name, models=", ".join(models()))
     return files
 
 

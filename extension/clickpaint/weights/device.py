@@ -104,7 +104,9 @@ def pick(device: str = "auto", precision: str = "auto") -> Device:
     try:
         kind = torch.device(name).type
     except RuntimeError as error:
-        raise InvalidInput(f"torch does not know a device {device!r}.", "Choose auto, cpu, cuda, cuda:1, mps, xpu or directml.") from error
+        raise InvalidInput(
+            "torch does not know a device {device!r}.", "Choose auto, cpu, cuda, cuda:1, mps, xpu or directml.", device=device
+        ) from error
     _check_present(torch.device(name))
     if precision == "full":
         return Device(name)
@@ -211,9 +213,7 @@ def _directml(index: str) -> str:
 def _check_present(device: torch.device) -> None:
     import torch
 
-    absent = InvalidInput(
-        f"The device {device} is not there.", "Choose auto or cpu, or install the torch build for it.", device=str(device)
-    )
+    absent = InvalidInput("The device {device} is not there.", "Choose auto or cpu, or install the torch build for it.", device=str(device))
     if device.type in ("cuda", "xpu"):
         backend = getattr(torch, device.type, None)
         if backend is None or not backend.is_available() or (device.index or 0) >= backend.device_count():

@@ -61,7 +61,7 @@ class Network:
         """Where the file is asked for, in turn. Raises `InvalidInput` for a mirror that is not an http(s) address."""
         if self.mirror and urlsplit(self.mirror).scheme not in ("http", "https"):
             raise InvalidInput(
-                f"The download mirror {self.mirror!r} is not an http(s) address.", "Correct it in the settings, or clear it."
+                "The download mirror {mirror!r} is not an http(s) address.", "Correct it in the settings, or clear it.", mirror=self.mirror
             )
         return tuple(self.mirror + url for url in file.urls)
 
@@ -78,12 +78,24 @@ def download(file: ModelFile, folder: Path, network: Network, progress: Progress
     """
     target = folder / file.filename
     if file.checksum is None or not file.urls:
-        raise ModelMissing(f"{file.title} cannot be downloaded.", f"{file.note} Put it as {file.filename} into {folder}.", model=file.name)
+        raise ModelMissing(
+            "{title} cannot be downloaded.",
+            "{note} Put it as {filename} into {folder}.",
+            model=file.name,
+            title=file.title,
+            note=file.note,
+            filename=file.filename,
+            folder=folder,
+        )
     if network.offline:
         raise ModelMissing(
-            f"{file.title} is not on this machine, and downloads are switched off.",
-            f"Switch off 'offline', or get {file.filename} from {file.urls[0]} and put it into {folder}.",
+            "{title} is not on this machine, and downloads are switched off.",
+            "Switch off 'offline', or get {filename} from {urls} and put it into {folder}.",
             model=file.name,
+            title=file.title,
+            filename=file.filename,
+            urls=file.urls[0],
+            folder=folder,
         )
     with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,11 +136,16 @@ def _from_any(file: ModelFile, target: Path, network: Network, progress: Progres
             log.warning("%s: %s", url, error)
             failures.append(f"{urlsplit(url).netloc}: {error}")
     raise DownloadFailed(
-        f"{file.title} ({file.filename}) could not be downloaded. {' '.join(failures)}",
-        "Check the network, the proxy and the mirror and try again; it goes on where it stopped. "
-        f"Or get it from {file.urls[0]} and put it into {target.parent}.",
+        "{title} ({filename}) could not be downloaded. {failures_listed}",
+        "Check the network, the proxy and the mirror and try again; it goes on where it stopped. Or get "
+        "it from {urls} and put it into {parent}.",
         model=file.name,
         failures=failures,
+        title=file.title,
+        filename=file.filename,
+        failures_listed=" ".join(failures),
+        urls=file.urls[0],
+        parent=target.parent,
     )
 
 
@@ -387,16 +404,21 @@ def _writing_to(folder: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise _no_space(folder, None, shutil.disk_usage(folder).free) from error
         raise DownloadFailed(
-            f"The download cannot be written into {folder}: {error.strerror or error}.",
+            "The download cannot be written into {folder}: {strerror}.",
             "Check that the folder can be written, or choose another folder for models in the settings.",
+            folder=folder,
+            strerror=error.strerror or error,
         ) from error
 
 
 def _no_space(folder: Path, needed: int | None, free: int) -> DownloadFailed:
     wanted = "" if needed is None else f"; the download needs {needed / 1e6:.0f} MB more"
     return DownloadFailed(
-        f"The disk of {folder} is full ({free / 1e6:.0f} MB free{wanted}).",
+        "The disk of {folder} is full ({free_megabytes:.0f} MB free{wanted}).",
         "Make room, or choose another folder for models in the settings; the download goes on where it stopped.",
         free=free,
         needed=needed,
+        folder=folder,
+        free_megabytes=free / 1000000.0,
+        wanted=wanted,
     )

@@ -118,7 +118,7 @@ def not_found(name: str, known: Iterable[Path], what: str) -> NotFound:
     names = list(shown(known))
     similar = difflib.get_close_matches(_normal(name), names, 3)
     remedy = f"Similar: {', '.join(similar)}." if similar else f"Put its file into the folder of {what}s."
-    return NotFound(f"There is no {what} {name!r}.", remedy, name=name, similar=similar)
+    return NotFound("There is no {what} {name!r}.", remedy, name=name, similar=similar, what=what)
 
 
 def says_nothing(stem: str) -> bool:

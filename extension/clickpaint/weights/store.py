@@ -100,8 +100,10 @@ class Store:
             kept = self.set_aside(path) if readable else path
             wrong = fault if kept == path else f"{fault} It was set aside as {kept.name}."
         if wrong is not None:
-            raise CorruptModel(f"{file.title}: {wrong}", _remedy(file), model=name, filename=file.filename)
-        raise ModelMissing(f"{file.title} ({file.filename}) is not on this machine.", _remedy(file), model=name, filename=file.filename)
+            raise CorruptModel("{title}: {wrong}", _remedy(file), model=name, filename=file.filename, title=file.title, wrong=wrong)
+        raise ModelMissing(
+            "{title} ({filename}) is not on this machine.", _remedy(file), model=name, filename=file.filename, title=file.title
+        )
 
     def state(self, name: str) -> ModelState:
         """What there is of a model or a file; cheap enough for lists, since nothing is read but names and sizes."""
@@ -302,7 +304,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise CorruptModel(f"{path.name} holds something other than a model's weights.", _REPLACE, filename=path.name)
+        raise CorruptModel("{filename} holds something other than a model's weights.", _REPLACE, filename=path.name)
     return loaded
 
 
@@ -321,7 +323,14 @@ def load_torchscript(file: ModelFile, path: Path, device: Device) -> torch.jit.S
         except OSError as error:
             raise CorruptModel(of_error(path, error), _REPLACE, filename=path.name) from error
         if actual != file.checksum.value:
-            raise CorruptModel(f"{file.title}: {_differs(file, path, actual)}", _remedy(file), model=file.name, filename=path.name)
+            raise CorruptModel(
+                "{title}: {differs}",
+                _remedy(file),
+                model=file.name,
+                filename=path.name,
+                title=file.title,
+                differs=_differs(file, path, actual),
+            )
     try:
         return torch.jit.load(str(path), map_location="cpu").to(device.torch).eval()
     except Exception as error:

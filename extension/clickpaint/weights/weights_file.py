@@ -66,13 +66,15 @@ def weights_format(path: Path) -> WeightsFormat:
     """
     try:
         if not path.is_file():
-            raise InvalidInput(f"There is no file {path.name}.", "Choose another one.", filename=path.name)
+            raise InvalidInput("There is no file {filename}.", "Choose another one.", filename=path.name)
         size = path.stat().st_size
         with path.open("rb") as stream:
             start = stream.read(1024)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise CorruptModel(f"{path.name} cannot be read: {reason}.", "See to it that the file may be read.", filename=path.name) from error
+        raise CorruptModel(
+            "{filename} cannot be read: {reason}.", "See to it that the file may be read.", filename=path.name, reason=reason
+        ) from error
     if not start:
         raise _unusable(path, "it is empty")
     for sign, reason, remedy in _SIGNS:
@@ -134,7 +136,7 @@ def _zip_format(path: Path) -> WeightsFormat:
 
 
 def _unusable(path: Path, reason: str, remedy: str = _AGAIN) -> CorruptModel:
-    return CorruptModel(f"{path.name} cannot be read as weights: {reason}.", remedy, filename=path.name)
+    return CorruptModel("{filename} cannot be read as weights: {reason}.", remedy, filename=path.name, reason=reason)
 
 
 @dataclass(frozen=True)

@@ -161,14 +161,24 @@ def _vae(name: str) -> dict[str, Any]:
         from modules import sd_vae
 
         if name not in ("Automatic", "None") and name not in sd_vae.vae_dict:
-            raise HostUnsupported(f"This web UI has no VAE {name!r}.", f"Choose one of Automatic, None, {', '.join(sd_vae.vae_dict)}.")
+            raise HostUnsupported(
+                "This web UI has no VAE {name!r}.",
+                "Choose one of Automatic, None, {vae_dict}.",
+                name=name,
+                vae_dict=", ".join(sd_vae.vae_dict),
+            )
         return {"sd_vae": name}
     from modules_forge import main_entry
 
     if name in ("Automatic", "None"):  # the checkpoint's own
         return {"forge_additional_modules": []}
     if name not in main_entry.module_list:
-        raise HostUnsupported(f"This web UI has no VAE {name!r}.", f"Choose one of Automatic, {', '.join(main_entry.module_list)}.")
+        raise HostUnsupported(
+            "This web UI has no VAE {name!r}.",
+            "Choose one of Automatic, {module_list}.",
+            name=name,
+            module_list=", ".join(main_entry.module_list),
+        )
     return {"forge_additional_modules": [main_entry.module_list[name]]}
 
 
@@ -178,7 +188,9 @@ def _sampler(name: str) -> str:
     if not name:
         return sampler_names()[0]
     if name not in sd_samplers.all_samplers_map:
-        raise HostUnsupported(f"This web UI has no sampler {name!r}.", f"Choose one of {', '.join(sampler_names())}.")
+        raise HostUnsupported(
+            "This web UI has no sampler {name!r}.", "Choose one of {sampler_names}.", name=name, sampler_names=", ".join(sampler_names())
+        )
     return name
 
 
@@ -187,7 +199,7 @@ def _scheduler(name: str) -> str:
 
     if name not in sd_schedulers.schedulers_map:  # by label and by name
         labels = ", ".join(scheduler.label for scheduler in sd_schedulers.schedulers)
-        raise HostUnsupported(f"This web UI has no scheduler {name!r}.", f"Choose one of {labels}.")
+        raise HostUnsupported("This web UI has no scheduler {name!r}.", "Choose one of {labels}.", name=name, labels=labels)
     return name
 
 

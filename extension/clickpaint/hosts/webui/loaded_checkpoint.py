@@ -125,8 +125,9 @@ def _modules(model: Any) -> dict[str, Any]:
 
 def _unsupported(network: str) -> HostUnsupported:
     return HostUnsupported(
-        f"The loaded checkpoint ({network}) is not one that engines of Clickpaint's own can run.",
+        "The loaded checkpoint ({network}) is not one that engines of Clickpaint's own can run.",
         "Choose a checkpoint of Stable Diffusion 1, 2 or XL, or the web UI's own sampler as the engine.",
+        network=network,
     )
 
 
@@ -136,7 +137,8 @@ def _refuse_packed(tensors: Mapping[str, Any]) -> None:
         if packed or not tensor.is_floating_point():
             stored = "NF4 or FP4" if hasattr(tensor, "bnb_quantized") else "GGUF" if packed else str(tensor.dtype).removeprefix("torch.")
             raise HostUnsupported(
-                f"The web UI holds the checkpoint's weights as {stored}, which only its own sampler can compute with.",
+                "The web UI holds the checkpoint's weights as {stored}, which only its own sampler can compute "
+                "with.",
                 'Choose "Automatic" as "Diffusion in Low Bits" at the top of the page, or the web UI\'s own sampler as the engine.',
                 key=key, stored=stored,
             )  # fmt: skip

@@ -104,7 +104,12 @@ def _units(script: Any, job: PaintJob) -> list[dict[str, Any]]:
     find = names.get("Preprocessor", names["global_state"]).get_preprocessor
     for unit in units:
         if unit["model"] == "None" and not find(unit["module"]).do_not_need_model:
-            raise HostUnsupported(f"The preprocessor {unit['module']} needs a ControlNet model.", f"Choose one of {', '.join(models)}.")
+            raise HostUnsupported(
+                "The preprocessor {unit} needs a ControlNet model.",
+                "Choose one of {models}.",
+                unit=unit["module"],
+                models=", ".join(models),
+            )
     return units
 
 
@@ -162,4 +167,10 @@ def _known(name: str, offered: list[str], kind: str) -> str:
             return known
     if wanted == "none":
         return "None"
-    raise HostUnsupported(f"The web UI's ControlNet has no {kind} {name!r}.", f"Choose one of {', '.join(offered) or 'none'}.")
+    raise HostUnsupported(
+        "The web UI's ControlNet has no {kind} {name!r}.",
+        "Choose one of {offered}.",
+        kind=kind,
+        name=name,
+        offered=", ".join(offered) or "none",
+    )

@@ -52,6 +52,8 @@ def _look_at(values: Any) -> None:
     try:
         wish = asked(values)
         if wish is not None and wish.task == "remove" and wish.eraser not in ("auto", *ERASERS):
-            raise InvalidInput(f"There is no eraser {wish.eraser!r}.", f"Choose one of auto, {', '.join(ERASERS)}.")
+            raise InvalidInput(
+                "There is no eraser {eraser!r}.", "Choose one of auto, {erasers}.", eraser=wish.eraser, erasers=", ".join(ERASERS)
+            )
     except InvalidInput as error:
         raise HTTPException(422, str(error)) from None

@@ -77,7 +77,13 @@ class Control:
         size = tuple(8 * side for side in inputs.sample.shape[-2:])
         if tuple(self.image.shape[-2:]) != size:
             given = " x ".join(str(side) for side in reversed(self.image.shape[-2:]))
-            raise InvalidInput(f"The control map is {given} pixels, but {size[1]} x {size[0]} are painted.", "Make it for this crop.")
+            raise InvalidInput(
+                "The control map is {given} pixels, but {width} x {height} are painted.",
+                "Make it for this crop.",
+                given=given,
+                width=size[1],
+                height=size[0],
+            )
         rows, heard = len(inputs.sample), slice(None)
         if self.mode == "control" or self.model.config["global_pool_conditions"]:
             if "cond" not in inputs.branches:

@@ -112,9 +112,10 @@ class Lora:
             adapters.add(said.adapter)
         if len(adapters - {""}) > 1:
             raise InvalidInput(
-                f"{name} holds several adapters in one file: {', '.join(sorted(adapters - {''}))}.",
+                "{name} holds several adapters in one file: {adapters}.",
                 "Save each in a file of its own.",
                 name=name,
+                adapters=", ".join(sorted(adapters - {""})),
             )
         if not any(set(roles) - {"alpha", "scale"} for roles in layers.values()) and not embeddings:
             what = what_else(tensors)
@@ -170,7 +171,11 @@ class Lora:
                 change = change_of(said.tensors, module.weight, strength, said.alpha, stabilised=said.stabilised, ranks=use.ranks)
             except KeyError as error:
                 raise InvalidInput(
-                    f"The LoRA {self.name} is damaged or cut off: {layer} has no {error.args[0]}.", "Download it again.", name=self.name
+                    "The LoRA {name} is damaged or cut off: {layer} has no {args}.",
+                    "Download it again.",
+                    name=self.name,
+                    layer=layer,
+                    args=error.args[0],
                 ) from error
             except (ValueError, RuntimeError, IndexError) as error:
                 raise self._misfit(checkpoint, f"its {layer} does not fit, {error}") from error

@@ -68,7 +68,7 @@ def _use(network: Network) -> LoraUse:
     foreign = next((key for key in named if key not in ("te", "unet", "dyn", "lbw")), None)
     if foreign is not None:
         raise InvalidInput(
-            f"<lora:{network.name}> is asked for with {foreign}=, which is not known here.",
+            "<lora:{name}> is asked for with {argument}=, which is not known here.",
             "Take it out; te=, unet=, dyn= and lbw= are known.", name=network.name, argument=foreign,
         )  # fmt: skip
     try:
@@ -86,7 +86,9 @@ def _ranks(name: str, written: str | None) -> int | None:
     if written is None:
         return None
     if not written.strip().isdecimal() or int(written) < 1:
-        raise InvalidInput(f"<lora:{name}> is asked for with dyn={written}, which is no number of ranks.", "Write dyn=8.", name=name)
+        raise InvalidInput(
+            "<lora:{name}> is asked for with dyn={written}, which is no number of ranks.", "Write dyn=8.", name=name, written=written
+        )
     return int(written)
 
 
@@ -97,7 +99,9 @@ def _blocks(name: str, written: str) -> tuple[float, tuple[tuple[str, float], ..
         down, up = BLOCKS[len(weights) + 1]
     except (ValueError, KeyError) as error:
         raise InvalidInput(
-            f"<lora:{name}> is asked for with lbw={written}, which is not a list of 12, 17, 20 or 26 numbers.",
-            "Write the numbers of a preset in place of its name, or take lbw= out.", name=name,
-        ) from error  # fmt: skip
+            "<lora:{name}> is asked for with lbw={written}, which is not a list of 12, 17, 20 or 26 numbers.",
+            "Write the numbers of a preset in place of its name, or take lbw= out.",
+            name=name,
+            written=written,
+        ) from error
     return base, tuple(zip([*down.split(), *(f"OUT{number:02}" for number in up)], weights, strict=True))

@@ -69,12 +69,15 @@ def read_embedding(path: Path) -> Embedding:
     if path.suffix.lower() in embedding_pictures.ENDINGS:
         content = embedding_pictures.embedding_in(path)
         if content is None:
-            raise InvalidInput(f"{path.name} is a picture without an embedding in it.", "Choose another file.", filename=path.name)
+            raise InvalidInput("{filename} is a picture without an embedding in it.", "Choose another file.", filename=path.name)
         return embedding_of(content, _said_name(content) or path.stem, path.name)
     size = path.stat().st_size if path.is_file() else 0
     if size > _LARGEST:
         raise InvalidInput(
-            f"{path.name} is no textual inversion for Stable Diffusion: it has {size >> 20} MB.", "Choose another file.", filename=path.name
+            "{filename} is no textual inversion for Stable Diffusion: it has {megabytes} MB.",
+            "Choose another file.",
+            filename=path.name,
+            megabytes=size >> 20,
         )
     content, _ = read_weights_file(path)
     return embedding_of(content, path.stem, path.name)
@@ -108,9 +111,11 @@ def embedding_of(content: Any, name: str, filename: str) -> Embedding:
     if not vectors or wrong or len(widths) != len(vectors) or not widths.keys() <= {768, 1024, 1280}:
         what = what_else(key for key in loaded if isinstance(key, str))
         what = f" but {what}" if what and "textual inversion" not in what else ""
-        raise InvalidInput(f"{filename} is no textual inversion for Stable Diffusion{what}.", "Choose another file.", filename=filename)
+        raise InvalidInput(
+            "{filename} is no textual inversion for Stable Diffusion{what}.", "Choose another file.", filename=filename, what=what
+        )
     if not all(bool(torch.isfinite(value).all()) for value in vectors.values()):
-        raise InvalidInput(f"{filename} is damaged: some of its numbers are not finite.", "Choose another file.", filename=filename)
+        raise InvalidInput("{filename} is damaged: some of its numbers are not finite.", "Choose another file.", filename=filename)
     return Embedding(name, widths)
 
 

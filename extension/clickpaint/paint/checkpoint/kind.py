@@ -100,10 +100,13 @@ def kind_of(layout: UNetLayout, prediction: Prediction | None = None, markers: I
     if family is None or layout.in_channels not in (4, 5, 8, 9) or layout.out_channels != 4:
         odd = _ODD.get((layout.context, layout.label), "of an unknown kind") if layout.in_channels in (4, 5, 8, 9) else "of an unknown kind"
         raise InvalidInput(
-            f"The UNet is {odd}: a context of {layout.context}, a vector of {layout.label} and {layout.in_channels} input channels.",
+            "The UNet is {odd}: a context of {context}, a vector of {label} and {in_channels} input channels.",
             "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
-            context=layout.context, label=layout.label, in_channels=layout.in_channels,
-        )  # fmt: skip
+            context=layout.context,
+            label=layout.label,
+            in_channels=layout.in_channels,
+            odd=odd,
+        )
     markers = set(markers)
     if prediction is None:
         prediction = "v_prediction" if "v_pred" in markers else "epsilon"

@@ -52,14 +52,10 @@ def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called:
             full = f"{place}.{name}" if place else name
             tensor = tensors.get(full)
             if tensor is None:
-                raise InvalidInput(f"The file is damaged or cut off: {called(full)} is missing.", _REPLACE, key=called(full))
+                raise InvalidInput("The file is damaged or cut off: {key} is missing.", _REPLACE, key=called(full))
             if tensor.shape != expected.shape:
                 sizes = f"{_size(tensor.shape)} instead of {_size(expected.shape)}"
-                raise InvalidInput(
-                    f"The file is damaged or of an unknown kind: {called(full)} is {sizes}.",
-                    _REPLACE,
-                    key=called(full),
-                )
+                raise InvalidInput("The file is damaged or of an unknown kind: {key} is {sizes}.", _REPLACE, key=called(full), sizes=sizes)
             owner._parameters[name] = torch.nn.Parameter(tensor.detach(), requires_grad=False)
 
 

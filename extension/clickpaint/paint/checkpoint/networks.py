@@ -130,14 +130,16 @@ def _no_unet(tensors: Tensors) -> InvalidInput:
     what = what_else(keys)
     if what:
         return InvalidInput(
-            f"This is no checkpoint but {what}."
+            "This is no checkpoint but {found}."
             if not what.startswith(("Stable", "Flux", "quant"))
-            else f"This checkpoint is {what}, which cannot be used here.",
+            else "This checkpoint is {found}, which cannot be used here.",
             "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
             found=what,
         )
     some = keys[0] if keys else "nothing at all"
     return InvalidInput(
-        f"This is no checkpoint of Stable Diffusion: it has no model.diffusion_model.{_FIRST_OF_UNET}, but {some}.",
-        "Choose a checkpoint of Stable Diffusion 1, 2 or XL.", key=_FIRST_OF_UNET,
-    )  # fmt: skip
+        "This is no checkpoint of Stable Diffusion: it has no model.diffusion_model.{key}, but {some}.",
+        "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+        key=_FIRST_OF_UNET,
+        some=some,
+    )

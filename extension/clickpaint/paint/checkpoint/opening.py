@@ -72,7 +72,7 @@ def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Check
     kind = kind_of(layout, source.prediction, parts.markers)
     if parts.vae is None:
         key = "first_stage_model.encoder.conv_in.weight"
-        raise InvalidInput(f"{source.name} has no VAE: {key} is missing.", "Choose a VAE file to go with it.", key=key)
+        raise InvalidInput("{name} has no VAE: {key} is missing.", "Choose a VAE file to go with it.", key=key, name=source.name)
     texts = [_text_part(parts, width, source.name) for width in kind.encoders]
     if previous is not None and (previous.layout, previous.kind.family) != (layout, kind.family):
         previous = None
@@ -148,9 +148,12 @@ def _text_part(parts: Parts, width: int, name: str) -> Part:
         if tokens.shape[-1] == width:
             return part
     raise InvalidInput(
-        f"{name} has no text encoder of width {width}: its token_embedding.weight is missing.",
-        "Choose a whole checkpoint: this one holds only a part.", key="token_embedding.weight", width=width,
-    )  # fmt: skip
+        "{name} has no text encoder of width {width}: its token_embedding.weight is missing.",
+        "Choose a whole checkpoint: this one holds only a part.",
+        key="token_embedding.weight",
+        width=width,
+        name=name,
+    )
 
 
 class Checkpoints:

@@ -48,8 +48,9 @@ class PipelineSource:
         pipeline = self._pipeline()
         if not is_stable_diffusion(pipeline):
             raise HostUnsupported(
-                f"The loaded checkpoint ({type(pipeline).__name__}) is not one that engines of Clickpaint's own can run.",
+                "The loaded checkpoint ({kind}) is not one that engines of Clickpaint's own can run.",
                 "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+                kind=type(pipeline).__name__,
             )
         layout = _layout(pipeline.unet.config)
         tensors = {f"model.diffusion_model.{layout.key(name)}": tensor for name, tensor in _bare(pipeline.unet)}
@@ -59,7 +60,7 @@ class PipelineSource:
         for key, tensor in tensors.items():
             if tensor.is_meta:
                 raise HostUnsupported(
-                    f"The web UI has moved the checkpoint's weights out of memory ({key}).",
+                    "The web UI has moved the checkpoint's weights out of memory ({key}).",
                     "Choose another way of offloading models than the sequential one in its settings.",
                     key=key,
                 )

@@ -48,8 +48,11 @@ def unscaled(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
             or weight.removesuffix("weight") + "weight_scale_2" in tensors
         ):
             raise InvalidInput(
-                f"{name} is quantised in a way that is not known here ({weight} is {str(own.dtype).removeprefix('torch.')}).",
-                "Choose the same model in fp16, bf16 or fp8.", key=weight,
-            )  # fmt: skip
+                "{name} is quantised in a way that is not known here ({key} is {dtype}).",
+                "Choose the same model in fp16, bf16 or fp8.",
+                key=weight,
+                name=name,
+                dtype=str(own.dtype).removeprefix("torch."),
+            )
         plain[weight] = (own.float() * (scale if scale.numel() > 1 else scale.reshape(()))).to(torch.float16)
     return plain

@@ -123,7 +123,9 @@ class FileSource:
         try:
             return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
         except OSError as error:
-            raise InvalidInput(f"{Path(str(error.filename)).name} cannot be found any more.", "Choose another checkpoint.") from error
+            raise InvalidInput(
+                "{file} cannot be found any more.", "Choose another checkpoint.", file=Path(str(error.filename)).name
+            ) from error
 
     def _open(self) -> tuple[Hashable, dict[str, torch.Tensor], Prediction | None]:
         stamp = self._stamp()
@@ -152,7 +154,7 @@ def with_vae(tensors: Mapping[str, torch.Tensor], vae: Mapping[str, torch.Tensor
     first = "decoder.conv_in.weight"
     prefix = next((key.removesuffix(first) for key in vae if key.endswith(first)), None)
     if prefix is None:
-        raise InvalidInput(f"{name} holds no VAE: {first} is missing.", "Choose another VAE file.", key=first)
+        raise InvalidInput("{name} holds no VAE: {key} is missing.", "Choose another VAE file.", key=first, name=name)
     kept = {key: tensor for key, tensor in tensors.items() if not key.startswith("first_stage_model.")}
     return kept | {f"first_stage_model.{key[len(prefix) :]}": tensor for key, tensor in vae.items() if key.startswith(prefix)}
 
@@ -177,7 +179,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     import torch
 
     if not isinstance(content, dict) or not any(isinstance(value, torch.Tensor) for value in content.values()):
-        raise CorruptModel(f"{path.name} holds something other than a model's weights.", "Choose another one.", filename=path.name)
+        raise CorruptModel("{filename} holds something other than a model's weights.", "Choose another one.", filename=path.name)
     return unscaled({str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}, path.name), metadata
 
 

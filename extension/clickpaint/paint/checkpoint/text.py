@@ -90,7 +90,7 @@ def _config(part: Part, tensors: Mapping[str, torch.Tensor], names: Mapping[str,
     def shape(key: str) -> tuple[int, ...]:
         if key not in tensors:
             full = part.prefix + names.get(key, key)
-            raise InvalidInput(f"The text encoder is damaged: {full} is missing.", "Choose another checkpoint.", key=full)
+            raise InvalidInput("The text encoder is damaged: {key} is missing.", "Choose another checkpoint.", key=full)
         return tuple(tensors[key].shape)
 
     words, width = shape("embeddings.token_embedding.weight")

@@ -118,7 +118,7 @@ def read_layout(shapes: Shapes) -> UNetLayout:
         sides = shapes.get(key)
         if sides is None or len(sides) != dimensions:
             what = "is missing" if sides is None else f"has {len(sides)} dimensions instead of {dimensions}"
-            raise InvalidInput(f"The UNet is damaged or of an unknown kind: {key} {what}.", "Choose another checkpoint.", key=key)
+            raise InvalidInput("The UNet is damaged or of an unknown kind: {key} {what}.", "Choose another checkpoint.", key=key, what=what)
         return sides
 
     first = shape("input_blocks.0.0.weight", 4)
@@ -140,7 +140,7 @@ def read_layout(shapes: Shapes) -> UNetLayout:
         index += 1
     if len(set(blocks)) != 1 or blocks[0] == 0:
         missing = f"input_blocks.{index}.0.in_layers.2.weight"
-        raise InvalidInput(f"The UNet is damaged or of an unknown kind: {missing} is missing.", "Choose another checkpoint.", key=missing)
+        raise InvalidInput("The UNet is damaged or of an unknown kind: {key} is missing.", "Choose another checkpoint.", key=missing)
     attended = "middle_block.1.transformer_blocks.0.attn2.to_k.weight"
     projection = shapes.get("middle_block.1.proj_in.weight", ())
     return UNetLayout(

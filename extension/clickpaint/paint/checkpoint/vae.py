@@ -26,7 +26,7 @@ def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float, for
     blocks = sum(f"encoder.down.0.block.{index}.conv1.weight" in shapes for index in range(8))
     for key in ("encoder.conv_in.weight", LEVELS.format(0), "post_quant_conv.weight"):
         if key not in shapes:
-            raise InvalidInput(f"The VAE is damaged or of an unknown kind: {key} is missing.", "Choose another VAE.", key=key)
+            raise InvalidInput("The VAE is damaged or of an unknown kind: {key} is missing.", "Choose another VAE.", key=key)
     return {
         "in_channels": shapes["encoder.conv_in.weight"][1],
         "out_channels": shapes["encoder.conv_in.weight"][1],

@@ -64,7 +64,7 @@ class Coder:
             self._vae = copy.deepcopy(self._vae).float()
             result = work(self._vae)
         if not torch.isfinite(result).all():
-            raise CorruptModel(f"The VAE of {self._name} answers with NaN.", "Choose another VAE.", model=self._name)
+            raise CorruptModel("The VAE of {model} answers with NaN.", "Choose another VAE.", model=self._name)
         return result
 
 

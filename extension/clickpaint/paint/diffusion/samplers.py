@@ -91,14 +91,22 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
         theirs = next((theirs for theirs in _THEIRS if theirs.lower() == asked), None)
         if theirs is not None:
             raise InvalidInput(
-                f"Our engines do not have the web UI's sampler {theirs}.", f"Choose {_THEIRS[theirs]}, or let the web UI paint."
+                "Our engines do not have the web UI's sampler {theirs}.",
+                "Choose {nearest}, or let the web UI paint.",
+                theirs=theirs,
+                nearest=_THEIRS[theirs],
             )
-        raise InvalidInput(f"The sampler {name!r} is unknown here.", f"Choose one of {', '.join(SAMPLERS)}.")
+        raise InvalidInput("The sampler {name!r} is unknown here.", "Choose one of {samplers}.", name=name, samplers=", ".join(SAMPLERS))
     sampler, spacing = _ALSO.get(known, known), schedules.proper_name(schedule)
     if spacing == AUTOMATIC:
         spacing = next((each for each in ("Karras", "Exponential") if known.endswith(f" {each}")), _SAMPLERS[sampler].schedule)
     if spacing != "Uniform" and not _SAMPLERS[sampler].spaced:
-        raise InvalidInput(f"The sampler {sampler} cannot be spaced by {spacing}.", "Choose the schedule Automatic, or another sampler.")
+        raise InvalidInput(
+            "The sampler {sampler} cannot be spaced by {spacing}.",
+            "Choose the schedule Automatic, or another sampler.",
+            sampler=sampler,
+            spacing=spacing,
+        )
     return sampler, spacing
 
 

@@ -79,7 +79,9 @@ def paint_with(
         raise HostUnsupported("ControlNet is not available here.", "Remove the ControlNet units.")
     prompt, networks = without_networks(job.options.prompt.positive)
     if networks and tools.adapted is None:
-        raise HostUnsupported("LoRAs are not available here.", f"Remove <{networks[0].kind}:{networks[0].name}> from the prompt.")
+        raise HostUnsupported(
+            "LoRAs are not available here.", "Remove <{kind}:{name}> from the prompt.", kind=networks[0].kind, name=networks[0].name
+        )
     sampler, schedule = samplers.resolve(job.options.sampling.sampler or engine.sampler, job.options.sampling.scheduler)
     described = {"sampler": sampler, "schedule": schedule, "checkpoint": checkpoint.name, "engine": engine.name}
     plain = replace(job, options=replace(job.options, prompt=replace(job.options.prompt, positive=prompt)))
@@ -165,9 +167,10 @@ class _Work:
                 )  # fmt: skip
             except FloatingPointError as error:
                 raise CorruptModel(
-                    f"The checkpoint {checkpoint.name} answers with NaN in {str(checkpoint.dtype).removeprefix('torch.')}.",
+                    "The checkpoint {model} answers with NaN in {dtype}.",
                     "Use it in full precision, or choose another checkpoint.",
                     model=checkpoint.name,
+                    dtype=str(checkpoint.dtype).removeprefix("torch."),
                 ) from error
             results = []
             for picture in latents.split(1):

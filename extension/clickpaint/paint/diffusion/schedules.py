@@ -26,7 +26,9 @@ def proper_name(name: str) -> str:
     """
     known = {_plain(schedule): schedule for schedule in SCHEDULES}
     if _plain(name or AUTOMATIC) not in known:
-        raise InvalidInput(f"The schedule {name!r} is unknown here.", f"Choose one of {', '.join(SCHEDULES)}.")
+        raise InvalidInput(
+            "The schedule {name!r} is unknown here.", "Choose one of {schedules}.", name=name, schedules=", ".join(SCHEDULES)
+        )
     return known[_plain(name or AUTOMATIC)]
 
 

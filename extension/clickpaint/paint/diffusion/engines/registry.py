@@ -36,6 +36,6 @@ def engine_for(kind: Kind, options: PaintOptions) -> Engine:
             name = "controlnet"
     engine = ENGINES[name]
     if options.task == "instruct" and name != "instruct":
-        raise InvalidInput(f"The engine {name} cannot follow instructions.", "Choose the engine instruct or auto.")
+        raise InvalidInput("The engine {name} cannot follow instructions.", "Choose the engine instruct or auto.", name=name)
     engine.check(kind, options)
     return engine

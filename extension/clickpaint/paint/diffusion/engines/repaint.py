@@ -26,7 +26,9 @@ class RePaint(Engine):
         super().check(kind, options)
         sampler = options.sampling.sampler
         if sampler and samplers.resolve(sampler)[0] not in _SAMPLERS:
-            raise InvalidInput(f"RePaint cannot use the sampler {sampler}.", f"Choose {' or '.join(_SAMPLERS)}, or none.")
+            raise InvalidInput(
+                "RePaint cannot use the sampler {sampler}.", "Choose {samplers}, or none.", sampler=sampler, samplers=" or ".join(_SAMPLERS)
+            )
 
     def recipe(self, scene: Scene) -> Recipe:
         import torch
