@@ -266,7 +266,10 @@ def test_a_web_ui_gets_the_versions_that_the_tests_run_with():
     from clickpaint.hosts.webui.setup import PACKAGES
 
     facts = install.probe(Path(sys.executable))
-    pins = [pin.split(";")[0].strip() for pin in (*install.listed(facts, ("app",)), *facts["install"]["no-deps"])]
+    pins = [
+        pin.split(";")[0].strip()
+        for pin in (*install.listed(facts, ("app",)), *facts["install"]["no-deps"], *facts["install"]["constraints"])
+    ]
     older = {"diffusers", "pillow-heif"}  # A1111's transformers goes with none newer; its Pillow with no newer pillow-heif
     for name, requirement in PACKAGES.items():
         assert install.normal(requirement) == name

@@ -364,7 +364,8 @@ def test_formats(visit: Any, photo: bytes) -> None:
     with tab.page.expect_download() as download:
         tab.page.get_by_role("button", name="Save", exact=True).first.click()
     assert download.value.suggested_filename == "meadow.jpg"
-    assert Image.open(download.value.path()).format == "JPEG"
+    with Image.open(download.value.path()) as saved:
+        assert saved.format == "JPEG"
 
 
 def test_chinese(visit: Any, photo: bytes, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def moves(bench: Bench) -> Iterator[Row]:
         return cache.get(key, lambda: (held.to(bench.device.torch, copy=True), held.nbytes))
 
     def both() -> None:
-        load("first"), load("second")
+        load("first")
+        load("second")
 
     (milliseconds,) = bench.turns(both, rounds=3)
     yield Row(

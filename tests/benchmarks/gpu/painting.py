@@ -17,6 +17,7 @@ from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.loop import generators
 from clickpaint.paint.diffusion.sampling import Tools, paint_with, text_to_image
+from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.in_picture import paint
 from clickpaint.paint.paint_job import MaskedContent, Painted, PaintJob, PaintOptions, Task
 from clickpaint.progress import Progress
@@ -85,20 +86,18 @@ def outside(bench: Bench) -> Iterator[Row]:
 
     cases: tuple[tuple[Task, MaskedContent], ...] = (("fill", "original"), ("fill", "latent noise"), ("replace", "fill"))
     for task, content in cases:
-        options = PaintOptions(task=task, prompt="a ball", steps=4, seed=1, masked_content=content, grow=4, feather=6, resolution=256)
-        results = paint(pixels, mask, options, run, native=256)
+        options = grouped(task=task, prompt="a ball", steps=4, seed=1, masked_content=content, grow=4, feather=6, resolution=256)
+        canvas = paint(pixels, mask, options, run, native=256)
         kept = ~blend.hole(mask, 4, 6) if task == "fill" else mask
-        changed = int((results[0].pixels != pixels).any(axis=2)[kept].sum())
-        painted = int((results[0].pixels != pixels).any(axis=2)[~kept].sum())
-        yield Row(
-            f"{task}, {content}: changed where nothing may", float(changed), unit="px", note=f"{painted} px painted", wrong=changed > 0
-        )
+        differs = (canvas.results[0].placed_in(pixels) != pixels).any(axis=2)
+        changed, note = int(differs[kept].sum()), f"{int(differs[~kept].sum())} px painted"
+        yield Row(f"{task}, {content}: changed where nothing may", float(changed), unit="px", note=note, wrong=changed > 0)
 
 
 def _against_diffusers(bench: Bench, family: str, side: int) -> Iterator[Row]:
     side, steps = (64, 2) if bench.small else (side, _STEPS)
     checkpoint = _on_device(toys.state_dict(family=family) if bench.small else _full_size(family, bench), bench)
-    options = PaintOptions(prompt="a red house", negative_prompt="blurry", steps=steps, sampler="DDIM")
+    options = grouped(prompt="a red house", negative_prompt="blurry", steps=steps, sampler="DDIM")
     tools = Tools(bench.device)
     ours: Callable[[], object] = lambda: text_to_image(checkpoint, options, (side, side), seed=1, tools=tools)  # noqa: E731
     theirs = _pipeline(checkpoint, family, options, side)
@@ -138,7 +137,9 @@ def _pipeline(checkpoint: Checkpoint, family: str, options: PaintOptions, side: 
     """diffusers' own on the same networks, texts included."""
     import diffusers
 
-    scheduler = samplers.scheduler(options.sampler, "Automatic", checkpoint.scheduler_config, options.steps, checkpoint.device)
+    scheduler = samplers.scheduler(
+        options.sampling.sampler, "Automatic", checkpoint.scheduler_config, options.sampling.steps, checkpoint.device
+    )
     modules: dict[str, Any] = {
         "unet": checkpoint.unet,
         "vae": checkpoint.vae,
@@ -155,15 +156,15 @@ def _pipeline(checkpoint: Checkpoint, family: str, options: PaintOptions, side: 
     pipe.set_progress_bar_config(disable=True)
 
     def run() -> None:
-        texts = encode(checkpoint, options.prompt, options.negative_prompt, size=(side, side), steps=options.steps)
+        texts = encode(checkpoint, options.prompt.positive, options.prompt.negative, size=(side, side), steps=options.sampling.steps)
         cond, uncond = texts.text("cond", 0), texts.text("uncond", 0)
         prompts = {"prompt_embeds": cond.context, "negative_prompt_embeds": uncond.context}
         if family == "sdxl":
             pooled = {"pooled_prompt_embeds": cond, "negative_pooled_prompt_embeds": uncond}
             prompts |= {key: text.added["text_embeds"] for key, text in pooled.items()}
         pipe(
-            **{key: value.to(checkpoint.dtype) for key, value in prompts.items()}, num_inference_steps=options.steps,
-            guidance_scale=options.cfg_scale, generator=generators(1, 1), height=side, width=side, output_type="np",
+            **{key: value.to(checkpoint.dtype) for key, value in prompts.items()}, num_inference_steps=options.sampling.steps,
+            guidance_scale=options.sampling.cfg_scale, generator=generators(1, 1), height=side, width=side, output_type="np",
         )  # fmt: skip
 
     return run

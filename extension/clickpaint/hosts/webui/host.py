@@ -183,10 +183,10 @@ class WebUIHost:
 
 def _folders_of_options(kind: str) -> list[Path]:
     """Where the web UI itself looks for files of a kind."""
-    from modules import paths, shared
+    from modules import shared
 
     chosen = [getattr(shared.cmd_opts, option, None) for option in _OPTIONS[kind]]
     found = [Path(folder) for folder in chosen if isinstance(folder, str) and folder]
     if kind == "ControlNet":
-        found.append(Path(paths.extensions_dir) / "sd-webui-controlnet" / "models")
+        found.append(extensions_folder() / "sd-webui-controlnet" / "models")
     return found
