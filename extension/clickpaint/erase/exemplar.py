@@ -4,7 +4,10 @@ Coarse to fine, alternating between searching every patch's nearest neighbour an
 Shechtman, Irani 2007, "Space-Time Completion of Video"), with the search of Barnes et al. 2009 ("PatchMatch"), in a form
 that numpy can do for all patches at once: distances are taken between the patches' principal components, and all patches
 look at their neighbours' matches at the same time. From Newson et al. 2014 ("Video Inpainting of Complex Scenes") come the
-texture channels, without which wide holes turn flat, and the first fill, ring by ring from the rim inwards.
+texture channels, without which wide holes turn flat.
+
+Votes settle the structure, but a mean of patches has no grain. So each scale ends with every pixel copied from its one match, of
+which as many as possible go together with their neighbours', and the copies joined by their gradients (see `seamless`).
 """
 
 from __future__ import annotations
@@ -13,31 +16,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clickpaint.erase import seamless
 from clickpaint.progress import Progress
 
 RADIUS = 3
 """Patches are squares of 2 · RADIUS + 1 pixels."""
 COMPONENTS = 24
 TEXTURE_WEIGHT = 5.0
-LAYOUT = (4.5, 1.5)
+LAYOUT = (2.0, 0.25)
 """What it costs to take a patch from elsewhere: standard deviations of the picture per length of its longer side, along y
-and along x. A photograph is more alike along its rows: road continues as road, a skyline as a skyline."""
+and along x. A photograph is more alike along its rows: road continues as road, a skyline as a skyline. Hardly any along x: it would
+be lowest at the rim, and a rim's column repeated all over its row is a streak."""
 LAYOUT_FADES = 0.5
 """By how much that counts less on every level from the third: what lies where is settled by then, and grain repeats in rows."""
 CONFIDENCE = 1.3
 """By how much a vote weighs less per pixel further inside the hole."""
-SEARCH_PIXELS = 70_000
+SEARCH_PIXELS = 16_000
 SEARCH_AREA = 700_000
 """Levels with more hole pixels than the one, or more pixels than the other, take their matches from the next coarser level
 as they are: where a patch comes from is settled by then, and it is copied at full resolution."""
-LIBRARY = 12_000
-"""The first fill looks at no more patches than this."""
 COARSE_PIXELS = 40_000
-"""The first fill happens on a level of at most about this many pixels."""
+"""The coarsest level has at most about this many pixels."""
+COHERENCE = 4
+"""How often each patch looks around for a displacement that many of its neighbours share."""
+AGREEMENT = 1.5
+"""What agreeing with all neighbours is worth: a distance larger by the factor exp(AGREEMENT). More of it means larger pieces, whose
+texture is whole, and that fit less well."""
+TRUST = 0.0007
+"""How much the copies' colours count against their gradients at full resolution: a difference at a seam or at the rim fades over
+1 / sqrt(TRUST) = 38 pixels. Less of it lets a shadow at the rim darken a wide hole altogether, more of it shows seams."""
+_AROUND = [(-1, 0), (1, 0), (0, -1), (0, 1), (-2, -2), (-2, 2), (2, -2), (2, 2), (-4, 0), (4, 0), (0, -4), (0, 4)]
 _CHUNK = 1024
 _SAMPLES = 4000
 _STEPS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
-_FEW_STEPS = [(dy, dx) for dy, dx in _STEPS if dy % RADIUS == 0 and dx % RADIUS == 0]
 
 
 @dataclass(eq=False)
@@ -81,26 +92,88 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) 
     if not levels:
         return None
     rng = np.random.default_rng(seed)
-    matches = _peel(levels[0], progress)
+    first = levels[0]
+    first.channels = seamless.membrane(first.channels, first.hole, progress)
+    matches = np.zeros(first.hole.size, np.int64)
+    matches[first.targets] = rng.choice(np.flatnonzero(first.sources), len(first.targets))
     for number, level in enumerate(levels):
-        share = progress.part(number / len(levels), (number + 1) / len(levels))
+        share = progress.part(number / (len(levels) + 1), (number + 1) / (len(levels) + 1))
         if number > 0:
             matches = _upsampled(matches, levels[number - 1], level, rng)
-            _vote(level, matches, None, 0.5, share)
-        if len(level.targets) > SEARCH_PIXELS or level.hole.size > SEARCH_AREA:
-            continue
-        rounds = max(2, 10 - 3 * number)
+            if len(level.targets) > SEARCH_PIXELS or level.hole.size > SEARCH_AREA:
+                continue
+        trust = min(TRUST * 4.0 ** (len(levels) - 1 - number), 1.0)  # the same distance in this level's pixels
+        if number > 0:
+            _join(level, matches, trust, share)
         axes = _components(level, layout=LAYOUT_FADES ** max(number - 1, 0))
         table = np.zeros((level.hole.size, axes.vectors.shape[1] + 2), np.float32)
         known = np.flatnonzero(level.sources)
         table[known] = _features(level, known, axes)
+        rounds = max(2, 10 - 3 * number)
         for turn in range(rounds):
             share.report(turn / rounds, "Matching patches")
             matches, distances = _search(level, axes, table, matches, rng, share)
-            _vote(level, matches, distances, 0.25 if turn == rounds - 1 else 0.5, share)
-    finest = levels[-1].channels[..., :3]
-    result = crop.copy()
-    result[hole] = np.clip(np.rint(finest[hole]), 0, 255).astype(np.uint8)
+            if number > 0 and turn == rounds - 1:
+                matches = _coherent(level, axes, table, matches, share)
+                _join(level, matches, trust, share)
+            else:
+                _vote(level, matches, distances, 0.25 if turn == rounds - 1 else 0.5, share)
+        matches = _coherent(level, axes, table, matches, share)
+    share = progress.part(len(levels) / (len(levels) + 1), 1)
+    share.report(0, "Joining patches")
+    rows, columns = np.divmod(matches.reshape(hole.shape), hole.shape[1])
+    whole = seamless.merged(crop.astype(np.float32), hole, rows, columns, TRUST, share)
+    return np.where(hole[..., None], np.clip(np.rint(whole), 0, 255).astype(np.uint8), crop)
+
+
+def _join(level: _Level, matches: np.ndarray, trust: float, progress: Progress) -> None:
+    """Fill the level with the pixels that its matches stand for."""
+    rows, columns = np.divmod(matches.reshape(level.hole.shape), level.hole.shape[1])
+    level.channels = np.clip(seamless.merged(level.channels, level.hole, rows, columns, trust, progress), 0, 255)
+
+
+def _coherent(level: _Level, axes: _Axes, table: np.ndarray, matches: np.ndarray, progress: Progress) -> np.ndarray:
+    """The matches with fewer seams: each patch may take a neighbour's displacement, and prefers what many around it have.
+
+    After Ashikhmin 2001, "Synthesizing Natural Textures".
+    """
+    height, width = level.hole.shape
+    targets = level.targets
+    wanted = _features(level, targets, axes)
+    usable = level.sources.reshape(-1)
+    rows, columns = np.divmod(targets, width)
+    position = np.full(height * width, -1, np.int64)
+    position[targets] = np.arange(len(targets))
+    around = []
+    for dy, dx in _AROUND:
+        inside = (rows + dy >= 0) & (rows + dy < height) & (columns + dx >= 0) & (columns + dx < width)
+        index = position[np.where(inside, targets + dy * width + dx, targets)]
+        around.append(np.where(index >= 0, index, np.arange(len(targets))))
+    # Displacements as complex numbers: one array holds rows and columns, and equality is of both.
+    match_rows, match_columns = np.divmod(matches[targets], width)
+    shift = ((match_rows - rows) + 1j * (match_columns - columns)).astype(np.complex64)
+    distance = ((wanted - table[matches[targets]]) ** 2).sum(axis=1)
+    floor = np.quantile(distance, 0.25) + 1e-3
+
+    for _ in range(COHERENCE):
+        progress.check()
+        offers = np.stack([shift[index] for index in around])
+        best = (distance + floor) * np.exp(-AGREEMENT * (offers == shift).mean(axis=0))
+        shift, distance = shift.copy(), distance.copy()
+        for offer in offers:
+            new_rows, new_columns = rows + offer.real.astype(np.int64), columns + offer.imag.astype(np.int64)
+            inside = (new_rows >= 0) & (new_rows < height) & (new_columns >= 0) & (new_columns < width)
+            where = np.flatnonzero((offer != shift) & inside)
+            flat = new_rows[where] * width + new_columns[where]
+            where, flat = where[usable[flat]], flat[usable[flat]]
+            difference = wanted[where] - table[flat]
+            new = np.einsum("nd,nd->n", difference, difference)
+            cost = (new + floor) * np.exp(-AGREEMENT * (offers[:, where] == offer[where]).mean(axis=0))
+            better = cost < best[where]
+            where = where[better]
+            best[where], shift[where], distance[where] = cost[better], offer[where], new[better]
+    result = matches.copy()
+    result[targets] = (rows + shift.real.astype(np.int64)) * width + columns + shift.imag.astype(np.int64)
     return result
 
 
@@ -165,40 +238,6 @@ def _patches(channels: np.ndarray, where: np.ndarray) -> np.ndarray:
     return views[rows, columns].reshape(len(where), -1)
 
 
-def _peel(level: _Level, progress: Progress) -> np.ndarray:
-    """Fill the coarsest level ring by ring, each pixel by the best match for what is known of its patch; returns the matches."""
-    import cv2
-
-    sources = np.flatnonzero(level.sources)
-    sources = sources[:: -(-len(sources) // LIBRARY)]
-    library = _patches(level.channels, sources)
-    squares, places = (library**2).T, _place(level.hole.shape, sources)
-    variance = float(library.var(axis=0).sum())
-    known = (~level.hole).astype(np.float32)
-    flat = level.channels.reshape(level.hole.size, -1)
-    matches = np.zeros(level.hole.size, np.int64)
-
-    def match(where: np.ndarray) -> None:
-        for start in range(0, len(where), _CHUNK):
-            progress.check()
-            part = where[start : start + _CHUNK]
-            weights = np.tile(_patches(known[..., None], part), (1, flat.shape[1]))
-            cost = weights @ squares - 2 * (_patches(level.channels, part) * weights) @ library.T
-            for here, there in zip(_place(level.hole.shape, part).T, places.T, strict=True):
-                cost += variance * (here[:, None] - there) ** 2
-            matches[part] = sources[cost.argmin(axis=1)]
-
-    while True:
-        ring = np.flatnonzero((known == 0) & (cv2.dilate(known, np.ones((3, 3), np.uint8)) > 0))
-        if len(ring) == 0:
-            break
-        match(ring)
-        flat[ring] = flat[matches[ring]]
-        known.reshape(-1)[ring] = 1
-    match(level.targets[~level.hole.reshape(-1)[level.targets]])
-    return matches
-
-
 def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random.Generator) -> np.ndarray:
     """The matches of a level from those of the next coarser one."""
     width, small = level.hole.shape[1], below.hole.shape[1]
@@ -206,9 +245,9 @@ def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random
     coarse = matches[(rows // 2) * small + columns // 2]
     coarse_rows, coarse_columns = np.divmod(coarse, small)
     result = np.zeros(level.hole.size, np.int64)
-    found_rows = np.minimum(coarse_rows * 2 + rows % 2, level.hole.shape[0] - 1)
-    found_columns = np.minimum(coarse_columns * 2 + columns % 2, width - 1)
-    nearest = found_rows * width + found_columns
+    match_rows = np.minimum(coarse_rows * 2 + rows % 2, level.hole.shape[0] - 1)
+    match_columns = np.minimum(coarse_columns * 2 + columns % 2, width - 1)
+    nearest = match_rows * width + match_columns
     lost = ~level.sources.reshape(-1)[nearest]
     nearest[lost] = rng.choice(np.flatnonzero(level.sources), int(lost.sum()))
     result[level.targets] = nearest
@@ -251,7 +290,7 @@ def _search(
     is_target[targets] = True
     rows, columns = np.divmod(targets, width)
     nearest = matches[targets]
-    found_rows, found_columns = np.divmod(nearest, width)
+    match_rows, match_columns = np.divmod(nearest, width)
     best = ((wanted - table[nearest]) ** 2).sum(axis=1)
 
     def offer(new_rows: np.ndarray, new_columns: np.ndarray, of: np.ndarray) -> None:
@@ -265,7 +304,7 @@ def _search(
         better = distance < best[where]
         where, flat = where[better], flat[better]
         best[where] = distance[better]
-        found_rows[where], found_columns[where] = np.divmod(flat, width)
+        match_rows[where], match_columns[where] = np.divmod(flat, width)
 
     everywhere = np.ones(len(targets), bool)
     position = np.zeros(height * width, np.int64)
@@ -278,32 +317,30 @@ def _search(
             near = np.where(inside, near_rows * width + near_columns, 0)
             of = inside & is_target[near]
             index = position[near]
-            offer(found_rows[index] - dy, found_columns[index] - dx, of)
+            offer(match_rows[index] - dy, match_columns[index] - dx, of)
         reach = max(height, width)
         while reach >= 1:
             shift = rng.integers(-reach, reach + 1, (2, len(targets)))
-            offer(found_rows + shift[0], found_columns + shift[1], everywhere)
+            offer(match_rows + shift[0], match_columns + shift[1], everywhere)
             reach //= 3
     result, distances = np.zeros(height * width, np.int64), np.zeros(height * width, np.float32)
-    result[targets] = found_rows * width + found_columns
+    result[targets] = match_rows * width + match_columns
     distances[targets] = best
     return result, distances
 
 
-def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray | None, tolerance: float, progress: Progress) -> None:
+def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray, tolerance: float, progress: Progress) -> None:
     """Set every hole pixel to the mean of what the patches over it say, the sure ones weighing more.
 
-    tolerance: the share of the patches that are good; distances beyond theirs hardly count. Without distances only every
-    RADIUS-th patch is asked.
+    tolerance: the share of the patches that are good; distances beyond theirs hardly count.
     """
     import cv2
 
     height, width = level.hole.shape
     depth = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, 3).reshape(-1)
     weights = CONFIDENCE ** -np.minimum(depth, 60)
-    if distances is not None:
-        spread = np.quantile(distances[level.targets], tolerance) + 1e-3
-        weights = weights * np.exp(-distances / (2 * spread))
+    spread = np.quantile(distances[level.targets], tolerance) + 1e-3
+    weights = weights * np.exp(-distances / (2 * spread))
     weights = weights.astype(np.float32) + 1e-12
     is_target = np.zeros(height * width, bool)
     is_target[level.targets] = True
@@ -312,7 +349,7 @@ def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray | None, tole
     flat = level.channels.reshape(height * width, -1)
     total = np.zeros((len(pixels), flat.shape[1]), np.float32)
     weight = np.zeros(len(pixels), np.float32)
-    for dy, dx in _STEPS if distances is not None else _FEW_STEPS:
+    for dy, dx in _STEPS:
         progress.check()
         inside = (rows + dy >= 0) & (rows + dy < height) & (columns + dx >= 0) & (columns + dx < width)
         over = np.where(inside, (rows + dy) * width + columns + dx, pixels)

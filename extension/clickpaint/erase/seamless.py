@@ -1,0 +1,167 @@
+"""Copies pixels from elsewhere in a picture into a hole so that no seam shows.
+
+The gradients are copied instead of the colours (Pérez, Gangnet, Blake 2003, "Poisson Image Editing"), for a whole field of
+displacements at once (Pritch, Kav-Venaki, Peleg 2009, "Shift-Map Image Editing"), with some weight for the colours themselves (Bhat et
+al. 2008, "Fourier Analysis of the 2D Screened Poisson Equation for Gradient Domain Problems"). The equation is solved by conjugate
+gradients, preconditioned by one V-cycle of multigrid (Tatebe 1993, "The Multigrid Preconditioned Conjugate Gradient Method").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clickpaint.progress import Progress
+
+TOLERANCE = 0.05
+"""Largest mean error in levels at which the solver stops."""
+_MOST_ITERATIONS = 30
+_DAMPING = 0.8
+_SWEEPS = 2
+
+
+def merged(picture: np.ndarray, hole: np.ndarray, rows: np.ndarray, columns: np.ndarray, trust: float, progress: Progress) -> np.ndarray:
+    """`picture` with the gradients of the pixels at `rows`, `columns` continued into the hole.
+
+    Args:
+        picture: float32 [h, w, C].
+        hole: bool [h, w].
+        rows: int [h, w], the row each pixel of the hole is copied from; outside the hole ignored. `columns`: the same.
+        trust: how much the copied colours count against their gradients. What comes from beyond the rim or a seam fades over about
+            1 / sqrt(trust) pixels; 0 lets it go on for ever.
+
+    Returns:
+        float32 [h, w, C], equal to `picture` outside the hole.
+    """
+    touched = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    height, width = hole.shape
+    spans = [(max(lines[0] - 1, 0), min(lines[-1] + 2, side)) for lines, side in zip(touched, hole.shape, strict=True)]
+    part = tuple(slice(*span) for span in spans)
+    hole, here = hole[part], picture[part]
+    here_rows, here_columns = np.mgrid[part]
+    rows, columns = np.where(hole, rows[part], here_rows), np.where(hole, columns[part], here_columns)
+    copied = picture[rows, columns]
+    right = np.zeros_like(here)  # minus the divergence that the result is to have
+    for axis, limit in ((0, height), (1, width)):
+        first = tuple(slice(None, -1) if a == axis else slice(None) for a in range(2))
+        second = tuple(slice(1, None) if a == axis else slice(None) for a in range(2))
+        down, across = (1, 0) if axis == 0 else (0, 1)
+        along = rows if axis == 0 else columns
+        # The gradient as the first pixel's copy has it, and as the second's; where both are in the hole, the mean of both.
+        ahead = picture[np.minimum(rows[first] + down, height - 1), np.minimum(columns[first] + across, width - 1)] - copied[first]
+        behind = copied[second] - picture[np.maximum(rows[second] - down, 0), np.maximum(columns[second] - across, 0)]
+        weight_ahead = (hole[first] & (along[first] + 1 < limit)).astype(np.float32)[..., None]
+        weight_behind = (hole[second] & (along[second] > 0)).astype(np.float32)[..., None]
+        gradient = (ahead * weight_ahead + behind * weight_behind) / np.maximum(weight_ahead + weight_behind, 1)
+        right[second] += gradient
+        right[first] -= gradient
+    solver = _Multigrid(hole, trust)
+    # What is copied is right outside the hole, so that the change to be found is zero there.
+    residual = (right + trust * copied - solver.levels[0].applied(copied)) * solver.levels[0].unknown
+    result = picture.copy()
+    result[part] = copied + solver.solved(residual, progress)
+    return result
+
+
+def membrane(picture: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+    """`picture` (float32 [h, w, C]) with the smoothest surface over `hole` that meets its rim."""
+    start = np.where(hole[..., None], picture[~hole].mean(axis=0), picture)
+    solver = _Multigrid(hole, 0)
+    residual = -solver.levels[0].applied(start) * solver.levels[0].unknown
+    return start + solver.solved(residual, progress)
+
+
+@dataclass(eq=False)
+class _Grid:
+    """One scale of the equation (trust · u - Δu) = f on the unknown pixels; around them u = 0, beyond the picture u goes on flat.
+
+    Attributes:
+        unknown: float32 [h, w, 1], 1 where u is unknown.
+        trust: weight of u itself, in units of this scale's pixels.
+        diagonal: float32 [h, w, 1].
+    """
+
+    unknown: np.ndarray
+    trust: float
+    diagonal: np.ndarray
+
+    def applied(self, u: np.ndarray) -> np.ndarray:
+        result = self.diagonal * u
+        result[1:] -= u[:-1]
+        result[:-1] -= u[1:]
+        result[:, 1:] -= u[:, :-1]
+        result[:, :-1] -= u[:, 1:]
+        return result
+
+    def smoothed(self, u: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return u + (_DAMPING * self.unknown / self.diagonal) * (right - self.applied(u))
+
+
+class _Multigrid:
+    """Solves the equation of `_Grid` for all channels at once."""
+
+    def __init__(self, hole: np.ndarray, trust: float) -> None:
+        self.levels: list[_Grid] = []
+        unknown = hole.astype(np.float32)[..., None]
+        while True:
+            ones = np.ones_like(unknown)
+            neighbours = 4 * ones
+            neighbours[0] -= 1
+            neighbours[-1] -= 1
+            neighbours[:, 0] -= 1
+            neighbours[:, -1] -= 1
+            self.levels.append(_Grid(unknown, trust, np.maximum(neighbours, 1) + trust))
+            if min(unknown.shape[:2]) < 4 or unknown.sum() < 16:
+                return
+            unknown = (_pooled(unknown) > 2).astype(np.float32)  # most of the four
+            trust *= 4
+
+    def solved(self, right: np.ndarray, progress: Progress) -> np.ndarray:
+        grid = self.levels[0]
+        u, residual = np.zeros_like(right), right
+        step = improved = self._cycle(residual, 0)
+        product = (residual * improved).sum(axis=(0, 1))
+        enough = TOLERANCE * np.sqrt(grid.unknown.sum())
+        for _ in range(_MOST_ITERATIONS):
+            progress.check()
+            moved = grid.applied(step) * grid.unknown
+            length = product / np.maximum((step * moved).sum(axis=(0, 1)), 1e-12)
+            u = u + length * step
+            residual = residual - length * moved
+            if float(np.sqrt((residual**2).sum(axis=(0, 1)).max())) < enough:
+                break
+            improved = self._cycle(residual, 0)
+            following = (residual * improved).sum(axis=(0, 1))
+            step = improved + following / np.maximum(product, 1e-12) * step
+            product = following
+        return u
+
+    def _cycle(self, right: np.ndarray, number: int) -> np.ndarray:
+        """Nearly the solution for `right`; linear and symmetric in it, as conjugate gradients want."""
+        grid = self.levels[number]
+        last = number + 1 == len(self.levels)
+        u = _DAMPING * grid.unknown / grid.diagonal * right
+        for _ in range(20 if last else _SWEEPS - 1):
+            u = grid.smoothed(u, right)
+        if last:
+            return u
+        below = self.levels[number + 1]
+        rest = (right - grid.applied(u)) * grid.unknown
+        # Summing four and repeating four are transposes of each other. That makes steps, which cost convergence: over-correct.
+        coarse = self._cycle(_pooled(rest) * below.unknown, number + 1)
+        u = u + _repeated(coarse, right.shape) * grid.unknown
+        for _ in range(_SWEEPS):
+            u = grid.smoothed(u, right)
+        return u
+
+
+def _pooled(plane: np.ndarray) -> np.ndarray:
+    """The sums of two by two pixels."""
+    plane = np.pad(plane, ((0, plane.shape[0] % 2), (0, plane.shape[1] % 2), (0, 0)))
+    rows = plane[::2] + plane[1::2]
+    return rows[:, ::2] + rows[:, 1::2]
+
+
+def _repeated(plane: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return plane.repeat(2, axis=0).repeat(2, axis=1)[: shape[0], : shape[1]]
