@@ -23,9 +23,9 @@ RADIUS = 3
 """Patches are squares of 2 · RADIUS + 1 pixels."""
 COMPONENTS = 24
 TEXTURE_WEIGHT = 5.0
-LAYOUT = (2.0, 0.25)
+LAYOUT = (1.8, 0.4)
 """What it costs to take a patch from elsewhere: standard deviations of the picture per length of its longer side, along y
-and along x. A photograph is more alike along its rows: road continues as road, a skyline as a skyline. Hardly any along x: it would
+and along x. A photograph is more alike along its rows: road continues as road, a skyline as a skyline. Little along x: it would
 be lowest at the rim, and a rim's column repeated all over its row is a streak."""
 LAYOUT_FADES = 0.5
 """By how much that counts less on every level from the third: what lies where is settled by then, and grain repeats in rows."""
@@ -42,9 +42,9 @@ COHERENCE = 4
 AGREEMENT = 1.5
 """What agreeing with all neighbours is worth: a distance larger by the factor exp(AGREEMENT). More of it means larger pieces, whose
 texture is whole, and that fit less well."""
-TRUST = 0.0007
+TRUST = 0.0004
 """How much the copies' colours count against their gradients at full resolution: a difference at a seam or at the rim fades over
-1 / sqrt(TRUST) = 38 pixels. Less of it lets a shadow at the rim darken a wide hole altogether, more of it shows seams."""
+1 / sqrt(TRUST) = 50 pixels. Less of it lets a shadow at the rim darken a wide hole altogether, more of it shows seams."""
 _AROUND = [(-1, 0), (1, 0), (0, -1), (0, 1), (-2, -2), (-2, 2), (2, -2), (2, 2), (-4, 0), (4, 0), (0, -4), (0, 4)]
 _CHUNK = 1024
 _SAMPLES = 4000
