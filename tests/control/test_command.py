@@ -37,7 +37,8 @@ def test_a_map_is_written(photo, tmp_path, capsys):
     assert np.array_equal(np.asarray(Image.open(tmp_path / "photo_map.png")), canny(low=50, high=150))
     assert "canny, 330 x 230 pixels" in capsys.readouterr().out
     assert run("control", photo, "--preprocessor", "canny", "--pixel-perfect", "--fit", "100x100", "-o", tmp_path / "small.png") == 0
-    assert Image.open(tmp_path / "small.png").size == (100, 100)
+    with Image.open(tmp_path / "small.png") as small:
+        assert small.size == (100, 100)
 
 
 def test_maps_of_a_folder_are_written_beside_it_and_not_made_of_maps(photo, tmp_path):

@@ -16,12 +16,9 @@ from clickpaint.segment.base import Point, Prompts
 from clickpaint.segment.classic_segmenter import ClassicSegmenter
 from clickpaint.segment.mask_refinement import enlarge
 from clickpaint.segment.superpixels import build_graph
+from tests.segment.toys import iou
 
 SEGMENTER = ClassicSegmenter()
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a & b).sum() / max((a | b).sum(), 1))
 
 
 def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarray:

@@ -11,12 +11,12 @@ import pytest
 
 from clickpaint.compat import torchvision
 from clickpaint.errors import CorruptModel, Interrupted, InvalidInput, OutOfMemory
-from clickpaint.image.mask import iou
 from clickpaint.progress import Progress, Step
 from clickpaint.segment import sam
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.weights.device import Device
 from tests.segment import toys
+from tests.segment.toys import iou
 
 torch = pytest.importorskip("torch")
 segment_anything = pytest.importorskip("segment_anything") if torchvision.available() is None else pytest.skip(

@@ -16,6 +16,11 @@ from clickpaint.weights.cache import ModelCache
 WIDTH = 32
 
 
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """How much two masks, bool [H, W], have in common: intersection over union, 0..1."""
+    return float((a & b).sum() / max((a | b).sum(), 1))
+
+
 class OneFile:
     """A store that has one file, whatever it is asked for."""
 
