@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from fastapi import FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from clickpaint.api.access import COOKIE, AccessMiddleware, LocalGate
-from clickpaint.api.router import create_router
 
 CAPABILITIES = "/clickpaint/v1/capabilities"
 TOKEN = "s3cret-tökén"
 
 
-def app_behind(studio, gate):
+@pytest.fixture(scope="module")
+def site(routes):
+    """The routes, a page and a socket behind the access control; who is let in, `gate.set` says."""
+    routed, _, gate = routes
     app = FastAPI()
-    app.include_router(create_router(studio, gate))
+    app.router.routes.extend(routed.routes)
 
     @app.get("/")
     def page():
@@ -30,10 +34,18 @@ def app_behind(studio, gate):
     return app
 
 
-def client_of(studio, gate, base_url="http://localhost:7870"):
-    client = TestClient(app_behind(studio, gate), base_url=base_url)
-    client.follow_redirects = False
-    return client
+@pytest.fixture
+def client_of(studio, routes, site):
+    """`client_of(gate)`: a browser in front of it; the last gate serves."""
+    _, current_studio, current_gate = routes
+    with ExitStack() as stack:
+        stack.enter_context(current_studio.set(studio))
+
+        def client_of(gate, base_url="http://localhost:7870"):
+            stack.enter_context(current_gate.set(gate))
+            return TestClient(site, base_url=base_url, follow_redirects=False)
+
+        yield client_of
 
 
 @pytest.mark.parametrize(
@@ -55,8 +67,8 @@ def client_of(studio, gate, base_url="http://localhost:7870"):
         ("http://localhost:7870", {"host": "[::1"}, 403),
     ],
 )
-def test_only_the_programs_own_page_on_this_machine(studio, base_url, headers, status):
-    client = client_of(studio, LocalGate(names=frozenset({"Mine.example"})), base_url)
+def test_only_the_programs_own_page_on_this_machine(client_of, base_url, headers, status):
+    client = client_of(LocalGate(names=frozenset({"Mine.example"})), base_url)
     for path in (CAPABILITIES, "/"):
         response = client.get(path, headers=headers)
         assert response.status_code == status
@@ -64,15 +76,15 @@ def test_only_the_programs_own_page_on_this_machine(studio, base_url, headers, s
             assert response.json()["error"] == "AccessDenied" and response.json()["message"]
 
 
-def test_open_to_the_network_any_name_will_do(studio):
-    client = client_of(studio, LocalGate(loopback=False), "http://192.168.1.5:7870")
+def test_open_to_the_network_any_name_will_do(client_of):
+    client = client_of(LocalGate(loopback=False), "http://192.168.1.5:7870")
     assert client.get(CAPABILITIES).status_code == 200
     assert client.get(CAPABILITIES, headers={"origin": "http://evil.example"}).status_code == 403
 
 
 @pytest.mark.parametrize("given", [None, "Bearer", "Bearer wrong", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN])
-def test_a_token_is_asked_for(studio, given):
-    client = client_of(studio, LocalGate(TOKEN))
+def test_a_token_is_asked_for(client_of, given):
+    client = client_of(LocalGate(TOKEN))
     headers = {} if given is None else {"authorization": given.encode()}
     for path in (CAPABILITIES, "/"):
         response = client.get(path, headers=headers)
@@ -83,16 +95,16 @@ def test_a_token_is_asked_for(studio, given):
         pass
 
 
-def test_a_bearer_needs_nothing_else(studio):
-    client = client_of(studio, LocalGate("plain"), "http://somewhere.example")
+def test_a_bearer_needs_nothing_else(client_of):
+    client = client_of(LocalGate("plain"), "http://somewhere.example")
     headers = {"authorization": "bearer plain", "origin": "https://elsewhere.example"}
     assert client.get(CAPABILITIES, headers=headers).status_code == 200
     with client.websocket_connect("/ws", headers=headers) as socket:
         assert socket.receive_text() == "hello"
 
 
-def test_a_visit_with_the_token_leaves_a_cookie(studio):
-    client = client_of(studio, LocalGate("plain"))
+def test_a_visit_with_the_token_leaves_a_cookie(client_of):
+    client = client_of(LocalGate("plain"))
     assert client.get("/?token=wrong").status_code == 401
     response = client.get("/some/page?a=1&token=plain&b=%26")
     assert (response.status_code, response.headers["location"]) == (303, "./page?a=1&b=%26")
@@ -100,19 +112,17 @@ def test_a_visit_with_the_token_leaves_a_cookie(studio):
     assert cookie.startswith(f"{COOKIE}=plain;") and "httponly" in cookie and "samesite=lax" in cookie and "secure" not in cookie
     assert client.get("/").json() == "page" and client.get(CAPABILITIES).status_code == 200
     assert client.get("/?token=plain").headers["location"] == "./"
-    assert "secure" in client_of(studio, LocalGate("plain"), "https://localhost").get("/?token=plain").headers["set-cookie"].lower()
+    assert "secure" in client_of(LocalGate("plain"), "https://localhost").get("/?token=plain").headers["set-cookie"].lower()
 
 
-def test_nothing_of_the_body_is_read_before(studio):
-    client = client_of(studio, LocalGate("plain"))
+def test_nothing_of_the_body_is_read_before(client_of, routes):
+    client = client_of(LocalGate("plain"))
     read = []
 
     def chunks():
         read.append(1)
         yield b"x" * 100
 
-    app = FastAPI()
-    app.include_router(create_router(studio, LocalGate("plain")))
-    response = TestClient(app).post("/clickpaint/v1/segment", content=chunks(), headers={"content-type": "application/json"})
+    response = TestClient(routes[0]).post("/clickpaint/v1/segment", content=chunks(), headers={"content-type": "application/json"})
     assert response.status_code == 401
     assert client.post("/clickpaint/v1/segment").status_code == 401

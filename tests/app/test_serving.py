@@ -53,10 +53,14 @@ def test_a_data_folder_that_may_not_be_written_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "proxy", ["socks5://127.0.0.1:9", "socks://127.0.0.1:9", "http://127.0.0.1:nine", "nonsense://x", "http://127.0.0.1:9"]
+    "proxies",
+    [
+        {"ALL_PROXY": "socks5://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:nine", "http_proxy": "nonsense://x"},
+        {"ALL_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "socks://127.0.0.1:9", "http_proxy": "socks5://127.0.0.1:9"},
+    ],
 )
-def test_the_app_is_made_whatever_proxy_the_environment_names(tmp_path, proxy):
-    """In a process of its own, since Gradio makes its clients when it is imported."""
+def test_the_app_is_made_whatever_proxies_the_environment_names(tmp_path, proxies):
+    """In a process of its own, since Gradio makes its clients when it is imported: one for every variable."""
     script = """
 import sys
 from pathlib import Path
@@ -66,10 +70,12 @@ from clickpaint.studio.studio import Studio
 from clickpaint.ui.standalone import create_app
 import os
 create_app(Studio(EmbeddedHost(Path(sys.argv[1]), overrides={"device": "cpu"})), LocalGate())
-print(os.environ["ALL_PROXY"])
+print(*[os.environ[name] for name in sys.argv[2:]])
 """
     pytest.importorskip("gradio")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "ALL_PROXY": proxy, "HTTPS_PROXY": proxy, "http_proxy": proxy}
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=600)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), **proxies}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), *proxies], env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip() == proxy, "what comes later still goes through the proxy"
+    assert done.stdout.split() == [*proxies.values()], "what comes later still goes through the proxy"

@@ -7,6 +7,7 @@ the real widths and random weights.
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,8 +284,14 @@ def state_dict(
     """The whole checkpoint under the keys of the original Stable Diffusion files.
 
     vocabulary: rows of the token embeddings; fewer make a smaller file that no prompt can be read with. averaged: "beside" puts a
-    moving average of the UNet's weights, twice as large, beside them as trainers do; "only" leaves the plain ones out.
+    moving average of the UNet's weights, twice as large, beside them as trainers do; "only" leaves the plain ones out. Each kind is
+    drawn once in a process; everybody gets tensors of their own.
     """
+    return {key: value.clone() for key, value in _drawn(in_channels, dtype, seed, family, vocabulary, averaged).items()}
+
+
+@functools.lru_cache(maxsize=4)  # what stays in memory is some tens of megabytes each
+def _drawn(in_channels: int, dtype: torch.dtype, seed: int, family: str, vocabulary: int, averaged: str) -> Weights:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         parts = {"model.diffusion_model": unet(in_channels, family), "first_stage_model": vae()}
