@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -234,22 +235,43 @@ def status(url: str) -> int:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_serve_answers_until_ctrl_c_and_asks_others_for_a_token(tmp_path, address):
-    command = [sys.executable, "-m", "clickpaint", "serve", "--host", address, "--port", "0", "--no-browser", "--data-dir", str(tmp_path)]
+def test_serve_answers_until_ctrl_c_and_asks_others_for_a_token(tmp_path):
+    command = [sys.executable, "-m", "clickpaint", "serve", "--host", "0.0.0.0", "--port", "0", "--no-browser", "--data-dir", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         try:
             assert server.stdout is not None
             shown = next(line.split()[3] for line in server.stdout if " is at " in line)
             url, _, token = shown.partition("?token=")
-            assert bool(token) == (address == "0.0.0.0")
-            assert status(shown) == 200
-            assert status(url) == status(url + "clickpaint/v1/capabilities") == (401 if token else 200)
+            assert token and status(shown) == 200
+            assert status(url) == status(url + "clickpaint/v1/capabilities") == 401
             server.send_signal(signal.SIGINT)
             assert server.wait(30) == 0
         finally:
             server.kill()
+
+
+def test_serve_asks_nobody_on_this_machine_for_a_token(tmp_path, monkeypatch, capsys):
+    uvicorn = pytest.importorskip("uvicorn")
+    seen = []
+
+    def pressed(server, sockets):
+        """Two questions while it listens, then Ctrl-C."""
+
+        async def answer():
+            serving_task = asyncio.create_task(server.serve(sockets))
+            url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/"
+            seen.extend([await asyncio.to_thread(status, url + path) for path in ("", "clickpaint/v1/capabilities")])
+            server.should_exit = True
+            await serving_task
+
+        asyncio.run(answer())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(uvicorn.Server, "run", pressed)
+    assert run("serve", "--host", "127.0.0.1", "--port", 0, "--no-browser", "--data-dir", tmp_path) == 0
+    assert seen == [200, 200]
+    assert "Stopped." in capsys.readouterr().out
 
 
 def test_ctrl_c_stops_a_folder_at_once(tmp_path, monkeypatch, capsys):
