@@ -57,6 +57,14 @@ def test_work_is_done_under_the_hosts_lock_in_one_other_thread():
     assert seen == [(["in"], "clickpaint-compute"), (["in", "out", "in"], "clickpaint-compute")]
 
 
+def test_after_a_stop_its_thread_has_ended_and_a_new_one_computes():
+    compute = Compute(nullcontext)
+    thread = compute.run(Task("erase"), lambda progress: threading.current_thread())
+    compute.stop(60)
+    assert not thread.is_alive()
+    assert compute.run(Task("erase"), lambda progress: "again") == "again"
+
+
 def test_errors_come_to_who_asked():
     compute = Compute(nullcontext)
     task = Task("erase")

@@ -271,7 +271,7 @@ class Compute:
         self._waiting: list[_Job[Any]] = []
         self._running: _Job[Any] | None = None
         self._thread: threading.Thread | None = None
-        self._computing = False
+        self._computing = self._stopping = False
         self._here = threading.local()
         _LANES.add(self)
 
@@ -333,12 +333,20 @@ class Compute:
         return None
 
     def stop(self, seconds: float) -> None:
-        """Interrupt all that waits and runs, and wait for what computes, at most `seconds`. Whoever waits for the host's lock does
-        not compute."""
+        """Interrupt all that waits and runs, and wait for what computes and then for its thread, at most `seconds`. Whoever waits for
+        the host's lock does not compute."""
+        until = time.monotonic() + seconds
         with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
             for job in [*self._waiting, *([self._running] if self._running else [])]:
                 job.task.interrupt()
             self._changed.wait_for(lambda: not self._computing, seconds)
+            thread = self._thread if self._running is None else None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(max(0.0, until - time.monotonic()))  # it lets go of what it computed, which goes through the library as well
+        with self._changed:
+            self._stopping = False
 
     def _enqueue(self, task: Task, work: Callable[[Progress], T], urgency: int, alone: bool) -> _Job[T] | None:
         with self._changed:
@@ -358,7 +366,9 @@ class Compute:
     def _loop(self) -> None:
         while True:
             with self._changed:
-                if not self._waiting and not self._changed.wait_for(lambda: bool(self._waiting), _IDLE_SECONDS):
+                if not self._waiting:
+                    self._changed.wait_for(lambda: bool(self._waiting) or self._stopping, _IDLE_SECONDS)
+                if not self._waiting:
                     self._thread = None
                     return
                 job = self._running = self._waiting.pop(0)
