@@ -248,14 +248,16 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, sam.Sam]:
 
 @needs_torchvision
 class TestAgainstTheReference:
-    @pytest.mark.parametrize("layers", [0, 1])
-    def test_the_same_regions(self, both: tuple[Any, sam.Sam], layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(("layers", "per_side", "at_once"), [(0, 4, 7), (1, 3, 4)])  # the last batch is never full
+    def test_the_same_regions(
+        self, both: tuple[Any, sam.Sam], layers: int, per_side: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from segment_anything import SamAutomaticMaskGenerator
 
         reference, segmenter = both
         pixels = toys.photo(90, 130)
         values: dict[str, Any] = {
-            "points_per_side": 4, "points_per_batch": 7, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.5,
+            "points_per_side": per_side, "points_per_batch": at_once, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.5,
             "stability_score_offset": 0.01, "box_nms_thresh": 0.95, "crop_n_layers": layers, "crop_n_points_downscale_factor": 2,
         }  # fmt: skip
         expected = SamAutomaticMaskGenerator(reference, **values).generate(pixels)
