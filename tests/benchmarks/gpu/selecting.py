@@ -55,7 +55,7 @@ def encoders(bench: Bench) -> Iterator[Row]:
                 segmenter = _segmenter(name, path, replace(bench.device, dtype=dtype), bench)
                 ours, theirs = bench.turns(lambda one=segmenter: one.encode(pixels), reference)
                 embedding = segmenter.encode(pixels)
-                points = [Point(x, y) for x, y in np.random.default_rng(0).uniform((0, 0), _SIZE, (8, 2)).tolist()]
+                points = [Point(x, y) for x, y in np.random.default_rng(0).uniform((0, 0), _SIZE, (2 if bench.small else 8, 2)).tolist()]
                 masks = [segmenter.predict(embedding, Prompts((point,)))[0].mask for point in points]
                 others = [[mask] for mask in full] if full else [answers(point) for point in points]
                 alike = [max(_iou(mask, other) for other in three) for mask, three in zip(masks, others, strict=True)]
