@@ -222,7 +222,7 @@ def _mask(studio: Studio, picture: Picture, body: schemas.CaptionPictureBody) ->
     if not body.points and body.box is None:
         return None
     if len(body.points) > _MOST_POINTS:
-        raise InvalidInput("There are {count} points.", "Give at most {most_points}.", count=len(body.points), most_points=_MOST_POINTS)
+        raise InvalidInput("There are {count} points.", "Give at most {limit}.", count=len(body.points), limit=_MOST_POINTS)
     prompts = Prompts(tuple(Point(point.x, point.y, point.label) for point in body.points), body.box)
     clicked = studio.selecting.segment(picture, prompts, body.segmenter)
     return clicked.candidates[0].mask
@@ -230,9 +230,7 @@ def _mask(studio: Studio, picture: Picture, body: schemas.CaptionPictureBody) ->
 
 def _check_strokes(strokes: Sequence[Sequence[Any]]) -> None:
     if sum(len(stroke) for stroke in strokes) > _MOST_STROKE_POINTS:
-        raise InvalidInput(
-            "The trajectory has too many points.", "Give at most {most_stroke_points}.", most_stroke_points=_MOST_STROKE_POINTS
-        )
+        raise InvalidInput("The trajectory has too many points.", "Give at most {limit}.", limit=_MOST_STROKE_POINTS)
 
 
 def _raw(raw: Raw) -> dict[str, Any]:

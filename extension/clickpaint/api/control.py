@@ -185,7 +185,7 @@ def _detected(studio: Studio, body: schemas.DetectBody) -> dict[str, Any]:
     images, given = body.controlnet_input_images, body.controlnet_masks
     if not 1 <= len(images) <= _MOST_IMAGES:
         raise InvalidInput(
-            "There are {count} images.", "Give 1 to {most_images} in controlnet_input_images.", count=len(images), most_images=_MOST_IMAGES
+            "There are {count} images.", "Give 1 to {limit} in controlnet_input_images.", count=len(images), limit=_MOST_IMAGES
         )
     if preprocessor.needs_mask and len(given) != len(images):
         raise InvalidInput("The preprocessor {name} needs a mask for each image.", "Give them in controlnet_masks.", name=preprocessor.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from clickpaint.errors import InvalidInput, TooLarge
+from clickpaint.errors import InvalidInput, Sentence, TooLarge
 
 MOST_VALUES = 700_000
 """Values in one body at most: twice the 200,000 points that the strokes of one request may have, and what is around them."""
@@ -33,8 +33,11 @@ def parse(data: bytes) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
-        where = f" (at character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidInput("The body is not valid JSON{where}.", "Send JSON in UTF-8.", where=where) from error
+        if isinstance(error, json.JSONDecodeError):
+            message = Sentence("The body is not valid JSON (at character {position}).", position=error.pos)
+        else:
+            message = Sentence("The body is not valid JSON.")
+        raise InvalidInput(message, "Send JSON in UTF-8.") from error
     return _well_formed(document, MOST_LEVELS)
 
 
@@ -65,5 +68,5 @@ def _text(text: str) -> str:
 
 def _too_deep() -> InvalidInput:
     return InvalidInput(
-        "The body is nested too deeply.", "Lists and objects may stand in each other {most_levels} levels deep.", most_levels=MOST_LEVELS
+        "The body is nested too deeply.", "Lists and objects may stand in each other {limit} levels deep.", limit=MOST_LEVELS
     )

@@ -119,11 +119,11 @@ def _check(model: type[BaseModel], values: Any) -> None:
         field = fields.get(name)
         if field is None and issubclass(model, Body):
             raise Unprocessable(
-                "{shown}: there is no such field.",
-                "Known are {fields_listed}.",
+                "{name}: there is no such field.",
+                "Known are {known}.",
                 fields=[_shown(name)],
-                shown=_shown(name),
-                fields_listed=", ".join(fields),
+                name=_shown(name),
+                known=", ".join(fields),
             )
         if isinstance(value, (str, list, tuple, dict)):
             _check_size(str(name), value, {} if field is None else schema_of(field))
@@ -137,11 +137,11 @@ def _check(model: type[BaseModel], values: Any) -> None:
 def _check_size(name: str, value: Any, schema: dict[str, Any]) -> None:
     if isinstance(value, str):
         if len(value) > schema.get("maxLength", MOST_LETTERS) and schema.get("format") != "byte":
-            raise _too_many(_shown(name), len(value), "letters", schema.get("maxLength", MOST_LETTERS))
+            raise _too_many("There are {count} letters in {name}.", _shown(name), len(value), schema.get("maxLength", MOST_LETTERS))
         return
     most = schema.get("maxItems", MOST_ITEMS)
     if len(value) > most:
-        raise _too_many(_shown(name), len(value), "entries", most)
+        raise _too_many("There are {count} entries in {name}.", _shown(name), len(value), most)
     if "x-points" in schema and isinstance(value, (list, tuple)):
         _check_points(name, value, **schema["x-points"])
 
@@ -152,17 +152,14 @@ def _check_points(name: str, value: Any, most: int, nesting: int) -> None:
         if nesting > 1 and isinstance(entry, (list, tuple)):
             count += len(entry)
             if count > most:
-                raise _too_many(name, count, "points", most)
+                raise _too_many("There are {count} points in {name}.", name, count, most)
             _check_points(f"{name}.{number}", entry, most, nesting - 1)
         elif nesting > 1 or not _is_point(entry):
-            shape = "[x, y] in pixels" if nesting == 1 else "a list of [x, y] in pixels"
             raise Unprocessable(
-                "{name}.{number}: this is not {shape}.",
+                "{name}: this is not [x, y] in pixels." if nesting == 1 else "{name}: this is not a list of [x, y] in pixels.",
                 "Both are numbers.",
                 fields=[f"{name}.{number}"],
-                name=name,
-                number=number,
-                shape=shape,
+                name=f"{name}.{number}",
             )
 
 
@@ -172,8 +169,8 @@ def _is_point(entry: Any) -> bool:
     return all(type(number) in (int, float) and -_LARGEST <= number <= _LARGEST for number in entry)
 
 
-def _too_many(name: str, count: int, what: str, most: int) -> InvalidInput:
-    return InvalidInput("There are {count} {what} in {name}.", "Give at most {limit}.", count=count, limit=most, what=what, name=name)
+def _too_many(message: str, name: str, count: int, most: int) -> InvalidInput:
+    return InvalidInput(message, "Give at most {limit}.", name=name, count=count, limit=most)
 
 
 def _shown(name: Any) -> str:

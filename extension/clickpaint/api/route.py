@@ -54,8 +54,8 @@ def guarded(gate: Gate, upload_limit: Callable[[], int]) -> type[APIRoute]:
                     return error_responses.described(error.status_code, "InvalidInput", f"{error.detail}.".replace("..", "."))
                 except Exception as error:
                     if out_of_memory(error):
-                        advice = "Send a smaller picture, or close other programs."
-                        return error_responses.of_error(OutOfMemory("The memory does not suffice for this.", advice))
+                        full = OutOfMemory("The memory does not suffice for this.", "Send a smaller picture, or close other programs.")
+                        return error_responses.of_error(full)
                     if disk_full(error):
                         return error_responses.of_error(no_temporary_space(error))
                     log.exception("%s %s failed", request.method, request.url.path)

@@ -82,8 +82,8 @@ def adjustments(body: schemas.MaskBody) -> list[Adjustment]:
         ("lassos", sum(len(operation.points) for operation in body.operations)),
     ):
         if count > schemas.MOST_STROKE_POINTS:
-            remedy = f"Give at most {schemas.MOST_STROKE_POINTS}."
-            raise InvalidInput("The {name} have {count} points.", remedy, count=count, limit=schemas.MOST_STROKE_POINTS, name=name)
+            limit = schemas.MOST_STROKE_POINTS
+            raise InvalidInput("The {name} have {count} points.", "Give at most {limit}.", count=count, limit=limit, name=name)
     return [_adjustment(operation) for operation in body.operations]
 
 
@@ -91,10 +91,10 @@ def _adjustment(body: schemas.OperationBody) -> Adjustment:
     if body.amount is not None and not 0 <= body.amount <= (_MOST_PIXELS if body.op in ("grow", "shrink", "feather") else 2**31):
         raise InvalidInput(
             "The amount of {op} cannot be {amount}.",
-            "It goes from 0 to {most_pixels} pixels.",
+            "It goes from 0 to {limit} pixels.",
             op=body.op,
             amount=body.amount,
-            most_pixels=_MOST_PIXELS,
+            limit=_MOST_PIXELS,
         )
     return Adjustment(
         body.op, body.amount, tuple(masks.Stroke(tuple(stroke.points), stroke.radius, stroke.erase) for stroke in body.strokes),

@@ -73,10 +73,9 @@ def no_temporary_space(error: BaseException) -> TooLarge:
         folder = tempfile.gettempdir()
     except OSError:  # not even an empty file can be written anywhere
         folder = "for temporary files"
-    reason = "is full" if disk_full(error) else f"cannot be used ({getattr(error, 'strerror', None) or error})"
     return TooLarge(
-        "The server's folder {folder} {reason}.",
+        "The server's folder {folder} is full." if disk_full(error) else "The server's folder {folder} cannot be used ({reason}).",
         "Make room there, or start the program with TMPDIR set to another folder.",
         folder=folder,
-        reason=reason,
+        reason=getattr(error, "strerror", None) or error,
     )

@@ -92,11 +92,13 @@ def listen(address: str, port: int | None) -> socket.socket:
             return _named_tcp(socket.create_server((address, candidate), family=family))
         except OSError as error:
             reason = error.strerror or str(error)
-    tried = f"The ports {PORT} to {PORT + _PORTS_TRIED - 1}" if port is None else f"The port {port}"
     raise InvalidInput(
-        "{tried} cannot be used on {address}: {reason}.",
+        "The ports {first} to {last} cannot be used on {address}: {reason}."
+        if port is None
+        else "The port {first} cannot be used on {address}: {reason}.",
         "Choose another one with --port, or 0 for any.",
-        tried=tried,
+        first=PORT if port is None else port,
+        last=PORT + _PORTS_TRIED - 1,
         address=address,
         reason=reason,
     )

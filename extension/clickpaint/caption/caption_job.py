@@ -49,9 +49,9 @@ class CaptionOptions:
         if not 1 <= self.candidates <= _MOST_CANDIDATES:
             raise InvalidInput(
                 "There cannot be {candidates} candidates.",
-                "Ask for 1 to {most_candidates}.",
+                "Ask for 1 to {limit}.",
                 candidates=self.candidates,
-                most_candidates=_MOST_CANDIDATES,
+                limit=_MOST_CANDIDATES,
             )
         if not 0 <= self.seed < 2**32:
             raise InvalidInput("The seed cannot be {seed}.", "It goes from 0 to 4294967295.", seed=self.seed)

@@ -205,9 +205,11 @@ def chat_messages(caption: str, question: str, history: Sequence[Turn], picture:
 def require(model: TextModel | None, style: Style) -> TextModel:
     """The text model, or why what the style asks for cannot be had without one."""
     if model is None:
-        controls = " and ".join(style.beyond_decoding) or "this"
         raise InvalidInput(
-            "Without a text model, {wanted} cannot be had.", NEEDS_TEXT_MODEL, controls=list(style.beyond_decoding), wanted=controls
+            "Without a text model, {names} cannot be had.",
+            NEEDS_TEXT_MODEL,
+            controls=list(style.beyond_decoding),
+            names=" and ".join(style.beyond_decoding) or "this",
         )
     return model
 

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from clickpaint.caption.caption_refinement import Asked, Message, TextModelFailed
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import InvalidInput, Sentence
 from clickpaint.progress import SILENT, Progress
 
 _MOST_BYTES = 4 << 20
@@ -178,12 +178,12 @@ def _said(data: bytes, part: str) -> str:
 
 def _refusal(status: int) -> str:
     if status in (401, 403):
-        return f"The text model refuses the key ({status})."
+        return Sentence("The text model refuses the key ({status}).", status=status)
     if status == 404:
-        return "There is no text model of this name at the address (404)."
+        return Sentence("There is no text model of this name at the address (404).")
     if 300 <= status < 400:
-        return f"The text model's address sends elsewhere ({status}), which is not followed."
-    return f"The text model answers with the error {status}."
+        return Sentence("The text model's address sends elsewhere ({status}), which is not followed.", status=status)
+    return Sentence("The text model answers with the error {status}.", status=status)
 
 
 def _reason(error: Exception) -> str:

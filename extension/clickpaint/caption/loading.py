@@ -142,5 +142,6 @@ def _careful(load: Callable[[], T], folder: Path) -> T:
         if out_of_memory(error) or isinstance(error, ModelMissing):
             raise
         reason = str(error).strip().partition("\n")[0]
-        remedy = "Put all files of the model into its folder."
-        raise CorruptModel("{model} cannot be loaded: {reason}", remedy, model=folder.name, reason=reason) from error
+        raise CorruptModel(
+            "{model} cannot be loaded: {reason}", "Put all files of the model into its folder.", model=folder.name, reason=reason
+        ) from error

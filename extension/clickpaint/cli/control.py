@@ -111,7 +111,7 @@ def _fit(options: argparse.Namespace) -> Any:
         return None
     width, _, height = options.fit.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise InvalidInput("The size {fit!r} cannot be read.", "Give it as WIDTHxHEIGHT.", fit=options.fit)
+        raise InvalidInput("The size {size!r} cannot be read.", "Give it as WIDTHxHEIGHT.", size=options.fit)
     return Fit(int(width), int(height), options.resize_mode)
 
 

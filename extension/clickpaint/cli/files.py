@@ -205,7 +205,7 @@ def for_each(
         print(f"{printable(str(place.path))}: {line}")
         return 0
     except OSError as error:
-        raise InvalidInput("{filename}: {strerror}.", filename=error.filename or source, strerror=error.strerror or error) from error
+        raise InvalidInput("{filename}: {reason}.", filename=error.filename or source, reason=error.strerror or error) from error
 
 
 def place_for(output: str | None, stem: str, ending: str, outputs: Outputs, file: Path | None, what: str = "") -> Place:
@@ -355,9 +355,9 @@ def write(target: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise InvalidInput(
-                "{target} cannot be written: {strerror}.",
+                "{target} cannot be written: {reason}.",
                 "Make room there, or name another place with -o.",
                 target=target,
-                strerror=error.strerror or error,
+                reason=error.strerror or error,
             ) from error
         raise

@@ -142,6 +142,7 @@ def prompts_of(options: argparse.Namespace) -> Prompts:
 
     if not options.point and options.box is None:
         raise InvalidInput(
-            "Nothing was pointed at.", "Give --point X,Y or --box L,T,R,B" + (", or --mask FILE." if "mask" in options else ".")
+            "Nothing was pointed at.",
+            "Give --point X,Y or --box L,T,R,B, or --mask FILE." if "mask" in options else "Give --point X,Y or --box L,T,R,B.",
         )
     return Prompts(tuple(Point(*point) for point in options.point), options.box)

@@ -40,7 +40,9 @@ def ensure() -> None:
         except (RuntimeError, ImportError, OSError) as error:
             if _MISMATCH not in str(error):
                 raise ModelMissing(
-                    "torchvision cannot be imported: {error}", "Reinstall torch and torchvision together, from the same index.", error=error
+                    "torchvision cannot be imported: {reason}",
+                    "Reinstall torch and torchvision together, from the same index.",
+                    reason=error,
                 ) from error
             _import_without_operators()
 

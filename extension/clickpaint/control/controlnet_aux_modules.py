@@ -44,7 +44,7 @@ def module(name: str) -> ModuleType:
             return importlib.import_module(f"{ALIAS}.{name}")
         except ImportError as error:
             raise ModelMissing(
-                "controlnet_aux.{module} cannot be imported: {error}.", "Install what it needs.", module=name, error=error
+                "controlnet_aux.{module} cannot be imported: {reason}.", "Install what it needs.", module=name, reason=error
             ) from error
 
 

@@ -92,7 +92,7 @@ def resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 def check_mode(mode: str) -> None:
     """Raises `InvalidInput` for a mode that is none of `FIT_MODES`."""
     if mode not in FIT_MODES:
-        raise InvalidInput("There is no resize mode {mode!r}.", "Choose one of {fit_modes}.", mode=mode, fit_modes=", ".join(FIT_MODES))
+        raise InvalidInput("There is no resize mode {mode!r}.", "Choose one of {modes}.", mode=mode, modes=", ".join(FIT_MODES))
 
 
 def _black_and_white(soft: np.ndarray, thin_lines: bool, prune: bool) -> np.ndarray:

@@ -116,11 +116,11 @@ def _load(tools: Tools, model: str) -> tuple[Any, int]:
         return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"]), path.stat().st_size
     except Exception as error:  # its own kinds, which have no common one
         raise CorruptModel(
-            "{file} cannot be read as ONNX: {error}.",
+            "{file} cannot be read as ONNX: {reason}.",
             "Put the right file there.",
             model=model,
             file=path.name,
-            error=str(error).rstrip("."),
+            reason=str(error).rstrip("."),
         ) from error
 
 

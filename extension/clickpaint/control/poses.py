@@ -73,10 +73,10 @@ def from_json(document: Mapping[str, Any]) -> Poses:
     if not all(isinstance(side, int) and 0 < side <= _LARGEST for side in size):
         raise InvalidInput(
             "The poses' canvas is {width} × {height}.",
-            "Give canvas_width and canvas_height, 1 to {largest}.",
+            "Give canvas_width and canvas_height, 1 to {limit}.",
             width=size[0],
             height=size[1],
-            largest=_LARGEST,
+            limit=_LARGEST,
         )
     width, height = int(size[0] or 0), int(size[1] or 0)
     people, animals = (document.get(key) or [] for key in ("people", "animals"))
@@ -119,10 +119,14 @@ def _points(numbers: Any, key: str, width: int, height: int) -> Points:
         raise InvalidInput("{key} is not a list of x, y and confidence in turn.", _FORM, key=key)
     most = {"pose_keypoints_2d": len(BODY), "face_keypoints_2d": FACE + 1, "animals": ANIMAL}.get(key, HAND)
     if len(numbers) > 3 * most:
-        raise InvalidInput("{key} has {count} points.", "It can have {most}.", key=key, count=len(numbers) // 3, most=most)
+        raise InvalidInput("{key} has {count} points.", "It can have {limit}.", key=key, count=len(numbers) // 3, limit=most)
     if key in ("pose_keypoints_2d", "animals") and len(numbers) < 3 * most:
         raise InvalidInput(
-            "{key} has {count} points.", "Give all {most}; those that are missing as 0, 0, 0.", key=key, count=len(numbers) // 3, most=most
+            "{key} has {count} points.",
+            "Give all {limit}; those that are missing as 0, 0, 0.",
+            key=key,
+            count=len(numbers) // 3,
+            limit=most,
         )
     triples = [tuple(map(float, numbers[at : at + 3])) for at in range(0, len(numbers), 3)]
     visible = [triple for triple in triples if triple[2] > 0]

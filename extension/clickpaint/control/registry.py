@@ -10,7 +10,7 @@ import numpy as np
 
 from clickpaint.compat.packages import installed
 from clickpaint.control.base import RESOLUTION, ControlMap, Detect, Preprocessor, Request, Tools
-from clickpaint.errors import InvalidInput, ModelMissing
+from clickpaint.errors import InvalidInput, ModelMissing, Sentence
 
 FAMILIES = (
     "plain", "edges", "tile", "color", "softedge", "lineart", "mlsd", "depth_midas", "depth_anything", "leres", "normals", "openpose",
@@ -56,8 +56,12 @@ def info(name: str) -> Preprocessor:
         import difflib
 
         close = difflib.get_close_matches(name, _by_any_name(), 3, 0.5)
-        remedy = f"Did you mean {' or '.join(close)}?" if close else "Take one of their list (page, API, or `clickpaint control --list`)."
-        raise InvalidInput("There is no preprocessor {name!r}.", remedy, name=name)
+        raise InvalidInput(
+            "There is no preprocessor {name!r}.",
+            "Did you mean {similar}?" if close else "Take one of their list (page, API, or `clickpaint control --list`).",
+            name=name,
+            similar=" or ".join(close),
+        )
     return preprocessor
 
 
@@ -87,9 +91,11 @@ def unavailable(name: str) -> str | None:
     """Why the preprocessor cannot run in this environment, or None. Its model files are another question (`Store.state`)."""
     preprocessor = info(name)
     if preprocessor.detect is None:
-        return f"{preprocessor.reason}; take {preprocessor.instead} instead" if preprocessor.instead else preprocessor.reason
+        if not preprocessor.instead:
+            return preprocessor.reason
+        return Sentence("{reason}; take {instead} instead", reason=preprocessor.reason, instead=preprocessor.instead)
     missing = [package for package in ("cv2", *preprocessor.packages) if not installed(package)]
-    return f"needs the package {', '.join(missing)}" if missing else None
+    return Sentence("needs the package {packages}", packages=", ".join(missing)) if missing else None
 
 
 def check_available(name: str) -> Detect:
@@ -126,14 +132,17 @@ def request(
     known = {parameter.key: parameter for parameter in preprocessor.parameters}
     unknown = [key for key in given if key not in known]
     if unknown:
-        remedy = f"It has {', '.join(known)}." if known else "It has none."
-        raise InvalidInput("The preprocessor {name} has no parameter {parameter!r}.", remedy, name=preprocessor.name, parameter=unknown[0])
+        raise InvalidInput(
+            "The preprocessor {name} has no parameter {parameter!r}.",
+            "It has {known}." if known else "It has none.",
+            name=preprocessor.name,
+            parameter=unknown[0],
+            known=", ".join(known),
+        )
     if preprocessor.needs_mask and mask is None:
         raise InvalidInput("The preprocessor {name} needs a mask.", "Select something first, or give a mask.", name=preprocessor.name)
     if not 0 <= seed < 2**32:
-        raise InvalidInput(
-            "The seed cannot be {seed}.", "It goes from 0 to {last_value}.", parameter="seed", seed=seed, last_value=2**32 - 1
-        )
+        raise InvalidInput("The seed cannot be {seed}.", "It goes from 0 to {maximum}.", parameter="seed", seed=seed, maximum=2**32 - 1)
     wanted = preprocessor.resolution or int(RESOLUTION.default) if resolution is None else resolution
     return Request(
         int(RESOLUTION.checked(wanted)),
@@ -156,10 +165,10 @@ def detect(name: str, pixels: np.ndarray, request: Request, tools: Tools) -> Con
     if request.mask is not None and (request.mask.dtype != np.bool_ or request.mask.shape != pixels.shape[:2]):
         raise InvalidInput(
             "The mask is {dtype} {shape}.",
-            "It must be bool {pixels_shape}.",
+            "It must be bool {picture_shape}.",
             dtype=request.mask.dtype,
             shape=list(request.mask.shape),
-            pixels_shape=list(pixels.shape[:2]),
+            picture_shape=list(pixels.shape[:2]),
         )
     run = check_available(preprocessor.name)
     tools.progress.check()

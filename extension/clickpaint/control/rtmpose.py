@@ -170,11 +170,11 @@ def _load(tools: Tools, model: str) -> tuple[Any, int]:
         network = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
     except cv2.error as error:
         raise CorruptModel(
-            "{file} cannot be read as ONNX: {err}",
+            "{file} cannot be read as ONNX: {reason}",
             "Download it again, or put the right file there.",
             model=model,
             file=path.name,
-            err=error.err,
+            reason=error.err,
         ) from error
     network.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
     network.setPreferableTarget(cv2.dnn.DNN_TARGET_CPU)

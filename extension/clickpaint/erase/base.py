@@ -28,7 +28,7 @@ class EraseOptions:
     def __post_init__(self) -> None:
         for name, value, most in (("grow", self.grow, 256), ("feather", self.feather, 128)):
             if not 0 <= value <= most:
-                raise InvalidInput("{name} cannot be {value}.", "It goes from 0 to {most} pixels.", name=name, value=value, most=most)
+                raise InvalidInput("{name} cannot be {value}.", "It goes from 0 to {maximum} pixels.", name=name, value=value, maximum=most)
 
 
 class Eraser(ABC):
@@ -60,10 +60,10 @@ class Eraser(ABC):
         if mask.dtype != np.bool_ or mask.shape != pixels.shape[:2]:
             raise InvalidInput(
                 "The mask is {dtype} {shape}.",
-                "It must be bool {pixels_shape}.",
+                "It must be bool {picture_shape}.",
                 dtype=mask.dtype,
                 shape=list(mask.shape),
-                pixels_shape=list(pixels.shape[:2]),
+                picture_shape=list(pixels.shape[:2]),
             )
         return blend.inpaint(
             pixels, mask, self._fill_around, rules=self.rules, grow=options.grow, feather=options.feather, progress=progress

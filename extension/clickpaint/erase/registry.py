@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clickpaint.compat.packages import Installed, installed
-from clickpaint.errors import InvalidInput, ModelMissing
+from clickpaint.errors import InvalidInput, ModelMissing, Sentence
 
 if TYPE_CHECKING:
     from clickpaint.erase.base import Eraser
@@ -71,7 +71,7 @@ def unavailable(name: str, installed: Installed = installed) -> str | None:
     if "lama_cleaner" in needs and sys.version_info >= (3, 13):
         return "needs lama-cleaner, which runs on Python up to 3.12"
     missing = [package for package in needs if not installed(package)]
-    return f"needs the package {', '.join(missing)}" if missing else None
+    return Sentence("needs the package {packages}", packages=", ".join(missing)) if missing else None
 
 
 def create(name: str, store: Store, device: Device, cache: ModelCache) -> Eraser:

@@ -26,13 +26,12 @@ def checkpoints_in(folders: Sequence[Path]) -> dict[str, Path]:
     return {name: file for name, file in by_path(folders, ENDINGS).items() if not file.stem.lower().endswith(_VAE)}
 
 
-def named(files: Mapping[str, Path], name: str, what: str) -> Path:
+def named(files: Mapping[str, Path], name: str) -> Path:
     """The file that a name means.
 
     Args:
         files: by their names for people.
         name: one of them, or the file's with or without its folder, ending and a web UI's checksum.
-        what: "checkpoint", for messages.
 
     Raises:
         NotFound: there is none.
@@ -45,7 +44,7 @@ def named(files: Mapping[str, Path], name: str, what: str) -> Path:
     if file is not None:
         return file
     known = ", ".join(files) or "there are none"
-    raise NotFound("There is no {what} {name!r}.", "Those that are here: {known}.", name=name, what=what, known=known)
+    raise NotFound("There is no checkpoint {name!r}.", "Those that are here: {known}.", name=name, known=known)
 
 
 class LocalCheckpoints:
@@ -72,7 +71,7 @@ class LocalCheckpoints:
 
     def choose(self, name: str) -> None:
         """Paint with this one from now on. Raises `NotFound`, and `InvalidInput` for a file that is no checkpoint."""
-        file = named(self.files(), name, "checkpoint")
+        file = named(self.files(), name)
         kind = self._kind(file)
         if isinstance(kind, ClickpaintError):
             raise kind
@@ -83,7 +82,7 @@ class LocalCheckpoints:
         """The name and the file of the chosen one, or of the first that can be used where none was chosen; None where there is no file."""
         files = self.files()
         if self._name:
-            file = named(files, self._name, "checkpoint")
+            file = named(files, self._name)
             return next(name for name, path in files.items() if path == file), file
         usable = (item for item in files.items() if item[1] == self._given or not isinstance(self._kind(item[1]), ClickpaintError))
         return next(usable, None) or next(iter(files.items()), None)
@@ -117,10 +116,10 @@ class LocalCheckpoints:
             key = (file, file.stat().st_mtime_ns)
         except OSError as error:
             return CorruptModel(
-                "{filename} cannot be read: {strerror}.",
+                "{filename} cannot be read: {reason}.",
                 "See to it that the file may be read.",
                 filename=file.name,
-                strerror=error.strerror,
+                reason=error.strerror,
             )
         if key not in self._kinds:
             try:

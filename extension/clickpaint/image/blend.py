@@ -62,12 +62,12 @@ def inpaint(
         raise TypeError(f"expected uint8 [H, W, 3] and bool [H, W], got {pixels.dtype} {pixels.shape} and {mask.dtype} {mask.shape}")
     if mask.shape != pixels.shape[:2]:
         raise InvalidInput(
-            "The mask is {width} × {height}, the picture {pixels_width} × {pixels_height}.",
+            "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
             "Give a mask of the picture's size.",
             width=mask.shape[1],
             height=mask.shape[0],
-            pixels_width=pixels.shape[1],
-            pixels_height=pixels.shape[0],
+            picture_width=pixels.shape[1],
+            picture_height=pixels.shape[0],
         )
     if not (0 <= grow < math.inf and 0 <= feather < math.inf):
         raise InvalidInput(

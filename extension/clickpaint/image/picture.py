@@ -213,17 +213,17 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:
         raise InvalidInput("The picture file is empty.", "Choose another file.")
     if len(data) > limits.max_bytes:
         raise TooLarge(
-            "The file has {count:.1f} MB, more than the {max_bytes:g} MB allowed.",
+            "The file has {megabytes:.1f} MB, more than the {limit_megabytes:g} MB allowed.",
             "Save it smaller, or raise the limit in the settings.",
             bytes=len(data),
             limit=limits.max_bytes,
-            count=len(data) / (1 << 20),
-            max_bytes=limits.max_bytes / (1 << 20),
+            megabytes=len(data) / (1 << 20),
+            limit_megabytes=limits.max_bytes / (1 << 20),
         )
     data = bytes(data)
     format = format_of(data)
     if format is None:
-        raise InvalidInput("This is not a picture of a kind that can be opened.", "Give a {kinds} file.", kinds=_KINDS)
+        raise InvalidInput("This is not a picture of a kind that can be opened.", "Give a {formats} file.", formats=_KINDS)
     image = parts = None
     try:
         if format == "PNG":
@@ -237,13 +237,13 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:
         raise _damaged(error) from error
     if size[0] * size[1] > limits.max_pixels:
         raise TooLarge(
-            "The picture has {width} × {height} pixels ({size_megabytes:.1f} megapixels), more than the {max_pixels_megabytes:g} allowed.",
+            "The picture has {width} × {height} pixels ({megapixels:.1f} megapixels), more than the {limit_megapixels:g} allowed.",
             "Scale it down, or raise the limit in the settings.",
             width=size[0],
             height=size[1],
             limit=limits.max_pixels,
-            size_megabytes=size[0] * size[1] / 1000000.0,
-            max_pixels_megabytes=limits.max_pixels / 1000000.0,
+            megapixels=size[0] * size[1] / 1e6,
+            limit_megapixels=limits.max_pixels / 1e6,
         )
     try:
         if format == "PNG":
@@ -281,7 +281,7 @@ def encode(picture: Picture, format: str | None = None, *, quality: int | None =
     source = picture.source
     target = (format or source.format).upper()
     if target not in _EXTENSIONS:
-        raise InvalidInput("Pictures cannot be saved as {format}.", "Choose {kinds}.", format=format, kinds=_KINDS)
+        raise InvalidInput("Pictures cannot be saved as {format}.", "Choose {formats}.", format=format, formats=_KINDS)
     if quality is not None and not 1 <= quality <= 100:
         raise InvalidInput("The quality cannot be {quality}.", "It goes from 1 to 100.", quality=quality)
     samples = Samples("RGB", picture.pixels)
@@ -292,7 +292,7 @@ def encode(picture: Picture, format: str | None = None, *, quality: int | None =
     try:
         return writers.write(samples, source, target, quality)
     except (OSError, ValueError, struct.error) as error:
-        raise InvalidInput("The picture cannot be saved as {target}: {error}.", "Choose PNG.", target=target, error=error) from error
+        raise InvalidInput("The picture cannot be saved as {format}: {reason}.", "Choose PNG.", format=target, reason=error) from error
 
 
 def _damaged(error: Exception) -> InvalidInput:

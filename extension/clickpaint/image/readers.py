@@ -79,9 +79,9 @@ def _further_reader(format: str) -> Callable[[Any], Any]:
     if found is None:
         package = "Pillow 11.3 or newer" if format == "AVIF" else "the package pillow-heif"
         raise InvalidInput(
-            "{value} pictures cannot be opened here.",
+            "{format} pictures cannot be opened here.",
             "Install {package}, or save it as PNG or JPEG.",
-            value="AVIF" if format == "AVIF" else "HEIC",
+            format="AVIF" if format == "AVIF" else "HEIC",
             package=package,
         )
     return found

@@ -174,9 +174,9 @@ def _heif(samples: Samples, target: str, options: dict[str, Any], xmp: bytes, qu
     if save is None:
         package = "Pillow 11.3 or newer" if target == "AVIF" else "the package pillow-heif"
         raise InvalidInput(
-            "{value} pictures cannot be saved here.",
+            "{format} pictures cannot be saved here.",
             "Install {package}, or choose PNG.",
-            value="AVIF" if target == "AVIF" else "HEIC",
+            format="AVIF" if target == "AVIF" else "HEIC",
             package=package,
         )
     # What its opener would register for the whole process.

@@ -175,12 +175,12 @@ def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) 
         raise InvalidInput("Nothing is selected.", "Click on an object first.")
     if mask.shape != pixels.shape[:2]:
         raise InvalidInput(
-            "The mask is {width} × {height}, the picture {pixels_width} × {pixels_height}.",
+            "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
             "Give a mask of the picture's size.",
             width=mask.shape[1],
             height=mask.shape[0],
-            pixels_width=pixels.shape[1],
-            pixels_height=pixels.shape[0],
+            picture_width=pixels.shape[1],
+            picture_height=pixels.shape[0],
         )
     if options.task == "replace":
         feather = 8 if options.masking.feather is None else options.masking.feather

@@ -47,7 +47,7 @@ class TouchUp:
     def __post_init__(self) -> None:
         if self.task not in get_args(TouchUpTask):
             raise InvalidInput(
-                "The task {task!r} is unknown.", "Choose one of {get_args}.", task=self.task, get_args=", ".join(get_args(TouchUpTask))
+                "The task {task!r} is unknown.", "Choose one of {tasks}.", task=self.task, tasks=", ".join(get_args(TouchUpTask))
             )
         for text in (self.points, self.box):
             pointing.tidy(text)
@@ -98,7 +98,9 @@ def asked(values: Sequence[Any]) -> TouchUp | None:
     given = {"enabled": True, **first} if isinstance(first, Mapping) else dict(zip(NAMES, values, strict=False))
     unknown = [str(name) for name in given if name not in NAMES]
     if unknown:
-        raise InvalidInput("{unknown} is unknown.", "Known are {names}.", unknown=", ".join(unknown)[:80], names=", ".join(NAMES))
+        raise InvalidInput(
+            "{unknown_names} is unknown.", "Known are {known}.", unknown_names=", ".join(unknown)[:80], known=", ".join(NAMES)
+        )
     enabled = given.pop("enabled", False)
     if not isinstance(enabled, bool) and enabled is not None:
         raise InvalidInput(

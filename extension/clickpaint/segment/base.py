@@ -47,13 +47,13 @@ class Prompts:
             if not (0 <= point.x < width and 0 <= point.y < height):
                 raise InvalidInput(
                     "The point ({x:g}, {y:g}) lies outside the picture.",
-                    "x goes from 0 to {last_width} and y from 0 to {last_height}.",
+                    "x goes from 0 to {right} and y from 0 to {bottom}.",
                     x=point.x,
                     y=point.y,
                     width=width,
                     height=height,
-                    last_width=width - 1,
-                    last_height=height - 1,
+                    right=width - 1,
+                    bottom=height - 1,
                 )
             if point.label not in (0, 1):
                 raise InvalidInput("The label {label} is unknown.", "Use 1 for a positive and 0 for a negative point.", label=point.label)

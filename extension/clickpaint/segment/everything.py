@@ -62,13 +62,11 @@ class EverythingOptions:
         for key, (low, high) in {**whole, **dict.fromkeys(unit, (0, 1)), "stability_score_offset": (0, 100)}.items():
             value = getattr(self, key)
             if not low <= value <= high or (key in whole and value != int(value)):  # NaN compares false as well
-                kind = "a whole number" if key in whole else "a number"
                 raise InvalidInput(
                     "{option} cannot be {value!r}.",
-                    "Give {kind} from {low} to {high}.",
+                    "Give a whole number from {low} to {high}." if key in whole else "Give a number from {low} to {high}.",
                     option=key,
                     value=value,
-                    kind=kind,
                     low=low,
                     high=high,
                 )

@@ -268,7 +268,7 @@ class NeuralSegmenter(ABC):
             low = np.asarray(prompts.previous, dtype=np.float32)
             if low.shape != (1, LOGITS, LOGITS) or not np.isfinite(low).all():
                 raise InvalidInput(
-                    "The previous answer cannot be used.", "Give the logits of a candidate, [1, {logits}, {logits}].", logits=LOGITS
+                    "The previous answer cannot be used.", "Give the logits of a candidate, [1, {side}, {side}].", side=LOGITS
                 )
             previous = torch.tensor(low, device=device)[None]
         return Given(points, labels, boxes, previous)

@@ -41,7 +41,7 @@ def _rows(text: str) -> list[list[str]]:
     for number in (number for row in rows for number in row):
         if not _NUMBER.fullmatch(number):
             raise InvalidInput(
-                "{number!r} is not a number.", "Write points as x,y; x,y and a box as left,top,right,bottom.", number=number[:40]
+                "{text!r} is not a number.", "Write points as x,y; x,y and a box as left,top,right,bottom.", text=number[:40]
             )
     return rows
 
@@ -49,11 +49,11 @@ def _rows(text: str) -> list[list[str]]:
 def _point(row: list[str], size: tuple[int, int]) -> Point:
     if len(row) not in (2, 3):
         raise InvalidInput(
-            "The point {row!r} has {count} numbers.", "Write x,y or x,y,0, and ; between points.", row=" ".join(row)[:40], count=len(row)
+            "The point {text!r} has {count} numbers.", "Write x,y or x,y,0, and ; between points.", text=" ".join(row)[:40], count=len(row)
         )
     if row[2:] not in ([], ["0"], ["1"]):
         raise InvalidInput(
-            "The label {row!r} is unknown.", "Write 1 (or nothing) to add what lies at a point, 0 to take it away.", row=row[2][:40]
+            "The label {label!r} is unknown.", "Write 1 (or nothing) to add what lies at a point, 0 to take it away.", label=row[2][:40]
         )
     x, y = _pixels(row[:2], size)
     if _shares(row[:2]):  # the far border belongs to the last pixel
@@ -66,7 +66,7 @@ def _box(text: str, size: tuple[int, int]) -> tuple[float, float, float, float] 
     if not rows:
         return None
     if len(rows) != 1 or len(rows[0]) != 4:
-        raise InvalidInput("{tidy!r} is not a box.", "Write left,top,right,bottom.", tidy=tidy(text)[:40])
+        raise InvalidInput("{text!r} is not a box.", "Write left,top,right,bottom.", text=tidy(text)[:40])
     left, top, right, bottom = _pixels(rows[0], size)
     return left, top, right, bottom
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clickpaint.compat.packages import Installed, installed
-from clickpaint.errors import ModelMissing, NotFound
+from clickpaint.errors import ModelMissing, NotFound, Sentence
 
 if TYPE_CHECKING:
     from clickpaint.segment.base import Segmenter
@@ -90,7 +90,8 @@ def unavailable(name: str, installed: Installed = installed) -> str | None:
     """Why the segmenter cannot run here, as one sentence; None if it can once its file is here. Imports nothing."""
     missing = [package for module, package in info(name).needs if not installed(module)]
     if missing:
-        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed."
+        template = "{packages} is not installed." if len(missing) == 1 else "{packages} are not installed."
+        return Sentence(template, packages=" and ".join(missing))
     if info(name).family == "sam2" and not _transformers_has_sam2():
         return "The installed transformers is too old for SAM 2 (it came with version 4.56)."
     return None

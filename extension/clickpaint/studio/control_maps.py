@@ -97,9 +97,7 @@ class MapOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= _MOST_LAYERS:
-            raise InvalidInput(
-                "There are {count} preprocessors.", "Give 1 to {most_layers}.", count=len(self.layers), most_layers=_MOST_LAYERS
-            )
+            raise InvalidInput("There are {count} preprocessors.", "Give 1 to {limit}.", count=len(self.layers), limit=_MOST_LAYERS)
         if self.blend not in BLENDS:
             raise InvalidInput(
                 "Maps cannot be blended by {blend!r}.", "Choose one of {blends}.", blend=self.blend, blends=", ".join(BLENDS)
@@ -197,8 +195,13 @@ class ControlMaps:
         """
         unknown = [part for part in parts if part not in PARTS]
         if unknown or not parts:
-            wrong = f"Poses have no part {unknown[0]!r}." if unknown else "No part of the poses is to be drawn."
-            raise InvalidInput(wrong, "Give one or more of {parts_listed}.", parts=list(parts), parts_listed=", ".join(PARTS))
+            raise InvalidInput(
+                "Poses have no part {part!r}." if unknown else "No part of the poses is to be drawn.",
+                "Give one or more of {known}.",
+                parts=list(parts),
+                part=unknown[0] if unknown else "",
+                known=", ".join(PARTS),
+            )
         with self._requests.run("control", workspace):
             began, size = time.perf_counter(), workspace.size
             shaped = poses.shaped(poses.from_json(document), *size)
@@ -371,10 +374,10 @@ def _check_sides(width: int, height: int) -> None:
     if not (1 <= width <= _MOST_SIDE and 1 <= height <= _MOST_SIDE):
         raise InvalidInput(
             "A map cannot be {width} x {height}.",
-            "Sides go from 1 to {most_side} pixels.",
+            "Sides go from 1 to {limit} pixels.",
             width=width,
             height=height,
-            most_side=_MOST_SIDE,
+            limit=_MOST_SIDE,
         )
 
 

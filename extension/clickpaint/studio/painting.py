@@ -149,9 +149,9 @@ class Painting:
             if side is not None and (side % 8 or not 64 <= side <= _LARGEST_SIDE):
                 raise InvalidInput(
                     "A side cannot be {value} pixels.",
-                    "Give a multiple of 8 from 64 to {largest_side}.",
+                    "Give a multiple of 8 from 64 to {limit}.",
                     value=side,
-                    largest_side=_LARGEST_SIDE,
+                    limit=_LARGEST_SIDE,
                 )
 
         def work(progress: Progress) -> list[Painted]:
@@ -252,7 +252,8 @@ def _result(workspace: Workspace, index: int) -> PaintResult:
     if not 0 <= index < len(workspace.results):
         raise InvalidInput(
             "There is no result {index}.",
-            "Paint first." if not workspace.results else f"Give 0 to {len(workspace.results) - 1}.",
+            "Give 0 to {last}." if workspace.results else "Paint first.",
             index=index,
+            last=len(workspace.results) - 1,
         )
     return workspace.results[index]

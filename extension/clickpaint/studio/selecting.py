@@ -298,9 +298,9 @@ def _check_index(what: str, index: int, count: int) -> None:
     if not 0 <= index < count:
         raise InvalidInput(
             "There is no candidate {index}.",
-            "{what} goes from 0 to {last_count}.",
+            "{field} goes from 0 to {last}.",
             index=index,
             candidates=count,
-            what=what,
-            last_count=count - 1,
+            field=what,
+            last=count - 1,
         )

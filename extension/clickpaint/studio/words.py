@@ -141,8 +141,8 @@ class Words:
         if not 0 < len(question) <= _LONGEST_QUESTION:
             raise InvalidInput(
                 "There is no question." if not question else "The question is too long.",
-                "Ask in 1 to {longest_question} letters.",
-                longest_question=_LONGEST_QUESTION,
+                "Ask in 1 to {limit} letters.",
+                limit=_LONGEST_QUESTION,
             )
         with self._requests.run("chat", workspace) as request:
             state, picture = workspace.snapshot()
@@ -400,8 +400,8 @@ def _checked_phrase(phrase: str) -> str:
     if not 0 < len(phrase) <= _LONGEST_PHRASE:
         raise InvalidInput(
             "There is nothing to look for." if not phrase else "The phrase is too long.",
-            "Give up to {longest_phrase} letters.",
-            longest_phrase=_LONGEST_PHRASE,
+            "Give up to {limit} letters.",
+            limit=_LONGEST_PHRASE,
         )
     return phrase
 

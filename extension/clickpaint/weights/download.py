@@ -90,11 +90,11 @@ def download(file: ModelFile, folder: Path, network: Network, progress: Progress
     if network.offline:
         raise ModelMissing(
             "{title} is not on this machine, and downloads are switched off.",
-            "Switch off 'offline', or get {filename} from {urls} and put it into {folder}.",
+            "Switch off 'offline', or get {filename} from {address} and put it into {folder}.",
             model=file.name,
             title=file.title,
             filename=file.filename,
-            urls=file.urls[0],
+            address=file.urls[0],
             folder=folder,
         )
     with _writing_to(folder):
@@ -136,16 +136,16 @@ def _from_any(file: ModelFile, target: Path, network: Network, progress: Progres
             log.warning("%s: %s", url, error)
             failures.append(f"{urlsplit(url).netloc}: {error}")
     raise DownloadFailed(
-        "{title} ({filename}) could not be downloaded. {failures_listed}",
-        "Check the network, the proxy and the mirror and try again; it goes on where it stopped. Or get "
-        "it from {urls} and put it into {parent}.",
+        "{title} ({filename}) could not be downloaded. {reasons}",
+        "Check the network, the proxy and the mirror and try again; it goes on where it stopped. "
+        "Or get it from {address} and put it into {folder}.",
         model=file.name,
         failures=failures,
         title=file.title,
         filename=file.filename,
-        failures_listed=" ".join(failures),
-        urls=file.urls[0],
-        parent=target.parent,
+        reasons=" ".join(failures),
+        address=file.urls[0],
+        folder=target.parent,
     )
 
 
@@ -404,21 +404,22 @@ def _writing_to(folder: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise _no_space(folder, None, shutil.disk_usage(folder).free) from error
         raise DownloadFailed(
-            "The download cannot be written into {folder}: {strerror}.",
+            "The download cannot be written into {folder}: {reason}.",
             "Check that the folder can be written, or choose another folder for models in the settings.",
             folder=folder,
-            strerror=error.strerror or error,
+            reason=error.strerror or error,
         ) from error
 
 
 def _no_space(folder: Path, needed: int | None, free: int) -> DownloadFailed:
-    wanted = "" if needed is None else f"; the download needs {needed / 1e6:.0f} MB more"
     return DownloadFailed(
-        "The disk of {folder} is full ({free_megabytes:.0f} MB free{wanted}).",
+        "The disk of {folder} is full ({free_megabytes:.0f} MB free)."
+        if needed is None
+        else "The disk of {folder} is full ({free_megabytes:.0f} MB free; the download needs {needed_megabytes:.0f} MB more).",
         "Make room, or choose another folder for models in the settings; the download goes on where it stopped.",
         free=free,
         needed=needed,
         folder=folder,
-        free_megabytes=free / 1000000.0,
-        wanted=wanted,
+        free_megabytes=free / 1e6,
+        needed_megabytes=(needed or 0) / 1e6,
     )

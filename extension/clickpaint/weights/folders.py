@@ -6,6 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from clickpaint.errors import Sentence
+
 
 def is_file(path: Path) -> bool:
     """Whether a file is there; False as well where that may not be known. `Path.is_file` raises below a closed folder."""
@@ -30,7 +32,7 @@ def why_unreadable(path: Path) -> str | None:
 
 def of_error(path: Path, error: OSError) -> str:
     """What an error of the file system says about a file, in one sentence, without the folders that lead to it."""
-    return f"{path.name} cannot be read: {(error.strerror or type(error).__name__).lower()}."
+    return Sentence("{filename} cannot be read: {reason}.", filename=path.name, reason=(error.strerror or type(error).__name__).lower())
 
 
 def short_hash(path: Path) -> str:

@@ -117,8 +117,14 @@ def not_found(name: str, known: Iterable[Path], what: str) -> NotFound:
     """
     names = list(shown(known))
     similar = difflib.get_close_matches(_normal(name), names, 3)
-    remedy = f"Similar: {', '.join(similar)}." if similar else f"Put its file into the folder of {what}s."
-    return NotFound("There is no {what} {name!r}.", remedy, name=name, similar=similar, what=what)
+    return NotFound(
+        "There is no {kind} {name!r}.",
+        "Similar: {similar_names}." if similar else "Put its file into the folder of {kind}s.",
+        name=name,
+        similar=similar,
+        similar_names=", ".join(similar),
+        kind=what,
+    )
 
 
 def says_nothing(stem: str) -> bool:

@@ -98,9 +98,9 @@ class Store:
             if path.name in file.aliases:
                 continue  # another file that happens to have this name
             kept = self.set_aside(path) if readable else path
-            wrong = fault if kept == path else f"{fault} It was set aside as {kept.name}."
+            wrong = fault if kept == path else Sentence("{reason} It was set aside as {name}.", reason=fault, name=kept.name)
         if wrong is not None:
-            raise CorruptModel("{title}: {wrong}", _remedy(file), model=name, filename=file.filename, title=file.title, wrong=wrong)
+            raise CorruptModel("{title}: {reason}", _remedy(file), model=name, filename=file.filename, title=file.title, reason=wrong)
         raise ModelMissing(
             "{title} ({filename}) is not on this machine.", _remedy(file), model=name, filename=file.filename, title=file.title
         )
@@ -196,7 +196,9 @@ class Store:
             return ModelState(file.name, "partial", None, _size(part), file.bytes, "Its download was begun and can be resumed.")
         corrupt = next((path for path in candidates if path.name not in file.aliases), None)
         if corrupt is not None:
-            return ModelState(file.name, "corrupt", None, 0, file.bytes, f"{wrong[corrupt]} {_remedy(file)}")
+            return ModelState(
+                file.name, "corrupt", None, 0, file.bytes, Sentence("{message} {remedy}", message=wrong[corrupt], remedy=_remedy(file))
+            )
         if not file.urls:
             return ModelState(file.name, "unavailable", None, 0, file.bytes, _remedy(file))
         aside = [one for one in _names(part.parent) if one.startswith(file.filename) and one.endswith(".corrupt")]
@@ -213,7 +215,7 @@ class Store:
         except OSError as error:  # gone since it was listed
             return of_error(path, error)
         if file.bytes is not None and size != file.bytes:
-            return f"{path.name} has {size} bytes instead of {file.bytes}."
+            return Sentence("{filename} has {count} bytes instead of {expected}.", filename=path.name, count=size, expected=file.bytes)
         known = self._known(file, path)
         if known is not None and file.checksum is not None and known != file.checksum.value:
             return _differs(file, path, known)
@@ -324,20 +326,21 @@ def load_torchscript(file: ModelFile, path: Path, device: Device) -> torch.jit.S
             raise CorruptModel(of_error(path, error), _REPLACE, filename=path.name) from error
         if actual != file.checksum.value:
             raise CorruptModel(
-                "{title}: {differs}",
+                "{title}: {reason}",
                 _remedy(file),
                 model=file.name,
                 filename=path.name,
                 title=file.title,
-                differs=_differs(file, path, actual),
+                reason=_differs(file, path, actual),
             )
     try:
         return torch.jit.load(str(path), map_location="cpu").to(device.torch).eval()
     except Exception as error:
         if out_of_memory(error):
             raise
-        message = f"{path.name} cannot be read as TorchScript: it is incomplete, damaged, or another kind of file."
-        raise CorruptModel(message, _REPLACE, filename=path.name) from error
+        raise CorruptModel(
+            "{filename} cannot be read as TorchScript: it is incomplete, damaged, or another kind of file.", _REPLACE, filename=path.name
+        ) from error
 
 
 _REPLACE = "Download it again, or put the right file there."
@@ -366,10 +369,16 @@ def _one(name: str) -> ModelFile:
 def _differs(file: ModelFile, path: Path, actual: str) -> str:
     expected = file.checksum
     assert expected is not None
-    return f"{path.name} is not what the catalog promises: its {expected.algorithm} is {actual} instead of {expected.value}."
+    return Sentence(
+        "{filename} is not what the catalog promises: its {algorithm} is {actual} instead of {expected}.",
+        filename=path.name,
+        algorithm=expected.algorithm,
+        actual=actual,
+        expected=expected.value,
+    )
 
 
 def _remedy(file: ModelFile) -> str:
     if file.urls:
-        return "Download it (page, API, or `clickpaint models download`)."
-    return f"{file.note} Put it as {file.filename} into the folder of {file.kind} models."
+        return Sentence("Download it (page, API, or `clickpaint models download`).")
+    return Sentence("{note} Put it as {filename} into the folder of {kind} models.", note=file.note, filename=file.filename, kind=file.kind)

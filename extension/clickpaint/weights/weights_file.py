@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from clickpaint.errors import CorruptModel, InvalidInput
+from clickpaint.errors import CorruptModel, InvalidInput, Sentence
 from clickpaint.weights.device import out_of_memory
 
 WeightsFormat = Literal["safetensors", "zip", "pickle"]
@@ -119,7 +119,7 @@ def _check_text(path: Path, start: bytes) -> None:
     except UnicodeDecodeError:
         return
     if words and all(letter.isprintable() or letter in "\r\n\t" for letter in words):
-        raise _unusable(path, f"it is text, which begins with “{' '.join(words.split())[:60]}”")
+        raise _unusable(path, Sentence("it is text, which begins with “{start}”", start=" ".join(words.split())[:60]))
 
 
 def _zip_format(path: Path) -> WeightsFormat:
@@ -132,7 +132,9 @@ def _zip_format(path: Path) -> WeightsFormat:
         raise _unusable(path, "it is a program (TorchScript) and not plain weights", _OTHER)
     if any(re.search(r"(^|/)data\.pkl$", name) for name in names):
         return "zip"
-    raise _unusable(path, f"it is a ZIP archive ({names[0]} is in it)" if names else "it is an empty ZIP archive", _UNPACK)
+    raise _unusable(
+        path, Sentence("it is a ZIP archive ({member} is in it)", member=names[0]) if names else "it is an empty ZIP archive", _UNPACK
+    )
 
 
 def _unusable(path: Path, reason: str, remedy: str = _AGAIN) -> CorruptModel:
@@ -171,7 +173,7 @@ def safetensors_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, s
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error) as error:
         raise _unusable(path, "its header is damaged") from error
     if missing > 0:
-        raise _unusable(path, f"it is cut off, {missing} bytes are missing")
+        raise _unusable(path, Sentence("it is cut off, {count} bytes are missing", count=missing))
     return tensors, {str(key): str(value) for key, value in metadata.items()}
 
 
@@ -207,7 +209,10 @@ def read_weights_file(path: Path, mapped: bool = True) -> tuple[Any, dict[str, s
         if name is not None:
             raise _unusable(
                 path,
-                f"it asks for code ({name[name.lastindex or 0]}) and not only for tensors, and code from a file is never run here",
+                Sentence(
+                    "it asks for code ({code}) and not only for tensors, and code from a file is never run here",
+                    code=name[name.lastindex or 0],
+                ),
                 _OTHER,
             ) from error
         reason = "a type of numbers in it is not known here" if kind == "safetensors" else "it is damaged"

@@ -48,7 +48,11 @@ def caption(pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | Non
 
     reason = unavailable()
     if reason != "":
-        raise HostUnsupported(f"The web UI's captioner is not here. {reason or ''}".strip(), "Download BLIP in the list of models.")
+        raise HostUnsupported(
+            "The web UI's captioner is not here. {reason}" if reason else "The web UI's captioner is not here.",
+            "Download BLIP in the list of models.",
+            reason=reason,
+        )
     interrogator = shared.interrogator
     values = ({} if beams is None else {_BEAMS: beams}) | ({} if tokens is None else dict(zip(_LENGTHS, tokens, strict=True)))
     try:

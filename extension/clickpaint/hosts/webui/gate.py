@@ -37,5 +37,9 @@ class WebUIGate:
         if page is not None:  # to a challenge the browser would answer with a dialog of its own, in the middle of the web UI's page
             raise AccessDenied(401, "This page may not use Clickpaint any more.", "Reload it, and log in if the web UI asks.", challenge="")
         basic = credentials.takes_passwords()
-        remedy = "Send a user and a password of --api-auth (basic authentication)." if basic else "Log in to the web UI."
-        raise AccessDenied(401, "This needs a login.", remedy, challenge='Basic realm="Clickpaint"' if basic else "")
+        raise AccessDenied(
+            401,
+            "This needs a login.",
+            "Send a user and a password of --api-auth (basic authentication)." if basic else "Log in to the web UI.",
+            challenge='Basic realm="Clickpaint"' if basic else "",
+        )

@@ -163,9 +163,9 @@ def _vae(name: str) -> dict[str, Any]:
         if name not in ("Automatic", "None") and name not in sd_vae.vae_dict:
             raise HostUnsupported(
                 "This web UI has no VAE {name!r}.",
-                "Choose one of Automatic, None, {vae_dict}.",
+                "Choose one of Automatic, None, {vaes}.",
                 name=name,
-                vae_dict=", ".join(sd_vae.vae_dict),
+                vaes=", ".join(sd_vae.vae_dict),
             )
         return {"sd_vae": name}
     from modules_forge import main_entry
@@ -175,9 +175,9 @@ def _vae(name: str) -> dict[str, Any]:
     if name not in main_entry.module_list:
         raise HostUnsupported(
             "This web UI has no VAE {name!r}.",
-            "Choose one of Automatic, {module_list}.",
+            "Choose one of Automatic, {vaes}.",
             name=name,
-            module_list=", ".join(main_entry.module_list),
+            vaes=", ".join(main_entry.module_list),
         )
     return {"forge_additional_modules": [main_entry.module_list[name]]}
 
@@ -189,7 +189,7 @@ def _sampler(name: str) -> str:
         return sampler_names()[0]
     if name not in sd_samplers.all_samplers_map:
         raise HostUnsupported(
-            "This web UI has no sampler {name!r}.", "Choose one of {sampler_names}.", name=name, sampler_names=", ".join(sampler_names())
+            "This web UI has no sampler {name!r}.", "Choose one of {samplers}.", name=name, samplers=", ".join(sampler_names())
         )
     return name
 
@@ -199,7 +199,7 @@ def _scheduler(name: str) -> str:
 
     if name not in sd_schedulers.schedulers_map:  # by label and by name
         labels = ", ".join(scheduler.label for scheduler in sd_schedulers.schedulers)
-        raise HostUnsupported("This web UI has no scheduler {name!r}.", "Choose one of {labels}.", name=name, labels=labels)
+        raise HostUnsupported("This web UI has no scheduler {name!r}.", "Choose one of {schedulers}.", name=name, schedulers=labels)
     return name
 
 

@@ -125,9 +125,9 @@ def _modules(model: Any) -> dict[str, Any]:
 
 def _unsupported(network: str) -> HostUnsupported:
     return HostUnsupported(
-        "The loaded checkpoint ({network}) is not one that engines of Clickpaint's own can run.",
+        "The loaded checkpoint ({kind}) is not one that engines of Clickpaint's own can run.",
         "Choose a checkpoint of Stable Diffusion 1, 2 or XL, or the web UI's own sampler as the engine.",
-        network=network,
+        kind=network,
     )
 
 
@@ -137,10 +137,9 @@ def _refuse_packed(tensors: Mapping[str, Any]) -> None:
         if packed or not tensor.is_floating_point():
             stored = "NF4 or FP4" if hasattr(tensor, "bnb_quantized") else "GGUF" if packed else str(tensor.dtype).removeprefix("torch.")
             raise HostUnsupported(
-                "The web UI holds the checkpoint's weights as {stored}, which only its own sampler can compute "
-                "with.",
+                "The web UI holds the checkpoint's weights as {dtype}, which only its own sampler can compute with.",
                 'Choose "Automatic" as "Diffusion in Low Bits" at the top of the page, or the web UI\'s own sampler as the engine.',
-                key=key, stored=stored,
+                key=key, dtype=stored,
             )  # fmt: skip
 
 

@@ -105,9 +105,9 @@ def _units(script: Any, job: PaintJob) -> list[dict[str, Any]]:
     for unit in units:
         if unit["model"] == "None" and not find(unit["module"]).do_not_need_model:
             raise HostUnsupported(
-                "The preprocessor {unit} needs a ControlNet model.",
+                "The preprocessor {preprocessor} needs a ControlNet model.",
                 "Choose one of {models}.",
-                unit=unit["module"],
+                preprocessor=unit["module"],
                 models=", ".join(models),
             )
     return units
@@ -169,8 +169,8 @@ def _known(name: str, offered: list[str], kind: str) -> str:
         return "None"
     raise HostUnsupported(
         "The web UI's ControlNet has no {kind} {name!r}.",
-        "Choose one of {offered}.",
+        "Choose one of {known}.",
         kind=kind,
         name=name,
-        offered=", ".join(offered) or "none",
+        known=", ".join(offered) or "none",
     )

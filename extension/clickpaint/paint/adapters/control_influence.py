@@ -76,11 +76,11 @@ class Control:
 
         size = tuple(8 * side for side in inputs.sample.shape[-2:])
         if tuple(self.image.shape[-2:]) != size:
-            given = " x ".join(str(side) for side in reversed(self.image.shape[-2:]))
             raise InvalidInput(
-                "The control map is {given} pixels, but {width} x {height} are painted.",
+                "The control map is {map_width} x {map_height} pixels, but {width} x {height} are painted.",
                 "Make it for this crop.",
-                given=given,
+                map_width=self.image.shape[-1],
+                map_height=self.image.shape[-2],
                 width=size[1],
                 height=size[0],
             )

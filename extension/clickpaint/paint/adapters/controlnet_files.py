@@ -82,11 +82,11 @@ def load_controlnet(source: Path | Mapping[str, Tensor], checkpoint: Checkpoint,
         assign(model, parameters, key)
     except InvalidInput as error:
         raise InvalidInput(
-            "{name}: {error_message}",
+            "{name}: {reason}",
             "Download it again, or choose another ControlNet.",
             **error.data,
             name=name,
-            error_message=error.message,
+            reason=error.message,
         ) from error
     return model.eval()
 
@@ -100,7 +100,7 @@ def _own(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     if what is None and not {"input_hint_block.0.weight", f"{_HINT}.conv_in.weight"} & own.keys():
         what = "something else"
     if what is not None:
-        raise InvalidInput("{model} is no ControlNet that works here, but {what}.", _CHOOSE, model=name, what=what)
+        raise InvalidInput("{model} is no ControlNet that works here, but {kind}.", _CHOOSE, model=name, kind=what)
     return own
 
 
@@ -141,7 +141,13 @@ def _config(
     if contexts != {unet["cross_attention_dim"]}:
         ours = FAMILIES.get(unet["cross_attention_dim"], "of another kind")
         theirs = FAMILIES.get(next(iter(contexts), 0), "another kind of checkpoint")
-        raise InvalidInput("{model} was made for {theirs}, but the checkpoint is {ours}.", _CHOOSE, model=name, theirs=theirs, ours=ours)
+        raise InvalidInput(
+            "{model} was made for {family}, but the checkpoint is {checkpoint_family}.",
+            _CHOOSE,
+            model=name,
+            family=theirs,
+            checkpoint_family=ours,
+        )
 
     def depth(place: str) -> int:
         """Of the transformers there, in layers."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import InvalidInput, Sentence
 from clickpaint.paint.adapters.change import Change, change_of
 from clickpaint.paint.adapters.controlnet_files import FAMILIES
 from clickpaint.paint.adapters.lora_keys import FOREIGN, ROLES, Scaling, configuration_beside, scalings, tensor_name
@@ -120,7 +120,10 @@ class Lora:
         if not any(set(roles) - {"alpha", "scale"} for roles in layers.values()) and not embeddings:
             what = what_else(tensors)
             raise InvalidInput(
-                f"{name} is no LoRA" + (f" but {what}." if what and what != "a LoRA" else "."), "Choose another file.", name=name
+                "{name} is no LoRA but {kind}." if what and what != "a LoRA" else "{name} is no LoRA.",
+                "Choose another file.",
+                name=name,
+                kind=what,
             )
         return cls(
             name,
@@ -171,14 +174,14 @@ class Lora:
                 change = change_of(said.tensors, module.weight, strength, said.alpha, stabilised=said.stabilised, ranks=use.ranks)
             except KeyError as error:
                 raise InvalidInput(
-                    "The LoRA {name} is damaged or cut off: {layer} has no {args}.",
+                    "The LoRA {name} is damaged or cut off: {layer} has no {tensor}.",
                     "Download it again.",
                     name=self.name,
                     layer=layer,
-                    args=error.args[0],
+                    tensor=error.args[0],
                 ) from error
             except (ValueError, RuntimeError, IndexError) as error:
-                raise self._misfit(checkpoint, f"its {layer} does not fit, {error}") from error
+                raise self._misfit(checkpoint, Sentence("its {layer} does not fit, {reason}", layer=layer, reason=error)) from error
             changed[module] = changed[module] + change if module in changed else change
         if self.layers and len(unknown) == len(self.layers):
             raise self._misfit(checkpoint, "none of its layers is there")
@@ -187,8 +190,14 @@ class Lora:
     def _misfit(self, checkpoint: Checkpoint, reason: str) -> InvalidInput:
         ours, theirs = FAMILIES.get(checkpoint.layout.context, "of another kind"), self.family
         whose = theirs if theirs not in ("", ours) else "another kind of checkpoint"
-        message = f"The LoRA {self.name} was made for {whose}, but the checkpoint is {ours}: {reason}."
-        return InvalidInput(message, "Choose a LoRA of the checkpoint's family.", name=self.name)
+        return InvalidInput(
+            "The LoRA {name} was made for {family}, but the checkpoint is {checkpoint_family}: {reason}.",
+            "Choose a LoRA of the checkpoint's family.",
+            name=self.name,
+            family=whose,
+            checkpoint_family=ours,
+            reason=reason,
+        )
 
 
 @contextmanager
@@ -261,12 +270,13 @@ def _layer_of(roles: dict[str, Tensor], written: str, flat: bool, scaling: Scali
 
 def _foreign(name: str, role: str) -> InvalidInput:
     what = next((title for signs, title in FOREIGN if role in signs), None)
-    message = (
-        f"{name} is {what}, which cannot be applied here: it has {role}."
-        if what
-        else f"{name} has tensors that are not known here: {role}."
+    return InvalidInput(
+        "{name} is {kind}, which cannot be applied here: it has {role}." if what else "{name} has tensors that are not known here: {role}.",
+        "Choose a LoRA, LyCORIS or DoRA file.",
+        name=name,
+        role=role,
+        kind=what,
     )
-    return InvalidInput(message, "Choose a LoRA, LyCORIS or DoRA file.", name=name, role=role)
 
 
 def _modules(checkpoint: Checkpoint) -> dict[tuple[str, str], tuple[Any, str]]:

@@ -61,7 +61,7 @@ class LoraShelf:
             raise not_found(name, known, "LoRA")
         if len(matching) > 1:
             stems = ", ".join(file.stem for file in matching)
-            raise NotFound("Several LoRAs call themselves {name!r}: {stems}.", "Write the name of the file.", name=name, stems=stems)
+            raise NotFound("Several LoRAs call themselves {name!r}: {files}.", "Write the name of the file.", name=name, files=stems)
         return matching[0]
 
     def _alias(self, file: Path) -> str:

@@ -61,8 +61,12 @@ def lora_uses(networks: Iterable[Network]) -> tuple[LoraUse, ...]:
 
 def _use(network: Network) -> LoraUse:
     if network.kind not in ("lora", "lyco"):
-        message = f"<{network.kind}:{network.name}> is not known here."
-        raise InvalidInput(message, "Take it out of the prompt; <lora:name:weight> is known.", kind=network.kind)
+        raise InvalidInput(
+            "<{kind}:{name}> is not known here.",
+            "Take it out of the prompt; <lora:name:weight> is known.",
+            kind=network.kind,
+            name=network.name,
+        )
     named = {key.strip().lower(): value for key, _, value in (argument.partition("=") for argument in network.arguments) if _}
     placed = [argument for argument in network.arguments if "=" not in argument]
     foreign = next((key for key in named if key not in ("te", "unet", "dyn", "lbw")), None)
@@ -75,8 +79,9 @@ def _use(network: Network) -> LoraUse:
         text = float(named.get("te", placed[0] if placed else 1.0))
         unet = float(named.get("unet", placed[1] if len(placed) > 1 else text))
     except ValueError as error:
-        message = f"The weight of <lora:{network.name}> is no number: {error}."
-        raise InvalidInput(message, "Write <lora:name:0.8>.", name=network.name) from error
+        raise InvalidInput(
+            "The weight of <lora:{name}> is no number: {reason}.", "Write <lora:name:0.8>.", name=network.name, reason=error
+        ) from error
     ranks = _ranks(network.name, named.get("dyn", placed[2] if len(placed) > 2 else None))
     base, blocks = _blocks(network.name, named["lbw"]) if "lbw" in named else (1.0, ())
     return LoraUse(network.name, unet, text * base, ranks, blocks)
@@ -87,7 +92,7 @@ def _ranks(name: str, written: str | None) -> int | None:
         return None
     if not written.strip().isdecimal() or int(written) < 1:
         raise InvalidInput(
-            "<lora:{name}> is asked for with dyn={written}, which is no number of ranks.", "Write dyn=8.", name=name, written=written
+            "<lora:{name}> is asked for with dyn={value}, which is no number of ranks.", "Write dyn=8.", name=name, value=written
         )
     return int(written)
 
@@ -99,9 +104,9 @@ def _blocks(name: str, written: str) -> tuple[float, tuple[tuple[str, float], ..
         down, up = BLOCKS[len(weights) + 1]
     except (ValueError, KeyError) as error:
         raise InvalidInput(
-            "<lora:{name}> is asked for with lbw={written}, which is not a list of 12, 17, 20 or 26 numbers.",
+            "<lora:{name}> is asked for with lbw={value}, which is not a list of 12, 17, 20 or 26 numbers.",
             "Write the numbers of a preset in place of its name, or take lbw= out.",
             name=name,
-            written=written,
+            value=written,
         ) from error
     return base, tuple(zip([*down.split(), *(f"OUT{number:02}" for number in up)], weights, strict=True))

@@ -110,9 +110,13 @@ def embedding_of(content: Any, name: str, filename: str) -> Embedding:
     wrong = any(value.ndim != 2 or not len(value) or _SDXL.get(key, value.shape[-1]) != value.shape[-1] for key, value in vectors.items())
     if not vectors or wrong or len(widths) != len(vectors) or not widths.keys() <= {768, 1024, 1280}:
         what = what_else(key for key in loaded if isinstance(key, str))
-        what = f" but {what}" if what and "textual inversion" not in what else ""
         raise InvalidInput(
-            "{filename} is no textual inversion for Stable Diffusion{what}.", "Choose another file.", filename=filename, what=what
+            "{filename} is no textual inversion for Stable Diffusion but {kind}."
+            if what and "textual inversion" not in what
+            else "{filename} is no textual inversion for Stable Diffusion.",
+            "Choose another file.",
+            filename=filename,
+            kind=what,
         )
     if not all(bool(torch.isfinite(value).all()) for value in vectors.values()):
         raise InvalidInput("{filename} is damaged: some of its numbers are not finite.", "Choose another file.", filename=filename)

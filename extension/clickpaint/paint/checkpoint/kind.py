@@ -100,12 +100,12 @@ def kind_of(layout: UNetLayout, prediction: Prediction | None = None, markers: I
     if family is None or layout.in_channels not in (4, 5, 8, 9) or layout.out_channels != 4:
         odd = _ODD.get((layout.context, layout.label), "of an unknown kind") if layout.in_channels in (4, 5, 8, 9) else "of an unknown kind"
         raise InvalidInput(
-            "The UNet is {odd}: a context of {context}, a vector of {label} and {in_channels} input channels.",
+            "The UNet is {kind}: a context of {context}, a vector of {vector} and {in_channels} input channels.",
             "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
             context=layout.context,
-            label=layout.label,
+            vector=layout.label,
             in_channels=layout.in_channels,
-            odd=odd,
+            kind=odd,
         )
     markers = set(markers)
     if prediction is None:

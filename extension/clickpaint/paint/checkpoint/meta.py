@@ -54,8 +54,13 @@ def assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], called:
             if tensor is None:
                 raise InvalidInput("The file is damaged or cut off: {key} is missing.", _REPLACE, key=called(full))
             if tensor.shape != expected.shape:
-                sizes = f"{_size(tensor.shape)} instead of {_size(expected.shape)}"
-                raise InvalidInput("The file is damaged or of an unknown kind: {key} is {sizes}.", _REPLACE, key=called(full), sizes=sizes)
+                raise InvalidInput(
+                    "The file is damaged or of an unknown kind: {key} is {shape} instead of {expected}.",
+                    _REPLACE,
+                    key=called(full),
+                    shape=_size(tensor.shape),
+                    expected=_size(expected.shape),
+                )
             owner._parameters[name] = torch.nn.Parameter(tensor.detach(), requires_grad=False)
 
 

@@ -130,16 +130,16 @@ def _no_unet(tensors: Tensors) -> InvalidInput:
     what = what_else(keys)
     if what:
         return InvalidInput(
-            "This is no checkpoint but {found}."
+            "This is no checkpoint but {kind}."
             if not what.startswith(("Stable", "Flux", "quant"))
-            else "This checkpoint is {found}, which cannot be used here.",
+            else "This checkpoint is {kind}, which cannot be used here.",
             "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
-            found=what,
+            kind=what,
         )
     some = keys[0] if keys else "nothing at all"
     return InvalidInput(
-        "This is no checkpoint of Stable Diffusion: it has no model.diffusion_model.{key}, but {some}.",
+        "This is no checkpoint of Stable Diffusion: it has no model.diffusion_model.{key}, but {other_key}.",
         "Choose a checkpoint of Stable Diffusion 1, 2 or XL.",
         key=_FIRST_OF_UNET,
-        some=some,
+        other_key=some,
     )

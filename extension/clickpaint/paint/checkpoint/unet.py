@@ -117,8 +117,15 @@ def read_layout(shapes: Shapes) -> UNetLayout:
     def shape(key: str, dimensions: int) -> tuple[int, ...]:
         sides = shapes.get(key)
         if sides is None or len(sides) != dimensions:
-            what = "is missing" if sides is None else f"has {len(sides)} dimensions instead of {dimensions}"
-            raise InvalidInput("The UNet is damaged or of an unknown kind: {key} {what}.", "Choose another checkpoint.", key=key, what=what)
+            raise InvalidInput(
+                "The UNet is damaged or of an unknown kind: {key} is missing."
+                if sides is None
+                else "The UNet is damaged or of an unknown kind: {key} has {count} dimensions instead of {expected}.",
+                "Choose another checkpoint.",
+                key=key,
+                count=len(sides or ()),
+                expected=dimensions,
+            )
         return sides
 
     first = shape("input_blocks.0.0.weight", 4)

@@ -91,9 +91,9 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
         theirs = next((theirs for theirs in _THEIRS if theirs.lower() == asked), None)
         if theirs is not None:
             raise InvalidInput(
-                "Our engines do not have the web UI's sampler {theirs}.",
+                "Our engines do not have the web UI's sampler {sampler}.",
                 "Choose {nearest}, or let the web UI paint.",
-                theirs=theirs,
+                sampler=theirs,
                 nearest=_THEIRS[theirs],
             )
         raise InvalidInput("The sampler {name!r} is unknown here.", "Choose one of {samplers}.", name=name, samplers=", ".join(SAMPLERS))
@@ -102,10 +102,10 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
         spacing = next((each for each in ("Karras", "Exponential") if known.endswith(f" {each}")), _SAMPLERS[sampler].schedule)
     if spacing != "Uniform" and not _SAMPLERS[sampler].spaced:
         raise InvalidInput(
-            "The sampler {sampler} cannot be spaced by {spacing}.",
+            "The sampler {sampler} cannot be spaced by {schedule}.",
             "Choose the schedule Automatic, or another sampler.",
             sampler=sampler,
-            spacing=spacing,
+            schedule=spacing,
         )
     return sampler, spacing
 
