@@ -216,7 +216,7 @@ def test_a_mask_of_the_same_proportions_is_scaled_and_any_other_refused():
     assert masks.from_file(saved(np.full((50, 75), 255, np.uint8)), (1001, 667)).all()  # rounded sides
     with pytest.raises(InvalidInput, match="2 × 2, the picture 6 × 4") as error:
         masks.from_file(saved(small), (6, 4))
-    assert error.value.data == {"mask": [2, 2], "picture": [6, 4]}
+    assert error.value.data == {"width": 2, "height": 2, "picture_width": 6, "picture_height": 4}
     with pytest.raises(InvalidInput):
         masks.from_file(b"no picture", (6, 4))
 

@@ -463,10 +463,10 @@ def test_limits():
     data = sample("PNG", "RGB")
     with pytest.raises(TooLarge, match="MB allowed") as too_many_bytes:
         decode(data, Limits(max_bytes=100))
-    assert too_many_bytes.value.data == {"bytes": len(data), "limit": 100} and too_many_bytes.value.remedy
+    assert too_many_bytes.value.data.items() >= {"bytes": len(data), "limit": 100}.items() and too_many_bytes.value.remedy
     with pytest.raises(TooLarge, match="53 × 37") as too_many_pixels:
         decode(data, Limits(max_pixels=WIDTH * HEIGHT - 1))
-    assert too_many_pixels.value.data == {"width": 53, "height": 37, "limit": WIDTH * HEIGHT - 1}
+    assert too_many_pixels.value.data.items() >= {"width": 53, "height": 37, "limit": WIDTH * HEIGHT - 1}.items()
     assert decode(data, Limits(WIDTH * HEIGHT, len(data))).size == (WIDTH, HEIGHT)
 
 

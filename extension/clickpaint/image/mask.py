@@ -218,8 +218,6 @@ def from_file(data: bytes, size: tuple[int, int], limits: Limits = Limits()) -> 
         raise InvalidInput(
             "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
             "Give a mask of the picture's size, or at least of its proportions.",
-            mask=list(picture.size),
-            picture=list(size),
             width=picture.width,
             height=picture.height,
             picture_width=width,
