@@ -10,7 +10,7 @@ import time
 import pytest
 
 from clickpaint.caption.base import Turn
-from clickpaint.caption.caption_refinement import Asked, Message, TextModelFailed, chat_messages, refine
+from clickpaint.caption.caption_refinement import Message, TextModelFailed, TextRequest, chat_messages, refine
 from clickpaint.caption.endpoint import Endpoint
 from clickpaint.caption.local_text_model import LocalTextModel
 from clickpaint.caption.style import LANGUAGES, Style, count_words
@@ -19,7 +19,7 @@ from clickpaint.progress import Progress
 from tests.caption.text_server import text_server
 
 CAPTIONS = ["a red ball", "a ball on a lawn"]
-ASKED = Asked((Message("user", "say something"),), 50)
+ASKED = TextRequest((Message("user", "say something"),), 50)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_the_request_is_openais(server, model):
 
 
 def test_pictures_go_only_to_who_sees(server):
-    asked = Asked(chat_messages("a ball", "what is it?", [Turn("where?", "there")], b"jpeg"), 50)
+    asked = TextRequest(chat_messages("a ball", "what is it?", [Turn("where?", "there")], b"jpeg"), 50)
     Endpoint(server.address, sees=True).write(asked, lambda piece: None)
     text, picture = server.prompt
     assert text["text"] == "what is it?"
@@ -197,5 +197,6 @@ def test_a_local_model_holds_the_length_and_streams(toy, cpu, cache, length):
 
 def test_a_local_model_reads_the_prompt(toy, cpu, cache):
     model = LocalTextModel("llama", toy("llama")[0], cpu, cache)
-    said = {model.write(Asked((Message("user", words),), 12), lambda piece: None) for words in ("the red ball", "a sad man on the road")}
-    assert len(said) == 2
+    questions = ("the red ball", "a sad man on the road")
+    answers = {model.write(TextRequest((Message("user", words),), 12), lambda piece: None) for words in questions}
+    assert len(answers) == 2

@@ -280,9 +280,9 @@ def test_the_form_and_what_pasting_restores(web):
     fields = dict(zip(NAMES, (function for _, function in script.infotext_fields), strict=True))
     restored = [fields[name](told) for name in NAMES]
     assert restored == [True, "fill", "0.5 0.25; 3 4 0", "", "a cat: big, red", "", 0.6, "auto", 3, -1]
-    from clickpaint.paint.touchup_job import asked
+    from clickpaint.paint.touchup_job import touch_up_from
 
-    assert asked(restored).infotext() == wish.infotext()
+    assert touch_up_from(restored).infotext() == wish.infotext()
     without = {name: fields[name]({"Prompt": "x"}) for name in NAMES}
     assert without.pop("enabled") is False and set(without.values()) == {None}
 

@@ -12,28 +12,28 @@ from hypothesis import strategies as st
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import Masking, Sampling, TextPrompt
-from clickpaint.paint.touchup_job import INFOTEXT, NAMES, TouchUp, asked
+from clickpaint.paint.touchup_job import INFOTEXT, NAMES, TouchUp, touch_up_from
 
 FORM = [True, "Fill", "0.5,0.5", "", "a cat", "", 0.6, "AUTO", -1, 7]
 
 
 def test_a_forms_values():
-    wish = asked(FORM)
+    wish = touch_up_from(FORM)
     assert wish == TouchUp("fill", "0.5,0.5", "", "a cat", "", 0.6, "auto", None, 7)
     assert len(FORM) == len(NAMES)
-    assert asked(FORM[:3]) == TouchUp("fill", "0.5,0.5")  # API clients may leave out the rest
-    assert asked([True]) == TouchUp()
+    assert touch_up_from(FORM[:3]) == TouchUp("fill", "0.5,0.5")  # API clients may leave out the rest
+    assert touch_up_from([True]) == TouchUp()
 
 
 def test_objects():
-    assert asked([{"task": "replace", "box": "1,2,3,4", "grow": 3.0, "feather": None}]) == TouchUp("replace", box="1,2,3,4", grow=3)
-    assert asked([{"enabled": True}]) == TouchUp()
-    assert asked([{}]) == TouchUp()  # whoever sends an object wants it
+    assert touch_up_from([{"task": "replace", "box": "1,2,3,4", "grow": 3.0, "feather": None}]) == TouchUp("replace", box="1,2,3,4", grow=3)
+    assert touch_up_from([{"enabled": True}]) == TouchUp()
+    assert touch_up_from([{}]) == TouchUp()  # whoever sends an object wants it
 
 
 @pytest.mark.parametrize("values", [[], [False], [None], [False, "nonsense"], [{"enabled": False}], [{"enabled": None}], [None] * 10])
 def test_switched_off(values):
-    assert asked(values) is None
+    assert touch_up_from(values) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_switched_off(values):
 )
 def test_mistakes_are_told(values, told):
     with pytest.raises(InvalidInput, match=told):
-        asked(values)
+        touch_up_from(values)
 
 
 def test_painting_takes_from_the_generation_what_is_left_open():
@@ -107,7 +107,7 @@ def test_infotexts_come_back(wish):
     for name in ("points", "box", "task"):
         assert quote(told.get(INFOTEXT[name], "")) == told.get(INFOTEXT[name], "")  # these never need quoting
     back = {name: read[label] for name, label in INFOTEXT.items() if label in read}
-    again = asked([back])
+    again = touch_up_from([back])
     assert again is not None and again.infotext() == told
 
 

@@ -72,7 +72,7 @@ def test_rocm_takes_float16(cuda, monkeypatch):
 
 def test_directml_has_no_autocast():
     device = Device("privateuseone:0")
-    assert devices._half("privateuseone", None, asked=True) == "float32"
+    assert devices._half("privateuseone", None, requested=True) == "float32"
     with device.autocast():
         pass
 

@@ -18,7 +18,7 @@ from clickpaint.api.encode import answer, data_url, mask_png, rgb_png
 from clickpaint.api.streams import Event, stream
 from clickpaint.caption.all_regions import Sieve
 from clickpaint.caption.base import Turn
-from clickpaint.caption.caption_job import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
+from clickpaint.caption.caption_job import Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, WordsListener
 from clickpaint.caption.region import BACKGROUNDS, RegionOptions
 from clickpaint.caption.style import FACTUALITIES, FORMS, LANGUAGES, SENTIMENTS, Style
 from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
@@ -63,7 +63,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         body, workspace = body or schemas.CaptionBody(**_NOTHING), studio.workspace(id)
         options = _options(body)
 
-        def work(listener: Told) -> dict[str, Any]:
+        def work(listener: WordsListener) -> dict[str, Any]:
             return _caption(words.caption(workspace, options, listener, body.trajectory, body.segmenter))
 
         _check_strokes(body.trajectory)
@@ -73,7 +73,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def chat(id: str, request: Request, body: schemas.ChatBody) -> Response:
         workspace = studio.workspace(id)
 
-        def work(listener: Told) -> dict[str, Any]:
+        def work(listener: WordsListener) -> dict[str, Any]:
             turn = words.chat(workspace, body.question, body.captioner, listener)
             return {**_turn(turn), "history": [_turn(earlier) for earlier in workspace.chat]}
 
@@ -119,7 +119,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             raise InvalidInput("A trajectory needs a workspace.", "Give points, a box or a mask.")
         mask = _mask(studio, picture, body)
 
-        def work(listener: Told) -> dict[str, Any]:
+        def work(listener: WordsListener) -> dict[str, Any]:
             return _caption(words.caption_picture(picture, mask, options, listener))
 
         return _answered(studio, request, body.stream, work, "caption")
@@ -139,7 +139,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return answer({"mask": mask, "score": round(place.score, 4), "found_by": place.how, "box": list(box)})
 
 
-def _answered(studio: Studio, request: Request, asked: bool, work: Callable[[Told], dict[str, Any]], last: str) -> Response:
+def _answered(studio: Studio, request: Request, streamed: bool, work: Callable[[WordsListener], dict[str, Any]], last: str) -> Response:
     """What `work` gives as one answer, or if that is asked for as the `last` of server-sent events, after all that it says before.
 
     The events come from a thread of its own, which is one of the requests under way from now on. A client that leaves ends it at its
@@ -148,18 +148,18 @@ def _answered(studio: Studio, request: Request, asked: bool, work: Callable[[Tol
     Raises:
         Busy: too many requests are under way.
     """
-    if not asked:
+    if not streamed:
         return answer(work(lambda _: None))
     happened: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
     left = threading.Event()
 
-    def listener(said: Raw | Piece) -> None:
+    def listener(words: Raw | Piece) -> None:
         if left.is_set():
             raise Interrupted()
-        if isinstance(said, Raw):
-            happened.put(Event(_raw(said), "raw"))
+        if isinstance(words, Raw):
+            happened.put(Event(_raw(words), "raw"))
         else:
-            happened.put(Event({}, "again") if said.again else Event({"text": said.text}, "piece"))
+            happened.put(Event({}, "again") if words.again else Event({"text": words.text}, "piece"))
 
     place = studio.requests.reserve()
 

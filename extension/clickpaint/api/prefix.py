@@ -60,8 +60,8 @@ def _by_referer(scope: Scope, referer: str) -> tuple[str, Scope]:
     if not prefix or page.scheme not in ("http", "https"):
         return "", scope
     known = Headers(scope=scope)
-    said = {"x-forwarded-host": page.netloc, "x-forwarded-proto": page.scheme}
-    added = [(name.encode(), value.encode("latin-1", "replace")) for name, value in said.items() if name not in known]
+    forwarded = {"x-forwarded-host": page.netloc, "x-forwarded-proto": page.scheme}
+    added = [(name.encode(), value.encode("latin-1", "replace")) for name, value in forwarded.items() if name not in known]
     return prefix, {**scope, "headers": [*scope["headers"], *added]}
 
 

@@ -146,10 +146,10 @@ def candidates(answer: Segmented) -> dict[str, Any]:
 
 
 def clicked(click: Clicked, workspace: Workspace, mode: str) -> dict[str, Any]:
-    told = candidates(click)
-    same = told["candidates"][click.chosen]["mask"] if mode == "replace" else None
+    listed = candidates(click)
+    same = listed["candidates"][click.chosen]["mask"] if mode == "replace" else None
     return {
-        **told, "chosen": click.chosen, "version": click.state.version, "selection": selection(click.state, workspace, same),
+        **listed, "chosen": click.chosen, "version": click.state.version, "selection": selection(click.state, workspace, same),
         "can_undo": workspace.can_undo, "can_redo": workspace.can_redo,
     }  # fmt: skip
 

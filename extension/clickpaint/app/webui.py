@@ -146,13 +146,14 @@ def _broken(error: Exception) -> Any:
 
     cause = probe.explained(error)
     if isinstance(cause, ClickpaintError):
-        said, advice = cause.message, cause.remedy
+        message, advice = cause.message, cause.remedy
     else:
-        said, advice = f"{type(error).__name__}: {failures.reason(error)}", ""
+        message, advice = f"{type(error).__name__}: {failures.reason(error)}", ""
     usual = "Updating the extension, or reinstalling its packages by deleting and adding it again, usually helps."
     with gr.Blocks(analytics_enabled=False) as page:
         gr.Markdown(
-            f"**Clickpaint could not start.** {said}\n\n{advice or usual} Nothing else of the web UI is affected; its log has the details."
+            f"**Clickpaint could not start.** {message}\n\n"
+            f"{advice or usual} Nothing else of the web UI is affected; its log has the details."
         )
     return page
 

@@ -118,7 +118,7 @@ class Piece:
     again: bool = False
 
 
-Told = Callable[["Raw | Piece"], None]
+WordsListener = Callable[["Raw | Piece"], None]
 """Hears what is known as soon as it is; what it raises ends the work."""
 
 
@@ -133,7 +133,7 @@ class Panorama:
 
     captioner: str
     size: tuple[int, int]
-    found: tuple[Described, ...]
+    regions: tuple[Described, ...]
     context: str
     paragraph: str
     words: tuple[str, ...]
@@ -143,7 +143,7 @@ class Panorama:
 
     def as_json(self) -> dict[str, Any]:
         """See `caption.everything.as_json`."""
-        return as_json(self.size, self.found, self.context, self.paragraph, self.words)
+        return as_json(self.size, self.regions, self.context, self.paragraph, self.words)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TextRequest:
     """One request to a text model.
 
     Attributes:
@@ -71,8 +71,8 @@ class TextModel(Protocol):
     sees: bool
     ours: bool
 
-    def write(self, asked: Asked, heard: Callable[[str], None], progress: Progress = SILENT) -> str:
-        """The whole text; `heard` gets each piece as it comes. Raises `TextModelFailed`, `Interrupted`."""
+    def write(self, request: TextRequest, on_text: Callable[[str], None], progress: Progress = SILENT) -> str:
+        """The whole text; `on_text` gets each piece as it comes. Raises `TextModelFailed`, `Interrupted`."""
         ...
 
 
@@ -91,13 +91,13 @@ class Refined:
 
 def refine(
     model: TextModel, captions: Sequence[str], style: Style, context: str = "", seed: int = 0,
-    heard: Callable[[str], None] = lambda piece: None, progress: Progress = SILENT,
+    on_text: Callable[[str], None] = lambda piece: None, progress: Progress = SILENT,
 ) -> Refined:  # fmt: skip
     """One caption in the style, made of what a captioner said of a region.
 
     Args:
         captions: the captioner's wordings, best first. context: what it says of the whole picture.
-        heard: gets the text as it comes; what comes of a second try begins with "\\0", which takes back what was said.
+        on_text: gets the text as it comes; what comes of a second try begins with "\\0", which takes back what was said.
 
     Raises:
         TextModelFailed, Interrupted
@@ -106,22 +106,22 @@ def refine(
     temperature = 0.9 if style.factuality == "imagination" else 0.3
     tokens = max(_TOKENS_PER_WORD * (style.length or 60), _FEWEST_TOKENS)
     words = None if style.language in _UNCOUNTED else style.words
-    asked = Asked(messages, tokens, temperature, seed, words)
-    text = _tidy(model.write(asked, heard, progress))
+    request = TextRequest(messages, tokens, temperature, seed, words)
+    text = _tidy(model.write(request, on_text, progress))
     if style.length is not None and not _fits(text, style.length):
         again = (
             *messages, Message("assistant", text),
             Message("user", f"That has {count_words(text)} words. Write it again with {style.length} words. Answer with the text alone."),
         )  # fmt: skip
-        heard("\0")
-        second = _tidy(model.write(Asked(again, tokens, temperature, seed, words), heard, progress))
+        on_text("\0")
+        second = _tidy(model.write(TextRequest(again, tokens, temperature, seed, words), on_text, progress))
         text = min((text, second), key=lambda candidate: abs(count_words(candidate) - (style.length or 0))) if second else text
         text = trimmed(text, style.length)
     if not count_words(text):
         raise TextModelFailed("{name} answered nothing.", "Choose another text model.", name=model.name)
     if not style.wiki:
         return Refined(text)
-    wiki = Asked(wiki_messages(text, style), _TOKENS_PER_WORD * _WIKI_WORDS, 0.3, seed)
+    wiki = TextRequest(wiki_messages(text, style), _TOKENS_PER_WORD * _WIKI_WORDS, 0.3, seed)
     return Refined(text, trimmed(_tidy(model.write(wiki, lambda piece: None, progress)), _WIKI_WORDS))
 
 

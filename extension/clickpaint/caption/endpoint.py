@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from clickpaint.caption.caption_refinement import Asked, Message, TextModelFailed
+from clickpaint.caption.caption_refinement import Message, TextModelFailed, TextRequest
 from clickpaint.errors import InvalidInput, Sentence
 from clickpaint.progress import SILENT, Progress
 
@@ -58,10 +58,10 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({self._host!r})"  # and not the key
 
-    def write(self, asked: Asked, heard: Callable[[str], None], progress: Progress = SILENT) -> str:
+    def write(self, request: TextRequest, on_text: Callable[[str], None], progress: Progress = SILENT) -> str:
         body: dict[str, Any] = {
-            "messages": [_message(message, self.sees) for message in asked.messages], "max_tokens": asked.tokens,
-            "temperature": asked.temperature, "seed": asked.seed, "stream": True,
+            "messages": [_message(message, self.sees) for message in request.messages], "max_tokens": request.tokens,
+            "temperature": request.temperature, "seed": request.seed, "stream": True,
         }  # fmt: skip
         if self._model:
             body["model"] = self._model
@@ -69,8 +69,8 @@ class Endpoint:
         with contextlib.closing(self._lines(json.dumps(body).encode("utf-8"), progress)) as lines:
             for piece in _pieces(lines):
                 text += piece
-                heard(piece)
-                if len(text) > _MOST_LETTERS or len(text) > 40 * asked.tokens:
+                on_text(piece)
+                if len(text) > _MOST_LETTERS or len(text) > 40 * request.tokens:
                     raise TextModelFailed("The text model does not stop writing.", _REMEDY)
         if not text.strip():
             raise TextModelFailed("The text model answered nothing.", _REMEDY)
@@ -155,14 +155,14 @@ def _pieces(lines: Iterator[bytes]) -> Iterator[str]:
             if data == b"[DONE]":
                 return
             events += 1
-            yield _said(data, "delta")
+            yield _content(data, "delta")
         elif line and not line.startswith((b":", b"event:", b"id:", b"retry:")):
             document += line
     if not events:
-        yield _said(document, "message")
+        yield _content(document, "message")
 
 
-def _said(data: bytes, part: str) -> str:
+def _content(data: bytes, part: str) -> str:
     try:
         answer = json.loads(data)
         if isinstance(answer, dict) and answer.get("error"):

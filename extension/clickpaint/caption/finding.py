@@ -28,7 +28,7 @@ _AS_SEEN = RegionOptions(padding=0.05, smallest=64)
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class PhraseMatch:
     """Where a phrase is in a picture.
 
     Attributes:
@@ -59,7 +59,7 @@ class Finder:
         self.name = name
         self._family, self._folder, self._device, self._cache = family, folder, device, cache
 
-    def find(self, pixels: np.ndarray, phrase: str, progress: Progress = SILENT) -> Found | None:
+    def find(self, pixels: np.ndarray, phrase: str, progress: Progress = SILENT) -> PhraseMatch | None:
         """Where the phrase is in a picture, uint8 [H, W, 3]; None where it is not."""
         import torch
 
@@ -71,11 +71,11 @@ class Finder:
 
         model, processor = self._cache.get(("finder", self.name), load, progress)
         progress.report(0.3, "Looking for it")
-        look: Callable[..., Found | None] = getattr(self, f"_{self._family}")
+        look: Callable[..., PhraseMatch | None] = getattr(self, f"_{self._family}")
         with torch.inference_mode():
             return look(model, processor, pixels, phrase)
 
-    def _clipseg(self, model: Any, processor: Any, pixels: np.ndarray, phrase: str) -> Found | None:
+    def _clipseg(self, model: Any, processor: Any, pixels: np.ndarray, phrase: str) -> PhraseMatch | None:
         """Lueddecke and Ecker 2022."""
         import torch
 
@@ -84,9 +84,9 @@ class Finder:
         heat = torch.nn.functional.interpolate(logits.reshape(1, 1, *logits.shape[-2:]), pixels.shape[:2], mode="bilinear")
         heat = torch.sigmoid(heat)[0, 0].cpu().numpy()
         mask = heat > _CLIPSEG_LEAST
-        return Found(mask, float(heat[mask].mean()), self.name) if mask.any() else None
+        return PhraseMatch(mask, float(heat[mask].mean()), self.name) if mask.any() else None
 
-    def _grounding_dino(self, model: Any, processor: Any, pixels: np.ndarray, phrase: str) -> Found | None:
+    def _grounding_dino(self, model: Any, processor: Any, pixels: np.ndarray, phrase: str) -> PhraseMatch | None:
         """Liu et al. 2023. Its language is lower-case phrases, each with its full stop."""
         size = pixels.shape[:2]
         text = phrase.lower().strip().rstrip(".") + "."
@@ -103,9 +103,9 @@ class Finder:
             return None
         mask = np.zeros(size, bool)
         mask[box.slices] = True
-        return Found(mask, float(scores[best]), self.name, box)
+        return PhraseMatch(mask, float(scores[best]), self.name, box)
 
-    def _sam3(self, model: Any, processor: Any, pixels: np.ndarray, phrase: str) -> Found | None:
+    def _sam3(self, model: Any, processor: Any, pixels: np.ndarray, phrase: str) -> PhraseMatch | None:
         inputs = processor(images=Image.fromarray(pixels), text=phrase, return_tensors="pt")
         output = model(**self._moved(inputs))
         instances = processor.post_process_instance_segmentation(
@@ -114,7 +114,7 @@ class Finder:
         if not len(instances["scores"]):
             return None
         masks = instances["masks"].cpu().numpy().astype(bool)
-        return Found(np.logical_or.reduce(masks), float(instances["scores"].max()), self.name)
+        return PhraseMatch(np.logical_or.reduce(masks), float(instances["scores"].max()), self.name)
 
     def _moved(self, inputs: Any) -> dict[str, Any]:
         device, dtype = self._device.torch, self._device.torch_dtype

@@ -19,7 +19,7 @@ _PROMPT_TOKENS = 4
 _TOKENS_PER_WORD = 1.15
 
 
-class Says(Protocol):
+class CaptionFunction(Protocol):
     """`Host.caption`."""
 
     def __call__(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str: ...
@@ -33,26 +33,26 @@ class HostCaptioner(NoAnswers):
     can_caption = True
     follows = False
 
-    def __init__(self, says: Says) -> None:
-        self._says = says
+    def __init__(self, caption_on_host: CaptionFunction) -> None:
+        self._caption_on_host = caption_on_host
 
     def caption(self, crops: Sequence[Crop], decoding: Decoding, progress: Progress = SILENT) -> list[list[Wording]]:
         wordings = []
         for index, crop in enumerate(crops):
             progress.report(index / len(crops), "Describing", done=index, total=len(crops))
             widths = _BEAMS[: decoding.candidates] if decoding.candidates > 1 else (None,)
-            texts = [self._one(crop, beams, decoding.words, progress) for beams in widths]
+            texts = [self._wording(crop, beams, decoding.words, progress) for beams in widths]
             wordings.append([Wording(text, 0.0) for text in dict.fromkeys(texts)])
         return wordings
 
-    def _one(self, crop: Crop, beams: int | None, words: tuple[int, int] | None, progress: Progress) -> str:
+    def _wording(self, crop: Crop, beams: int | None, words: tuple[int, int] | None, progress: Progress) -> str:
         if words is None:
-            return self._says(crop.pixels, beams, None)
+            return self._caption_on_host(crop.pixels, beams, None)
         least, most = (_PROMPT_TOKENS + round(_TOKENS_PER_WORD * count) for count in words)
         text = ""
         for _ in range(_TRIES):
             progress.check()
-            text = self._says(crop.pixels, beams, (least, max(least + 1, most)))
+            text = self._caption_on_host(crop.pixels, beams, (least, max(least + 1, most)))
             count = count_words(text)
             if count < words[0]:
                 least, most = least + words[0] - count, max(most, least + words[0] - count + 2)

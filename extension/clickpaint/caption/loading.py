@@ -73,14 +73,14 @@ def load_model(name: str, folder: Path, device: Device) -> Any:
         return kind.from_pretrained(None, config=config, state_dict=_pickled(folder), **options)
 
     with _quietly():
-        model = _careful(load, folder)
+        model = _load(load, folder)
     return model.to(device=device.torch, dtype=device.torch_dtype).eval()
 
 
 def load_processor(folder: Path, kind: str = "AutoProcessor") -> Any:
     """What turns pictures and words into tensors. kind: `AutoProcessor`, `AutoTokenizer` … Raises `CorruptModel`."""
     with without_num2words() if _is_smolvlm(folder) else contextlib.nullcontext():
-        return _careful(lambda: getattr(transformers(), kind).from_pretrained(str(folder), local_files_only=True), folder)
+        return _load(lambda: getattr(transformers(), kind).from_pretrained(str(folder), local_files_only=True), folder)
 
 
 def nbytes(model: Any) -> int:
@@ -135,7 +135,7 @@ def _is_smolvlm(folder: Path) -> bool:
     return config.is_file() and '"smolvlm"' in config.read_text(encoding="utf-8")
 
 
-def _careful(load: Callable[[], T], folder: Path) -> T:
+def _load(load: Callable[[], T], folder: Path) -> T:
     try:
         return load()
     except Exception as error:

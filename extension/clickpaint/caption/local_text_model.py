@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.caption.base import Decoding
-from clickpaint.caption.caption_refinement import Asked, TextModelFailed
+from clickpaint.caption.caption_refinement import TextModelFailed, TextRequest
 from clickpaint.caption.generating import Vocabulary, seeded, steering
 from clickpaint.caption.loading import load_model, load_processor, nbytes
 from clickpaint.progress import SILENT, Progress
@@ -36,21 +36,21 @@ class LocalTextModel:
         self.name = name
         self._folder, self._device, self._cache = folder, device, cache
 
-    def write(self, asked: Asked, heard: Callable[[str], None], progress: Progress = SILENT) -> str:
+    def write(self, request: TextRequest, on_text: Callable[[str], None], progress: Progress = SILENT) -> str:
         import torch
 
         loaded = self._cache.get(("text", self.name), lambda: self._load(progress), progress)
         progress.report(None, "Rewording")
-        turns = [{"role": message.role, "content": message.text} for message in asked.messages]
+        turns = [{"role": message.role, "content": message.text} for message in request.messages]
         prompt = loaded.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         inputs = loaded.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
-        processors = steering(loaded.vocabulary, Decoding(words=asked.words), loaded.ends, progress)
-        speaker = _Speaker(loaded.tokenizer, heard)
-        drawn = {"do_sample": True, "temperature": asked.temperature, "top_p": 0.9} if asked.temperature > 0.5 else {"do_sample": False}
-        with torch.inference_mode(), seeded(asked.seed, self._device.torch):
+        processors = steering(loaded.vocabulary, Decoding(words=request.words), loaded.ends, progress)
+        speaker = _Speaker(loaded.tokenizer, on_text)
+        drawn = {"do_sample": True, "temperature": request.temperature, "top_p": 0.9} if request.temperature > 0.5 else {"do_sample": False}
+        with torch.inference_mode(), seeded(request.seed, self._device.torch):
             output = loaded.model.generate(
                 input_ids=inputs["input_ids"].to(self._device.torch), attention_mask=inputs["attention_mask"].to(self._device.torch),
-                max_new_tokens=asked.tokens, logits_processor=processors, streamer=speaker, **drawn,
+                max_new_tokens=request.tokens, logits_processor=processors, streamer=speaker, **drawn,
             )  # fmt: skip
         generated = output[0, inputs["input_ids"].shape[1] :]
         return str(loaded.tokenizer.decode(generated, skip_special_tokens=True)).strip()
@@ -70,10 +70,10 @@ class LocalTextModel:
 class _Speaker:
     """What generate calls with every token (transformers' streamer): hands on what has become readable since."""
 
-    def __init__(self, tokenizer: Any, heard: Callable[[str], None]) -> None:
-        self._tokenizer, self._heard = tokenizer, heard
+    def __init__(self, tokenizer: Any, on_text: Callable[[str], None]) -> None:
+        self._tokenizer, self._on_text = tokenizer, on_text
         self._tokens: list[int] = []
-        self._said = 0
+        self._letters_sent = 0
         self._prompt = True
 
     def put(self, value: Any) -> None:
@@ -83,8 +83,8 @@ class _Speaker:
         self._tokens += value.reshape(-1).tolist()
         text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
         if not text.endswith("\ufffd"):  # half of a letter
-            self._heard(text[self._said :])
-            self._said = len(text)
+            self._on_text(text[self._letters_sent :])
+            self._letters_sent = len(text)
 
     def end(self) -> None:
         pass

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clickpaint.caption.caption_refinement import TextModel
     from clickpaint.caption.clip import Clip
     from clickpaint.caption.finding import Finder
-    from clickpaint.caption.hosted import Says
+    from clickpaint.caption.hosted import CaptionFunction
     from clickpaint.weights.cache import ModelCache
     from clickpaint.weights.device import Device
     from clickpaint.weights.store import Store
@@ -54,14 +54,14 @@ class Surroundings:
     """What of the host is needed here.
 
     Attributes:
-        says: `Host.caption`.
+        caption: `Host.caption`.
         silent: why it cannot now, as a sentence; "" if it can, None where the host has no captioner.
     """
 
     folders: Callable[[str], list[Path]]
     device: Callable[[], Device]
     setting: Callable[[str], Any]
-    says: Says
+    caption: CaptionFunction
     silent: Callable[[], str | None]
 
 
@@ -89,7 +89,7 @@ class Captioners:
             ModelMissing: it cannot be used, or there is none at all.
         """
         return self._made(
-            self._meant(name or str(self._here.setting("captioner")), [captioner for captioner in self.listed() if captioner.captions])
+            self._named(name or str(self._here.setting("captioner")), [captioner for captioner in self.listed() if captioner.captions])
         )
 
     def answerer(self, name: str | None = None) -> Captioner | None:
@@ -101,7 +101,7 @@ class Captioners:
                 name = "auto"
         if name == "auto" and not any(captioner.available for captioner in known):
             return None
-        return self._made(self._meant(name, known))
+        return self._made(self._named(name, known))
 
     def text_model(self) -> TextModel | None:
         """The one behind the address in the settings, otherwise one from a folder; None where there is neither. Raises `InvalidInput`."""
@@ -148,7 +148,7 @@ class Captioners:
         models = [model for model in self._local(role) if not model.reason]
         return min(models, key=lambda model: order.index(model.family) if order else 0, default=None)
 
-    def _meant(self, name: str, known: list[CaptionerInfo]) -> CaptionerInfo:
+    def _named(self, name: str, known: list[CaptionerInfo]) -> CaptionerInfo:
         if name == "auto":
             if not any(captioner.available for captioner in known):
                 raise ModelMissing("There is no captioner here.", _GET_ONE)
@@ -170,7 +170,7 @@ class Captioners:
         if info.family == HOST:
             from clickpaint.caption.hosted import HostCaptioner
 
-            return HostCaptioner(self._here.says)
+            return HostCaptioner(self._here.caption)
         from clickpaint.caption import blip, transformer
 
         if info.family == _SINGLE_FILE:

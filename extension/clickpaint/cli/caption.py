@@ -91,8 +91,8 @@ def _caption(studio: Studio, options: argparse.Namespace, style: Style, file: Pa
     picture = studio.decode(file.read_bytes())
     pointed = options.mask is not None or options.point or options.box is not None
     mask = selected(options, studio, file, picture).mask if pointed else None
-    asked = CaptionOptions(options.captioner, style=style, seed=options.seed, tags=options.tags)
-    caption = studio.words.caption_picture(picture, mask, asked)
+    caption_options = CaptionOptions(options.captioner, style=style, seed=options.seed, tags=options.tags)
+    caption = studio.words.caption_picture(picture, mask, caption_options)
     if caption.failure is not None:
         print(f"clickpaint: {printable(file.name)}: {caption.failure}", file=sys.stderr)
     return json.dumps(_facts(file, caption), ensure_ascii=False) if options.json else _text(caption, style)
@@ -103,14 +103,14 @@ def _everything(studio: Studio, options: argparse.Namespace, style: Style, file:
     from clickpaint.caption.caption_job import PanoramaOptions
 
     picture = studio.decode(file.read_bytes())
-    asked = PanoramaOptions(options.captioner, style=style, seed=options.seed)
-    panorama = studio.words.everything_in(picture, asked, options.segmenter)
+    panorama_options = PanoramaOptions(options.captioner, style=style, seed=options.seed)
+    panorama = studio.words.everything_in(picture, panorama_options, options.segmenter)
     if options.labels is not None:
         write(options.labels, rgb_png(panorama.overview))
     if options.json:
         return json.dumps({"file": printable(file.name), **panorama.as_json()}, ensure_ascii=False)
     lines = []
-    for described in panorama.found:
+    for described in panorama.regions:
         box = described.region.box
         lines.append(f"{box.left},{box.top},{box.right},{box.bottom}: {described.caption}")
     return "\n".join([panorama.paragraph, *lines])

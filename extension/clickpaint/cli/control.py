@@ -58,7 +58,7 @@ def make_maps(options: argparse.Namespace) -> int:
     pointed = bool(options.mask or options.point or options.box)
     check_one_selection(options)
     of_object = pointed and not any(registry.info(layer.preprocessor).needs_mask for layer in layers)
-    asked = MapOptions(layers, options.blend, options.background if of_object else "", _fit(options), options.pixel_perfect)
+    map_options = MapOptions(layers, options.blend, options.background if of_object else "", _fit(options), options.pixel_perfect)
 
     def work(file: Path, place: Place) -> str:
         from clickpaint.image import picture as pictures
@@ -69,7 +69,7 @@ def make_maps(options: argparse.Namespace) -> int:
             )
         picture = studio.decode(file.read_bytes())
         mask = selected(options, studio, file, picture).mask if pointed else None
-        made = studio.control_maps.detect_picture(picture, asked, mask)
+        made = studio.control_maps.detect_picture(picture, map_options, mask)
         write(place.path, pictures.encode(pictures.from_pixels(*_parts(made.pixels)), "PNG"))
         if made.extra:
             write(place.beside(".json"), json.dumps(made.extra, indent=1).encode())

@@ -159,16 +159,16 @@ def existing(file: Path) -> Path:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The files of a folder that can be opened, by their endings or, without a known one, by their first bytes; sorted."""
-    found = []
+    paths = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith("._") or path.is_dir():  # macOS's notes about another file
             continue
         if path.suffix.lower() in ENDINGS:
             if path.is_file() or path.is_symlink():
-                found.append(path)
+                paths.append(path)
         elif path.is_file() and _begins_as_picture(path):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def _begins_as_picture(path: Path) -> bool:
@@ -227,11 +227,11 @@ def place_for(output: str | None, stem: str, ending: str, outputs: Outputs, file
 
 def _inputs(pictures: Iterable[Path], options: argparse.Namespace) -> list[Path]:
     """All files that come in: pictures, masks, and what the results are made with."""
-    found = list(pictures)
+    paths = list(pictures)
     mask: Path | None = getattr(options, "mask", None)
     if mask is not None:
-        found += [mask] if not mask.is_dir() else list(mask.iterdir())
-    return found + [Path(value) for name in ("checkpoint", "vae") if (value := getattr(options, name, None))]
+        paths += [mask] if not mask.is_dir() else list(mask.iterdir())
+    return paths + [Path(value) for name in ("checkpoint", "vae") if (value := getattr(options, name, None))]
 
 
 def _for_each_in(

@@ -87,15 +87,15 @@ def _joined(boxes: list[Box], plan: Plan) -> list[Box]:
     done: list[tuple[Box, Box]] = []  # box, its crop
     for box in boxes:
         crop = plan(box).box
-        found = True
-        while found:
-            found = False
+        joined = True
+        while joined:
+            joined = False
             for i, (other, other_crop) in enumerate(done):
                 if crop.intersection(other_crop) is None:
                     continue
                 both = plan(box.union(other))
                 if not both.shrunk:
-                    box, crop, found = box.union(other), both.box, True
+                    box, crop, joined = box.union(other), both.box, True
                     del done[i]
                     break
         done.append((box, crop))

@@ -157,7 +157,7 @@ def chunks_without_text(chunks: Iterable[Chunk], keywords: Container[str]) -> li
 def with_chunks(png: bytes, chunks: Iterable[Chunk]) -> bytes:
     """The PNG with `chunks` put right behind its header."""
     header = len(SIGNATURE) + 25
-    return png[:header] + b"".join(chunk(*one) for one in chunks) + png[header:]
+    return png[:header] + b"".join(chunk(*parts) for parts in chunks) + png[header:]
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

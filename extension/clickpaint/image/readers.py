@@ -75,8 +75,8 @@ def _further_reader(format: str) -> Callable[[Any], Any]:
         import pillow_heif
     except ImportError:
         pillow_heif = None
-    found = getattr(pillow_heif, {"AVIF": "AvifImageFile", "HEIF": "HeifImageFile"}[format], None)
-    if found is None:
+    opener = getattr(pillow_heif, {"AVIF": "AvifImageFile", "HEIF": "HeifImageFile"}[format], None)
+    if opener is None:
         package = "Pillow 11.3 or newer" if format == "AVIF" else "the package pillow-heif"
         raise InvalidInput(
             "{format} pictures cannot be opened here.",
@@ -84,7 +84,7 @@ def _further_reader(format: str) -> Callable[[Any], Any]:
             format="AVIF" if format == "AVIF" else "HEIC",
             package=package,
         )
-    return found
+    return opener
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +125,8 @@ def read(image: Any, format: str, data: bytes, png: PngFile | None) -> Opened:
     elif format in ("HEIF", "AVIF") and not hasattr(image, "tile"):
         orientation = 1
     else:
-        said = _XMP_ORIENTATION.search(xmp)
-        orientation = exif.orientation(raw_exif) if raw_exif else int(said[1]) if said is not None and format != "HEIF" else 1
+        tagged = _XMP_ORIENTATION.search(xmp)
+        orientation = exif.orientation(raw_exif) if raw_exif else int(tagged[1]) if tagged is not None and format != "HEIF" else 1
     samples = Samples(samples.mode, upright(samples.array, orientation), samples.palette, samples.key, samples.premultiplied)
     upright_exif = exif.upright(raw_exif)
     extras: dict[str, Any] = {"tags": tags} if format == "TIFF" else _extras(image, format, data, upright_exif, png)

@@ -111,8 +111,8 @@ def _stored(data: bytes, tags: Any, bits: int, channels: int) -> np.ndarray:
     parts = [data[offset : offset + length] for offset, length in zip(offsets, lengths, strict=True)]
     planes = channels if apart else 1
     each = len(parts) // planes
-    found = [_unpacked(data[:2], tags, bits, across, parts[plane * each : (plane + 1) * each], tiled) for plane in range(planes)]
-    array = np.stack([plane[..., 0] for plane in found], axis=2) if apart else found[0]
+    unpacked = [_unpacked(data[:2], tags, bits, across, parts[plane * each : (plane + 1) * each], tiled) for plane in range(planes)]
+    array = np.stack([plane[..., 0] for plane in unpacked], axis=2) if apart else unpacked[0]
     if tags.get(317, 1) == 2 and tags.get(259, 1) in _PREDICTABLE:
         step = tags[322] if tiled else width
         for left in range(0, width, step):

@@ -113,7 +113,7 @@ def _png(samples: Samples, source: Source, same: bool, icc: bytes) -> bytes:
     options: dict[str, Any] = {"compress_level": 4}  # 4 times as fast as the default 6, no larger
     chunks: list[png.Chunk]
     if same:
-        chunks = [one for one in source.extras.get("chunks", ()) if one[0] != b"eXIf"]
+        chunks = [chunk for chunk in source.extras.get("chunks", ()) if chunk[0] != b"eXIf"]
     else:
         chunks = [png.text_chunk(*pair) for pair in source.text.items()]
         if source.xmp:
@@ -218,12 +218,12 @@ def _gif_comment(source: Source, same: bool) -> bytes:
 
 def _as_tags(source: Source) -> dict[int, Any]:
     """EXIF, XMP and resolution as a TIFF's tags."""
-    found = Image.Exif()
+    container = Image.Exif()
     data = _exif_with_infotext(source)
     if data:
-        found.load(data)
-    tags: dict[int, Any] = {tag: found[tag] for tag in tiff.TIFF_TAGS if tag in found}
-    tags |= {tag: dict(found.get_ifd(tag)) for tag in tiff.SUB_DIRECTORIES if found.get_ifd(tag)}
+        container.load(data)
+    tags: dict[int, Any] = {tag: container[tag] for tag in tiff.TIFF_TAGS if tag in container}
+    tags |= {tag: dict(container.get_ifd(tag)) for tag in tiff.SUB_DIRECTORIES if container.get_ifd(tag)}
     if source.xmp:
         tags[700] = source.xmp
     if source.dpi:

@@ -84,7 +84,7 @@ NAMES = ("enabled", *(field.name for field in dataclasses.fields(TouchUp)))
 """The order of the values of a form or of an API's list of arguments."""
 
 
-def asked(values: Sequence[Any]) -> TouchUp | None:
+def touch_up_from(values: Sequence[Any]) -> TouchUp | None:
     """What these values, in the order of `NAMES`, ask for; None for nothing.
 
     Args:

@@ -25,7 +25,7 @@ _WHOLE = 0.6
 
 
 def touch_up(
-    studio: Studio, pixels: np.ndarray, wish: TouchUp, generation: PaintOptions, native: int, run: in_picture.Run, progress: Progress
+    studio: Studio, pixels: np.ndarray, options: TouchUp, generation: PaintOptions, native: int, run: in_picture.Run, progress: Progress
 ) -> np.ndarray:
     """`pixels`, uint8 [H, W, 3], as wished. Called in a thread that holds the host's lock.
 
@@ -39,10 +39,10 @@ def touch_up(
     """
     picture = pictures.from_pixels(pixels)
     with studio.in_this_thread(progress):
-        mask = _selected(studio, picture, wish)
-        if wish.task == "remove":
-            return studio.erasing.erase_picture(picture, mask, wish.eraser, wish.grow, wish.feather)[1].pixels
-    canvas = in_picture.paint(picture.pixels, mask, wish.painting(generation), run, native=native, progress=progress)
+        mask = _selected(studio, picture, options)
+        if options.task == "remove":
+            return studio.erasing.erase_picture(picture, mask, options.eraser, options.grow, options.feather)[1].pixels
+    canvas = in_picture.paint(picture.pixels, mask, options.painting(generation), run, native=native, progress=progress)
     return next(canvas.pictures())
 
 
@@ -64,9 +64,9 @@ def best(regions: Sequence[Region], size: tuple[int, int]) -> Region:
     return max(inside, key=worth)
 
 
-def _selected(studio: Studio, picture: Picture, wish: TouchUp) -> np.ndarray:
-    if wish.points or wish.box:
-        return studio.selecting.segment(picture, pointing.prompts(wish.points, wish.box, picture.size)).candidates[0].mask
+def _selected(studio: Studio, picture: Picture, options: TouchUp) -> np.ndarray:
+    if options.points or options.box:
+        return studio.selecting.segment(picture, pointing.prompts(options.points, options.box, picture.size)).candidates[0].mask
     everything = studio.selecting.segment_everything(picture, EverythingOptions(points_per_side=_POINTS_PER_SIDE))
     region = best(everything.regions, picture.size)
     mask = np.zeros(picture.pixels.shape[:2], bool)

@@ -14,8 +14,8 @@ from PIL import Image
 from clickpaint.caption import all_regions, caption_refinement, finding, ocr, tags
 from clickpaint.caption.all_regions import Described, Sieve
 from clickpaint.caption.base import Captioner, Crop, Decoding, Turn
-from clickpaint.caption.caption_job import Availability, Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, Told
-from clickpaint.caption.caption_refinement import Asked, Refined, TextModel
+from clickpaint.caption.caption_job import Availability, Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, WordsListener
+from clickpaint.caption.caption_refinement import Refined, TextModel, TextRequest
 from clickpaint.caption.clip import Clip
 from clickpaint.caption.labels import labelled
 from clickpaint.caption.region import crop_region, whole
@@ -81,7 +81,7 @@ class Words:
         }  # fmt: skip
 
     def caption(
-        self, workspace: Workspace, options: CaptionOptions, listener: Told = lambda _: None,
+        self, workspace: Workspace, options: CaptionOptions, listener: WordsListener = lambda _: None,
         strokes: Sequence[Sequence[tuple[float, float]]] = (), segmenter: str | None = None,
     ) -> Caption:  # fmt: skip
         """Say what is selected; without a selection, what the picture shows.
@@ -107,7 +107,7 @@ class Words:
             return self._caption(request, picture, mask, options, speakers, listener)
 
     def caption_picture(
-        self, picture: Picture, mask: np.ndarray | None, options: CaptionOptions, listener: Told = lambda _: None
+        self, picture: Picture, mask: np.ndarray | None, options: CaptionOptions, listener: WordsListener = lambda _: None
     ) -> Caption:
         """Say what a mask selects.
 
@@ -125,7 +125,7 @@ class Words:
         with self._requests.run("caption") as request:
             return self._caption(request, picture, mask, options, speakers, listener)
 
-    def chat(self, workspace: Workspace, question: str, captioner: str | None = None, listener: Told = lambda _: None) -> Turn:
+    def chat(self, workspace: Workspace, question: str, captioner: str | None = None, listener: WordsListener = lambda _: None) -> Turn:
         """Answer a question about what is selected (or the picture), with what was said about the same object before in mind; the
         workspace keeps the conversation.
 
@@ -181,7 +181,9 @@ class Words:
         with self._requests.run("everything") as request:
             return self._panorama(request, picture, options, captioner, segmenter, lambda _: None)
 
-    def find(self, workspace: Workspace, phrase: str, mode: str = "replace", segmenter: str | None = None) -> tuple[State, finding.Found]:
+    def find(
+        self, workspace: Workspace, phrase: str, mode: str = "replace", segmenter: str | None = None
+    ) -> tuple[State, finding.PhraseMatch]:
         """Select what a phrase names, combined with the selection as `mode` of `selection.MODES` says.
 
         Raises:
@@ -190,14 +192,14 @@ class Words:
         check_mode(mode)
         phrase = _checked_phrase(phrase)
         with self._requests.run("find", workspace) as request, request.turn():
-            place = self._found(request, workspace.picture(), phrase, segmenter or workspace.segmenter or None)
+            place = self._match(request, workspace.picture(), phrase, segmenter or workspace.segmenter or None)
             return workspace.select("Find", place.mask, mode), place
 
-    def find_in(self, picture: Picture, phrase: str, segmenter: str | None = None) -> finding.Found:
+    def find_in(self, picture: Picture, phrase: str, segmenter: str | None = None) -> finding.PhraseMatch:
         """Where a phrase is in a picture that belongs to no workspace. Raises as `find`."""
         phrase = _checked_phrase(phrase)
         with self._requests.run("find") as request:
-            return self._found(request, picture, phrase, segmenter)
+            return self._match(request, picture, phrase, segmenter)
 
     def rank(self, workspace: Workspace, prompt: str) -> list[float]:
         """How well each of the last painting's results fits the prompt, by CLIP, in their order. Raises `ModelMissing`, `InvalidInput`."""
@@ -223,7 +225,7 @@ class Words:
 
     def _caption(
         self, request: RunningRequest, picture: Picture, mask: np.ndarray | None, options: CaptionOptions,
-        speakers: tuple[Captioner, Clip | None, tags.Tagger | None], listener: Told,
+        speakers: tuple[Captioner, Clip | None, tags.Tagger | None], listener: WordsListener,
     ) -> Caption:  # fmt: skip
         began = time.perf_counter()
         captioner, clip, tagger = speakers
@@ -240,8 +242,8 @@ class Words:
         crop, box = (whole(pixels), None) if mask is None else (crop_region(pixels, mask, options.region), PackedMask.of(mask))
         style = options.style
         tried = options.candidates if style.sentiment == "natural" and style.factuality == "factual" else max(options.candidates, _TRIED)
-        asked = caption_refinement.instruction(style) if captioner.follows else ""
-        wordings = captioner.caption([crop], style.decoding(tried, options.seed, asked), progress.part(0.1, 0.7))[0]
+        instruction = caption_refinement.instruction(style) if captioner.follows else ""
+        wordings = captioner.caption([crop], style.decoding(tried, options.seed, instruction), progress.part(0.1, 0.7))[0]
         context = ""
         if options.context and mask is not None:
             context = captioner.caption([whole(pixels)], Decoding(seed=options.seed), progress.part(0.7, 0.8))[0][0].text
@@ -262,7 +264,9 @@ class Words:
             (time.perf_counter() - began) * 1000,
         )  # fmt: skip
 
-    def _refined(self, request: RunningRequest, caption: Caption, captioner: Captioner, options: CaptionOptions, listener: Told) -> Caption:
+    def _refined(
+        self, request: RunningRequest, caption: Caption, captioner: Captioner, options: CaptionOptions, listener: WordsListener
+    ) -> Caption:
         style = options.style
         beyond = [control for control in style.beyond_decoding if not (control == "language" and captioner.follows)]
         if options.refine is False and not beyond:
@@ -285,7 +289,7 @@ class Words:
             return replace(caption, failure=error)
 
     def _answer(
-        self, request: RunningRequest, crop: Crop, question: str, history: Sequence[Turn], captioner: str | None, listener: Told
+        self, request: RunningRequest, crop: Crop, question: str, history: Sequence[Turn], captioner: str | None, listener: WordsListener
     ) -> str:
         answerer, model = self.captioners.answerer(captioner), self._text_model_or_none()
         if answerer is not None and (captioner is not None or model is None or not model.sees):
@@ -296,8 +300,8 @@ class Words:
         if picture is None:
             speaker = self.captioners.captioner()
             caption = request.compute(lambda progress: speaker.caption([crop], Decoding(), progress))[0][0].text
-        asked = Asked(caption_refinement.chat_messages(caption, question, history, picture), _ANSWER_TOKENS)
-        return _written(request, model, asked, _pieces_to(listener))
+        text_request = TextRequest(caption_refinement.chat_messages(caption, question, history, picture), _ANSWER_TOKENS)
+        return _written(request, model, text_request, _pieces_to(listener))
 
     def _everything_captioner(self, options: PanoramaOptions) -> Captioner:
         options.style.checked()
@@ -332,7 +336,7 @@ class Words:
                 model = self.captioners.text_model()
                 if model is not None:
                     messages = caption_refinement.paragraph_messages(context, captions, words, options.style)
-                    paragraph = _written(request, model, Asked(messages, _PARAGRAPH_TOKENS, seed=options.seed), lambda _: None)
+                    paragraph = _written(request, model, TextRequest(messages, _PARAGRAPH_TOKENS, seed=options.seed), lambda _: None)
             except ClickpaintError as error:
                 failure = error
         overview = labelled(pixels, described)
@@ -341,13 +345,13 @@ class Words:
             captioner.name, picture.size, tuple(described), context, paragraph, words, overview, milliseconds, failure
         )  # fmt: skip
 
-    def _found(self, request: RunningRequest, picture: Picture, phrase: str, segmenter: str | None) -> finding.Found:
+    def _match(self, request: RunningRequest, picture: Picture, phrase: str, segmenter: str | None) -> finding.PhraseMatch:
         """Where a phrase is: by a network made for it, otherwise by CLIP, otherwise by captions, among all regions."""
         finder, clip = self.captioners.finder(), self.captioners.clip()
         captioner = self.captioners.captioner() if finder is None and clip is None else None
         name = self._pool.segmenter_name(segmenter)
 
-        def work(progress: Progress) -> finding.Found | None:
+        def work(progress: Progress) -> finding.PhraseMatch | None:
             if finder is not None:
                 place = finder.find(picture.pixels, phrase, progress.part(0.0, 0.5))
                 return self._outlined(picture, place, name, progress.part(0.5, 1.0))
@@ -355,20 +359,22 @@ class Words:
             chosen = all_regions.sift(regions, Sieve(smallest=64, most=40))
             if clip is not None:
                 best = finding.by_clip(clip, picture.pixels, [region.mask for region in chosen], phrase, progress.part(0.6, 1.0))
-                return None if best is None else finding.Found(chosen[best[0]].mask, best[1], clip.name)
+                return None if best is None else finding.PhraseMatch(chosen[best[0]].mask, best[1], clip.name)
             assert captioner is not None
             chosen.sort(key=lambda region: region.area)  # of several that are said to be it, the smallest shows least of anything else
             crops = [crop_region(picture.pixels, region.mask) for region in chosen]
             captions = [wordings[0].text for wordings in captioner.caption(crops, Decoding(), progress.part(0.6, 1.0))]
             best = finding.by_captions(captions, phrase)
-            return None if best is None else finding.Found(chosen[best[0]].mask, best[1], captioner.name)
+            return None if best is None else finding.PhraseMatch(chosen[best[0]].mask, best[1], captioner.name)
 
         place = request.compute(work)
         if place is None or not place.mask.any():
             raise InvalidInput("“{phrase}” was not found in this picture.", "Say it in other words, or click on it.", phrase=phrase)
         return place
 
-    def _outlined(self, picture: Picture, place: finding.Found | None, segmenter: str, progress: Progress) -> finding.Found | None:
+    def _outlined(
+        self, picture: Picture, place: finding.PhraseMatch | None, segmenter: str, progress: Progress
+    ) -> finding.PhraseMatch | None:
         """The place by the outline of what is there, where it is only a box so far."""
         if place is None or place.box is None:
             return place
@@ -391,8 +397,8 @@ def _by_text_model(request: RunningRequest, model: TextModel, work: Callable[[Pr
     return request.compute(work) if model.ours else request.wait(work)
 
 
-def _written(request: RunningRequest, model: TextModel, asked: Asked, hear: Callable[[str], None]) -> str:
-    return _by_text_model(request, model, lambda progress: model.write(asked, hear, progress)).strip()
+def _written(request: RunningRequest, model: TextModel, text_request: TextRequest, hear: Callable[[str], None]) -> str:
+    return _by_text_model(request, model, lambda progress: model.write(text_request, hear, progress)).strip()
 
 
 def _checked_phrase(phrase: str) -> str:
@@ -406,7 +412,7 @@ def _checked_phrase(phrase: str) -> str:
     return phrase
 
 
-def _pieces_to(listener: Told) -> Callable[[str], None]:
+def _pieces_to(listener: WordsListener) -> Callable[[str], None]:
     return lambda piece: listener(Piece("", again=True) if piece == "\0" else Piece(piece))
 
 

@@ -43,9 +43,9 @@ def removing(studio: Front, *, diffusion: bool = False) -> Removing:
         eraser = gr.Dropdown(label="Remove with", choices=[*names], value=_label(names, setting("eraser")), elem_id="clickpaint_eraser")
         grow = gr.Slider(0, 64, setting("erase_grow"), step=1, label="Grow", elem_id="clickpaint_grow")
         feather = gr.Slider(0, 64, setting("erase_feather"), step=1, label="Feather", elem_id="clickpaint_feather")
-    _tells("eraser", eraser, names)
-    _tells("grow", grow)
-    _tells("feather", feather)
+    _send_option("eraser", eraser, names)
+    _send_option("grow", grow)
+    _send_option("feather", feather)
     return Removing(remove, eraser, grow, feather, names)
 
 
@@ -66,8 +66,8 @@ def selecting(studio: Front) -> Any:
         chosen = _label(names, studio.host.setting("segmenter"))
         segmenter = gr.Dropdown(label="Select with", choices=[*names], value=chosen, elem_id="clickpaint_segmenter")
         preview = gr.Checkbox(True, label="Preview under the pointer", elem_id="clickpaint_preview")
-    _tells("segmenter", segmenter, names)
-    _tells("preview", preview)
+    _send_option("segmenter", segmenter, names)
+    _send_option("preview", preview)
     return segmenter
 
 
@@ -80,7 +80,7 @@ def follow_files(studio: Front, segmenter: Any, eraser: Any, *, diffusion: bool 
 
     def listed() -> list[Any]:
         names = _engines(studio.pool.segmenters()), _eraser_names(studio, diffusion)
-        return [gr.update(choices=[*one]) for one in names]
+        return [gr.update(choices=[*choices]) for choices in names]
 
     compat.on(refresh.click, "() => []", [], listed, [segmenter, eraser])
 
@@ -93,8 +93,8 @@ def saving() -> None:
         format = gr.Dropdown(label="Save as", choices=[*FORMATS], value=next(iter(FORMATS)), elem_id="clickpaint_format")
         quality = gr.Slider(1, 100, 95, step=1, label="Quality", elem_id="clickpaint_quality", elem_classes=["cp-hidden"])
     save = gr.Button("Save", elem_id="clickpaint_save")
-    _tells("format", format, FORMATS)
-    _tells("quality", quality)
+    _send_option("format", format, FORMATS)
+    _send_option("quality", quality)
     compat.send(save.click, {"do": "save"})
 
 
@@ -157,6 +157,6 @@ def _label(names: Mapping[str, str], value: str) -> str:
     return next((label for label, name in names.items() if name == value), AUTOMATIC)
 
 
-def _tells(option: str, widget: Any, names: Mapping[str, str] | None = None) -> None:
+def _send_option(option: str, widget: Any, names: Mapping[str, str] | None = None) -> None:
     """Whatever is chosen in `widget` becomes the canvas's option."""
     compat.send(widget.change, {"do": "option", "option": option, "names": dict(names or {})}, [widget])

@@ -63,7 +63,7 @@ def button(studio: Front, fields: list[Field], paste: Paste | None) -> None:
         return f"{infotext.read(parsed).get('task', '')} {next(_marks)}"  # the same task twice would be no change
 
     fields = [*fields, (task, marked)]
-    theirs = paste(fields) if paste is not None else None
+    web_ui_parse = paste(fields) if paste is not None else None
 
     def read(prompt: str, id: str, number: float, index: float) -> list[Any]:
         from clickpaint.paint import infotext
@@ -72,12 +72,12 @@ def button(studio: Front, fields: list[Field], paste: Paste | None) -> None:
         if not parameters:
             values = [*(None for _ in fields[1:]), f"none {next(_marks)}"]
         else:
-            parsed = (theirs or infotext.parse)(parameters)
+            parsed = (web_ui_parse or infotext.parse)(parameters)
             values = [take(parsed) for _, take in fields]
         return [gr.update() if value is None else gr.update(value=value) for value in values]
 
-    asked = "() => window.clickpaint?.reading() ?? ['', '', 0, -1]"
-    compat.on(press.click, asked, [text, workspace, version, result], read, [widget for widget, _ in fields])
+    reading_script = "() => window.clickpaint?.reading() ?? ['', '', 0, -1]"
+    compat.on(press.click, reading_script, [text, workspace, version, result], read, [widget for widget, _ in fields])
     compat.on(task.change, "(task) => { window.clickpaint?.pasted(task); return []; }", [task])
 
 

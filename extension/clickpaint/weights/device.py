@@ -110,7 +110,7 @@ def pick(device: str = "auto", precision: str = "auto") -> Device:
     _check_present(torch.device(name))
     if precision == "full":
         return Device(name)
-    return Device(name, _half(kind, torch.device(name), asked=precision == "half"))
+    return Device(name, _half(kind, torch.device(name), requested=precision == "half"))
 
 
 def free_bytes(device: Device) -> int:
@@ -231,21 +231,21 @@ def _can_autocast(kind: str) -> bool:
     return kind in ("mps", "xpu") and known is not None and known(kind)
 
 
-def _half(kind: str, device: torch.device, asked: bool) -> str:
+def _half(kind: str, device: torch.device, requested: bool) -> str:
     if not _can_autocast(kind):
         return "float32"
     if kind == "cuda":
-        return _half_of_cuda(device, asked)
+        return _half_of_cuda(device, requested)
     if kind == "cpu":
-        return "bfloat16" if asked or _cpu_has_bfloat16() else "float32"
+        return "bfloat16" if requested or _cpu_has_bfloat16() else "float32"
     if kind == "xpu":
         import torch
 
-        return "bfloat16" if asked or getattr(torch.xpu, "is_bf16_supported", lambda: False)() else "float32"
-    return "float16" if asked else "float32"  # mps
+        return "bfloat16" if requested or getattr(torch.xpu, "is_bf16_supported", lambda: False)() else "float32"
+    return "float16" if requested else "float32"  # mps
 
 
-def _half_of_cuda(device: torch.device, asked: bool) -> str:
+def _half_of_cuda(device: torch.device, requested: bool) -> str:
     import torch
 
     if torch.version.hip is not None:
@@ -254,7 +254,7 @@ def _half_of_cuda(device: torch.device, asked: bool) -> str:
     if major >= 8:
         return "bfloat16"
     slow_or_broken = major < 7 or "GTX 16" in torch.cuda.get_device_name(device)
-    return "float16" if asked or not slow_or_broken else "float32"
+    return "float16" if requested or not slow_or_broken else "float32"
 
 
 def _cpu_has_bfloat16() -> bool:

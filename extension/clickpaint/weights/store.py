@@ -75,7 +75,7 @@ class Store:
 
     def find(self, name: str) -> Path | None:
         """Where the file lies, without reading it: by its name, and its size where that is known. None if it is not here."""
-        file = _one(name)
+        file = _only_file(name)
         return next((path for path in self._candidates(file) if self._known_wrong(file, path) is None), None)
 
     def require(self, name: str, progress: Progress = SILENT) -> Path:
@@ -84,7 +84,7 @@ class Store:
         Raises:
             ModelMissing: it is not here. CorruptModel: what lies there is something else; it was set aside if the folder is ours.
         """
-        file = _one(name)
+        file = _only_file(name)
         wrong = None
         for path in self._candidates(file):
             try:
@@ -201,7 +201,7 @@ class Store:
             )
         if not file.urls:
             return ModelState(file.name, "unavailable", None, 0, file.bytes, _remedy(file))
-        aside = [one for one in _names(part.parent) if one.startswith(file.filename) and one.endswith(".corrupt")]
+        aside = [filename for filename in _names(part.parent) if filename.startswith(file.filename) and filename.endswith(".corrupt")]
         reason = Sentence("It was corrupt and was set aside as {name}.", name=max(aside)) if aside else "It has not been downloaded yet."
         return ModelState(file.name, "missing", None, 0, file.bytes, reason)
 
@@ -359,7 +359,7 @@ def _names(folder: Path) -> list[str]:
     return []
 
 
-def _one(name: str) -> ModelFile:
+def _only_file(name: str) -> ModelFile:
     file, *others = files_of(name)
     if others:
         raise ValueError(f"{name} has several files: {', '.join(part.name for part in (file, *others))}")

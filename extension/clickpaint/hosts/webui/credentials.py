@@ -79,7 +79,7 @@ def origin_allowed(origin: str | None, host: str) -> bool:
 
     if origin.lower().partition("://")[2] == host.lower():
         return True
-    allowed = [one for one in (shared.cmd_opts.cors_allow_origins or "").split(",") if one]
+    allowed = [origin for origin in (shared.cmd_opts.cors_allow_origins or "").split(",") if origin]
     pattern = shared.cmd_opts.cors_allow_origins_regex
     return origin in allowed or "*" in allowed or bool(pattern and re.fullmatch(pattern, origin))
 

@@ -60,7 +60,7 @@ class WebUIHost:
         if flavor().schedulers:
             from modules import sd_schedulers
 
-            schedulers = tuple(one.label for one in sd_schedulers.schedulers)
+            schedulers = tuple(scheduler.label for scheduler in sd_schedulers.schedulers)
         checkpoints = tuple(sd_models.checkpoint_tiles())
         model = loaded_model()
         silent = captioning.unavailable()
@@ -83,19 +83,19 @@ class WebUIHost:
 
         own = self.setting("models_dir")
         base = Path(paths.models_path)
-        found = [Path(own).expanduser() / kind] if own else []
-        found += [base / kind, *(extensions_folder() / place for place in _ALSO_IN.get(kind, ()))]
+        folders = [Path(own).expanduser() / kind] if own else []
+        folders += [base / kind, *(extensions_folder() / place for place in _ALSO_IN.get(kind, ()))]
         if kind == "control":  # where the ControlNets of A1111 and of Forge keep what makes maps, a folder for each network
             parents = extensions_folder() / "sd-webui-controlnet" / "annotator" / "downloads", base / "ControlNetPreprocessor"
             for pattern in ("*", "insightface/models/*"):
-                found += [folder for parent in parents for folder in sorted(parent.glob(pattern)) if is_folder(folder)]
+                folders += [folder for parent in parents for folder in sorted(parent.glob(pattern)) if is_folder(folder)]
         if kind in NAMED_BY_USERS:
-            found += _folders_of_options(kind)
+            folders += _folders_of_options(kind)
         else:
             import torch
 
-            found.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
-        return list(dict.fromkeys(path.absolute() for path in found))
+            folders.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
+        return list(dict.fromkeys(path.absolute() for path in folders))
 
     def output_folder(self) -> Path:
         from modules import paths, shared
@@ -186,7 +186,7 @@ def _folders_of_options(kind: str) -> list[Path]:
     from modules import shared
 
     chosen = [getattr(shared.cmd_opts, option, None) for option in _OPTIONS[kind]]
-    found = [Path(folder) for folder in chosen if isinstance(folder, str) and folder]
+    folders = [Path(folder) for folder in chosen if isinstance(folder, str) and folder]
     if kind == "ControlNet":
-        found.append(extensions_folder() / "sd-webui-controlnet" / "models")
-    return found
+        folders.append(extensions_folder() / "sd-webui-controlnet" / "models")
+    return folders

@@ -42,21 +42,21 @@ class WebUISource:
         model = _model()
         objects = getattr(model, "forge_objects", None)
         predictor = None if objects is None else getattr(objects.unet.model, "predictor", None)
-        said = getattr(model, "parameterization", "eps") if predictor is None else predictor.prediction_type
-        return "v_prediction" if said in ("v", "v_prediction") else "epsilon"
+        prediction = getattr(model, "parameterization", "eps") if predictor is None else predictor.prediction_type
+        return "v_prediction" if prediction in ("v", "v_prediction") else "epsilon"
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         return self._collect() if self._present is None else self._present
 
     def _collect(self) -> dict[str, torch.Tensor]:
         model = _model()
-        found = {f"{prefix}.{name}": tensor for prefix, module in _modules(model).items() for name, tensor in module.named_parameters()}
-        _refuse_packed(found)
+        tensors = {f"{prefix}.{name}": tensor for prefix, module in _modules(model).items() for name, tensor in module.named_parameters()}
+        _refuse_packed(tensors)
         if getattr(model, "ztsnr", False) or getattr(getattr(model, "model_config", None), "ztsnr", False):
             import torch
 
-            found["ztsnr"] = torch.empty(0)
-        return found
+            tensors["ztsnr"] = torch.empty(0)
+        return tensors
 
     def version(self) -> Hashable:
         return places(self.tensors())

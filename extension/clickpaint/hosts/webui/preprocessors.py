@@ -127,10 +127,10 @@ def _class(registry: Registry, make: Make) -> type:
                 InvalidInput: no mask, and nothing is selected in a picture of this size. ModelMissing: a package or a file is not here.
             """
             pixels, mask = _parts(np.asarray(input_image), input_mask)
-            found = make(pixels, mask, *_wish(self.name, resolution, (slider_1, slider_2, slider_3)))
-            if json_pose_callback is not None and "poses" in found.extra:
-                json_pose_callback(found.extra["poses"])
-            return found.pixels
+            result = make(pixels, mask, *_request(self.name, resolution, (slider_1, slider_2, slider_3)))
+            if json_pose_callback is not None and "poses" in result.extra:
+                json_pose_callback(result.extra["poses"])
+            return result.pixels
 
     return ObjectPreprocessor
 
@@ -151,13 +151,14 @@ def _parts(picture: np.ndarray, given: np.ndarray | None) -> tuple[np.ndarray, n
     return np.ascontiguousarray(picture[..., :3]), selected
 
 
-def _wish(name: str, resolution: float, sliders: tuple[float | None, ...]) -> tuple[str, dict[str, float], int | None]:
+def _request(name: str, resolution: float, sliders: tuple[float | None, ...]) -> tuple[str, dict[str, float], int | None]:
     """Our name, values and resolution, without those out of range."""
     from clickpaint.control import registry
     from clickpaint.control.base import RESOLUTION
 
     ours = registry.info(name.removeprefix(PREFIX))
-    values = {one.key: value for one, value in zip(ours.parameters, sliders, strict=False) if value is not None and one.allows(value)}
+    pairs = zip(ours.parameters, sliders, strict=False)
+    values = {parameter.key: value for parameter, value in pairs if value is not None and parameter.allows(value)}
     return ours.name, values, int(resolution) if RESOLUTION.allows(resolution) else None
 
 
@@ -170,6 +171,6 @@ def _slider(name: str, number: int, parameter: type) -> Any:
     sliders = (RESOLUTION, *ours.parameters)
     if number >= len(sliders):
         return parameter(visible=False)
-    one = sliders[number]
-    value = ours.resolution if number == 0 else one.default
-    return parameter(label=one.label, minimum=one.minimum, maximum=one.maximum, step=one.step, value=value, visible=True)
+    slider = sliders[number]
+    value = ours.resolution if number == 0 else slider.default
+    return parameter(label=slider.label, minimum=slider.minimum, maximum=slider.maximum, step=slider.step, value=value, visible=True)

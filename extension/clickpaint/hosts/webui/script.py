@@ -48,11 +48,11 @@ def script_class(apply: Apply) -> type:
             return [*components.values()]
 
         def process(self, p: Any, *values: Any) -> None:
-            from clickpaint.paint.touchup_job import asked
+            from clickpaint.paint.touchup_job import touch_up_from
 
             with contextlib.suppress(InvalidInput):  # the pictures come with the reason
-                wish = asked(values)
-                p.extra_generation_params.update(wish.infotext() if wish else {})
+                touch_up = touch_up_from(values)
+                p.extra_generation_params.update(touch_up.infotext() if touch_up else {})
 
         def postprocess_image_after_composite(self, p: Any, pp: Any, *values: Any) -> None:
             _touch_up(p, pp, values, apply)
@@ -65,21 +65,21 @@ def _touch_up(p: Any, pp: Any, values: tuple[Any, ...], apply: Apply) -> None:
     from modules import shared
 
     from clickpaint.hosts.webui import img2img
-    from clickpaint.paint.touchup_job import asked
+    from clickpaint.paint.touchup_job import touch_up_from
     from clickpaint.progress import Progress
 
     state = shared.state
     p.extra_generation_params.pop(_FAILED, None)  # that of the picture before
     try:
-        wish = asked(values)
-        if wish is None or state.interrupted or state.skipped:
+        touch_up = touch_up_from(values)
+        if touch_up is None or state.interrupted or state.skipped:
             return
         progress = Progress(interrupted=lambda: state.interrupted or state.skipped)
         # Forge generates in inference mode; models loaded in it could not be used outside of it later
         with torch.inference_mode(False), torch.no_grad():
             side = round(math.sqrt(p.width * p.height))
             run = functools.partial(img2img.paint_within, p)
-            pixels = apply(np.asarray(pp.image.convert("RGB")), wish, _options(p), side, run, progress)
+            pixels = apply(np.asarray(pp.image.convert("RGB")), touch_up, _options(p), side, run, progress)
         pp.image = _with_pixels(pp.image, pixels)
     except Interrupted:
         state.skipped = False  # what was skipped is this, the generation is complete
@@ -92,9 +92,9 @@ def _tell(p: Any, error: Exception) -> None:
     from clickpaint.hosts.webui import failures
 
     hooks.report("the picture stays as it was generated")
-    said = str(error) if isinstance(error, ClickpaintError) else failures.reason(error)
-    p.extra_generation_params[_FAILED] = " ".join(said.split())
-    p.comment(f"Clickpaint: {said}")
+    reason = str(error) if isinstance(error, ClickpaintError) else failures.reason(error)
+    p.extra_generation_params[_FAILED] = " ".join(reason.split())
+    p.comment(f"Clickpaint: {reason}")
 
 
 def _options(p: Any) -> PaintOptions:

@@ -74,11 +74,11 @@ def add_row(shown: Shown, on: On, heading: Callable[[str], Any], kept: Kept) -> 
 
     on(control.click, "() => { window.clickpaint?.toControlNet(); return []; }")
     on(buttons["inpaint"].click, "() => { window.clickpaint?.toInpaint(); return []; }")
-    ask, asked = "() => window.clickpaint.sending()", [workspace, version, result, form]
-    event = on(parameters.click, ask, asked, fill_text, [infotext])
+    ask, inputs = "() => window.clickpaint.sending()", [workspace, version, result, form]
+    event = on(parameters.click, ask, inputs, fill_text, [infotext])
     on(event.success, "(text) => { window.clickpaint.toMasked(text); return []; }", [infotext])
     for target, button in {**buttons, "inpaint": unmasked}.items():
-        event = on(button.click, ask, asked, fill, [picture, infotext])
+        event = on(button.click, ask, inputs, fill, [picture, infotext])
         on(event.success, f"(text) => {{ window.clickpaint.paste('{target}', text); return []; }}", [infotext])
 
 

@@ -43,17 +43,20 @@ def _look_at(values: Any) -> None:
     from fastapi import HTTPException
 
     from clickpaint.erase.registry import ERASERS
-    from clickpaint.paint.touchup_job import asked
+    from clickpaint.paint.touchup_job import touch_up_from
 
     if values is None:
         return
     if not isinstance(values, (list, tuple)):
         raise HTTPException(422, 'The arguments of Clickpaint are no list: send [{"task": "remove"}], or the values in their order.')
     try:
-        wish = asked(values)
-        if wish is not None and wish.task == "remove" and wish.eraser not in ("auto", *ERASERS):
+        touch_up = touch_up_from(values)
+        if touch_up is not None and touch_up.task == "remove" and touch_up.eraser not in ("auto", *ERASERS):
             raise InvalidInput(
-                "There is no eraser {eraser!r}.", "Choose one of auto, {erasers}.", eraser=wish.eraser, erasers=", ".join(ERASERS)
+                "There is no eraser {eraser!r}.",
+                "Choose one of auto, {erasers}.",
+                eraser=touch_up.eraser,
+                erasers=", ".join(ERASERS),
             )
     except InvalidInput as error:
         raise HTTPException(422, str(error)) from None

@@ -17,14 +17,14 @@ _PROGRESS = (
 
 
 @contextmanager
-def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
-    """`thing.name` is `value` within this block."""
-    before = getattr(thing, name)
-    setattr(thing, name, value)
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """`owner.name` is `value` within this block."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(thing, name, before)
+        setattr(owner, name, before)
 
 
 @contextmanager

@@ -84,19 +84,19 @@ class Control:
                 width=size[1],
                 height=size[0],
             )
-        rows, heard = len(inputs.sample), slice(None)
+        rows, conditioned_rows = len(inputs.sample), slice(None)
         if self.mode == "control" or self.model.config["global_pool_conditions"]:
             if "cond" not in inputs.branches:
                 return None
             batch = rows // len(inputs.branches)
-            heard = slice(batch * inputs.branches.index("cond"), batch * (inputs.branches.index("cond") + 1))
+            conditioned_rows = slice(batch * inputs.branches.index("cond"), batch * (inputs.branches.index("cond") + 1))
         dtype = self.model.dtype
         down, mid = self.model(
-            inputs.sample[heard].to(dtype),
+            inputs.sample[conditioned_rows].to(dtype),
             timestep,
-            encoder_hidden_states=inputs.context[heard].to(dtype),
+            encoder_hidden_states=inputs.context[conditioned_rows].to(dtype),
             controlnet_cond=self.image.to(inputs.sample.device, dtype),
-            added_cond_kwargs={key: value[heard].to(dtype) for key, value in inputs.added.items()},
+            added_cond_kwargs={key: value[conditioned_rows].to(dtype) for key, value in inputs.added.items()},
             return_dict=False,
         )
 
@@ -104,7 +104,7 @@ class Control:
             if len(residual) == rows:
                 return residual * scale
             whole = torch.zeros((rows, *residual.shape[1:]), dtype=residual.dtype, device=residual.device)
-            whole[heard] = residual * scale
+            whole[conditioned_rows] = residual * scale
             return whole
 
         *scales, last = self.scales(len(down) + 1)

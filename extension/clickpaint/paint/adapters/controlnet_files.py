@@ -119,10 +119,10 @@ def _key_of(checkpoint: Checkpoint, original: bool) -> Callable[[str], str]:
 def _pooled(path: Path) -> bool | None:
     """Whether a ControlNet speaks of the whole picture, as the config.json beside diffusers' files says; None where none does."""
     try:
-        said = json.loads(path.with_name("config.json").read_text(encoding="utf-8")) if says_nothing(path.stem) else None
+        config = json.loads(path.with_name("config.json").read_text(encoding="utf-8")) if says_nothing(path.stem) else None
     except (OSError, ValueError, RecursionError):
         return None
-    pooled = said.get("global_pool_conditions") if isinstance(said, dict) else None
+    pooled = config.get("global_pool_conditions") if isinstance(config, dict) else None
     return pooled if isinstance(pooled, bool) else None
 
 

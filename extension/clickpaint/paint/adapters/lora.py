@@ -100,16 +100,16 @@ class Lora:
             if key.startswith(BUNDLED):
                 _bundle(embeddings, key, tensor)
                 continue
-            said = tensor_name(key)
-            if said is None:
+            parts = tensor_name(key)
+            if parts is None:
                 strays.append(key)
                 continue
-            if said.role not in ROLES:
-                raise _foreign(name, said.role)
-            place = said.network, said.layer
-            layers.setdefault(place, {})[said.role] = tensor
-            written[place] = said.written, said.flat
-            adapters.add(said.adapter)
+            if parts.role not in ROLES:
+                raise _foreign(name, parts.role)
+            place = parts.network, parts.layer
+            layers.setdefault(place, {})[parts.role] = tensor
+            written[place] = parts.written, parts.flat
+            adapters.add(parts.adapter)
         if len(adapters - {""}) > 1:
             raise InvalidInput(
                 "{name} holds several adapters in one file: {adapters}.",
@@ -137,8 +137,8 @@ class Lora:
         """What it was made for, for people; "" where its layers do not tell."""
         widths = {
             tensor.shape[1]
-            for (network, layer), said in self.layers.items()
-            for role, tensor in said.tensors.items()
+            for (network, layer), lora_layer in self.layers.items()
+            for role, tensor in lora_layer.tensors.items()
             if network == "unet" and layer.endswith(("attn2_to_k", "attn2_to_v")) and role in ("down", "diff") and tensor.ndim > 1
         }
         return FAMILIES.get(widths.pop(), "") if len(widths) == 1 else ""
@@ -162,7 +162,7 @@ class Lora:
         modules = _modules(checkpoint)
         changed: dict[Any, Change] = {}
         unknown = []
-        for (network, layer), said in self.layers.items():
+        for (network, layer), lora_layer in self.layers.items():
             module, block = modules.get((network, layer), (None, ""))
             if module is None:
                 unknown.append(layer)
@@ -171,7 +171,9 @@ class Lora:
             if strength == 0:
                 continue
             try:
-                change = change_of(said.tensors, module.weight, strength, said.alpha, stabilised=said.stabilised, ranks=use.ranks)
+                change = change_of(
+                    lora_layer.tensors, module.weight, strength, lora_layer.alpha, stabilised=lora_layer.stabilised, ranks=use.ranks
+                )
             except KeyError as error:
                 raise InvalidInput(
                     "The LoRA {name} is damaged or cut off: {layer} has no {tensor}.",

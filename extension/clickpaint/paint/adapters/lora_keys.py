@@ -237,7 +237,7 @@ def configuration_beside(path: Path) -> dict[str, Any]:
     try:
         if not beside.is_file() or not (own or sum(file.suffix == path.suffix for file in path.parent.iterdir()) == 1):
             return {}
-        said = json.loads(beside.read_text(encoding="utf-8"))
+        config = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return config if isinstance(config, dict) else {}

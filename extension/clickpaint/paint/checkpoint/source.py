@@ -84,14 +84,14 @@ class FileSource:
     def __init__(self, path: Path, vae: Path | None = None, prediction: Prediction | None = None) -> None:
         self.path, self.vae = Path(path), None if vae is None else Path(vae)
         self.name = self.path.name
-        self._said: Prediction | None = prediction
+        self._user_prediction: Prediction | None = prediction
         self._opened: tuple[Hashable, dict[str, torch.Tensor], Prediction | None] | None = None
         self._moved: tuple[Hashable, torch.device, dict[str, torch.Tensor]] | None = None
         self._device: torch.device | None = None
 
     @property
     def prediction(self) -> Prediction | None:
-        return self._said or self._open()[2]
+        return self._user_prediction or self._open()[2]
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         stamp, tensors, _ = self._open()
@@ -185,10 +185,10 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 def _prediction(metadata: Mapping[str, str], path: Path) -> Prediction | None:
     """What the UNet predicts, by the file's own metadata (ModelSpec) or the configuration that lies beside it."""
-    said = metadata.get("modelspec.prediction_type", "").lower()
-    if said in ("v", "v_prediction"):
+    declared = metadata.get("modelspec.prediction_type", "").lower()
+    if declared in ("v", "v_prediction"):
         return "v_prediction"
-    if said == "epsilon":
+    if declared == "epsilon":
         return "epsilon"
     beside = path.with_suffix(".yaml")
     if beside.is_file():

@@ -51,11 +51,11 @@ class Chunk:
 
 def without_networks(prompt: str) -> tuple[str, tuple[Network, ...]]:
     """The prompt without its `<…>`, and what those ask for."""
-    found = []
+    networks = []
     for match in _NETWORK.finditer(prompt):
         name, *arguments = match[2].split(":")
-        found.append(Network(match[1], name, tuple(arguments)))
-    return _NETWORK.sub("", prompt), tuple(found)
+        networks.append(Network(match[1], name, tuple(arguments)))
+    return _NETWORK.sub("", prompt), tuple(networks)
 
 
 def pieces(prompt: str) -> list[Piece]:

@@ -85,10 +85,10 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
     Raises:
         InvalidInput: there is no such sampler or schedule, or the sampler has a spacing of its own.
     """
-    asked = (name or DEFAULT).lower()
-    known = next((known for known in (*SAMPLERS, *_ALSO) if known.lower() == asked), None)
+    wanted = (name or DEFAULT).lower()
+    known = next((known for known in (*SAMPLERS, *_ALSO) if known.lower() == wanted), None)
     if known is None:
-        theirs = next((theirs for theirs in _THEIRS if theirs.lower() == asked), None)
+        theirs = next((theirs for theirs in _THEIRS if theirs.lower() == wanted), None)
         if theirs is not None:
             raise InvalidInput(
                 "Our engines do not have the web UI's sampler {sampler}.",
