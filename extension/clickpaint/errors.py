@@ -12,8 +12,9 @@ class Sentence(str):
     Everywhere else it is the text that it reads.
 
     Args:
-        template: as for `str.format`, with plain names only: "There is no candidate {index}." It is what translations are found by. Where
-            it has no names, or `data` lacks one of them, it is taken as it stands, with its braces. Another `Sentence` stays what it is.
+        template: as for `str.format`, with plain names only: "There is no candidate {index}." It is what translations are found by.
+            Where it has no names, or `data` lacks one of them, it is taken as it stands, with its braces. Another `Sentence` stays what
+            it is.
         **data: values by the template's names, maybe sentences themselves. There may be more than the template needs.
     """
 

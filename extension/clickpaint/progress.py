@@ -13,9 +13,11 @@ from clickpaint.errors import Interrupted
 class Step:
     """Where a piece of long work is.
 
-    fraction: 0..1, or None while it cannot be known. text: what is being done, for people ("Encoding the picture").
-    done, total: counts in `unit` ("B" for bytes, "step", "tile", "") where there are any. seconds_left: estimated from
-    the time spent so far, or None.
+    Attributes:
+        fraction: 0..1, or None while it cannot be known.
+        text: what is being done, for people ("Encoding the picture").
+        done, total: counts in `unit` ("B" for bytes, "step", "tile", "") where there are any.
+        seconds_left: estimated from the time spent so far, or None.
     """
 
     fraction: float | None

@@ -17,7 +17,9 @@ def object_only(control_map: np.ndarray, mask: np.ndarray, pixels: np.ndarray, b
     """The map where the object is; elsewhere black, or the picture kept.
 
     Args:
-        control_map: uint8 [h, w, 3], or [h, w, 4], whose alpha stays. mask: bool [H, W] and pixels: uint8 [H, W, 3], of the picture.
+        control_map: uint8 [h, w, 3], or [h, w, 4], whose alpha stays.
+        mask: bool [H, W], of the picture.
+        pixels: uint8 [H, W, 3], the picture.
         background: one of `BACKGROUNDS`.
     """
     import cv2
@@ -65,7 +67,8 @@ def mask_by_brightness(control_map: np.ndarray, size: tuple[int, int], low: int,
     """bool [H, W]: where the map is from `low` to `high` bright, 0 to 255; of a depth map: what is that near.
 
     Args:
-        control_map: uint8 [h, w, 3]. size: (width, height) of the picture.
+        control_map: uint8 [h, w, 3].
+        size: (width, height) of the picture.
     """
     import cv2
 
@@ -82,7 +85,8 @@ def mask_by_color(control_map: np.ndarray, size: tuple[int, int], color: tuple[i
     """bool [H, W]: where no channel of the map is farther than `tolerance` from `color`; of a segmentation: one class.
 
     Args:
-        control_map: uint8 [h, w, 3]. size: (width, height) of the picture.
+        control_map: uint8 [h, w, 3].
+        size: (width, height) of the picture.
     """
     import cv2
 

@@ -74,9 +74,13 @@ class Box(NamedTuple):
 class CropRules:
     """What a model wants to see around a hole.
 
-    padding: context on each side of the hole, as a fraction of the diagonal of its box. padding_min: but at least so many
-    pixels. min_size: smallest side of the crop in pixels. multiple: both sides of the work size are multiples of it.
-    max_size: longest side of the work size; a larger crop is shrunk to it. square: both sides of the crop alike.
+    Attributes:
+        padding: context on each side of the hole, as a fraction of the diagonal of its box.
+        padding_min: but at least so many pixels.
+        min_size: smallest side of the crop in pixels.
+        multiple: both sides of the work size are multiples of it.
+        max_size: longest side of the work size; a larger crop is shrunk to it.
+        square: both sides of the crop alike.
     """
 
     padding: float = 0.25
@@ -97,9 +101,11 @@ class CropRules:
 class CropPlan:
     """Which part of a picture a model gets, and how.
 
-    box: the part, inside the picture. content_size: (width, height) it is scaled to; the box's own size unless that is over
-    the longest side allowed. work_size: (width, height) that the model sees: the content at the top-left, and below and right
-    of it a reflection up to the minimum size and the next multiple.
+    Attributes:
+        box: the part, inside the picture.
+        content_size: (width, height) it is scaled to; the box's own size unless that is over the longest side allowed.
+        work_size: (width, height) that the model sees: the content at the top-left, and below and right of it a reflection up to the
+            minimum size and the next multiple.
     """
 
     box: Box

@@ -187,7 +187,12 @@ def media_type(format: str) -> str:
 
 
 def from_pixels(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
-    """A picture that came from no file, as if from a PNG. pixels: uint8 [H, W, 3]; alpha: uint8 [H, W]."""
+    """A picture that came from no file, as if from a PNG.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        alpha: uint8 [H, W].
+    """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InvalidInput(
             "Pixels of the type {dtype} {shape} are no picture.", "Give uint8 [H, W, 3].", dtype=pixels.dtype, shape=pixels.shape
@@ -270,8 +275,8 @@ def encode(picture: Picture, format: str | None = None, *, quality: int | None =
     its quantisation tables and subsampling. JPEG shows transparent pixels on white.
 
     Args:
-        format: "PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF", or None for what it came as, in the same mode and with
-            the same ICC profile, EXIF, XMP and text.
+        format: "PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF", or None for what it came as, in the same mode and with the
+            same ICC profile, EXIF, XMP and text.
         quality: 1..100 for JPEG, WebP, AVIF and HEIF; None: as it came, otherwise 95 (and lossless for WebP made from a lossless
             picture), 90 for AVIF and HEIF.
 

@@ -111,7 +111,12 @@ class Opened:
 
 
 def read(image: Any, format: str, data: bytes, png: PngFile | None) -> Opened:
-    """All of a file. image: see `opened`. png: the file taken apart, for a PNG."""
+    """All of a file.
+
+    Args:
+        image: see `opened`.
+        png: the file taken apart, for a PNG.
+    """
     tags = _tiff_tags(image) if format == "TIFF" else {}  # older versions of Pillow close the file when they unpack it
     stored = tiff.read(image, data) if format == "TIFF" else None
     if stored is None:

@@ -27,9 +27,10 @@ LARGEST_SIDE = 2048
 class PaintPlan:
     """What is painted, and how large.
 
-    box: the part of the picture.
-    first: (width, height) in pixels of the first pass.
-    second: that of the refining pass, None where one pass is enough.
+    Attributes:
+        box: the part of the picture.
+        first: (width, height) in pixels of the first pass.
+        second: that of the refining pass, None where one pass is enough.
     """
 
     box: Box

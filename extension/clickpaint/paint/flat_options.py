@@ -31,7 +31,8 @@ def grouped(**values: Any) -> PaintOptions:
     """The options that these values, by the names of `DEFAULTS`, say.
 
     Raises:
-        InvalidInput: a value cannot be used. TypeError: there is no such name.
+        InvalidInput: a value cannot be used.
+        TypeError: there is no such name.
     """
     return changed(PaintOptions(), **values)
 

@@ -31,11 +31,12 @@ Erase = Callable[[np.ndarray, np.ndarray, Progress], np.ndarray]
 class PaintResult:
     """One of several results: what a part of the picture became.
 
-    box: outside of it nothing changed.
-    pixels: uint8 [box.height, box.width, 3], what is there now.
-    seed: as the host gave it.
-    infotext: as the host gave it.
-    opacity: uint8 [box.height, box.width], the alpha that is there now; None for a picture without alpha, or where it stays.
+    Attributes:
+        box: outside of it nothing changed.
+        pixels: uint8 [box.height, box.width, 3], what is there now.
+        seed: as the host gave it.
+        infotext: as the host gave it.
+        opacity: uint8 [box.height, box.width], the alpha that is there now; None for a picture without alpha, or where it stays.
     """
 
     box: Box
@@ -63,10 +64,11 @@ class PaintResult:
 class PaintedCanvas:
     """What a painting gave.
 
-    pixels: uint8 [H, W, 3], the picture as it was, on a larger canvas if it was expanded.
-    mask: bool [H, W] of what was asked to be painted.
-    results: to choose from; fewer than were asked for if the user skipped some.
-    opacity: uint8 [H, W], the picture's alpha as it was, or None; what was added to the canvas is transparent.
+    Attributes:
+        pixels: uint8 [H, W, 3], the picture as it was, on a larger canvas if it was expanded.
+        mask: bool [H, W] of what was asked to be painted.
+        results: to choose from; fewer than were asked for if the user skipped some.
+        opacity: uint8 [H, W], the picture's alpha as it was, or None; what was added to the canvas is transparent.
     """
 
     pixels: np.ndarray
@@ -83,11 +85,12 @@ class PaintedCanvas:
 class _Canvas:
     """The picture with the area to paint.
 
-    pixels: uint8 [H, W, 3].
-    mask: bool [H, W], what was asked to be painted.
-    hole: bool [H, W], where something of the result is taken.
-    alpha: float32 [H, W] in 0..1, how much of it.
-    opacity: uint8 [H, W], the picture's own alpha, or None.
+    Attributes:
+        pixels: uint8 [H, W, 3].
+        mask: bool [H, W], what was asked to be painted.
+        hole: bool [H, W], where something of the result is taken.
+        alpha: float32 [H, W] in 0..1, how much of it.
+        opacity: uint8 [H, W], the picture's own alpha, or None.
     """
 
     pixels: np.ndarray

@@ -37,7 +37,9 @@ def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint
     """What one of our engines did for a job, in the web UI's format, so that its "PNG info" can read it.
 
     Args:
-        seed: of this result. sampler, schedule: those that were used, by their proper names. checkpoint: its file's name.
+        seed: of this result.
+        sampler, schedule: those that were used, by their proper names.
+        checkpoint: its file's name.
     """
     options, instructed = job.options, engine == "instruct"
     clip_skip = options.model.clip_skip or 1

@@ -36,13 +36,14 @@ CONTROL_MODES: dict[ControlMode, str] = {
 class ControlUnit:
     """One ControlNet at work during painting; the control map is made from the very crop that is painted, so it is in register.
 
-    preprocessor, model: names as the host's ControlNet lists them; "none" for no preprocessing.
-    weight: 0..2.
-    start, end: share of the sampling during which it acts, 0..1.
-    mode: which side wins where the two disagree.
-    values: of the preprocessor's parameters, by their keys.
-    resolution: in pixels, at which the preprocessor looks at the crop; 0 for the crop's own.
-    map: uint8 [h, w, 3], a finished map of the whole picture, of which the crop takes its part; nothing is preprocessed then.
+    Attributes:
+        preprocessor, model: names as the host's ControlNet lists them; "none" for no preprocessing.
+        weight: 0..2.
+        start, end: share of the sampling during which it acts, 0..1.
+        mode: which side wins where the two disagree.
+        values: of the preprocessor's parameters, by their keys.
+        resolution: in pixels, at which the preprocessor looks at the crop; 0 for the crop's own.
+        map: uint8 [h, w, 3], a finished map of the whole picture, of which the crop takes its part; nothing is preprocessed then.
     """
 
     preprocessor: str
@@ -66,9 +67,10 @@ class ControlUnit:
 class TextPrompt:
     """What to paint, in words.
 
-    positive: the prompt, in the web UI's syntax (`diffusion.prompt`).
-    negative: what is not to be painted.
-    styles: names of the web UI's styles, which its own sampler alone knows.
+    Attributes:
+        positive: the prompt, in the web UI's syntax (`diffusion.prompt`).
+        negative: what is not to be painted.
+        styles: names of the web UI's styles, which its own sampler alone knows.
     """
 
     positive: str = ""
@@ -80,13 +82,14 @@ class TextPrompt:
 class Sampling:
     """How noise becomes a picture.
 
-    sampler, scheduler: by their names (`diffusion.samplers`, or the host's own); empty for the engine's or the host's default.
-    steps: denoising steps, 1..150.
-    cfg_scale: how closely the prompt is followed, 0..30.
-    image_cfg_scale: how closely the engine "instruct" keeps to the picture, 0..30.
-    seed: 0..2**32 - 1, of the first result; -1 for a random one.
-    denoising_strength: 0..1; 0 changes nothing, 1 keeps nothing.
-    batch_count: results to choose from, 1..16; each has the seed after that of the one before.
+    Attributes:
+        sampler, scheduler: by their names (`diffusion.samplers`, or the host's own); empty for the engine's or the host's default.
+        steps: denoising steps, 1..150.
+        cfg_scale: how closely the prompt is followed, 0..30.
+        image_cfg_scale: how closely the engine "instruct" keeps to the picture, 0..30.
+        seed: 0..2**32 - 1, of the first result; -1 for a random one.
+        denoising_strength: 0..1; 0 changes nothing, 1 keeps nothing.
+        batch_count: results to choose from, 1..16; each has the seed after that of the one before.
     """
 
     sampler: str = ""
@@ -115,10 +118,11 @@ class Sampling:
 class Masking:
     """What happens to the masked area and at its edge.
 
-    content: what the area holds before the first step.
-    grow: pixels of the picture by which the mask is grown, 0..512; None for a value that follows the mask's size.
-    feather: pixels over which the result fades into the picture, 0..512; None as for grow.
-    soft: paint less towards the mask's edge during the sampling ("soft inpainting").
+    Attributes:
+        content: what the area holds before the first step.
+        grow: pixels of the picture by which the mask is grown, 0..512; None for a value that follows the mask's size.
+        feather: pixels over which the result fades into the picture, 0..512; None as for grow.
+        soft: paint less towards the mask's edge during the sampling ("soft inpainting").
     """
 
     content: MaskedContent = "fill"
@@ -136,9 +140,10 @@ class Masking:
 class Passes:
     """At which size a crop is painted, and how often.
 
-    resolution: side in pixels of the square whose area is painted at, 0..4096; 0 for the checkpoint's native one.
-    refine: whether a second pass follows over a crop that is larger than that, at its own resolution; None for "when it is needed".
-    refine_strength: denoising strength of the second pass, 0..1.
+    Attributes:
+        resolution: side in pixels of the square whose area is painted at, 0..4096; 0 for the checkpoint's native one.
+        refine: whether a second pass follows over a crop that is larger than that, at its own resolution; None for "when it is needed".
+        refine_strength: denoising strength of the second pass, 0..1.
     """
 
     resolution: int = 0
@@ -154,9 +159,10 @@ class Passes:
 class ModelOptions:
     """How the checkpoint is used; None for "as the host would".
 
-    clip_skip: layers of the text encoder that are left out, plus 1; 1..12.
-    vae: by the name that the host lists it under.
-    token_merging_ratio: share of the tokens that the host's sampler merges, 0..0.9.
+    Attributes:
+        clip_skip: layers of the text encoder that are left out, plus 1; 1..12.
+        vae: by the name that the host lists it under.
+        token_merging_ratio: share of the tokens that the host's sampler merges, 0..0.9.
     """
 
     clip_skip: int | None = None
@@ -172,8 +178,9 @@ class ModelOptions:
 class RePaintOptions:
     """The walk of the engine "repaint" over the noise levels.
 
-    jump: levels that it goes back at once, 1..150.
-    resamples: how often each stretch of so many levels is painted, 1..50.
+    Attributes:
+        jump: levels that it goes back at once, 1..150.
+        resamples: how often each stretch of so many levels is painted, 1..50.
     """
 
     jump: int = 10
@@ -188,11 +195,12 @@ class RePaintOptions:
 class PaintOptions:
     """What the user wants painted, and how. Whatever is left out is as the host would do it.
 
-    task: what is done to the picture.
-    prompt, sampling, masking, passes, model, repaint: see their classes.
-    control: ControlNets at work, in the order of their units.
-    expand: pixels that are added on each side (left, top, right, bottom), 0..8192; for the task "expand".
-    engine: one of our own, or "auto" to leave it to the host's sampler where it has one.
+    Attributes:
+        task: what is done to the picture.
+        prompt, sampling, masking, passes, model, repaint: see their classes.
+        control: ControlNets at work, in the order of their units.
+        expand: pixels that are added on each side (left, top, right, bottom), 0..8192; for the task "expand".
+        engine: one of our own, or "auto" to leave it to the host's sampler where it has one.
     """
 
     task: Task = "fill"
@@ -219,15 +227,16 @@ class PaintOptions:
 class PaintJob:
     """What a host is asked to paint: one crop at the size the model works at.
 
-    pixels: uint8 [h, w, 3], h and w multiples of 8.
-    mask: bool [h, w], True where the model may paint.
-    options: of the whole painting; what the fields below say goes before them.
-    masked_content: what the mask holds before the first step of this pass, which may be a refining one.
-    strength: denoising strength of this pass, 0..1.
-    seed: of the first result, 0..2**32 - 1.
-    count: results wanted.
-    soft: float32 [h, w] in 0..1, how much of what is painted is taken; None where soft inpainting is not wanted.
-    maps: uint8 [h, w, 3] for each of the options' control units whose map is finished, None for the others.
+    Attributes:
+        pixels: uint8 [h, w, 3], h and w multiples of 8.
+        mask: bool [h, w], True where the model may paint.
+        options: of the whole painting; what the fields below say goes before them.
+        masked_content: what the mask holds before the first step of this pass, which may be a refining one.
+        strength: denoising strength of this pass, 0..1.
+        seed: of the first result, 0..2**32 - 1.
+        count: results wanted.
+        soft: float32 [h, w] in 0..1, how much of what is painted is taken; None where soft inpainting is not wanted.
+        maps: uint8 [h, w, 3] for each of the options' control units whose map is finished, None for the others.
     """
 
     pixels: np.ndarray
@@ -253,9 +262,10 @@ class PaintJob:
 class Painted:
     """One result of a host.
 
-    pixels: uint8 [h, w, 3], of the job's size.
-    seed: that it was painted with.
-    infotext: the host's own.
+    Attributes:
+        pixels: uint8 [h, w, 3], of the job's size.
+        seed: that it was painted with.
+        infotext: the host's own.
     """
 
     pixels: np.ndarray

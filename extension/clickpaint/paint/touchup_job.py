@@ -23,12 +23,13 @@ INFOTEXT = {name: f"Clickpaint {name.replace('_', ' ')}" for name in (
 class TouchUp:
     """Select something in a picture, then do something with it.
 
-    task: "remove" it, "fill" its place with what the prompt says, or "replace" all around it.
-    points, box: text as `segment.pointing` has it; where both are empty, the best of everything in the picture.
-    prompt, negative_prompt: empty for those of the generation.
-    denoising_strength: 0..1.
-    eraser: for "remove".
-    grow, feather: pixels, 0..512; None for what fits.
+    Attributes:
+        task: "remove" it, "fill" its place with what the prompt says, or "replace" all around it.
+        points, box: text as `segment.pointing` has it; where both are empty, the best of everything in the picture.
+        prompt, negative_prompt: empty for those of the generation.
+        denoising_strength: 0..1.
+        eraser: for "remove".
+        grow, feather: pixels, 0..512; None for what fits.
 
     Raises:
         InvalidInput: a value cannot be used, whatever the picture.

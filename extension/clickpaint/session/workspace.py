@@ -149,7 +149,8 @@ class Workspace:
             check: called while waiting; what it raises ends that.
 
         Raises:
-            Busy: too many wait already. NotFound: it was closed.
+            Busy: too many wait already.
+            NotFound: it was closed.
         """
         with self._lock:
             if self._waiting >= _MOST_WAITING:

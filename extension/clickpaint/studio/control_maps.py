@@ -175,7 +175,8 @@ class ControlMaps:
         """The map of what the workspace shows, of the selected object only if the options say so.
 
         Raises:
-            InvalidInput: a name, a value, or nothing is selected where it must be. ModelMissing: a package or a file is not here.
+            InvalidInput: a name, a value, or nothing is selected where it must be.
+            ModelMissing: a package or a file is not here.
         """
         with self._requests.run("control", workspace) as request:
             began = time.perf_counter()
@@ -234,13 +235,14 @@ class ControlMaps:
         """Select by a map: where it is that bright (of depth: that near), or of that colour (of a segmentation: one class).
 
         Args:
-            brightness: lowest and highest, 0 to 255; or
-            color: RGB, 0 to 255.
+            brightness: lowest and highest, 0 to 255; None where a color is given.
+            color: RGB, 0 to 255; None where a brightness is given.
             tolerance: how far each part of the colour may be off.
             mode: how that is combined with the selection; one of `selection.MODES`.
 
         Raises:
-            InvalidInput: neither or both are given, or the picture has another size now. NotFound: there is no such map.
+            InvalidInput: neither or both are given, or the picture has another size now.
+            NotFound: there is no such map.
         """
         made = self.made(workspace, id)
         if (brightness is None) == (color is None):
@@ -264,8 +266,8 @@ class ControlMaps:
 
         Args:
             pixels: uint8 [H, W, 3].
-            mask: bool [H, W]; None for what is selected in the workspace last used of those that show this very picture, or else in
-                the last one of its size. The picture of a workspace counts as it is shown, and as it was opened.
+            mask: bool [H, W]; None for what is selected in the workspace last used of those that show this very picture, or else in the
+                last one of its size. The picture of a workspace counts as it is shown, and as it was opened.
             layer: the preprocessor.
 
         Raises:

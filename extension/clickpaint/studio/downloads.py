@@ -30,7 +30,8 @@ class Downloads:
         """Begin to download a model; the task that is already doing it if there is one.
 
         Raises:
-            NotFound: the catalog has no such model. DownloadFailed: downloads are switched off, or nobody knows a trusted address.
+            NotFound: the catalog has no such model.
+            DownloadFailed: downloads are switched off, or nobody knows a trusted address.
             Busy: several are under way.
         """
         store = self._pool.store

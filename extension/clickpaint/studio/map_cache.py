@@ -33,7 +33,8 @@ class MapCache:
             request: checked (`registry.request`).
 
         Raises:
-            InvalidInput: there is no such preprocessor. ModelMissing: it cannot run here.
+            InvalidInput: there is no such preprocessor.
+            ModelMissing: it cannot run here.
         """
         name = registry.info(name).name
         tools = Tools(self._pool.store, self._host.device(), self._pool.models, progress)

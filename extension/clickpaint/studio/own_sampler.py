@@ -39,7 +39,8 @@ _DEPTH = ("depth_anything_v2", "depth_anything", "depth", "depth_zoe", "depth_le
 class OpenCheckpoint:
     """What our sampler paints with, while the checkpoint is in use.
 
-    native_size: side in pixels of the square that the checkpoint was trained on.
+    Attributes:
+        native_size: side in pixels of the square that the checkpoint was trained on.
     """
 
     native_size: int

@@ -43,9 +43,10 @@ _REFINED = 2
 class Gallery:
     """What a painting in a workspace gave.
 
-    results: all that there are to choose from now, which are the workspace's; of those just painted the first is shown.
-    milliseconds: from the turn to the last result.
-    state: of the workspace afterwards.
+    Attributes:
+        results: all that there are to choose from now, which are the workspace's; of those just painted the first is shown.
+        milliseconds: from the turn to the last result.
+        state: of the workspace afterwards.
     """
 
     results: tuple[PaintResult, ...]
@@ -57,8 +58,9 @@ class Gallery:
 class PaintedPictures:
     """What a painting without a workspace gave.
 
-    pictures: with the source and the infotext that their files are to hold.
-    seeds: of each of them.
+    Attributes:
+        pictures: with the source and the infotext that their files are to hold.
+        seeds: of each of them.
     """
 
     pictures: tuple[Picture, ...]
@@ -82,7 +84,8 @@ class Painting:
             eraser: for the masked content "erased"; None for the setting's.
 
         Raises:
-            HostUnsupported: the host cannot paint, or not like this. InvalidInput: nothing is selected.
+            HostUnsupported: the host cannot paint, or not like this.
+            InvalidInput: nothing is selected.
         """
         with self._requests.run("paint", workspace) as request, request.turn():
             selection = workspace.state.selection
@@ -143,7 +146,8 @@ class Painting:
             width, height: in pixels, multiples of 8; None for the checkpoint's own size.
 
         Raises:
-            InvalidInput: a side is no multiple of 8, or too long. HostUnsupported: there is no checkpoint.
+            InvalidInput: a side is no multiple of 8, or too long.
+            HostUnsupported: there is no checkpoint.
         """
         for side in (width, height):
             if side is not None and (side % 8 or not 64 <= side <= _LARGEST_SIDE):

@@ -290,7 +290,8 @@ class Compute:
         """`work(progress)` on the computing thread, as one part of `task`; waits for its turn and its end.
 
         Raises:
-            Busy: too many wait already. Interrupted: `task` was interrupted, waiting or running. And whatever `work` raises.
+            Busy: too many wait already.
+            Interrupted: `task` was interrupted, waiting or running. And whatever `work` raises.
         """
         here = getattr(self._here, "progress", None)
         if here is not None:

@@ -38,7 +38,8 @@ class RunningRequest:
         """Be the only one who changes the workspace; an interruption ends the waiting.
 
         Raises:
-            Busy: too many wait for it already. NotFound: it was closed. Interrupted.
+            Busy: too many wait for it already.
+            NotFound: it was closed. Interrupted.
         """
         assert self._workspace is not None, "a request without a workspace has no turn"
         return self._workspace.turn(self.task.check)
@@ -152,7 +153,8 @@ def segmented(
         encoding: share of the progress that encoding takes, 0 to 1.
 
     Raises:
-        InvalidInput: an unknown name. ModelMissing: it cannot work here.
+        InvalidInput: an unknown name.
+        ModelMissing: it cannot work here.
     """
     segmenter = pool.segmenter(name)
     embedding = pool.encoded(segmenter, picture, progress.part(0.0, encoding))

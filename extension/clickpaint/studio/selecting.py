@@ -88,8 +88,8 @@ class Selecting:
         """Select what was pointed at.
 
         Args:
-            prompts: all points (and the box) of this series of clicks. With a point of the request before among them (or, where
-                that had none, with its box) they continue its series; anything else begins a new one.
+            prompts: all points (and the box) of this series of clicks. With a point of the request before among them (or, where that
+                had none, with its box) they continue its series; anything else begins a new one.
             segmenter: its name; None for the setting's.
             mode: how the result is combined with what was selected before the series began; one of `selection.MODES`.
             previous: refine the candidate with this index of the last answer.
@@ -138,8 +138,8 @@ class Selecting:
         """Select what strokes of the mouse go around or over.
 
         Args:
-            strokes: points (x, y) in pixels of each, which becomes a box or points (see `stroke_prompts`); what they select together
-                is combined with the selection.
+            strokes: points (x, y) in pixels of each, which becomes a box or points (see `stroke_prompts`); what they select together is
+                combined with the selection.
             segmenter: its name; None for the setting's.
             mode: one of `selection.MODES`.
 

@@ -19,7 +19,11 @@ _THUMBNAIL = 640
 
 
 class Removing(NamedTuple):
-    """The button that does it, and how. names: of the erasers, by what the list shows."""
+    """The button that does it, and how.
+
+    Attributes:
+        names: of the erasers, by what the list shows.
+    """
 
     button: Any
     eraser: Any

@@ -17,7 +17,12 @@ _DIGITS = {"sha256": 64, "md5": 32}
 
 
 class Checksum(NamedTuple):
-    """algorithm: "sha256" or "md5". value: lower-case hexadecimal digits."""
+    """What a file's bytes are checked with.
+
+    Attributes:
+        algorithm: "sha256" or "md5".
+        value: lower-case hexadecimal digits.
+    """
 
     algorithm: str
     value: str

@@ -73,8 +73,9 @@ def download(file: ModelFile, folder: Path, network: Network, progress: Progress
 
     Raises:
         ModelMissing: the file has no confirmed address and checksum, or `network` is offline; says what to do instead.
-        DownloadFailed: every address failed, the disk is full or the folder cannot be written. What came so far is kept
-            and used by the next attempt. Interrupted: likewise.
+        DownloadFailed: every address failed, the disk is full or the folder cannot be written. What came so far is kept and used by the
+            next attempt.
+        Interrupted: likewise.
     """
     target = folder / file.filename
     if file.checksum is None or not file.urls:

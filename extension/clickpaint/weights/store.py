@@ -37,8 +37,8 @@ class ModelState:
 
     Attributes:
         name: the model's, or the file's.
-        state: "present" (all files are there), "partial" (a download was begun), "corrupt" (a file is not what the catalog says, or
-            may not be read), "missing" (can be downloaded) or "unavailable" (not here, and only the user can get it).
+        state: "present" (all files are there), "partial" (a download was begun), "corrupt" (a file is not what the catalog says, or may
+            not be read), "missing" (can be downloaded) or "unavailable" (not here, and only the user can get it).
         path: of the first file, where present.
         bytes_done: of all its files, those that are here.
         bytes: of all its files; None where a size is unconfirmed.
@@ -82,7 +82,8 @@ class Store:
         """The file, known to be what the catalog says (the first time by reading all of it).
 
         Raises:
-            ModelMissing: it is not here. CorruptModel: what lies there is something else; it was set aside if the folder is ours.
+            ModelMissing: it is not here.
+            CorruptModel: what lies there is something else; it was set aside if the folder is ours.
         """
         file = _only_file(name)
         wrong = None

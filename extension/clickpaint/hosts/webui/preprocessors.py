@@ -42,8 +42,14 @@ _SLIDERS = ("slider_resolution", "slider_1", "slider_2", "slider_3")
 
 @dataclass(frozen=True)
 class Registry:
-    """The web UI's. base: its class of preprocessors, which takes a name where `named`. parameter: that of their sliders. add: registers
-    one. known: those that are, by name."""
+    """The web UI's.
+
+    Attributes:
+        base: its class of preprocessors, which takes a name where `named`.
+        parameter: that of their sliders.
+        add: registers one.
+        known: those that are, by name.
+    """
 
     base: type
     parameter: type
@@ -124,7 +130,8 @@ def _class(registry: Registry, make: Make) -> type:
                 resolution, slider_1, slider_2, slider_3: out of range, as -1, for their defaults.
 
             Raises:
-                InvalidInput: no mask, and nothing is selected in a picture of this size. ModelMissing: a package or a file is not here.
+                InvalidInput: no mask, and nothing is selected in a picture of this size.
+                ModelMissing: a package or a file is not here.
             """
             pixels, mask = _parts(np.asarray(input_image), input_mask)
             result = make(pixels, mask, *_request(self.name, resolution, (slider_1, slider_2, slider_3)))

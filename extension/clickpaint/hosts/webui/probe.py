@@ -15,8 +15,13 @@ from clickpaint.errors import HostUnsupported
 
 @dataclass(frozen=True)
 class Flavor:
-    """name: for people. schedulers: whether sampler and scheduler are chosen apart (1.9 and later). forge: models lie in
-    `forge_objects` and memory is managed by Forge."""
+    """Which web UI this is, and how it differs from the others.
+
+    Attributes:
+        name: for people.
+        schedulers: whether sampler and scheduler are chosen apart (1.9 and later).
+        forge: models lie in `forge_objects` and memory is managed by Forge.
+    """
 
     name: str
     forge: bool

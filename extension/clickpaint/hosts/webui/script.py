@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clickpaint.progress import Progress
 
     Apply = Callable[[np.ndarray, TouchUp, PaintOptions, int, Run, Progress], np.ndarray]
-    """apply(pixels uint8 [H, W, 3], wish, options of the generation, side of the square it was made at, painting within it, progress)
+    """apply(pixels uint8 [H, W, 3], touch-up, options of the generation, side of the square it was made at, painting within it, progress)
     → uint8 [H, W, 3]"""
 
 _TITLE, _FAILED = "Clickpaint", "Clickpaint error"

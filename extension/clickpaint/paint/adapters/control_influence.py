@@ -49,8 +49,8 @@ class Control:
         weight: as in `ControlUnit`.
         start: the share of the sampling from which it acts, 0..1.
         end: the share up to which it acts, 0..1.
-        mode: "prompt": the deeper half of the network listens less and less; "control": the same, and only the side of the prompt
-            hears it, so that the guidance amplifies it.
+        mode: "prompt": the deeper half of the network listens less and less; "control": the same, and only the side of the prompt hears
+            it, so that the guidance amplifies it.
     """
 
     model: ControlNetModel

@@ -54,9 +54,9 @@ def load_controlnet(source: Path | Mapping[str, Tensor], checkpoint: Checkpoint,
     """A ControlNet for this checkpoint, on the CPU and in the file's precision: its parameters are the file's tensors, not copies.
 
     Args:
-        source: a `.safetensors`, `.pth`, `.pt`, `.ckpt` or `.bin` file, or its tensors; in the original layout (with
-            "control_model." before each key, as in the files that hold a whole checkpoint, or without) or in diffusers'. A file
-            of differences to its U-Net (it has a key "difference") is completed by the checkpoint's, which does make copies.
+        source: a `.safetensors`, `.pth`, `.pt`, `.ckpt` or `.bin` file, or its tensors; in the original layout (with "control_model."
+            before each key, as in the files that hold a whole checkpoint, or without) or in diffusers'. A file of differences to its
+            U-Net (it has a key "difference") is completed by the checkpoint's, which does make copies.
         name: for messages, and for what only the name of a ControlNet says; the file's, if it is empty.
 
     Raises:

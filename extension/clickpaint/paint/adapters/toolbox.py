@@ -38,8 +38,8 @@ class Toolbox:
     Args:
         folders: where files of the kinds "ControlNet", "Lora" and "embeddings" may lie, as `Host.folders` says.
         models: holds loaded ControlNets.
-        control_map: called for every unit whose map is not finished, except for the preprocessor "none", which takes the picture
-            itself for the map, and those that begin with "inpaint", whose map is the picture with a hole.
+        control_map: called for every unit whose map is not finished, except for the preprocessor "none", which takes the picture itself
+            for the map, and those that begin with "inpaint", whose map is the picture with a hole.
     """
 
     def __init__(self, folders: Callable[[str], list[Path]], models: ModelCache, control_map: ControlMap) -> None:
@@ -57,7 +57,8 @@ class Toolbox:
         """The part of the job's control units in the denoising loop.
 
         Raises:
-            NotFound: there is no ControlNet of that name. InvalidInput: it was made for another family, or is none.
+            NotFound: there is no ControlNet of that name.
+            InvalidInput: it was made for another family, or is none.
         """
         controls = []
         for unit, drawn in zip(job.options.control, job.maps or [None] * len(job.options.control), strict=True):
@@ -96,7 +97,8 @@ class Toolbox:
         """The checkpoint with the LoRAs that a prompt asks for, within this block; yields what is to be said about them.
 
         Raises:
-            NotFound: there is no LoRA of that name. InvalidInput: it was made for another family, or is none.
+            NotFound: there is no LoRA of that name.
+            InvalidInput: it was made for another family, or is none.
         """
         uses = lora_uses(networks)
         with applied(checkpoint, [(self._loras.get(use.name, self._folders("Lora")), use) for use in uses]) as notes:

@@ -24,7 +24,12 @@ _START, _END, _COMMA = 49406, 49407, 267  # of CLIP's vocabulary; the comma as a
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """context: [1, 77 n, C]. added: for SDXL "text_embeds" [1, 1280] and "time_ids" [1, 6] (the refiner: [1, 5])."""
+    """A prompt as the U-Net takes it.
+
+    Attributes:
+        context: [1, 77 n, C].
+        added: for SDXL "text_embeds" [1, 1280] and "time_ids" [1, 6] (the refiner: [1, 5]).
+    """
 
     context: torch.Tensor
     added: Mapping[str, torch.Tensor] = field(default_factory=dict)

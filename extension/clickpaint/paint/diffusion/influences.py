@@ -33,9 +33,10 @@ class Known(Part):
     Where the mask is between 0 and 1, the picture is let go when that share of the sampling is left: Differential Diffusion (Levin
     and Fried, 2023). A mask of zeros and ones gives the blended latents of Avrahami et al. (2022).
 
-    known: float32 [1, 4, h, w], the latents of the picture.
-    mask: float32 [1, 1, h, w] in 0..1; 0 keeps for good.
-    noise: float32 [batch, 4, h, w], the same at all levels.
+    Attributes:
+        known: float32 [1, 4, h, w], the latents of the picture.
+        mask: float32 [1, 1, h, w] in 0..1; 0 keeps for good.
+        noise: float32 [batch, 4, h, w], the same at all levels.
     """
 
     known: torch.Tensor
@@ -55,9 +56,10 @@ class Resampled(Part):
     """RePaint (Lugmayr et al., 2022): each step joins the known part, noised anew, to the painted one, and from time to time goes
     back to an earlier level, so that the two come to agree. For schedulers without memory whose latents keep their variance.
 
-    known: float32 [1, 4, h, w], the latents of the picture.
-    mask: bool [1, 1, h, w], True where it is painted.
-    timesteps: all levels from the noisiest, of which `walk` visits some repeatedly.
+    Attributes:
+        known: float32 [1, 4, h, w], the latents of the picture.
+        mask: bool [1, 1, h, w], True where it is painted.
+        timesteps: all levels from the noisiest, of which `walk` visits some repeatedly.
     """
 
     known: torch.Tensor
@@ -84,7 +86,9 @@ class Resampled(Part):
 def walk(count: int, jump: int, resamples: int) -> list[int]:
     """At which of `count` levels, 0 the noisiest, RePaint's network looks, in order (its appendix: "time schedule").
 
-    jump: levels that a jump goes back. resamples: how often each stretch of that length is painted in all.
+    Args:
+        jump: levels that a jump goes back.
+        resamples: how often each stretch of that length is painted in all.
     """
     jump = min(jump, count - 1)
     left = dict.fromkeys(range(0, count - jump, jump), resamples - 1) if jump > 0 else {}

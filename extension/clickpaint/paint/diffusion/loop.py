@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class Moment:
     """Where the sampling is.
 
-    share: of the noise levels that are done, 0 at the first step; below 1. What looks twice at one level, or returns to one, does not
-        count twice.
-    share_after: of those that will be done with this step; at most 1.
-    timestep: the level that is left, a tensor without dimensions.
-    following: the one that is reached, None after the last.
+    Attributes:
+        share: of the noise levels that are done, 0 at the first step; below 1. What looks twice at one level, or returns to one, does
+            not count twice.
+        share_after: of those that will be done with this step; at most 1.
+        timestep: the level that is left, a tensor without dimensions.
+        following: the one that is reached, None after the last.
     """
 
     share: float
@@ -40,10 +41,11 @@ class Moment:
 class Inputs:
     """What goes into the network at once. Its rows are the pictures of the batch for the first branch, then for the next one.
 
-    branches: of the guidance's ("uncond", "cond"); not all of them at once where memory is short or the prompts differ in length.
-    sample: float32 [rows, 4, h, w], scaled as the network expects it at `moment.timestep`.
-    context: [rows, 77 n, C].
-    added: SDXL's "text_embeds" [rows, 1280] and "time_ids" [rows, 6].
+    Attributes:
+        branches: of the guidance's ("uncond", "cond"); not all of them at once where memory is short or the prompts differ in length.
+        sample: float32 [rows, 4, h, w], scaled as the network expects it at `moment.timestep`.
+        context: [rows, 77 n, C].
+        added: SDXL's "text_embeds" [rows, 1280] and "time_ids" [rows, 6].
     """
 
     branches: tuple[str, ...]

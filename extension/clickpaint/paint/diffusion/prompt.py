@@ -33,7 +33,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Network:
-    """`<kind:name:weight:…>` in a prompt, as LoRAs are asked for. arguments: what stands behind the name."""
+    """`<kind:name:weight:…>` in a prompt, as LoRAs are asked for.
+
+    Attributes:
+        arguments: what stands behind the name.
+    """
 
     kind: str
     name: str
@@ -42,7 +46,13 @@ class Network:
 
 @dataclass
 class Chunk:
-    """tokens and weights: one for each of the 75 places. words: the places where the vectors of a learned word start, and its name."""
+    """A part of a prompt that CLIP reads at once.
+
+    Attributes:
+        tokens: one for each of the 75 places.
+        weights: one for each of them.
+        words: the places where the vectors of a learned word start, and its name.
+    """
 
     tokens: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)

@@ -17,17 +17,19 @@ from clickpaint.paint.diffusion.solvers import Solver, SolverScheduler
 class Sampler:
     """How a sampler is made.
 
-    kind: a scheduler's class in diffusers; "" where it is one of our solvers.
-    options: for that class.
-    solver: see `diffusion.solvers`.
-    schedule: what "Automatic" means.
-    spacing: what "Uniform" means to diffusers; the web UI's samplers from k-diffusion go from the first timestep to the last ("linspace").
-    spaced: whether other schedules exist.
-    twice: whether a step of diffusers' looks twice.
-    whole: whether its timesteps must be whole numbers.
-    skips_last: whether the last level before 0 is left out, of a schedule for one step more.
-    ends_lowest: whether it goes to the lowest level of the training, whatever the schedule's last one is.
-    adaptive: whether it chooses its own levels between the first and the last.
+    Attributes:
+        kind: a scheduler's class in diffusers; "" where it is one of our solvers.
+        options: for that class.
+        solver: see `diffusion.solvers`.
+        schedule: what "Automatic" means.
+        spacing: what "Uniform" means to diffusers; the web UI's samplers from k-diffusion go from the first timestep to the last
+            ("linspace").
+        spaced: whether other schedules exist.
+        twice: whether a step of diffusers' looks twice.
+        whole: whether its timesteps must be whole numbers.
+        skips_last: whether the last level before 0 is left out, of a schedule for one step more.
+        ends_lowest: whether it goes to the lowest level of the training, whatever the schedule's last one is.
+        adaptive: whether it chooses its own levels between the first and the last.
     """
 
     kind: str = ""

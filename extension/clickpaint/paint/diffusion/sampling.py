@@ -39,12 +39,14 @@ Preview = Callable[[np.ndarray], None]
 class Tools:
     """What painting can make use of. The defaults can do nothing.
 
-    device: whose precision is used where the checkpoint's weights are float32.
-    depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer.
-    control: makes parts of the job's control units.
-    adapted: the checkpoint with the LoRAs that the prompt asks for, inside of the context; gives warnings about what it does not know.
-    words: textual inversions.
-    free: lets go of what is not needed when memory runs out.
+    Attributes:
+        device: whose precision is used where the checkpoint's weights are float32.
+        depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer.
+        control: makes parts of the job's control units.
+        adapted: the checkpoint with the LoRAs that the prompt asks for, inside of the context; gives warnings about what it does not
+            know.
+        words: textual inversions.
+        free: lets go of what is not needed when memory runs out.
     """
 
     device: Device = field(default_factory=Device)
@@ -124,10 +126,11 @@ def text_to_image(
 class _Work:
     """One attempt.
 
-    sampler, schedule: by their proper names.
-    thrift: 0 as fast as it goes; 1 the network answers for one branch at a time and the VAE works in tiles; 2 its attention is sliced
-        as well.
-    preview: see `paint_with`.
+    Attributes:
+        sampler, schedule: by their proper names.
+        thrift: 0 as fast as it goes; 1 the network answers for one branch at a time and the VAE works in tiles; 2 its attention is
+            sliced as well.
+        preview: see `paint_with`.
     """
 
     checkpoint: Checkpoint

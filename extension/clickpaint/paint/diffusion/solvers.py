@@ -244,7 +244,8 @@ class SolverScheduler:
     ) -> None:  # fmt: skip
         """
         Args:
-            levels: float64, falling, without the 0 in the end. trained: `alphas_cumprod` of the training, float32 [1000].
+            levels: float64, falling, without the 0 in the end.
+            trained: `alphas_cumprod` of the training, float32 [1000].
             prediction: "epsilon" or "v_prediction".
             adaptive: whether the solver finds the levels between the first and the last by itself.
         """

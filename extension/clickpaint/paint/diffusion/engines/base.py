@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 class Recipe:
     """What `loop.denoise` needs.
 
-    latents: float32 [batch, 4, h, w], with the noise of the first of the timesteps.
-    timesteps: the levels to visit, in order.
-    guidance: how the answers for the prompts become one.
-    parts: what takes part in each step, in order.
+    Attributes:
+        latents: float32 [batch, 4, h, w], with the noise of the first of the timesteps.
+        timesteps: the levels to visit, in order.
+        guidance: how the answers for the prompts become one.
+        parts: what takes part in each step, in order.
     """
 
     latents: torch.Tensor
@@ -48,10 +49,11 @@ class Recipe:
 class Scene:
     """A job before its first step, for some of its seeds.
 
-    scheduler: set to the job's number of steps.
-    generators: one for each seed.
-    coder: the checkpoint's VAE.
-    depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer; None where nobody can.
+    Attributes:
+        scheduler: set to the job's number of steps.
+        generators: one for each seed.
+        coder: the checkpoint's VAE.
+        depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer; None where nobody can.
     """
 
     checkpoint: Checkpoint
@@ -152,8 +154,9 @@ def _for_all(*channels: torch.Tensor) -> Channels:
 class Engine(ABC):
     """A way in which a picture enters the sampling. Without state.
 
-    name: as users choose it.
-    sampler: used where they chose none.
+    Attributes:
+        name: as users choose it.
+        sampler: used where they chose none.
     """
 
     name: str
