@@ -36,7 +36,7 @@ def speaking(studio):
         return " ".join(words + ["more"] * ((tokens[0] - 8) if tokens else 0))
 
     # what was handed out at the start is the method itself
-    studio.words.captioners._here.__dict__["says"] = caption
+    studio.words.captioners._here.__dict__["caption"] = caption
     return studio
 
 

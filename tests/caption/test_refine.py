@@ -75,7 +75,7 @@ def test_knowledge_is_asked_for_apart_from_the_caption(server, model):
 def test_a_length_that_is_missed_is_asked_for_once_more(server, model):
     server.answers = ["too short", "a red ball lies on the green grass"]
     pieces: list[str] = []
-    found = refine(model, CAPTIONS, Style(length=8), heard=pieces.append)
+    found = refine(model, CAPTIONS, Style(length=8), on_text=pieces.append)
     assert found.text == "a red ball lies on the green grass"
     assert len(server.asked) == 2 and "That has 2 words" in server.prompt
     assert "".join(pieces) == "too short\0a red ball lies on the green grass", "what is taken back has to be told"
@@ -92,7 +92,7 @@ def test_what_stays_too_long_is_cut(server, model, length):
 def test_what_fits_is_taken_as_it_is(server, model):
     server.answers = ['"A red ball on the grass."']
     pieces: list[str] = []
-    assert refine(model, CAPTIONS, Style(length=6), heard=pieces.append).text == "A red ball on the grass."
+    assert refine(model, CAPTIONS, Style(length=6), on_text=pieces.append).text == "A red ball on the grass."
     assert len(server.asked) == 1 and len(pieces) == 6, "it streams"
 
 
@@ -190,7 +190,7 @@ def test_a_key_cannot_smuggle_headers():
 def test_a_local_model_holds_the_length_and_streams(toy, cpu, cache, length):
     model = LocalTextModel("llama", toy("llama")[0], cpu, cache)
     pieces: list[str] = []
-    text = refine(model, CAPTIONS, Style(length=length), heard=pieces.append).text
+    text = refine(model, CAPTIONS, Style(length=length), on_text=pieces.append).text
     assert 0.8 * length <= count_words(text) <= 1.2 * length
     assert len(pieces) > 2 and "".join(pieces).split("\0")[-1].strip()
 

@@ -75,20 +75,20 @@ def constants_of(tree: ast.Module) -> dict[str, ast.expr]:
     }
 
 
-def said_by(tree: ast.Module, classes: set[str]) -> set[str]:
+def templates_of(tree: ast.Module, classes: set[str]) -> set[str]:
     """The templates of the messages and remedies of all errors that a module makes."""
     constants = constants_of(tree)
     return {text for _, arguments in calls(tree, classes) for argument in arguments for text in literals(argument, constants)}
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[str, set[str]]:
+def templates() -> dict[str, set[str]]:
     """From every template of the package to the files that say it, seen from the package."""
-    classes, found = error_classes(), {}
+    classes, files = error_classes(), {}
     for file, tree in trees():
-        for template in said_by(tree, classes):
-            found.setdefault(template, set()).add(file.relative_to(PACKAGE).as_posix())
-    return found
+        for template in templates_of(tree, classes):
+            files.setdefault(template, set()).add(file.relative_to(PACKAGE).as_posix())
+    return files
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +110,12 @@ AccessDenied(401, "Who?", "Log in.")
 print("not said")
 """
     known = {"NotFound", "Busy", "AccessDenied"}
-    assert said_by(ast.parse(code), known) == {"There is no {name}.", "Do {this}.", "Or that.", "Too much.", "Who?", "Log in."}
+    assert templates_of(ast.parse(code), known) == {"There is no {name}.", "Do {this}.", "Or that.", "Too much.", "Who?", "Log in."}
 
 
-def test_what_a_user_of_the_page_can_meet_is_said_in_chinese(said, table):
-    missing = sorted(template for template, files in said.items() if on_the_page(files) and template not in table)
-    assert not missing, f"{len(missing)} of {len(said)} templates are not in {TABLE.name}:\n" + "\n".join(missing)
+def test_what_a_user_of_the_page_can_meet_is_said_in_chinese(templates, table):
+    missing = sorted(template for template, files in templates.items() if on_the_page(files) and template not in table)
+    assert not missing, f"{len(missing)} of {len(templates)} templates are not in {TABLE.name}:\n" + "\n".join(missing)
 
 
 def test_every_translation_is_of_something_that_the_package_says(table):
@@ -123,17 +123,43 @@ def test_every_translation_is_of_something_that_the_package_says(table):
     assert sorted(table.keys() - code) == []
 
 
+def is_finished(node: ast.expr) -> bool:
+    """Whether a text is put together before an error gets it."""
+    return any(isinstance(part, (ast.JoinedStr, ast.BinOp)) for part in ast.walk(node)) and not isinstance(node, ast.Call)
+
+
+def finished_texts(tree: ast.Module, classes: set[str]) -> list[int]:
+    """The lines of the messages and remedies that are f-strings, or variables of the same function that hold one."""
+    lines = set()
+    for scope in ast.walk(tree):
+        if isinstance(scope, (ast.Module, ast.FunctionDef)):
+            variables = {
+                target.id
+                for node in ast.walk(scope)
+                if isinstance(node, ast.Assign) and isinstance(scope, ast.FunctionDef) and is_finished(node.value)
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+            for _, arguments in calls(ast.Module([scope], []), classes):
+                lines |= {a.lineno for a in arguments if is_finished(a) or (isinstance(a, ast.Name) and a.id in variables)}
+    return sorted(lines)
+
+
+def test_f_strings_are_seen():
+    code = """
+def f(x):
+    remedy = f"Not {x}." if x else "Or."
+    raise Busy("Too much.", remedy)
+raise Busy(f"{1} is too much.")
+raise Busy("Too much.", "Wait.")
+"""
+    assert finished_texts(ast.parse(code), {"Busy"}) == [4, 5]
+
+
 def test_no_error_is_made_of_an_f_string():
     """Whose values no translation could put in."""
     classes = error_classes()
-    finished = [
-        f"{file.relative_to(PACKAGE)}:{argument.lineno}"
-        for file, tree in trees()
-        for _, arguments in calls(tree, classes)
-        for argument in arguments
-        if any(isinstance(part, (ast.JoinedStr, ast.BinOp)) for part in ast.walk(argument))
-    ]
-    assert finished == []
+    assert [f"{file.relative_to(PACKAGE)}:{line}" for file, tree in trees() for line in finished_texts(tree, classes)] == []
 
 
 def test_every_template_is_given_its_values():

@@ -96,7 +96,8 @@ def refine(
     """One caption in the style, made of what a captioner said of a region.
 
     Args:
-        captions: the captioner's wordings, best first. context: what it says of the whole picture.
+        captions: the captioner's wordings, best first.
+        context: what it says of the whole picture.
         on_text: gets the text as it comes; what comes of a second try begins with "\\0", which takes back what was said.
 
     Raises:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.compat import torchvision
+from clickpaint.errors import Sentence
 
 _SURE = 0.4
 _MODELS = ("craft_mlt_25k.pth", "english_g2.pth")
@@ -22,7 +23,7 @@ def unavailable() -> str:
     if _reader():
         return ""
     if importlib.util.find_spec("easyocr") is not None:
-        return f"easyocr's files {' and '.join(_MODELS)} are not in its folder of models."
+        return Sentence("easyocr's files {files} are not in its folder of models.", files=" and ".join(_MODELS))
     return "Neither easyocr nor pytesseract (with tesseract) is installed."
 
 

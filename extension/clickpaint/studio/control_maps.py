@@ -18,7 +18,7 @@ from clickpaint.control.compose import BACKGROUNDS, BLENDS, blended, mask_by_bri
 from clickpaint.control.fit import check_mode, fitted_picture, pixel_perfect
 from clickpaint.control.openpose import drawn
 from clickpaint.control.pose_drawing import PARTS
-from clickpaint.errors import InvalidInput, NotFound
+from clickpaint.errors import InvalidInput, NotFound, Sentence
 from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
@@ -357,7 +357,7 @@ class ControlMaps:
         reason = registry.unavailable(preprocessor.name) or ""
         if not reason and any(state != "present" for _, state in models):
             missing = next(name for name, state in models if state != "present")
-            reason = f"needs the model {missing}"
+            reason = Sentence("needs the model {model}", model=missing)
         return PreprocessorListing(preprocessor, not reason, reason, models)
 
     def _state(self, model: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from clickpaint.errors import ClickpaintError, HostFailed, HostUnsupported, OutOfMemory
+from clickpaint.errors import ClickpaintError, HostFailed, HostUnsupported, OutOfMemory, Sentence
 
 _LONGEST = 240
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -49,7 +49,7 @@ def reason(error: BaseException) -> str:
     """
     kind = type(error).__name__
     if isinstance(error, _OWN_FAULTS):
-        return f"an error in its program ({kind})."
+        return Sentence("an error in its program ({kind}).", kind=kind)
     lines = [" ".join(line.split()) for line in _ANSI.sub("", str(error)).splitlines()]
     lines = [line for line in lines if line]
     text = lines[0] if lines else ""
@@ -62,5 +62,5 @@ def reason(error: BaseException) -> str:
     if len(text) > _LONGEST:
         text = text[:_LONGEST].rpartition(" ")[0] + " …"
     if not text:
-        return f"{kind}, without a reason."
+        return Sentence("{kind}, without a reason.", kind=kind)
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
