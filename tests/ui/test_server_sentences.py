@@ -53,7 +53,7 @@ def literals(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
     return []
 
 
-def calls(tree: ast.Module, classes: set[str]) -> Iterator[tuple[ast.Call, list[ast.expr]]]:
+def calls(tree: ast.AST, classes: set[str]) -> Iterator[tuple[ast.Call, list[ast.expr]]]:
     """The errors and sentences that a module makes, with their messages and remedies."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -140,7 +140,7 @@ def finished_texts(tree: ast.Module, classes: set[str]) -> list[int]:
                 for target in node.targets
                 if isinstance(target, ast.Name)
             }
-            for _, arguments in calls(ast.Module([scope], []), classes):
+            for _, arguments in calls(scope, classes):
                 lines |= {a.lineno for a in arguments if is_finished(a) or (isinstance(a, ast.Name) and a.id in variables)}
     return sorted(lines)
 
