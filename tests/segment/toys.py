@@ -33,11 +33,6 @@ class OneFile:
         return self.path
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two masks, bool [H, W]; 0.0 for two empty ones."""
-    return float((a & b).sum() / max((a | b).sum(), 1))
-
-
 def saved(module: Any, path: Path) -> OneFile:
     import torch
 
