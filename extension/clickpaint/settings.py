@@ -87,7 +87,12 @@ _ALL = (
     Setting("embeddings_budget_mb", 512, "Memory for encoded pictures (MB)", minimum=0, maximum=1 << 20),
     Setting("max_workspaces", 32, "Open pictures at most", "Over all users; the one unused longest is closed.", minimum=1, maximum=4096),
     Setting("workspaces_budget_mb", 4096, "Memory for open pictures (MB)", minimum=64, maximum=1 << 20),
-    Setting("workspace_minutes", 240, "Close unused pictures after (minutes)", minimum=1, maximum=100_000),
+    Setting("workspace_minutes", 240, "Close unused pictures after (minutes)", "Those that are kept on the disk open again by themselves.",
+            minimum=1, maximum=100_000),
+    Setting("keep_workspaces_days", 14, "Keep opened pictures and their results on the disk for (days)", "So that a restart or a crash "
+            "loses nothing; counted from the last change. 0: keep none.", minimum=0, maximum=3650),
+    Setting("keep_workspaces_mb", 4096, "Disk for opened pictures and their results (MB)", "The oldest go first. 0: keep none.",
+            minimum=0, maximum=1 << 22),
     Setting("download_mirror", "", "Download mirror", "Put before every address of the catalog: https://mirror.example/.", private=True),
     Setting("offline", False, "Never download"),
     Setting("models_dir", "", "Folder for downloaded models", "Empty: the host's usual folders.", private=True),

@@ -152,7 +152,7 @@ def test_without_a_session(studio):
 
 
 def test_limits_of_the_settings_hold(tmp_path):
-    studio = toy_studio(tmp_path, max_megapixels=1, max_upload_mb=1, max_workspaces=2)
+    studio = toy_studio(tmp_path, max_megapixels=1, max_upload_mb=1, max_workspaces=2, keep_workspaces_days=0)
     with pytest.raises(TooLarge):
         studio.open(file_of(np.zeros((1001, 1000, 3), np.uint8)))
     with pytest.raises(TooLarge):

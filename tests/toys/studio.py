@@ -58,6 +58,9 @@ class ToyHost:
     def folders(self, kind: str) -> list[Path]:
         return [self.folder / kind]
 
+    def data_folder(self) -> Path:
+        return self.folder
+
     def output_folder(self) -> Path:
         return self.folder / "outputs"
 

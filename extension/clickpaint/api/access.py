@@ -15,6 +15,7 @@ from clickpaint.errors import AccessDenied
 
 COOKIE = "clickpaint_token"
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _KEPT_SECONDS = 30 * 24 * 3600
 
 
@@ -23,6 +24,10 @@ class Gate(Protocol):
 
     def check(self, connection: HTTPConnection) -> None:
         """Raises `AccessDenied`."""
+        ...
+
+    def one_user(self, connection: HTTPConnection) -> bool:
+        """Whether all that is stored belongs to the one who asks, so that it may be listed."""
         ...
 
 
@@ -57,6 +62,11 @@ class LocalGate:
         origin = connection.headers.get("origin")
         if origin is not None and not _is_own(origin, connection):
             raise AccessDenied(403, "Requests from pages of another origin are refused.", "Use the program's own page.")
+
+    def one_user(self, connection: HTTPConnection) -> bool:
+        """A token may be known to several users, and another server in front of this one may have several."""
+        forwarded = any(name in connection.headers for name in _FORWARDED)
+        return self._token is None and self._loopback and not forwarded
 
     def admits(self, token: str | None) -> bool:
         """Whether this is the token; takes as long for one that is nearly right as for any other."""

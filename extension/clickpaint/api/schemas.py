@@ -247,8 +247,21 @@ class WorkspaceAnswer(BaseModel):
     selection: SelectionAnswer | None
     can_undo: bool
     can_redo: bool
+    offsets: dict[int, tuple[int, int]] = Field(..., description="Of each version, where the original's upper left corner lies in it.")
     tasks: list[TaskAnswer]
     losses: list[LossAnswer] = Field(..., description="What of the file is neither edited nor kept.")
+
+
+class StoredWorkspaceAnswer(BaseModel):
+    id: str
+    name: str = Field(..., description="Of the file that was opened.")
+    width: int
+    height: int
+    versions: list[int]
+    opened: float = Field(..., description="In seconds since 1970.")
+    changed: float = Field(..., description="In seconds since 1970.")
+    bytes: int = Field(..., description="On the disk.")
+    thumbnail: str = Field(..., description="Its address, below that of the API.")
 
 
 class CandidateAnswer(BaseModel):

@@ -51,9 +51,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def get_workspace(id: str) -> Response:
         return answer(_described(studio.workspace(id)))
 
-    @router.delete("/workspaces/{id}", tags=tags, summary="Close", status_code=204, response_class=Response)
-    def close_workspace(id: str) -> Response:
-        studio.close(id)
+    @router.delete("/workspaces/{id}", tags=tags, summary="Close, and remove from the disk", status_code=204, response_class=Response)
+    def close_workspace(id: str, keep: str = "0") -> Response:
+        """keep: 1 to leave it in the history, from where it can be asked for again; only its memory is freed."""
+        if keep in ("", "0", "false"):
+            studio.close(id)
+        else:
+            studio.put_away(id)
         return Response(status_code=204)
 
     @router.post("/workspaces/{id}/select", tags=tags, summary="Select what is clicked on", response_model=schemas.SelectAnswer)
@@ -134,7 +138,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "id": workspace.id, "width": workspace.size[0], "height": workspace.size[1], "format": workspace.original.source.format,
             "name": workspace.name, "segmenter": workspace.segmenter, "version": state.version, "versions": workspace.versions,
             "selection": translate.selection(state, workspace, with_mask=False), "can_undo": workspace.can_undo,
-            "can_redo": workspace.can_redo, "tasks": translate.tasks(studio.tasks.visible(workspace.id), studio),
+            "can_redo": workspace.can_redo, "offsets": {version: workspace.margins(version)[:2] for version in workspace.versions},
+            "tasks": translate.tasks(studio.tasks.visible(workspace.id), studio),
             "losses": translate.losses(workspace.original),
         }  # fmt: skip
 

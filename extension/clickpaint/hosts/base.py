@@ -73,6 +73,10 @@ class Host(Protocol):
         """
         ...
 
+    def data_folder(self) -> Path:
+        """Where the program keeps what outlives it; it need not exist yet."""
+        ...
+
     def output_folder(self) -> Path: ...
 
     def setting(self, key: str) -> Any:

@@ -129,6 +129,9 @@ class EmbeddedHost:
             folders.append(self._torch_home / "hub" / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
         return list(dict.fromkeys(folders))
 
+    def data_folder(self) -> Path:
+        return self._data
+
     def output_folder(self) -> Path:
         return (self._data / Path(self._settings["output_dir"] or "outputs").expanduser()).resolve()
 

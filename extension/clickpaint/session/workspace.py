@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,6 +100,51 @@ class State:
         return State(self.label, self.version, self.selection, self.feather, self.series, None, None)
 
 
+Tiles = Mapping[tuple[int, int], np.ndarray]
+"""What changed in a version: uint8 [h, w, 3] or with alpha [h, w, 4] by (top, left). Never written to once it is made."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A canvas that has another size than the original's.
+
+    Attributes:
+        picture: on it, before anything more was changed.
+        margins: (left, top, right, bottom), how many pixels more it has than the original.
+    """
+
+    picture: Picture
+    margins: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """All of a workspace that is worth keeping after the program ended, as it was at one moment.
+
+    Attributes:
+        name, opened, segmenter, results, results_of, chat: as in `Workspace`.
+        states: of the timeline.
+        index: of the state shown.
+        last_version: the highest number that a version ever had.
+        tiles: by the version's number.
+        frames: of the versions that brought a canvas of their own.
+        texts: infotexts by the version's number.
+    """
+
+    name: str
+    opened: float
+    segmenter: str
+    states: tuple[State, ...]
+    index: int
+    last_version: int
+    tiles: Mapping[int, Tiles]
+    frames: Mapping[int, Frame]
+    texts: Mapping[int, str]
+    results: tuple[PaintResult, ...]
+    results_of: PackedMask | None
+    chat: tuple[Turn, ...]
+
+
 class Workspace:
     """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none, and who reads several
     things that belong together takes a `snapshot`.
@@ -110,6 +154,7 @@ class Workspace:
     Attributes:
         id: what it is asked for by; nobody guesses it.
         name: of the file.
+        opened: when, in seconds since 1970.
         original: the picture as it came.
         segmenter: name of the one used last.
         results: to choose from, of the last painting.
@@ -117,11 +162,13 @@ class Workspace:
         chat: questions asked about the picture, and their answers.
         used: when it was used last, in seconds of `time.monotonic`.
         closed: whether it was closed meanwhile.
+        after_turn: called with the workspace whenever somebody's turn ends.
     """
 
     def __init__(self, original: Picture, name: str = "") -> None:
         self.id = secrets.token_urlsafe(18)
         self.name = name
+        self.opened = time.time()
         self.original = original
         self.segmenter = ""
         self._regions: tuple[PackedMask, ...] = ()
@@ -130,16 +177,49 @@ class Workspace:
         self.chat: tuple[Turn, ...] = ()
         self.used = time.monotonic()
         self.closed = False
+        self.after_turn: Callable[[Workspace], object] = lambda _: None
         self._turn = threading.Lock()
         self._waiting = 0
         self._lock = threading.Lock()
         self._states = [State("Open")]
         self._index = 0
-        self._tiles: dict[int, dict[tuple[int, int], np.ndarray]] = {}
-        self._frames: dict[int, Picture] = {}  # of versions that have another size: a picture of that size, whose tiles are all kept
+        self._tiles: dict[int, Tiles] = {}
+        self._frames: dict[int, Frame] = {}  # of versions that have another size
         self._texts: dict[int, str] = {}  # infotexts of versions that were painted
-        self._numbers = itertools.count(1)
+        self._last_version = 0
         self._latest: tuple[int, Picture] = (0, original)
+
+    @classmethod
+    def restored(cls, id: str, original: Picture, contents: Contents) -> Workspace:
+        """A workspace as it was; nobody else may hold one of this id.
+
+        Raises:
+            ValueError, NotFound: the contents do not fit each other, or the picture.
+        """
+        workspace = cls(original, contents.name)
+        workspace.id, workspace.opened, workspace.segmenter = id, contents.opened, contents.segmenter
+        workspace.results, workspace.results_of, workspace.chat = contents.results, contents.results_of, contents.chat
+        if not 0 <= contents.index < len(contents.states):
+            raise ValueError(f"there is no state {contents.index}")
+        workspace._states, workspace._index = [*contents.states], contents.index
+        workspace._tiles, workspace._frames, workspace._texts = {**contents.tiles}, {**contents.frames}, {**contents.texts}
+        workspace._last_version = max(contents.last_version, *contents.tiles, 0)
+        for state in contents.states:
+            if state.version and state.version not in contents.tiles:
+                raise ValueError(f"the version {state.version} is missing")
+            size = workspace._frame(state.version).size
+            if any(mask is not None and mask.size != size for mask in (state.selection, state.series.base if state.series else None)):
+                raise ValueError(f"a selection in the version {state.version} has another size")
+        workspace.picture()
+        return workspace
+
+    def contents(self) -> Contents:
+        """What is to be kept; what segmenters answered is not."""
+        with self._lock:
+            return Contents(
+                self.name, self.opened, self.segmenter, tuple(self._states), self._index, self._last_version, {**self._tiles},
+                {**self._frames}, {**self._texts}, self.results, self.results_of, self.chat,
+            )  # fmt: skip
 
     @contextmanager
     def turn(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -169,6 +249,7 @@ class Workspace:
             yield
         finally:
             self._turn.release()
+            self.after_turn(self)
 
     @property
     def state(self) -> State:
@@ -214,7 +295,7 @@ class Workspace:
                     if part is not None:
                         held[id(part)] = part.nbytes
             tiles = sum(tile.nbytes for changed in self._tiles.values() for tile in changed.values())
-            pictures = sum(_picture_bytes(picture) for picture in (self.original, *self._frames.values()))
+            pictures = sum(_picture_bytes(picture) for picture in (self.original, *(frame.picture for frame in self._frames.values())))
             pictures += self._latest[1].pixels.nbytes if self._latest[0] else 0
             return (
                 sum(held.values())
@@ -353,7 +434,14 @@ class Workspace:
             opacity: uint8 [H, W], alpha where the picture has some; None: what is new is as opaque as the border that it continues.
         """
         picture = self.picture().expanded(pixels, margins, opacity)
-        return self._add_version(label, picture, {}, picture, None, infotext)
+        left, top, right, bottom = (before + more for before, more in zip(self.margins(), margins, strict=True))
+        return self._add_version(label, picture, {}, Frame(picture, (left, top, right, bottom)), None, infotext)
+
+    def margins(self, version: int | None = None) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom), how many pixels more a version has than the original; None for the one shown now."""
+        with self._lock:
+            first = self._framed(self._states[self._index].version if version is None else version)
+            return self._frames[first].margins if first else (0, 0, 0, 0)
 
     def hold_regions(self, regions: tuple[PackedMask, ...]) -> None:
         """Keep what "everything" found, to pick from by its index."""
@@ -370,11 +458,10 @@ class Workspace:
         self.results, self.results_of = results, selection
 
     def _add_version(
-        self, label: str, picture: Picture, changed: dict[tuple[int, int], np.ndarray], frame: Picture | None, selection: PackedMask | None,
-        infotext: str,
-    ) -> State:  # fmt: skip
-        version = next(self._numbers)
+        self, label: str, picture: Picture, changed: Tiles, frame: Frame | None, selection: PackedMask | None, infotext: str
+    ) -> State:
         with self._lock:
+            version = self._last_version = self._last_version + 1
             # first what could be redone goes, so that the results left are those this one was made from
             del self._states[self._index + 1 :]
             self._forget_unreachable()
@@ -400,7 +487,7 @@ class Workspace:
     def _frame(self, version: int) -> Picture:
         """The picture that this version's tiles lie on."""
         first = self._framed(version)
-        return self._frames[first] if first else self.original
+        return self._frames[first].picture if first else self.original
 
     def _frame_shown(self) -> Picture:
         with self._lock:
@@ -415,9 +502,12 @@ class Workspace:
             del self._states[:steps]
             self._index -= steps
             oldest = self._states[0].version
+            below = [number for number in sorted(self._tiles) if number <= oldest]
+            if below == [oldest]:
+                return True
             merged: dict[tuple[int, int], np.ndarray] = {}
             frame = None
-            for version in [number for number in sorted(self._tiles) if number <= oldest]:
+            for version in below:
                 if version in self._frames:  # what was painted on a smaller canvas is part of this one
                     frame, merged = self._frames.pop(version), {}
                 merged.update(self._tiles.pop(version))

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clickpaint.errors import NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.picture import Limits, Picture
 from clickpaint.progress import Progress
+from clickpaint.session.storage import StorageBounds, WorkspaceStorage
 from clickpaint.session.workspace import State, Workspace
 from clickpaint.session.workspaces import Bounds, Workspaces
 from clickpaint.settings import MEGABYTE, MEGAPIXEL
@@ -50,7 +52,8 @@ class Studio:
         self.compute = Compute(host.exclusive)
         self.clicks = Compute(host.beside)
         self.requests = Requests(self.tasks, self.compute, self.clicks, self.pool)
-        self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt)
+        storage = WorkspaceStorage(host.data_folder() / "workspaces", self._storage_bounds, self.decode)
+        self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt, storage, self._brought_back)
         maps = MapCache(host, self.pool)
         self.own_sampler = OwnSampler(host, self.pool, maps)
         self.selecting = Selecting(self.requests, self.pool)
@@ -87,8 +90,7 @@ class Studio:
 
     def open(self, data: bytes, name: str = "") -> Workspace:
         """A new workspace with the picture of this file; its encoding starts in the background. Raises as `decode`, and `Busy`."""
-        workspace = self.workspaces.open(self.decode(data), name)
-        workspace.segmenter = self.pool.segmenter_name()
+        workspace = self.workspaces.open(self.decode(data), name, data, self.pool.segmenter_name())
         self.selecting.encode_ahead(workspace)
         return workspace
 
@@ -97,9 +99,14 @@ class Studio:
         return self.workspaces.get(id)
 
     def close(self, id: str) -> None:
-        """Close a workspace and stop what is under way for it. Raises `NotFound`."""
-        self.workspaces.get(id)
-        self.workspaces.close(id)
+        """Close a workspace, stop what is under way for it and remove what is stored of it. Raises `NotFound`."""
+        if not self.workspaces.close(id):
+            raise NotFound("There is no such workspace (any more).", "Open the picture again.")
+
+    def put_away(self, id: str) -> None:
+        """Close a workspace, and let what is stored of it be: it can be asked for again. Raises `NotFound`."""
+        if not self.workspaces.put_away(id) and not self.workspaces.history([id]):
+            raise NotFound("There is no such workspace (any more).", "Open the picture again.")
 
     def undo(self, workspace: Workspace) -> State:
         """One step back, over selections and results alike; returns the step undone. Raises `InvalidInput`."""
@@ -116,14 +123,18 @@ class Studio:
         return self.tasks.interrupt(workspace)
 
     def shut_down(self) -> None:
-        """Stop everything that is under way."""
+        """Stop everything that is under way, and wait until what was done is stored."""
         self.tasks.interrupt_all()
+        self.workspaces.settle()
 
     @contextmanager
     def in_this_thread(self, progress: Progress) -> Iterator[None]:
         """Compute in this thread, which the host called from the middle of its own work; see `Requests.in_this_thread`."""
         with self.requests.in_this_thread(progress):
             yield
+
+    def _brought_back(self, workspace: Workspace) -> None:
+        self.selecting.encode_ahead(workspace)
 
     def _picture_changed(self, workspace: Workspace) -> None:
         self.workspaces.make_room(workspace)
@@ -132,3 +143,6 @@ class Studio:
     def _bounds(self) -> Bounds:
         setting = self.host.setting
         return Bounds(setting("max_workspaces"), setting("workspaces_budget_mb") * MEGABYTE, setting("workspace_minutes") * 60)
+
+    def _storage_bounds(self) -> StorageBounds:
+        return StorageBounds(self.host.setting("keep_workspaces_days"), self.host.setting("keep_workspaces_mb") * MEGABYTE)

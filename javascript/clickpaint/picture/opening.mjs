@@ -43,7 +43,7 @@ export class Opening {
             const answer = await api.open(blob, name);
             const {id, width, height} = answer, own = await local;
             const shown = own && own.width === width && own.height === height ? own : await this.versions.fetch(id, 0, answer);
-            if (before) api.close(before).catch(() => {});
+            if (before) api.close(before, true).catch(() => {});
             this.#begin(answer, new Map([[0, shown]]), shown === own);
             return answer;
         });

@@ -278,8 +278,12 @@ export class Api {
         return this.request("GET", `workspaces/${id}/image`, {query: {version, box: box?.join(",")}, blob: true});
     }
 
-    close(id) {
-        return this.request("DELETE", `workspaces/${id}`);
+    /**
+     * @param {string} id
+     * @param {boolean} [keep] whether it stays in the history, from where it can be asked for again
+     */
+    close(id, keep = false) {
+        return this.request("DELETE", `workspaces/${id}`, {query: {keep: keep ? 1 : null}});
     }
 
     capabilities() {

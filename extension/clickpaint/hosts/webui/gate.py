@@ -21,6 +21,10 @@ class WebUIGate:
     def __init__(self, app: Any) -> None:
         self._app = app
 
+    def one_user(self, connection: HTTPConnection) -> bool:
+        """Nobody knows how many use a web UI."""
+        return False
+
     def check(self, connection: HTTPConnection) -> None:
         """Raises `AccessDenied`."""
         if not credentials.origin_allowed(connection.headers.get("origin"), connection.headers.get("host", "")):

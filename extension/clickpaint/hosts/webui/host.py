@@ -97,6 +97,11 @@ class WebUIHost:
             folders.append(Path(torch.hub.get_dir()) / "checkpoints")  # where lama-cleaner and IOPaint keep theirs
         return list(dict.fromkeys(path.absolute() for path in folders))
 
+    def data_folder(self) -> Path:
+        from modules import paths
+
+        return Path(paths.data_path).absolute() / "clickpaint"
+
     def output_folder(self) -> Path:
         from modules import paths, shared
 

@@ -1,0 +1,569 @@
+"""Workspaces on disk: what was opened and made outlives the program, within bounds.
+
+An entry is a folder named by the workspace's id. Its manifest names the files that belong to it and is replaced as a whole, after they
+were written and before those of an earlier manifest are removed: whenever the program dies, the last manifest and all it names are there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import struct
+import threading
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clickpaint.errors import InvalidInput, TooLarge
+from clickpaint.image.geometry import Box
+from clickpaint.image.packed import PackedMask
+from clickpaint.segment.base import Point
+from clickpaint.session.workspace import Contents, Frame, Series, State, Tiles, Workspace
+
+if TYPE_CHECKING:
+    from clickpaint.caption.base import Turn
+    from clickpaint.image.picture import Picture
+    from clickpaint.paint.in_picture import PaintResult
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9_-]{24}")
+_FILE = re.compile(r"(?:mask|tiles|frame|result)-\d+\.npz|thumbnail-\d+\.jpg|source")
+_MANIFEST, _SOURCE = "manifest.json", "source"
+_FORMAT = 1
+_THUMBNAIL = 320
+_DAY = 24 * 3600.0
+_DAMAGED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    FileNotFoundError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    InvalidInput,
+)
+
+
+@dataclass(frozen=True)
+class StorageBounds:
+    """What may be kept; where either is 0, nothing is.
+
+    Attributes:
+        days: longer than that after its last change, an entry is removed.
+        nbytes: what all entries together may take; the oldest go first.
+    """
+
+    days: float
+    nbytes: int
+
+    @property
+    def off(self) -> bool:
+        return self.days <= 0 or self.nbytes <= 0
+
+
+@dataclass(frozen=True)
+class StoredWorkspace:
+    """An entry of the history.
+
+    Attributes:
+        id: of the workspace.
+        name: of the file that was opened.
+        size: (width, height) of what is shown.
+        versions: numbers of the results that can be shown, 0 for the original.
+        opened, changed: in seconds since 1970.
+        nbytes: on disk.
+    """
+
+    id: str
+    name: str
+    size: tuple[int, int]
+    versions: tuple[int, ...]
+    opened: float
+    changed: float
+    nbytes: int
+
+
+@dataclass
+class _Entry:
+    """What is known of a workspace that is open.
+
+    Attributes:
+        source: the file as it came, until it is written.
+        files: names of files by the `id` of what was written into them; that is held, so that no other object gets the same.
+        number: of the next file.
+        manifest: as it was written last.
+        thumbnail: the version that it shows, and its file's name.
+    """
+
+    source: bytes | None = None
+    files: dict[int, tuple[object, str]] = field(default_factory=dict)
+    number: int = 1
+    manifest: bytes = b""
+    thumbnail: tuple[int, str] = (-1, "")
+
+
+class WorkspaceStorage:
+    """The entries below one folder. Everything may be called from any thread; what is slow about writing happens on one of its own.
+
+    Args:
+        folder: whose entries are ours; made when the first is written, for this user alone.
+        bounds: asked whenever something is written, read or listed.
+        decode: makes the picture of a file's bytes.
+    """
+
+    def __init__(self, folder: Path, bounds: Callable[[], StorageBounds], decode: Callable[[bytes], Picture]) -> None:
+        self._folder, self._bounds, self._decode = folder, bounds, decode
+        self._entries: dict[str, _Entry] = {}
+        self._waiting: dict[str, Workspace] = {}
+        self._writing: str | None = None
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._disk = threading.RLock()
+
+    def begin(self, workspace: Workspace, source: bytes) -> None:
+        """Keep a workspace that was just opened, and each of its changes.
+
+        Args:
+            workspace: with what is known of it so far.
+            source: the file that its picture was made of.
+        """
+        if self._bounds().off:
+            self._clear()
+            return
+        with self._changed:
+            self._entries[workspace.id] = _Entry(bytes(source))
+        self._follow(workspace)
+        self.changed(workspace)
+
+    def changed(self, workspace: Workspace) -> None:
+        """Let a workspace be written once what is being written now is."""
+        with self._changed:
+            if workspace.closed or workspace.id not in self._entries:
+                return
+            self._waiting[workspace.id] = workspace
+            if self._thread is None:
+                # no daemon: the program ends once everything is written
+                self._thread = threading.Thread(target=self._write_all, name="clickpaint-storage", daemon=False)
+                self._thread.start()
+
+    def settle(self, id: str | None = None) -> None:
+        """Wait until a workspace (None: every one) is on disk as it is now."""
+        with self._changed:
+            if id is None:
+                self._changed.wait_for(lambda: not self._waiting and self._writing is None)
+            else:
+                self._changed.wait_for(lambda: id not in self._waiting and self._writing != id)
+
+    def release(self, workspace: Workspace) -> None:
+        """A workspace is not open any more; what is on disk stays there."""
+        with self._changed:
+            if workspace.id not in self._waiting and self._writing != workspace.id:
+                self._entries.pop(workspace.id, None)
+
+    def forget(self, id: str) -> bool:
+        """Remove an entry. Whether there was one."""
+        with self._changed:
+            known = self._entries.pop(id, None) is not None
+            self._waiting.pop(id, None)
+        if not _ID.fullmatch(id):
+            return False
+        with self._disk:
+            there = (self._folder / id).is_dir()
+            if there:
+                self._remove(id)
+        return known or there
+
+    def load(self, id: str) -> Workspace | None:
+        """A workspace as it was written last; None where there is none. One that is damaged is removed.
+
+        Raises:
+            TooLarge: its picture has more pixels than may be opened now. Busy: as whatever decodes it.
+        """
+        if not _ID.fullmatch(id) or self._bounds().off:
+            return None
+        self.settle(id)
+        try:
+            with self._disk:
+                manifest = self._manifest(id)
+                if manifest is None:
+                    return None
+                workspace, entry = self._read(id, manifest)
+        except TooLarge:
+            raise
+        except _DAMAGED as error:
+            self._damaged(id, error)
+            return None
+        except OSError as error:
+            log.warning("The stored picture %s… cannot be read: %s", id[:6], error.strerror)
+            return None
+        with self._changed:
+            self._entries[id] = entry
+        self._follow(workspace)
+        return workspace
+
+    def history(self, ids: Iterable[str] | None = None) -> list[StoredWorkspace]:
+        """What is on disk, the one changed last first. ids: only these, as far as there are any; None for all."""
+        if self._bounds().off:
+            return []
+        with self._disk:
+            names = self._names() if ids is None else [id for id in dict.fromkeys(ids) if _ID.fullmatch(id)]
+            entries = [entry for entry in map(self._described, names) if entry is not None]
+        return sorted(entries, key=lambda entry: -entry.changed)
+
+    def thumbnail(self, id: str) -> bytes | None:
+        """A small JPEG of what an entry shows; None where there is none."""
+        if not _ID.fullmatch(id) or self._bounds().off:
+            return None
+        try:
+            with self._disk:
+                manifest = self._manifest(id)
+                return None if manifest is None else (self._folder / id / _file_name(manifest["thumbnail"])).read_bytes()
+        except (OSError, *_DAMAGED):
+            return None
+
+    def _follow(self, workspace: Workspace) -> None:
+        workspace.after_turn = self.changed
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    self._thread = None
+                    return
+                id = next(iter(self._waiting))
+                workspace, self._writing = self._waiting.pop(id), id
+            try:
+                with self._disk:
+                    self._write(workspace)
+            except OSError as error:
+                log.warning("The picture %s… could not be stored, and would be lost with this program: %s", id[:6], error.strerror)
+            except Exception:
+                log.exception("The picture %s… could not be stored", id[:6])
+            with self._changed:
+                self._writing = None
+                if workspace.closed and id not in self._waiting:
+                    self._entries.pop(id, None)
+                self._changed.notify_all()
+
+    def _write(self, workspace: Workspace) -> None:
+        entry = self._entries.get(workspace.id)
+        if entry is None or self._bounds().off:
+            return
+        folder = self._folder / workspace.id
+        if entry.source is None and not (folder / _MANIFEST).is_file():
+            self._entries.pop(workspace.id, None)  # somebody removed it: without its source it is worth nothing
+            log.warning("The stored picture %s… was removed; it is not stored any more.", workspace.id[:6])
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if entry.source is not None:
+            _write_file(folder / _SOURCE, entry.source)
+        contents, named = workspace.contents(), {_SOURCE}
+
+        def name_of(kind: str, content: object, arrays: Callable[[], Mapping[str, np.ndarray]]) -> str:
+            known = entry.files.get(id(content))
+            if known is None:
+                known = content, f"{kind}-{entry.number}.npz"
+                entry.number += 1
+                _write_file(folder / known[1], _packed(arrays()))
+                entry.files[id(content)] = known
+            named.add(known[1])
+            return known[1]
+
+        manifest = _manifest_of(workspace.id, contents, name_of)
+        shown = contents.states[contents.index].version
+        if entry.thumbnail[0] != shown:
+            small = _thumbnail(workspace.picture(shown))
+            entry.thumbnail = shown, f"thumbnail-{entry.number}.jpg"
+            entry.number += 1
+            _write_file(folder / entry.thumbnail[1], small)
+        named.add(entry.thumbnail[1])
+        width, height = workspace.size
+        manifest |= {"thumbnail": entry.thumbnail[1], "thumbnail_of": shown, "size": [width, height]}
+        data = json.dumps(manifest).encode()
+        if data != entry.manifest:
+            partial = folder / f"{_MANIFEST}.part"
+            _write_file(partial, data)
+            partial.replace(folder / _MANIFEST)
+            entry.manifest, entry.source = data, None
+            entry.files = {key: known for key, known in entry.files.items() if known[1] in named}
+            self._sweep(folder, named)
+            self._prune(workspace.id)
+
+    def _sweep(self, folder: Path, named: set[str]) -> None:
+        for file in folder.iterdir():
+            if file.name not in named and file.name != _MANIFEST:
+                file.unlink(missing_ok=True)
+
+    def _prune(self, newest: str) -> None:
+        """Remove what is too old, and of the rest the oldest until it is within bounds; those that are open after all others."""
+        bounds, now = self._bounds(), time.time()
+        entries = {id: _measured(self._folder / id) for id in self._names()}
+        for id, (changed, _) in entries.items():
+            if now - changed > bounds.days * _DAY and id not in self._entries:
+                self._remove(id)
+        entries = {id: measured for id, measured in entries.items() if (self._folder / id).is_dir()}
+        total = sum(nbytes for _, nbytes in entries.values())
+        for id in sorted(entries, key=lambda id: (id == newest, id in self._entries, entries[id][0])):
+            if total <= bounds.nbytes:
+                break
+            level = logging.WARNING if id in self._entries else logging.INFO
+            log.log(level, "The stored picture %s… is removed: stored pictures may take %d MB.", id[:6], bounds.nbytes >> 20)
+            self._entries.pop(id, None)
+            self._remove(id)
+            total -= entries[id][1]
+
+    def _clear(self) -> None:
+        """Nothing is to be kept: nothing stays."""
+        with self._disk:
+            for id in self._names():
+                self._remove(id)
+
+    def _names(self) -> list[str]:
+        try:
+            return [entry.name for entry in self._folder.iterdir() if _ID.fullmatch(entry.name)]
+        except OSError:
+            return []
+
+    def _remove(self, id: str) -> None:
+        folder = self._folder / id
+        try:
+            (folder / _MANIFEST).unlink(missing_ok=True)  # first, so that half an entry is none
+            shutil.rmtree(folder)
+        except OSError as error:
+            log.warning("The stored picture %s… cannot be removed: %s", id[:6], error.strerror)
+
+    def _damaged(self, id: str, error: Exception) -> None:
+        log.warning("The stored picture %s… is damaged (%s: %s) and is removed.", id[:6], type(error).__name__, error)
+        with self._disk:
+            self._remove(id)
+
+    def _manifest(self, id: str) -> dict[str, Any] | None:
+        """None where there is no entry, or one that is too old. Raises whatever a damaged one does."""
+        try:
+            manifest = json.loads((self._folder / id / _MANIFEST).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not isinstance(manifest, dict) or manifest.get("id") != id or manifest.get("format") != _FORMAT:
+            raise ValueError("it is of another program's form")
+        return None if time.time() - _measured(self._folder / id)[0] > self._bounds().days * _DAY else manifest
+
+    def _described(self, id: str) -> StoredWorkspace | None:
+        try:
+            manifest = self._manifest(id)
+            if manifest is None:
+                return None
+            width, height = map(int, manifest["size"])
+            versions = sorted({0, *(int(state["version"]) for state in manifest["states"])})
+            changed, nbytes = _measured(self._folder / id)
+            return StoredWorkspace(id, str(manifest["name"]), (width, height), tuple(versions), float(manifest["opened"]), changed, nbytes)
+        except _DAMAGED as error:
+            self._damaged(id, error)
+        except OSError as error:
+            log.warning("The stored picture %s… cannot be read: %s", id[:6], error.strerror)
+        return None
+
+    def _read(self, id: str, manifest: Mapping[str, Any]) -> tuple[Workspace, _Entry]:
+        folder, entry = self._folder / id, _Entry()
+        held: dict[str, Any] = {}
+
+        def read(name: str, make: Callable[[dict[str, np.ndarray]], Any]) -> Any:
+            if name not in held:
+                held[name] = make(_unpacked(folder / _file_name(name)))
+                entry.files[_identity(held[name])] = held[name], name
+            return held[name]
+
+        original = self._decode((folder / _SOURCE).read_bytes())
+        workspace = Workspace.restored(id, original, _contents_of(manifest, original, read))
+        thumbnail = _file_name(manifest["thumbnail"])
+        entry.thumbnail = int(manifest["thumbnail_of"]), thumbnail
+        self._sweep(folder, {_SOURCE, thumbnail, *held})
+        entry.number = 1 + max(int(name.partition("-")[2].partition(".")[0]) for name in (thumbnail, *held))
+        entry.manifest = (folder / _MANIFEST).read_bytes()
+        return workspace, entry
+
+
+_identity = id  # where `id` is a workspace's
+
+
+def _file_name(name: Any) -> str:
+    if not isinstance(name, str) or not _FILE.fullmatch(name):
+        raise ValueError(f"{name!r} is none of its files")
+    return name
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    """A file that only this user may read, on the disk once this returns."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An .npz, packed at the fastest level, which `numpy.savez_compressed` does not offer."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _unpacked(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _measured(folder: Path) -> tuple[float, int]:
+    """When the entry was changed last, in seconds since 1970, and its bytes; (0, …) for one that has no manifest."""
+    changed, nbytes = 0.0, 0
+    try:
+        for file in os.scandir(folder):
+            stat = file.stat(follow_symlinks=False)
+            nbytes += stat.st_size
+            # one without a manifest is being written by another program, or was left by one that died
+            changed = stat.st_mtime if file.name == _MANIFEST else changed
+        return changed or folder.stat().st_mtime, nbytes
+    except OSError:
+        return time.time(), nbytes
+
+
+def _thumbnail(picture: Picture) -> bytes:
+    """A small JPEG, on white where it is transparent."""
+    from PIL import Image
+
+    image = Image.fromarray(picture.pixels)
+    if picture.alpha is not None:
+        image = Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(picture.alpha))
+    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=85)
+    return stream.getvalue()
+
+
+NameOf = Callable[[str, object, Callable[[], Mapping[str, np.ndarray]]], str]
+"""name_of(kind, content, arrays): of the file that holds the content, which is written where it is new."""
+
+
+def _manifest_of(id: str, contents: Contents, name_of: NameOf) -> dict[str, Any]:
+    def mask(packed: PackedMask | None) -> str | None:
+        return None if packed is None else name_of("mask", packed, lambda: _mask_arrays(packed))
+
+    def series(made: Series | None) -> dict[str, Any] | None:
+        if made is None:
+            return None
+        points = [[point.x, point.y, point.label] for point in made.points]
+        return {"points": points, "box": made.box and list(made.box), "mode": made.mode, "base": mask(made.base)}
+
+    def state(step: State) -> dict[str, Any]:
+        return {
+            "label": step.label, "version": step.version, "feather": step.feather, "selection": mask(step.selection),
+            "series": series(step.series),
+        }  # fmt: skip
+
+    def tiles(changed: Tiles) -> str:
+        return name_of("tiles", changed, lambda: {f"{top}_{left}": tile for (top, left), tile in changed.items()})
+
+    def frame(canvas: Frame) -> dict[str, Any]:
+        return {"margins": list(canvas.margins), "file": name_of("frame", canvas, lambda: _picture_arrays(canvas.picture))}
+
+    def result(painted: PaintResult) -> dict[str, Any]:
+        file = name_of("result", painted, lambda: _result_arrays(painted))
+        return {"box": list(painted.box), "seed": painted.seed, "infotext": painted.infotext, "file": file}
+
+    def turn(answered: Turn) -> dict[str, Any]:
+        return {"question": answered.question, "answer": answered.answer, "box": answered.box and list(answered.box)}
+
+    return {
+        "format": _FORMAT, "id": id, "name": contents.name, "opened": contents.opened, "segmenter": contents.segmenter,
+        "states": [state(step) for step in contents.states], "index": contents.index, "last_version": contents.last_version,
+        "tiles": {number: tiles(changed) for number, changed in contents.tiles.items()},
+        "frames": {number: frame(canvas) for number, canvas in contents.frames.items()}, "texts": dict(contents.texts),
+        "results": [result(painted) for painted in contents.results], "results_of": mask(contents.results_of),
+        "chat": [turn(answered) for answered in contents.chat],
+    }  # fmt: skip
+
+
+def _contents_of(
+    manifest: Mapping[str, Any], original: Picture, read: Callable[[str, Callable[[dict[str, np.ndarray]], Any]], Any]
+) -> Contents:
+    from clickpaint.caption.base import Turn
+    from clickpaint.paint.in_picture import PaintResult
+
+    def mask(name: str | None) -> PackedMask | None:
+        return None if name is None else read(name, _mask_from)
+
+    def series(kept: Mapping[str, Any] | None) -> Series | None:
+        if kept is None:
+            return None
+        points = tuple(Point(float(x), float(y), int(label)) for x, y, label in kept["points"])
+        left, top, right, bottom = map(float, kept["box"] or (0, 0, 0, 0))
+        box = (left, top, right, bottom) if kept["box"] else None
+        return Series(points, box, str(kept["mode"]), mask(kept["base"]))
+
+    def state(kept: Mapping[str, Any]) -> State:
+        selection = mask(kept["selection"])
+        return State(str(kept["label"]), int(kept["version"]), selection, int(kept["feather"]), series(kept["series"]))
+
+    def frame(kept: Mapping[str, Any]) -> Frame:
+        left, top, right, bottom = map(int, kept["margins"])
+        margins = left, top, right, bottom
+        return read(kept["file"], lambda arrays: Frame(original.expanded(arrays["pixels"], margins, arrays.get("alpha")), margins))
+
+    def result(kept: Mapping[str, Any]) -> PaintResult:
+        box, seed, infotext = Box(*map(int, kept["box"])), int(kept["seed"]), str(kept["infotext"])
+        return read(kept["file"], lambda arrays: PaintResult(box, arrays["pixels"], seed, infotext, arrays.get("opacity")))
+
+    def turn(kept: Mapping[str, Any]) -> Turn:
+        return Turn(str(kept["question"]), str(kept["answer"]), kept["box"] and Box(*map(int, kept["box"])))
+
+    return Contents(
+        str(manifest["name"]), float(manifest["opened"]), str(manifest["segmenter"]), tuple(map(state, manifest["states"])),
+        int(manifest["index"]), int(manifest["last_version"]),
+        {int(number): read(name, _tiles_from) for number, name in manifest["tiles"].items()},
+        {int(number): frame(kept) for number, kept in manifest["frames"].items()},
+        {int(number): str(text) for number, text in manifest["texts"].items()},
+        tuple(map(result, manifest["results"])), mask(manifest["results_of"]), tuple(map(turn, manifest["chat"])),
+    )  # fmt: skip
+
+
+def _mask_arrays(packed: PackedMask) -> dict[str, np.ndarray]:
+    return {"size": np.array(packed.size), "box": np.array(packed.box), "bits": packed.bits, "area": np.array(packed.area)}
+
+
+def _mask_from(arrays: Mapping[str, np.ndarray]) -> PackedMask:
+    width, height = map(int, arrays["size"])
+    box, bits = Box(*map(int, arrays["box"])), arrays["bits"]
+    if bits.shape != (box.height, (box.width + 7) // 8) or bits.dtype != np.uint8 or box.clipped(width, height) != box:
+        raise ValueError("a selection has another size than its box")
+    return PackedMask((width, height), box, bits, int(arrays["area"]))
+
+
+def _tiles_from(arrays: Mapping[str, np.ndarray]) -> Tiles:
+    def place(name: str) -> tuple[int, int]:
+        top, _, left = name.partition("_")
+        return int(top), int(left)
+
+    return {place(name): tile for name, tile in arrays.items()}
+
+
+def _picture_arrays(picture: Picture) -> dict[str, np.ndarray]:
+    return {"pixels": picture.pixels} if picture.alpha is None else {"pixels": picture.pixels, "alpha": picture.alpha}
+
+
+def _result_arrays(painted: PaintResult) -> dict[str, np.ndarray]:
+    return {"pixels": painted.pixels} if painted.opacity is None else {"pixels": painted.pixels, "opacity": painted.opacity}

@@ -1,0 +1,146 @@
+"""What was opened before: who is told of it, and that it opens again."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from clickpaint.api import schemas
+from clickpaint.api.access import LocalGate
+from clickpaint.api.router import PREFIX, create_router
+from clickpaint.image.picture import decode
+from tests.api.test_workspaces import IMAGE, opened, told
+from tests.toys.studio import array_of, toy_studio
+
+
+class Server:
+    """One start of the program after another, on the same folder."""
+
+    def __init__(self, folder, gate=None, **settings):
+        self.studio = toy_studio(folder, offline=True, **settings)
+        app = FastAPI()
+        app.include_router(create_router(self.studio, gate or LocalGate(names=frozenset({"testserver"}))))
+        self.client = TestClient(app, base_url=f"http://testserver{PREFIX}/", raise_server_exceptions=False)
+
+    def stop(self):
+        self.studio.shut_down()
+
+
+@pytest.fixture
+def started(tmp_path):
+    servers = []
+
+    def start(gate=None, **settings):
+        servers.append(Server(tmp_path, gate, **settings))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def erased(client):
+    url = f"workspaces/{opened(client)['id']}"
+    told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20}]}))
+    told(schemas.EraseAnswer, client.post(f"{url}/erase"))
+    told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 59, "y": 39}]}))
+    return url
+
+
+def test_after_a_restart_everything_goes_on(started):
+    first = started()
+    url = erased(first.client)
+    before = told(schemas.WorkspaceAnswer, first.client.get(url))
+    shown, mask = first.client.get(f"{url}/image").content, first.client.get(f"{url}/mask").content
+    first.stop()
+    client = started().client
+    after = told(schemas.WorkspaceAnswer, client.get(url))
+    assert {**after, "tasks": []} == {**before, "tasks": []} and after["versions"] == [0, 1]
+    assert client.get(f"{url}/image").content == shown and client.get(f"{url}/mask").content == mask
+    assert told(schemas.StateAnswer, client.post(f"{url}/undo"))["selection"] is None
+    assert told(schemas.StateAnswer, client.post(f"{url}/undo"))["version"] == 0
+    assert told(schemas.StateAnswer, client.post(f"{url}/redo"))["version"] == 1
+    assert told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 59, "y": 39}]}))["selection"]["area"]
+    assert client.post(f"{url}/erase").json()["version"] == 2, "numbers are not given twice"
+
+
+def test_the_history(started):
+    first = started()
+    url = erased(first.client)
+    id = url.removeprefix("workspaces/")
+    first.stop()
+    client = started().client
+    (entry,) = client.get("workspaces").json()
+    schemas.StoredWorkspaceAnswer(**entry)
+    assert (entry["id"], entry["name"], entry["width"], entry["height"], entry["versions"]) == (id, "toy.png", 60, 40, [0, 1])
+    small = client.get(entry["thumbnail"])
+    assert small.headers["content-type"] == "image/jpeg" and decode(small.content).size == (60, 40)
+    assert client.get("workspaces", params={"ids": f"{'x' * 24},{id},../..,"}).json() == [entry]
+    assert client.delete(url).status_code == 204
+    assert client.get("workspaces").json() == [] and client.get(url).status_code == client.get(entry["thumbnail"]).status_code == 404
+    assert client.get("workspaces", params={"ids": ",".join("x" * 501)}).status_code == 400
+
+
+def test_one_that_is_only_put_away_opens_again(started):
+    server = started()
+    url = erased(server.client)
+    assert server.client.delete(url, params={"keep": 1}).status_code == 204 and len(server.studio.workspaces) == 0
+    assert server.client.delete(url, params={"keep": 1}).status_code == 204, "it is there, and not open"
+    assert server.client.get(url).json()["versions"] == [0, 1]
+    assert server.client.delete(url).status_code == 204
+    for keep in (0, 1):
+        assert server.client.delete(url, params={"keep": keep}).status_code == 404
+
+
+class WebGate(LocalGate):
+    """Lets everybody in, as a web UI without passwords, and knows of no one user."""
+
+    def check(self, connection):
+        pass
+
+    def one_user(self, connection):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("gate", "headers"),
+    [
+        (WebGate(), {}),
+        (LocalGate("secret"), {"Authorization": "Bearer secret"}),
+        (LocalGate(loopback=False), {}),
+        (None, {"X-Forwarded-For": "192.0.2.7"}),
+        (None, {"Via": "1.1 proxy"}),
+    ],
+)
+def test_where_there_may_be_several_users_only_what_one_names_is_listed(started, gate, headers):
+    server = started(gate)
+    server.client.headers.update(headers)
+    id = opened(server.client)["id"]
+    server.studio.workspaces.settle()
+    assert server.client.get("workspaces").json() == []
+    assert [entry["id"] for entry in server.client.get("workspaces", params={"ids": id}).json()] == [id]
+
+
+def test_whoever_may_not_use_the_program_learns_nothing(started):
+    server = started(LocalGate("secret"))
+    for address in ("workspaces", f"workspaces?ids={'x' * 24}", f"workspaces/{'x' * 24}/thumbnail"):
+        assert server.client.get(address).status_code == 401
+
+
+def test_nothing_is_kept_where_the_settings_say_so(started, tmp_path):
+    first = started(keep_workspaces_mb=0)
+    url = erased(first.client)
+    first.stop()
+    assert not (tmp_path / "workspaces").exists()
+    assert started(keep_workspaces_mb=0).client.get(url).status_code == 404
+
+
+def test_a_picture_keeps_its_file_in_its_own_format_over_a_restart(started):
+    first = started()
+    url = f"workspaces/{opened(first.client, format='JPEG', name='toy.jpg')['id']}"
+    before = first.client.get(f"{url}/image", params={"format": "source", "download": 1})
+    first.stop()
+    after = started().client.get(f"{url}/image", params={"format": "source", "download": 1})
+    assert after.content == before.content and after.headers["content-disposition"] == before.headers["content-disposition"]
+    assert array_of(after.content).shape == IMAGE.shape
