@@ -96,7 +96,7 @@ _ALL = (
     Setting("download_mirror", "", "Download mirror", "Put before every address of the catalog: https://mirror.example/.", private=True),
     Setting("offline", False, "Never download"),
     Setting("models_dir", "", "Folder for downloaded models", "Empty: the host's usual folders.", private=True),
-    Setting("output_dir", "", "Folder for saved pictures", "Empty: the host's usual folder.", private=True),
+    Setting("output_dir", "", "Folder for saved pictures and painted results", "Empty: the host's usual folder.", private=True),
     Setting("checkpoint", "", "Checkpoint", "Name or path; stand-alone only. Empty: the first one found.", private=True),
     Setting("vae", "", "VAE", "Path of a VAE for every checkpoint; stand-alone only. Empty: each one's own.", private=True),
     Setting("captioner", "auto", "Captioner", "auto: the best one whose files are here."),

@@ -144,3 +144,41 @@ def test_a_picture_keeps_its_file_in_its_own_format_over_a_restart(started):
     after = started().client.get(f"{url}/image", params={"format": "source", "download": 1})
     assert after.content == before.content and after.headers["content-disposition"] == before.headers["content-disposition"]
     assert array_of(after.content).shape == IMAGE.shape
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF"])
+def test_save_puts_the_file_that_a_download_has_into_the_folder(started, tmp_path, format):
+    client = started().client
+    url = f"workspaces/{opened(client, format=format, name='my ball.xyz')['id']}"
+    client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20}]})
+    client.post(f"{url}/erase")
+    ending = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif"}[format]
+    names = [told(schemas.SavedAnswer, client.post(f"{url}/save", json=body))["file"] for body in ({}, {"version": 0}, {"format": "webp"})]
+    assert names == [f"my ball{ending}", f"my ball_2{ending}", "my ball.webp"]
+    assert told(schemas.SavedAnswer, client.post(f"{url}/save"))["file"] == f"my ball_3{ending}", "without a body"
+    for name, query in zip(names, ({"format": "source"}, {"format": "source", "version": 0}, {"format": "webp"}), strict=True):
+        assert (tmp_path / "outputs" / name).read_bytes() == client.get(f"{url}/image", params=query).content
+
+
+@pytest.mark.parametrize("body", [{"version": 7}, {"format": "exe"}, {"quality": 0}, {"path": "/tmp/x"}, {"version": "../x"}])
+def test_what_cannot_be_saved_is_refused(started, tmp_path, body):
+    client = started().client
+    url = f"workspaces/{opened(client)['id']}"
+    assert client.post(f"{url}/save", json=body).status_code in (400, 404, 422)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(started, tmp_path):
+    client = started().client
+    url = f"workspaces/{opened(client)['id']}"
+    (tmp_path / "outputs").write_text("a file")
+    refused = client.post(f"{url}/save")
+    assert refused.status_code == 400 and "cannot be saved" in refused.json()["message"] and str(tmp_path) not in refused.text
+
+
+@pytest.mark.parametrize("name", ["../../secret.png", "..", "a/../b.png", "C:\\\\x.png", ".png"])
+def test_the_name_of_a_file_leads_nowhere(started, tmp_path, name):
+    client = started().client
+    url = f"workspaces/{opened(client, name=name)['id']}"
+    file = client.post(f"{url}/save").json()["file"]
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == [file]

@@ -15,7 +15,9 @@ from PIL import Image
 from clickpaint.erase.base import Eraser
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
+from clickpaint.hosts.saved_files import save_new
 from clickpaint.image.geometry import CropRules
+from clickpaint.image.picture import Picture
 from clickpaint.paint.checkpoint.source import Source
 from clickpaint.paint.paint_job import Painted, PaintJob
 from clickpaint.progress import SILENT, Progress
@@ -111,8 +113,11 @@ class ToyHost:
     def preview(self) -> Image.Image:
         return Image.new("RGB", (8, 8), GREEN)
 
-    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
-        self.kept.append((pixels, mask, prompt, seed, infotext))
+    def keep(self, result: Picture, name: str, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        self.kept.append((result.pixels, mask, prompt, seed, infotext))
+
+    def save(self, data: bytes, name: str) -> Path:
+        return save_new(self.output_folder(), name, data)
 
 
 class ToySegmenter:

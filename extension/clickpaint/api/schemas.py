@@ -95,6 +95,12 @@ class EraseBody(Body):
     feather: Integer | None = Field(None, description="Width in pixels of the soft edge; left out, the selection's or the setting's.")
 
 
+class SaveBody(Body):
+    version: Integer | None = Field(None, description="0 for the original; left out, the one shown now.")
+    format: StrictStr = Field("source", description="png, jpeg, webp or source, as it came in.")
+    quality: Integer | None = Field(None, description="1 to 100, for jpeg and webp.")
+
+
 class ControlBody(Body):
     preprocessor: StrictStr = "none"
     model: StrictStr
@@ -250,6 +256,10 @@ class WorkspaceAnswer(BaseModel):
     offsets: dict[int, tuple[int, int]] = Field(..., description="Of each version, where the original's upper left corner lies in it.")
     tasks: list[TaskAnswer]
     losses: list[LossAnswer] = Field(..., description="What of the file is neither edited nor kept.")
+
+
+class SavedAnswer(BaseModel):
+    file: str = Field(..., description="Its name in the program's folder for saved pictures.")
 
 
 class StoredWorkspaceAnswer(BaseModel):

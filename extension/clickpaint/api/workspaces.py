@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -12,9 +11,9 @@ from fastapi import APIRouter, Depends, Response
 from clickpaint.api import schemas, translate, uploads
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
-from clickpaint.image.picture import Picture, extension, media_type
+from clickpaint.image.picture import Picture, media_type
 from clickpaint.session.workspace import Workspace
-from clickpaint.studio.studio import Studio
+from clickpaint.studio.studio import Studio, file_name
 
 _OPEN_BODY = {
     "required": True,
@@ -116,9 +115,16 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         name = picture.source.format if wanted == "source" else wanted.upper()
         headers = {"Cache-Control": "private, no-store"}
         if download not in ("", "0", "false"):
-            stem = PurePosixPath(workspace.name).stem or "picture"
-            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(stem + extension(name), safe='')}"
+            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file_name(workspace.name, name), safe='')}"
         return Response(studio.encode(picture, None if wanted == "source" else name, _quality(quality)), 200, headers, media_type(name))
+
+    @router.post(
+        "/workspaces/{id}/save", tags=tags, summary="Save in the program's folder for saved pictures", response_model=schemas.SavedAnswer
+    )
+    def save(id: str, body: schemas.SaveBody | None = None) -> Response:
+        workspace, body = studio.workspace(id), body or schemas.SaveBody()
+        wanted = translate.checked_format(body.format)
+        return answer({"file": studio.save(workspace, body.version, None if wanted == "source" else wanted.upper(), body.quality).name})
 
     @router.get(
         "/workspaces/{id}/mask",

@@ -60,7 +60,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="port to listen on (7870, or the next free one); 0 for any")
     parser.add_argument("--token", help="what clients must know; made up and printed where the address is not loopback")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    parser.add_argument("--output-dir", metavar="DIR", help="folder for saved pictures (outputs)")
+    parser.add_argument("--output-dir", metavar="DIR", help="folder for what Save saves and for painted results (outputs)")
     add_checkpoint_options(parser)
     add_host_options(parser)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from clickpaint.image.picture import Picture
     from clickpaint.paint.checkpoint.source import Source
     from clickpaint.paint.paint_job import Painted, PaintJob
     from clickpaint.progress import Progress
@@ -121,8 +122,19 @@ class Host(Protocol):
         """What is being painted, as it looks now; None where there is nothing to show."""
         ...
 
-    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
-        """Save a painted result, uint8 [H, W, 3], the way the host saves its own, if the user wants that; mask: bool [H, W]."""
+    def keep(self, result: Picture, name: str, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        """Save a painted result the way the host saves its own, if the user wants that.
+
+        Args:
+            result: the whole picture, with the source that its file is to be like.
+            name: for the file, without an ending.
+            mask: bool [H, W], what was asked to be painted.
+            prompt, seed, infotext: how it was painted.
+        """
+        ...
+
+    def save(self, data: bytes, name: str) -> Path:
+        """Save a file that the user asked for in `output_folder`, under this name or one with a number; returns where. Raises `OSError`."""
         ...
 
     def interrupted(self) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
 from clickpaint.hosts.checkpoint_files import LocalCheckpoints
+from clickpaint.hosts.saved_files import save_new
 from clickpaint.paint.diffusion.samplers import SAMPLERS
 from clickpaint.paint.diffusion.schedules import SCHEDULES
 from clickpaint.settings import SETTINGS, usable
@@ -23,6 +24,7 @@ from clickpaint.weights.model_files import by_name, files, shown
 if TYPE_CHECKING:
     import numpy as np
 
+    from clickpaint.image.picture import Picture
     from clickpaint.paint.checkpoint.source import Source
     from clickpaint.paint.paint_job import Painted, PaintJob
     from clickpaint.progress import Progress
@@ -170,8 +172,17 @@ class EmbeddedHost:
     def preview(self) -> None:
         return None
 
-    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
-        """Nothing is saved unasked."""
+    def keep(self, result: Picture, name: str, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+        """As a file of the kind that was opened."""
+        from clickpaint.image.picture import encode, extension
+
+        try:
+            self.save(encode(result), name + extension(result.source.format))
+        except (OSError, ClickpaintError) as error:  # the result is there all the same
+            log.warning("The result is not in %s: %s", self.output_folder(), error)
+
+    def save(self, data: bytes, name: str) -> Path:
+        return save_new(self.output_folder(), name, data)
 
     def interrupted(self) -> bool:
         return False

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -128,15 +129,7 @@ class Painting:
         """
         with self._requests.run("paint") as request:
             canvas = self._paint(request, picture, mask, options, eraser=eraser)
-
-            def put(pixels: np.ndarray, result: PaintResult) -> Picture:
-                opacity = result.opacity_in(canvas.opacity)
-                if options.task == "expand":
-                    return picture.expanded(pixels, options.expand, opacity)
-                return picture.with_pixels(pixels, opacity)
-
-            painted = zip(canvas.pictures(), canvas.results, strict=True)
-            pictures = tuple(put(pixels, result).with_text(parameters=result.infotext) for pixels, result in painted)
+            pictures = tuple(_pictures_of(canvas, picture, options))
             return PaintedPictures(pictures, tuple(result.seed for result in canvas.results))
 
     def generate(self, options: PaintOptions, width: int | None = None, height: int | None = None) -> PaintedPictures:
@@ -189,8 +182,9 @@ class Painting:
         """Paint in a workspace's picture and show the first result. kept: results that stay to choose from."""
         began = time.perf_counter()
         canvas = self._paint(request, picture, None if selection is None else selection.mask, options, eraser=eraser, refined=refined)
-        for pixels, result in zip(canvas.pictures(), canvas.results, strict=True):
-            self._host.keep(pixels, canvas.mask, options.prompt.positive, result.seed, result.infotext)
+        name = f"{PurePosixPath(workspace.name).stem or 'picture'}_{options.task}"
+        for made, result in zip(_pictures_of(canvas, picture, options), canvas.results, strict=True):
+            self._host.keep(made, name, canvas.mask, options.prompt.positive, result.seed, result.infotext)
         first = canvas.results[0]
         shown, opacity = first.placed_in(canvas.pixels), first.opacity_in(canvas.opacity)
         if options.task == "expand":
@@ -241,6 +235,15 @@ class Painting:
         device = self._host.device()
         if device.kind != "cpu" and free_bytes(device) < _ROOM:
             self._pool.free()
+
+
+def _pictures_of(canvas: PaintedCanvas, picture: Picture, options: PaintOptions) -> Iterator[Picture]:
+    """What the picture became with each of the results, and the infotext of how, one at a time."""
+    for pixels, result in zip(canvas.pictures(), canvas.results, strict=True):
+        opacity = result.opacity_in(canvas.opacity)
+        expanded = options.task == "expand"
+        made = picture.expanded(pixels, options.expand, opacity) if expanded else picture.with_pixels(pixels, opacity)
+        yield made.with_text(parameters=result.infotext)
 
 
 def _picture_with(workspace: Workspace, result: PaintResult) -> Picture:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 
-from clickpaint.errors import NotFound
+from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.picture import Limits, Picture
@@ -28,6 +29,16 @@ from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.words import Words
 
 _MOST_CODECS = 4  # pictures decoded or encoded at once: each may take several times its size
+
+
+def file_name(name: str, format: str) -> str:
+    """The name of the file that a picture is saved as.
+
+    Args:
+        name: of the file that was opened.
+        format: "PNG" and so on.
+    """
+    return (PurePosixPath(name).stem or "picture") + pictures.extension(format)
 
 
 class Studio:
@@ -87,6 +98,34 @@ class Studio:
         """
         with self.requests.admitted(), self._codecs:
             return pictures.encode(picture, format, quality=quality)
+
+    def save(self, workspace: Workspace, version: int | None = None, format: str | None = None, quality: int | None = None) -> Path:
+        """Save a picture in the host's folder for saved ones, beside those that are there.
+
+        Args:
+            workspace: whose.
+            version: of the picture; None for the one shown now.
+            format: its name, None for the one it came in.
+            quality: 1 to 100, for JPEG and WebP; None for the source's own or a high one.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            NotFound: there is no such version. InvalidInput: a format or a quality that cannot be, or the folder cannot be written.
+        """
+        picture = workspace.picture(version)
+        data = self.encode(picture, format, quality)
+        name = file_name(workspace.name, format or picture.source.format)
+        try:
+            return self.host.save(data, name)
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise InvalidInput(
+                "The picture cannot be saved in the folder for saved pictures: {reason}.",
+                "Free some space or choose another folder in the settings, or let the browser download it.",
+                reason=reason,
+            ) from error
 
     def open(self, data: bytes, name: str = "") -> Workspace:
         """A new workspace with the picture of this file; its encoding starts in the background. Raises as `decode`, and `Busy`."""

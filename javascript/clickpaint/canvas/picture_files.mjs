@@ -77,19 +77,20 @@ export class PictureFiles {
         this.input.click();
     }
 
-    /** Let the browser download the picture shown, in the format of the options. */
+    /** Let the browser download the picture shown, in the format of the options, and the program put it into its folder for saved ones. */
     async save() {
         const {editor} = this;
         if (!editor.ready) return;
         const {format, quality} = editor.options;
-        const query = {version: editor.state.version, format, download: 1, quality: format === "jpeg" || format === "webp" ? quality : null};
+        const wanted = {version: editor.state.version, format, quality: format === "jpeg" || format === "webp" ? quality : null};
         try {
-            const {blob, name} = await this.api.file(`workspaces/${editor.id}/image`, query);
+            const {blob, name} = await this.api.file(`workspaces/${editor.id}/image`, {...wanted, download: 1});
             const link = h("a", {href: URL.createObjectURL(blob), download: name, hidden: true});
             this.root.append(link);
             link.click();
             link.remove();
             setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
+            await this.api.save(editor.id, wanted);
         } catch (error) {
             editor.emit("error", error);
         }

@@ -183,6 +183,11 @@ export class Api {
         return this.request("GET", `workspaces/${id}/preview`, {blob: true, signal});
     }
 
+    /** Save the picture in the program's own folder for saved ones. */
+    save(id, body) {
+        return this.request("POST", `workspaces/${id}/save`, {body});
+    }
+
     mask(id) {
         return this.request("GET", `workspaces/${id}/mask`, {blob: true});
     }

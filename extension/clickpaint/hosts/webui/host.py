@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from clickpaint.image.picture import Picture
     from clickpaint.paint.checkpoint.source import Source
     from clickpaint.paint.paint_job import Painted, PaintJob
     from clickpaint.progress import Progress
@@ -180,10 +181,15 @@ class WebUIHost:
 
         return img2img.preview()
 
-    def keep(self, pixels: np.ndarray, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
+    def keep(self, result: Picture, name: str, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
         from clickpaint.hosts.webui import saving
 
-        saving.save(pixels, mask, prompt, seed, infotext, folder=self.output_folder())
+        saving.save(result.pixels, mask, prompt, seed, infotext, folder=self.output_folder())
+
+    def save(self, data: bytes, name: str) -> Path:
+        from clickpaint.hosts.saved_files import save_new
+
+        return save_new(self.output_folder(), name, data)
 
 
 def _folders_of_options(kind: str) -> list[Path]:
