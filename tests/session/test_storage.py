@@ -385,3 +385,63 @@ def test_what_may_not_be_opened_now_is_kept(tmp_path):
     with pytest.raises(InvalidInput, match="large"):
         strict.load(workspace.id)
     assert_same(workspace, Program(tmp_path).workspaces.get(workspace.id))
+
+
+class Died(BaseException):
+    """The program ends here, as by a signal that nobody can catch."""
+
+
+def dying(work, left, half=False):
+    """`work`, until it and its like were called `left[0]` times; then the program dies, with half of the file written."""
+
+    def operation(*arguments, **named):
+        if left[0] == 0:
+            if half:
+                arguments[0].write_bytes(arguments[1][: len(arguments[1]) // 2])
+            raise Died
+        left[0] -= 1
+        return work(*arguments, **named)
+
+    return operation
+
+
+@pytest.mark.parametrize("step", ["select", "edit", "expand", "undo", "forget"])
+def test_whenever_the_program_dies_the_last_or_the_next_state_is_there(tmp_path, monkeypatch, step):
+    """Death at each of the operations that write, half of a file included."""
+    for moment in range(40):
+        folder = tmp_path / str(moment)
+        program = Program(folder)
+        workspace = program.open(file_of(noise()))
+        changed(workspace, workspace.push, State("Click", 0, mask_at(workspace, 3, 4)))
+        changed(workspace, workspace.add_result, noise(seed=2), "Remove", Box(0, 0, 300, 200))
+        program.storage.settle()
+        before = Program(folder).workspaces.get(workspace.id)
+        if step == "select":
+            workspace.push(State("Box", 1, mask_at(workspace, 30, 40)))
+        elif step == "edit":
+            workspace.add_result(noise(seed=3), "Fill", Box(0, 0, 300, 200), None, "Seed: 3")
+        elif step == "expand":
+            workspace.add_expanded(noise(310, 200, seed=4), "Expand", (10, 0, 0, 0))
+        elif step == "forget":
+            workspace.forget_oldest(2)
+        else:
+            workspace.undo()
+        left = [moment]
+
+        died = False
+        with monkeypatch.context() as patched:
+            patched.setattr(storage_module, "_write_file", dying(storage_module._write_file, left, half=True))
+            for name in ("replace", "unlink"):
+                patched.setattr(Path, name, dying(getattr(Path, name), left))
+            try:
+                program.storage._write(workspace)
+            except Died:
+                died = True
+        after = Program(folder).workspaces.get(workspace.id)
+        if not died:
+            assert moment >= 2
+            assert_same(workspace, after)
+            return
+        expected = workspace if len(after.contents().states) != len(before.contents().states) or after.can_redo else before
+        assert_same(expected, after)
+    raise AssertionError("it never ends")

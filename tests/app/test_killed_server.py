@@ -1,0 +1,179 @@
+"""The server dies in the middle of its work, as by `kill -9`: the next one goes on with the last complete state."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.toys.studio import array_of, file_of
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUND = 240
+"""Seconds after which a test gives up; nothing waits for their end."""
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+
+
+class Killable:
+    """The stand-alone program in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "clickpaint", "serve", "--port", "0", "--no-browser", "--device", "cpu", "--data-dir", str(folder)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=folder)
+        assert self.process.stdout is not None
+        self.url = next(line.split()[3] for line in self.process.stdout if " is at " in line) + "clickpaint/v1/"
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(self, method, path, body=None, data=None, kind="application/json"):
+        data = json.dumps(body).encode() if body is not None else data
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": kind} if data else {}, method=method)
+        with self.opener.open(request, timeout=BOUND) as answer:
+            content = answer.read()
+            return json.loads(content) if "json" in answer.headers.get("Content-Type", "") else content
+
+    def open(self, picture):
+        boundary = "b" * 20
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="yard.png"\r\n\r\n'.encode()
+        body = head + picture + f"\r\n--{boundary}--\r\n".encode()
+        return self.ask("POST", "workspaces", data=body, kind=f"multipart/form-data; boundary={boundary}")["id"]
+
+    def kill_during(self, kind, id, path, body):
+        """Ask for something, and die once it is under way."""
+
+        def ask():
+            with suppress(OSError, ValueError):
+                self.ask("POST", path, body)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        until_true(lambda: any(task["kind"] == kind and task["state"] != "waiting" for task in self.tasks(id)))
+        self.kill()
+        asking.join(BOUND)
+
+    def tasks(self, id):
+        return self.ask("GET", f"progress?workspace={id}")["tasks"]
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(BOUND)
+
+
+def until_true(condition):
+    until = time.monotonic() + BOUND
+    while not condition():
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.002)
+
+
+def yard():
+    """A picture large enough for the work on it to take a moment."""
+    random = np.random.default_rng(5)
+    pixels = random.normal(120, 12, (900, 1200, 3)).clip(0, 255).astype(np.uint8)
+    pixels[300:600, 400:800] = (200, 40, 40)
+    return pixels
+
+
+def stored(folder, id):
+    """(number of steps, of selections, of versions) on the disk."""
+    try:
+        manifest = json.loads((folder / "workspaces" / id / "manifest.json").read_text())
+    except FileNotFoundError:
+        return None
+    return len(manifest["states"]), manifest["index"], len(manifest["tiles"])
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def go():
+        started.append(Killable(tmp_path))
+        return started[-1]
+
+    yield go
+    for server in started:
+        server.process.kill()
+        server.process.wait(BOUND)
+        server.process.stdout.close()
+
+
+def test_a_server_that_is_killed_loses_nothing_that_was_complete(start, tmp_path):
+    pytest.importorskip("diffusers")
+    from safetensors.torch import save_file
+
+    from tests.toys import checkpoint as toy
+
+    models = tmp_path / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    weights = {key: tensor.float().contiguous() for key, tensor in toy.state_dict(4).items()}
+    save_file(weights, str(models / "toy.safetensors"))
+    picture = file_of(yard())
+
+    server = start()
+    id = server.open(picture)
+    until_true(lambda: stored(tmp_path, id) == (1, 0, 0))
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), BOUND) as half:
+        lines = f"POST {address.path}workspaces HTTP/1.1", f"Host: {address.netloc}", "Content-Type: application/json"
+        half.sendall("\r\n".join([*lines, "Content-Length: 999999", "", '{"image": "AAAA']).encode())
+        server.kill()
+
+    server = start()
+    assert [entry["id"] for entry in server.ask("GET", "workspaces")] == [id], "half an upload is none"
+    assert np.array_equal(array_of(server.ask("GET", f"workspaces/{id}/image")), yard())
+    server.ask("POST", f"workspaces/{id}/mask", {"operations": [{"op": "box", "box": [380, 280, 820, 620]}]})
+    until_true(lambda: stored(tmp_path, id) == (2, 1, 0))
+    mask = server.ask("GET", f"workspaces/{id}/mask")
+    server.kill_during("select", id, f"workspaces/{id}/select", {"points": [{"x": 5, "y": 5}]})
+
+    server = start()
+    if server.ask("GET", f"workspaces/{id}/mask") != mask:  # the click was faster than the signal
+        assert server.ask("POST", f"workspaces/{id}/undo")["label"] == "Click"
+    assert server.ask("GET", f"workspaces/{id}/mask") == mask
+    server.kill_during("erase", id, f"workspaces/{id}/erase", {"eraser": "patchmatch"})
+
+    server = start()
+    answer = server.ask("GET", f"workspaces/{id}")
+    assert (answer["version"], answer["versions"], answer["can_undo"]) == (0, [0], True)
+    assert server.ask("GET", f"workspaces/{id}/mask") == mask
+    server.ask("POST", f"workspaces/{id}/erase", {"eraser": "opencv_telea"})
+    until_true(lambda: stored(tmp_path, id) == (3, 2, 1))
+    erased = server.ask("GET", f"workspaces/{id}/image")
+    server.ask("POST", f"workspaces/{id}/mask", {"operations": [{"op": "box", "box": [10, 10, 90, 90]}]})
+    until_true(lambda: stored(tmp_path, id) == (4, 3, 1))
+    job = {"task": "fill", "prompt": "grass", "steps": 150, "resolution": 256, "sampler": "Euler"}
+    server.kill_during("paint", id, f"workspaces/{id}/paint", job)
+
+    server = start()
+    answer = server.ask("GET", f"workspaces/{id}")
+    assert (answer["version"], answer["versions"], answer["can_undo"], answer["can_redo"]) == (1, [0, 1], True, False)
+    assert server.ask("GET", f"workspaces/{id}/image") == erased
+    painted = server.ask("POST", f"workspaces/{id}/paint", {**job, "steps": 2, "resolution": 64})
+    assert painted["version"] == 2
+    until_true(lambda: stored(tmp_path, id) == (5, 4, 2))
+    (saved,) = (tmp_path / "outputs").iterdir()
+    with Image.open(io.BytesIO(saved.read_bytes())) as opened:
+        assert saved.name == "yard_fill.png" and "grass" in opened.info["parameters"]
+    server.kill()
+
+    server = start()
+    steps = [server.ask("POST", f"workspaces/{id}/undo")["label"] for _ in range(4)]
+    assert steps == ["Fill", "Box", "Remove", "Box"]
+    assert np.array_equal(array_of(server.ask("GET", f"workspaces/{id}/image")), yard())
