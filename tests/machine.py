@@ -20,6 +20,7 @@ WORKER_BYTES = 5 << 30
 LONGEST_FIRST = (
     "tests/test_types.py",
     "tests/browser/test_page.py",
+    "tests/app/test_killed_server.py",
     "tests/browser/test_describe.py",
     "tests/browser/test_painting.py",
     "tests/browser/test_control.py",

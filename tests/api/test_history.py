@@ -65,6 +65,20 @@ def test_after_a_restart_everything_goes_on(started):
     assert client.post(f"{url}/erase").json()["version"] == 2, "numbers are not given twice"
 
 
+def test_a_series_of_clicks_goes_on_after_a_restart(started):
+    """The page need not be loaded again, and refines the candidate that it has."""
+    first = started()
+    url = f"workspaces/{opened(first.client)['id']}"
+    clicks = [{"x": 30, "y": 20}, {"x": 59, "y": 39}]
+    assert first.client.post(f"{url}/select", json={"points": clicks[:1]}).status_code == 200
+    first.stop()
+    client = started().client
+    assert client.post(f"{url}/choose", json={"candidate": 1}).status_code == 400, "candidates need a new click"
+    answer = told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": clicks, "previous": 0, "mode": "add"}))
+    assert answer["selection"]["box"] == [20, 13, 60, 40]
+    assert client.post(f"{url}/undo").json()["selection"]["box"] == [20, 13, 40, 26]
+
+
 def test_the_history(started):
     first = started()
     url = erased(first.client)

@@ -66,6 +66,40 @@ def test_a_reload_keeps_picture_selection_and_history(visit: Callable[..., Visit
     assert tab.area == pytest.approx(area, rel=0.01)
 
 
+def test_the_page_goes_on_after_the_server_lost_its_memory(
+    visit: Callable[..., Visit], studio: Studio, host: SlowHost, photo: bytes
+) -> None:
+    """As after a restart or a crash: what is on the disk is all that there is."""
+    tab = visit(expected=CUT_OFF)
+    tab.open(photo)
+    tab.click(*BALL)
+    turn_to(tab, "Fill")
+    start(tab, "fill")
+    painted(tab, 1)
+    id, area, shown = tab.js("e.id"), tab.area, tab.pixel("picture", *BALL)
+    studio.workspaces.settle()
+    assert studio.workspaces.put_away(id)
+    reload(tab)
+    assert (tab.js("e.id"), tab.js("e.state.version"), tab.area, tab.js("e.state.name")) == (id, 1, area, "meadow.png")
+    assert tab.pixel("picture", *BALL) == shown
+    expect(tab.page.locator(".cp-thumbnail")).to_have_count(1)
+    assert studio.workspaces.put_away(id)
+    tab.key("Control+z")
+    tab.idle()
+    assert tab.js("e.state.version") == 0 and tab.pixel("picture", *BALL) != shown, "without a reload, too"
+    tab.open(photo)
+    assert tab.js("e.id") != id and [entry.id for entry in studio.workspaces.history([id])] == [id], "another picture drops none"
+
+
+def test_what_is_saved_arrives_in_the_folder_for_saved_pictures(visit: Callable[..., Visit], host: SlowHost, photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo)
+    with tab.page.expect_response(lambda response: response.url.endswith("/save")) as saved:
+        tab.key("Control+s")
+    assert saved.value.status == 200 and saved.value.json()["file"] == "meadow.png"
+    assert [path.name for path in host.output_folder().iterdir()] == ["meadow.png"]
+
+
 def test_after_expanding_the_original_still_lies_where_it_was(visit: Callable[..., Visit], host: SlowHost, photo: bytes) -> None:
     tab = visit(expected=CUT_OFF)
     tab.open(photo)

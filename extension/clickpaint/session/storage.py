@@ -429,14 +429,15 @@ def _unpacked(path: Path) -> dict[str, np.ndarray]:
 
 
 def _measured(folder: Path) -> tuple[float, int]:
-    """When the entry was changed last, in seconds since 1970, and its bytes; (0, …) for one that has no manifest."""
+    """When the entry (without a manifest: its folder) was changed last, in seconds since 1970, and its bytes."""
     changed, nbytes = 0.0, 0
     try:
-        for file in os.scandir(folder):
-            stat = file.stat(follow_symlinks=False)
-            nbytes += stat.st_size
-            # one without a manifest is being written by another program, or was left by one that died
-            changed = stat.st_mtime if file.name == _MANIFEST else changed
+        with os.scandir(folder) as files:
+            for file in files:
+                stat = file.stat(follow_symlinks=False)
+                nbytes += stat.st_size
+                # one without a manifest is being written by another program, or was left by one that died
+                changed = stat.st_mtime if file.name == _MANIFEST else changed
         return changed or folder.stat().st_mtime, nbytes
     except OSError:
         return time.time(), nbytes

@@ -206,11 +206,12 @@ class Selecting:
         name = self._pool.segmenter_name(segmenter)
         check_mode(mode)
         if previous is not None:
-            if state.answer is None:
+            if state.series is None:
                 raise InvalidInput("There is no earlier answer to refine.", "Leave previous out for the first click.")
-            _check_index("previous", previous, len(state.answer.masks))
-            logits = state.answer.logits[previous] if state.answer.segmenter == name else None
-            prompts = replace(prompts, previous=logits)
+            if state.answer is not None:  # it is not kept for ever, nor on the disk: the points say nearly as much
+                _check_index("previous", previous, len(state.answer.masks))
+                logits = state.answer.logits[previous] if state.answer.segmenter == name else None
+                prompts = replace(prompts, previous=logits)
         answer = self._predicted(request, picture, prompts, name)
         if candidate is not None:
             _check_index("candidate", candidate, len(answer.candidates))
