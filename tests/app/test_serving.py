@@ -49,7 +49,7 @@ def test_a_data_folder_that_may_not_be_written_is_said(tmp_path, monkeypatch):
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode & os.W_OK) and access(path, mode))
     sentences = serving.closed_folders(host)
-    assert len(sentences) == 2 and all(str(tmp_path) in sentence and "--data-dir" in sentence for sentence in sentences)
+    assert len(sentences) == 3 and all(str(tmp_path) in sentence and "--data-dir" in sentence for sentence in sentences)
 
 
 @pytest.mark.parametrize(

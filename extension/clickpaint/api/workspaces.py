@@ -122,7 +122,9 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         "/workspaces/{id}/save", tags=tags, summary="Save in the program's folder for saved pictures", response_model=schemas.SavedAnswer
     )
     def save(id: str, body: schemas.SaveBody | None = None) -> Response:
-        workspace, body = studio.workspace(id), body or schemas.SaveBody()
+        workspace = studio.workspace(id)
+        if body is None:
+            return answer({"file": studio.save(workspace).name})
         wanted = translate.checked_format(body.format)
         return answer({"file": studio.save(workspace, body.version, None if wanted == "source" else wanted.upper(), body.quality).name})
 

@@ -70,7 +70,11 @@ def closed_folders(host: Host) -> list[str]:
     """A sentence for each folder that the program would write into and may not."""
     from clickpaint.app.doctor import unwritable
 
-    uses = {host.folders("sam")[0]: "models cannot be downloaded", host.output_folder(): "results cannot be saved"}
+    uses = {
+        host.folders("sam")[0]: "models cannot be downloaded",
+        host.output_folder(): "results cannot be saved",
+        host.data_folder() / "workspaces": "open pictures are lost when the program ends",
+    }
     closed = {folder: unwritable(folder) for folder in uses}
     remedy = "Make it writable, or choose another folder with --data-dir."
     return [f"{place} may not be written: {uses[folder]}. {remedy}" for folder, place in closed.items() if place is not None]
