@@ -25,7 +25,7 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
         Left out, all there are where the program serves one user (stand-alone, on this machine, without a token), otherwise none."""
         named = [id for id in ids.split(",") if id]
         if len(named) > _MOST_IDS:
-            raise InvalidInput("These are too many ids.", "Give at most {most_ids}.", most_ids=_MOST_IDS)
+            raise InvalidInput("These are too many ids.", "Give at most {limit}.", limit=_MOST_IDS)
         if not named and not gate.one_user(request):
             return answer([])
         return answer(
