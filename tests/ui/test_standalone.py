@@ -139,3 +139,15 @@ def test_the_canvas_starts_with_the_settings(tmp_path: Path) -> None:
     options = re.search(r'data-options="([^"]*)"', element)
     assert options is not None
     assert json.loads(html.unescape(options[1])) == {"segmenter": "auto", "eraser": "opencv_ns", "grow": 3, "feather": 4}
+
+
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/info", "/queue/join", "/clickpaint/v1/capabilities"]
+)
+def test_a_foreign_page_gains_nothing_by_its_referer(client: Any, path: str) -> None:
+    """A page may have its whole address sent along, to wherever it likes."""
+    for page in ("http://evil.example/a/b.html", "https://evil.example/gradio_api/"):
+        origin = page.split("/a/")[0].split("/gradio")[0]
+        for method in ("GET", "POST", "OPTIONS"):
+            answer = client.request(method, path, headers={"origin": origin, "referer": page, "sec-fetch-site": "cross-site"})
+            assert answer.status_code == 403, (method, answer.text)

@@ -70,8 +70,9 @@ def create_app(studio: Studio, gate: LocalGate) -> FastAPI:
     app = FastAPI(title="Clickpaint", version=__version__, docs_url=None, redoc_url=None, openapi_url="/clickpaint/openapi.json")
     app.include_router(create_router(studio, gate))
     add_files(app)
-    app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(PrefixMiddleware)
+    # asked first (the last one added is the outermost), for what a Referer makes `PrefixMiddleware` add, any page can have written
+    app.add_middleware(AccessMiddleware, gate=gate)
     with _without_proxies():
         import gradio  # noqa: F401
 
