@@ -77,6 +77,15 @@ def test_schedules_are_spaced_by_their_formulas(name, schedule):
     ("", "", ("Euler a", "Uniform")), ("DPM++ 2M", "", ("DPM++ 2M", "Karras")), ("PLMS", "", ("PNDM", "Uniform")),
     ("dpm++ 2m sde", "automatic", ("DPM++ 2M SDE", "Exponential")), ("DPM++ 2M Karras", "", ("DPM++ 2M", "Karras")),
     ("DPM++ 2M SDE Karras", "", ("DPM++ 2M SDE", "Karras")), ("Euler", "Exponential", ("Euler", "Exponential")),
+    ("k_euler_a", "", ("Euler a", "Uniform")), ("k_dpmpp_2m_ka", "", ("DPM++ 2M", "Karras")), ("k_dpm_ad", "", ("DPM adaptive", "Uniform")),
+    ("k_dpmpp_2m_sde_exp", "", ("DPM++ 2M SDE", "Exponential")), ("sample_euler_ancestral", "", ("Euler a", "Uniform")),
+    ("dpmpp_2s_ancestral", "karras", ("DPM++ 2S a", "Karras")), ("dpm_2_ancestral", "normal", ("DPM2 a", "Normal")),
+    ("dpmpp_3m_sde_gpu", "sgm_uniform", ("DPM++ 3M SDE", "SGM Uniform")), ("dpmpp_2m", "ddim_uniform", ("DPM++ 2M", "DDIM")),
+    ("uni_pc", "simple", ("UniPC", "Simple")), ("uni_pc_bh2", "", ("UniPC", "Uniform")), ("ddim", "ddim_uniform", ("DDIM", "Uniform")),
+    ("DPM++ 2M SDE Turbo", "", ("DPM++ 2M SDE", "Turbo")), ("Euler A Turbo", "", ("Euler a", "Turbo")),
+    ("Euler SGMUniform", "", ("Euler", "SGM Uniform")), ("DPM++ 2M AYS", "", ("DPM++ 2M", "Align Your Steps")),
+    ("DPM++ 2S Ancestral Karras", "", ("DPM++ 2S a", "Karras")), ("DPM++ 2M Karras", "Simple", ("DPM++ 2M", "Simple")),
+    (" DPM++ 2M ", "Use same scheduler", ("DPM++ 2M", "Karras")), ("Euler", "None", ("Euler", "Uniform")),
 ])  # fmt: skip
 def test_names_are_those_that_users_know(asked, schedule, found):
     assert samplers.resolve(asked, schedule) == found

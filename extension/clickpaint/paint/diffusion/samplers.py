@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,8 +73,11 @@ _SAMPLERS = {
 }
 SAMPLERS = tuple(_SAMPLERS)
 DEFAULT = "Euler a"
-_ALSO = {"PLMS": "PNDM"} | {f"{name} {spacing}": name for name in SAMPLERS for spacing in ("Karras", "Exponential")}
-"""Names of the web UI for the same, those of before 1.9 with the schedule in them."""
+_ALSO = {"PLMS": "PNDM", "uni_pc_bh2": "UniPC", "DPM ad": "DPM adaptive"}
+"""Other names of the web UIs and of ComfyUI for the same."""
+
+_SUFFIXES = {"ka": "Karras", "exp": "Exponential", "AYS": "Align Your Steps"} | {name: name for name in schedules.SCHEDULES}
+"""What stands behind a sampler's name for its schedule: in the web UI before 1.9, in its short names, and in forks."""
 
 _THEIRS = {
     "DDIM CFG++": "DDIM", "HeunPP2": "Heun", "IPNDM": "PNDM", "IPNDM_V": "PNDM", "DEIS": "DPM++ 2M", "Flux Realistic": "DPM++ 2S a",
@@ -87,10 +91,9 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
     Raises:
         InvalidInput: there is no such sampler or schedule, or the sampler has a spacing of its own.
     """
-    wanted = (name or DEFAULT).lower()
-    known = next((known for known in (*SAMPLERS, *_ALSO) if known.lower() == wanted), None)
-    if known is None:
-        theirs = next((theirs for theirs in _THEIRS if theirs.lower() == wanted), None)
+    sampler, included = _named(name or DEFAULT)
+    if sampler is None:
+        theirs = next((theirs for theirs in _THEIRS if _plain(theirs) == _plain(name)), None)
         if theirs is not None:
             raise InvalidInput(
                 "Our engines do not have the web UI's sampler {sampler}.",
@@ -99,9 +102,11 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
                 nearest=_THEIRS[theirs],
             )
         raise InvalidInput("The sampler {name!r} is unknown here.", "Choose one of {samplers}.", name=name, samplers=", ".join(SAMPLERS))
-    sampler, spacing = _ALSO.get(known, known), schedules.proper_name(schedule)
+    spacing = schedules.proper_name(schedule)
     if spacing == AUTOMATIC:
-        spacing = next((each for each in ("Karras", "Exponential") if known.endswith(f" {each}")), _SAMPLERS[sampler].schedule)
+        spacing = included or _SAMPLERS[sampler].schedule
+    if spacing == "DDIM" and not _SAMPLERS[sampler].spaced:
+        spacing = "Uniform"  # which is what ComfyUI calls the spacing that these have
     if spacing != "Uniform" and not _SAMPLERS[sampler].spaced:
         raise InvalidInput(
             "The sampler {sampler} cannot be spaced by {schedule}.",
@@ -110,6 +115,26 @@ def resolve(name: str, schedule: str = "") -> tuple[str, str]:
             schedule=spacing,
         )
     return sampler, spacing
+
+
+def _named(name: str) -> tuple[str | None, str]:
+    """(sampler by its proper name, the schedule that the name includes, "" for none); None where there is no such sampler."""
+    asked = _plain(name)
+    known = {_plain(spoken): sampler for spoken, sampler in [*((each, each) for each in SAMPLERS), *_ALSO.items()]}
+    if asked in known:
+        return known[asked], ""
+    for suffix, schedule in _SUFFIXES.items():
+        sampler = known.get(asked.removesuffix(_plain(suffix)))
+        if sampler is not None and asked.endswith(_plain(suffix)):
+            return sampler, "" if schedule == AUTOMATIC else schedule
+    return None, ""
+
+
+def _plain(name: str) -> str:
+    """A sampler's name as the web UIs ("DPM++ 2S a", "k_dpmpp_2s_a"), k-diffusion ("sample_dpmpp_2s_ancestral") and ComfyUI
+    ("dpmpp_2m_sde_gpu") write it, in one form."""
+    name = re.sub(r"^(sample|k)_|_gpu$|^\[forge\]", "", name.strip().lower())
+    return re.sub(r"[\s_-]", "", name.replace("++", "pp").replace("ancestral", "a"))
 
 
 def adaptive(name: str) -> bool:

@@ -24,7 +24,7 @@ def proper_name(name: str) -> str:
     Raises:
         InvalidInput: there is none.
     """
-    known = {_plain(schedule): schedule for schedule in SCHEDULES}
+    known = {_plain(schedule): schedule for schedule in SCHEDULES} | {_plain(spoken): schedule for spoken, schedule in _ALSO.items()}
     if _plain(name or AUTOMATIC) not in known:
         raise InvalidInput(
             "The schedule {name!r} is unknown here.", "Choose one of {schedules}.", name=name, schedules=", ".join(SCHEDULES)
@@ -153,7 +153,9 @@ _SPACINGS: Mapping[str, Spacing] = {
     "Align Your Steps 32": _published(_AYS_32),
 }
 SCHEDULES = (AUTOMATIC, *_SPACINGS)
+_ALSO = {"DDIM Uniform": "DDIM", "AYS": "Align Your Steps", "None": AUTOMATIC, "Use same scheduler": AUTOMATIC}
+"""Other names of the web UIs and of ComfyUI for the same."""
 
 
 def _plain(name: str) -> str:
-    return name.lower().replace(" ", "").replace("_", "")
+    return "".join(letter for letter in name.lower() if letter not in " _-")
