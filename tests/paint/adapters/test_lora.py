@@ -549,6 +549,37 @@ def test_half_a_pair_is_damage(checkpoint):
             Lora.of(rest, "torn").changes(checkpoint, 1.0, 1.0)
 
 
+LAYER = "down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"lora_up.weight": lambda up: up * float("nan")}, f"damaged or cut off: some numbers of {LAYER} are not finite"),
+        ({"lora_down.weight": lambda down: down / 0}, "are not finite"),
+        ({"alpha": lambda _: torch.tensor(float("inf"))}, "are not finite"),
+        ({"alpha": lambda _: torch.zeros(0)}, f"a tensor of {LAYER} is empty"),
+        ({"lora_up.weight": lambda up: up[:, :0], "lora_down.weight": lambda down: down[:0]}, "is empty"),
+        ({"lora_down.weight": lambda down: down[:3]}, "do not fit each other"),
+        ({"lora_up.weight": lambda up: up[:, 0], "lora_down.weight": lambda down: down[0]}, "do not fit each other"),
+    ],
+)
+def test_tensors_that_would_spoil_the_picture_are_refused(checkpoint, changed, message):
+    file = toys.kohya("lora_unet", toys.pairs(unet_layers(checkpoint)), 4.0)
+    file |= {f"lora_unet_{LAYER}.{role}": change(file[f"lora_unet_{LAYER}.{role}"]) for role, change in changed.items()}
+    with pytest.raises(InvalidInput, match=message) as refused, applied(checkpoint, [(Lora.of(file, "odd"), 1.0)]):
+        pass
+    assert "mat1" not in str(refused.value)
+
+
+def test_what_torch_says_about_shapes_reaches_nobody(checkpoint):
+    layer, weight = f"lora_unet_{LAYER}", unet_layers(checkpoint)[toys.LAYERS[1]].weight
+    file = {f"{layer}.hada_w{n}_{side}": torch.ones(weight.shape[0], 4) for n in (1, 2) for side in "ab"}
+    with pytest.raises(InvalidInput, match=r"the tensors of its .* do not fit each other") as refused:
+        Lora.of(file, "odd").changes(checkpoint, 1.0, 1.0)
+    assert "mat1" not in str(refused.value) and "size of tensor" not in str(refused.value)
+
+
 def test_other_files_are_called_by_their_names():
     for key, what in (("control_model.zero_convs.0.0.weight", "a ControlNet"), ("emb_params", "a textual inversion embedding")):
         with pytest.raises(InvalidInput, match=f"file is no LoRA but {what}"):
@@ -591,6 +622,11 @@ def test_lbw_weighs_the_blocks(checkpoint, count):
         ("<lora:a:1:lbw=1,2,3>", "lbw=1,2,3, which is not"),
         ("<lora:a:1:dyn=few>", "dyn=few, which is no number of ranks"),
         ("<lora:a:1:dyn=0>", "dyn=0, which is no"),
+        ("<lora:a:nan>", "The weight of <lora:a> is no number: 'nan'"),
+        ("<lora:a:1:inf>", "The weight of <lora:a> is no number: 'inf'"),
+        ("<lora:a:0,5>", "The weight of <lora:a> is no number: '0,5'"),
+        ("<lora:a:>", "The weight of <lora:a> is no number: ''"),
+        ("<lora:a:1:lbw=nan,0,0,0,1,1,1,1,1,1,1,1>", "which is not a list of 12"),
         ("<lora:a:1:start=10>", "asked for with start=, which is not known here"),
     ],
 )

@@ -50,6 +50,13 @@ class Change:
         tensors = (self.down, self.up, self.whole, self.bias)
         return Change(*(None if tensor is None else tensor.to(x) for tensor in tensors))
 
+    def is_finite(self) -> bool:
+        """Whether all its numbers are: a single one that is not makes a black picture of everything."""
+        import torch
+
+        tensors = (self.down, self.up, self.whole, self.bias)
+        return all(tensor is None or bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
     def answer(self, module: Any, x: Tensor) -> Tensor | float:
         """What is added to the module's answer to x.
 
@@ -173,6 +180,8 @@ def _pair(roles: Mapping[str, Tensor], dimensions: int, ranks: int | None) -> tu
 
     down, up = roles["down"], roles["up"]
     rank = down.shape[0]
+    if down.ndim < 2 or up.ndim < 2 or up.shape[1] != rank:
+        raise ValueError(f"{tuple(up.shape)} and {tuple(down.shape)} do not fit each other")
     if "mid" in roles:
         down = torch.einsum("rshw,si->rihw", roles["mid"], down.flatten(1))
     elif ranks is not None:

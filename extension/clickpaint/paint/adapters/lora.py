@@ -17,6 +17,7 @@ from clickpaint.paint.adapters.lora_keys import FOREIGN, ROLES, Scaling, configu
 from clickpaint.paint.adapters.lora_prompt import LoraUse
 from clickpaint.paint.checkpoint.kind import what_else
 from clickpaint.paint.checkpoint.source import read
+from clickpaint.weights.device import out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -170,24 +171,29 @@ class Lora:
             strength = use.weight_of(block) if network == "unet" else use.text
             if strength == 0:
                 continue
+            if any(tensor.numel() == 0 for tensor in said.tensors.values()):
+                raise self._damaged(Sentence("a tensor of {layer} is empty", layer=layer))
             try:
                 change = change_of(
                     lora_layer.tensors, module.weight, strength, lora_layer.alpha, stabilised=lora_layer.stabilised, ranks=use.ranks
                 )
             except KeyError as error:
-                raise InvalidInput(
-                    "The LoRA {name} is damaged or cut off: {layer} has no {tensor}.",
-                    "Download it again.",
-                    name=self.name,
-                    layer=layer,
-                    tensor=error.args[0],
-                ) from error
-            except (ValueError, RuntimeError, IndexError) as error:
+                raise self._damaged(Sentence("{layer} has no {tensor}", layer=layer, tensor=error.args[0])) from error
+            except ValueError as error:
                 raise self._misfit(checkpoint, Sentence("its {layer} does not fit, {reason}", layer=layer, reason=error)) from error
+            except (RuntimeError, IndexError) as error:  # what torch says about shapes is for developers
+                if out_of_memory(error):
+                    raise
+                raise self._misfit(checkpoint, Sentence("the tensors of its {layer} do not fit each other", layer=layer)) from error
+            if not change.is_finite():
+                raise self._damaged(Sentence("some numbers of {layer} are not finite", layer=layer))
             changed[module] = changed[module] + change if module in changed else change
         if self.layers and len(unknown) == len(self.layers):
             raise self._misfit(checkpoint, "none of its layers is there")
         return changed, unknown
+
+    def _damaged(self, reason: str) -> InvalidInput:
+        return InvalidInput("The LoRA {name} is damaged or cut off: {reason}.", "Download it again.", name=self.name, reason=reason)
 
     def _misfit(self, checkpoint: Checkpoint, reason: str) -> InvalidInput:
         ours, theirs = FAMILIES.get(checkpoint.layout.context, "of another kind"), self.family

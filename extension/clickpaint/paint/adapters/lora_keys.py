@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ _PREFIXES = (
     ("text_encoders.clip_h.transformer.", "te1"),
     ("text_encoder_2.", "te2"), ("text_encoder.", "te1"), ("clip_l.transformer.", "te1"), ("clip_g.transformer.", "te2"),
     ("cond_stage_model.transformer.", "te1"), ("conditioner.embedders.0.transformer.", "te1"),
-    ("te1.", "te1"), ("te2.", "te2"), ("text_model.", "te1"),
+    ("te.", "te1"), ("te1.", "te1"), ("te2.", "te2"), ("text_model.", "te1"),
 )  # fmt: skip
 """What stands before a layer's name, and which network it is of: kohya's trainer, LyCORIS; ComfyUI; diffusers and PEFT."""
 
@@ -221,9 +222,10 @@ def _value(text: str) -> Any:
 
 def _number(value: Any) -> float | None:
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def configuration_beside(path: Path) -> dict[str, Any]:

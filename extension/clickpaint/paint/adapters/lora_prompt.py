@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -75,16 +76,23 @@ def _use(network: Network) -> LoraUse:
             "<lora:{name}> is asked for with {argument}=, which is not known here.",
             "Take it out; te=, unet=, dyn= and lbw= are known.", name=network.name, argument=foreign,
         )  # fmt: skip
-    try:
-        text = float(named.get("te", placed[0] if placed else 1.0))
-        unet = float(named.get("unet", placed[1] if len(placed) > 1 else text))
-    except ValueError as error:
-        raise InvalidInput(
-            "The weight of <lora:{name}> is no number: {reason}.", "Write <lora:name:0.8>.", name=network.name, reason=error
-        ) from error
+    text = _weight(network.name, named.get("te", placed[0] if placed else "1"))
+    unet = _weight(network.name, named.get("unet", placed[1] if len(placed) > 1 else str(text)))
     ranks = _ranks(network.name, named.get("dyn", placed[2] if len(placed) > 2 else None))
     base, blocks = _blocks(network.name, named["lbw"]) if "lbw" in named else (1.0, ())
     return LoraUse(network.name, unet, text * base, ranks, blocks)
+
+
+def _weight(name: str, written: str) -> float:
+    try:
+        weight = float(written)
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight):
+        raise InvalidInput(
+            "The weight of <lora:{name}> is no number: {written}.", "Write <lora:name:0.8>.", name=name, written=repr(written)
+        )
+    return weight
 
 
 def _ranks(name: str, written: str | None) -> int | None:
@@ -102,6 +110,8 @@ def _blocks(name: str, written: str) -> tuple[float, tuple[tuple[str, float], ..
     try:
         base, *weights = (float(number) for number in written.split(","))
         down, up = BLOCKS[len(weights) + 1]
+        if not all(map(math.isfinite, (base, *weights))):
+            raise ValueError(written)
     except (ValueError, KeyError) as error:
         raise InvalidInput(
             "<lora:{name}> is asked for with lbw={value}, which is not a list of 12, 17, 20 or 26 numbers.",
