@@ -455,8 +455,18 @@ def test_names_of_formats():
         encode(from_pixels(np.zeros((2, 2, 3), np.uint8)), "exe")
     with pytest.raises(InvalidInput, match="from 1 to 100"):
         encode(from_pixels(np.zeros((2, 2, 3), np.uint8)), "JPEG", quality=101)
-    with pytest.raises(InvalidInput, match="cannot be saved as WEBP"):
-        encode(from_pixels(np.zeros((1, 20000, 3), np.uint8)), "WEBP")
+
+
+@pytest.mark.parametrize(("format", "width"), [("WEBP", 20_000), ("JPEG", 70_000), ("GIF", 70_000), ("AVIF", 70_000), ("HEIF", 70_000)])
+def test_what_is_too_wide_for_a_format_is_refused_in_our_words(format, width):
+    if format in ("AVIF", "HEIF"):
+        try:
+            encode(from_pixels(np.zeros((8, 8, 3), np.uint8)), format)
+        except InvalidInput:
+            pytest.skip("its encoder is not here")
+    with pytest.raises(InvalidInput) as refused:
+        encode(from_pixels(np.zeros((1, width, 3), np.uint8)), format)
+    assert refused.value.message == f"The picture of {width} × 1 pixels cannot be saved as {format}."
 
 
 def test_limits():

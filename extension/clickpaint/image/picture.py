@@ -296,8 +296,16 @@ def encode(picture: Picture, format: str | None = None, *, quality: int | None =
     samples = writers.writable(samples, picture.pixels, picture.alpha, source.format, target)
     try:
         return writers.write(samples, source, target, quality)
-    except (OSError, ValueError, struct.error) as error:
-        raise InvalidInput("The picture cannot be saved as {format}: {reason}.", "Choose PNG.", format=target, reason=error) from error
+    except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:  # AVIF's encoder raises RuntimeError
+        raise InvalidInput(
+            "The picture of {width} × {height} pixels cannot be saved as {target}.",
+            "Choose {other}, or make it smaller.",
+            width=picture.width,
+            height=picture.height,
+            target=target,
+            other="PNG" if target != "PNG" else "TIFF",
+            cause=str(error)[:200],
+        ) from error
 
 
 def _damaged(error: Exception) -> InvalidInput:
