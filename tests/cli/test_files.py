@@ -351,3 +351,16 @@ def test_a_data_folder_that_may_not_be_entered_is_a_sentence(tmp_path, capsys, m
     assert run("remove", tmp_path, *ERASE, "--data-dir", tmp_path / "closed") == 2
     error = capsys.readouterr().err
     assert error.startswith("clickpaint: ") and "Permission denied" in error and "Traceback" not in error
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_is_no_file_is_never_replaced_by_one(tmp_path):
+    pipe, link = tmp_path / "pipe.png", tmp_path / "link.png"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(InvalidInput, match="is no file"):
+            place_for(str(path), "in", ".png", Outputs([]), None)
+        with pytest.raises(InvalidInput, match="is no file"):
+            write(path, b"1")
+    assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2

@@ -70,7 +70,8 @@ class Outputs:
         raise AssertionError("numbers do not end")
 
     def claim_named(self, path: Path) -> Path:
-        """The path that the user named. Raises `InvalidInput` where that is a file that came in."""
+        """The path that the user named. Raises `InvalidInput` where that is a file that came in, or a device."""
+        _check_replaceable(path)
         if self._is_taken(path):
             raise InvalidInput("{path} would be overwritten.", "Name another file with -o.", path=path)
         self._taken.add(_key(path))
@@ -334,12 +335,19 @@ def _fitting(folder: Path, stem: str, ending: str) -> str:
     return stem + ending
 
 
+def _check_replaceable(target: Path) -> None:
+    """Raises `InvalidInput` for a device, a pipe or a folder: a file would take its place, for every program of the machine."""
+    if target.exists() and not target.is_file():
+        raise InvalidInput("{target} is no file.", "Name a file or a folder with -o.", target=target)
+
+
 def write(target: Path, data: bytes) -> None:
     """Write a file that is either there as a whole or not at all.
 
     Raises:
         InvalidInput: it cannot be written.
     """
+    _check_replaceable(target)
     if target.is_symlink():
         target = target.resolve()
     part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short, whatever the target's name
