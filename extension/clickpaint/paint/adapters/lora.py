@@ -171,7 +171,7 @@ class Lora:
             strength = use.weight_of(block) if network == "unet" else use.text
             if strength == 0:
                 continue
-            if any(tensor.numel() == 0 for tensor in said.tensors.values()):
+            if any(tensor.numel() == 0 for tensor in lora_layer.tensors.values()):
                 raise self._damaged(Sentence("a tensor of {layer} is empty", layer=layer))
             try:
                 change = change_of(
