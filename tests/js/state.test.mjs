@@ -33,6 +33,14 @@ test("Shift starts another object, a changed mode a new series", () => {
     assert.equal(state.clicked(point(5), {restart: true, mode: "intersect"}).mode, "intersect");
 });
 
+test("a click far from what is selected means another object, combined as the mode says; one that takes away still refines", () => {
+    const state = opened();
+    clicking(state, point(1));
+    assert.deepEqual(state.clicked(point(9), {far: true}), {points: [point(9)], box: null, mode: "replace", previous: null});
+    assert.equal(state.clicked(point(9), {far: true, mode: "add"}).mode, "add");
+    assert.deepEqual(state.clicked(point(9, 0), {far: true}).points, [point(1), point(9, 0)]);
+});
+
 test("with nothing selected every mode begins anew, and a negative click means nothing", () => {
     const state = opened();
     assert.equal(state.clicked(point(1), {another: true}).mode, "replace");

@@ -17,6 +17,7 @@ import {ProgressBar} from "./progress_bar.mjs";
 import {Renderer} from "./renderer.mjs";
 import {LivePreview, ResultStrip} from "./result_strip.mjs";
 import {SelectionBar} from "./selection_bar.mjs";
+import {isText} from "./shortcuts.mjs";
 import {Offer, StatusBar} from "./status_bar.mjs";
 import {Toasts} from "./toasts.mjs";
 import {ActionBar, ToolBar, ToolOptions, ZoomBar} from "./toolbars.mjs";
@@ -123,7 +124,7 @@ export class ClickpaintCanvas extends HTMLElement {
         editor.tool = editor.tools.click;
         for (const [name, value] of Object.entries(JSON.parse(this.dataset.options ?? "{}"))) editor.setOption(name, value);
         this.downloads = new Downloads(api);
-        this.toasts = new Toasts();
+        this.toasts = new Toasts(() => this.actions.undo());
         this.progress = new ProgressBar(workbench);
         this.help = new Help();
         this.actions = this.#actions();
@@ -134,8 +135,8 @@ export class ClickpaintCanvas extends HTMLElement {
             zoom: new ZoomBar(editor, this.actions),
             selection: new SelectionBar(workbench, this.actions),
             results: new ResultStrip(workbench),
-            status: new StatusBar(editor, this.actions),
-            offer: new Offer(editor, this.downloads),
+            status: new StatusBar(editor, this.actions, this.toasts.notices),
+            offer: new Offer(editor, this.downloads, tabStorage()),
         };
         this.bars = bars;
         const {tools, options, actions, zoom, selection, results, status, offer} = bars;
@@ -222,11 +223,11 @@ export class ClickpaintCanvas extends HTMLElement {
         this.keyboard = new Keyboard(this, this.#listeners);
         this.compare.listen(this.stage, this.#listeners);
         this.memory.listen(this.#listeners);
-        this.files.listen(this.#listeners, (target) => this.isActive(target) && !this.#typing(target));
+        this.files.listen(this.#listeners, (target) => this.isActive(target) && !isText(target));
         on(editor, "change", () => this.#update());
         on(editor, "redraw", () => this.#redrawSoon());
         on(editor, "view", () => this.bars.zoom.update());
-        on(editor, "task", ({detail}) => this.progress.add(detail));
+        on(editor, "task", ({detail}) => (this.toasts.next(), this.progress.add(detail)));
         on(editor, "error", ({detail}) => this.#failed(detail));
         on(editor, "done", ({detail}) => this.toasts.done(detail));
         on(editor, "opened", () => (this.compare.off(), this.progress.watch()));
@@ -264,14 +265,10 @@ export class ClickpaintCanvas extends HTMLElement {
         this.dispatchEvent(new CustomEvent("clickpaint:models", {bubbles: true}));
     }
 
-    /** Whether keys and pastes are meant for this canvas: it is seen, and the user is on it or nowhere else. */
+    /** Whether keys and pastes are meant for this canvas: it is seen, and nothing lies over the page. */
     isActive(target) {
-        if (!this.isConnected || this.getClientRects().length === 0 || this.help.element.open) return false;
-        return this.contains(target) || target === document.body || target === document.documentElement || this.overStage;
-    }
-
-    #typing(target) {
-        return Boolean(target.closest?.("input:not([type=range]):not([type=file]), textarea, [contenteditable=true]"));
+        if (!this.isConnected || this.getClientRects().length === 0 || document.querySelector("dialog:modal")) return false;
+        return !target.closest?.("dialog, [role=dialog], #lightboxModal");
     }
 
     get hasCrosshair() {
@@ -299,13 +296,18 @@ export class ClickpaintCanvas extends HTMLElement {
         if (this.dispatchEvent(event) && task === "remove") this.workbench.timeline.erase();
     }
 
+    /** One thing after another goes, the topmost first. */
     #escape() {
-        const {editor, selecting} = this.workbench;
+        const {editor, selecting, versions} = this.workbench, {toasts, bars} = this;
+        const told = toasts.shown;
+        if (toasts.clear()) return;
         if (editor.tool.drafting) editor.tool.cancel?.();
         else if (editor.regions) editor.leaveEverything();
         else if (this.compare.active) this.compare.off();
+        else if (versions.over) versions.cover(null);
         else if (editor.state.selection) selecting.adjust({op: "clear"});
-        else this.actions.fit();
+        else if (bars.offer.shown) bars.offer.dismiss();
+        else if (editor.ready && !told) this.actions.fit();
         editor.changed();
     }
 

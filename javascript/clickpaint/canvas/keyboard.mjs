@@ -1,6 +1,6 @@
 /** The keyboard on the canvas: from keys to what the canvas can do. Only while the canvas is in use and seen. */
 
-import {actionOf, arrow, belongsToField} from "./shortcuts.mjs";
+import {actionOf, arrow, belongsToField, isText} from "./shortcuts.mjs";
 
 export class Keyboard {
     #compared = null;
@@ -18,8 +18,9 @@ export class Keyboard {
 
     #down(event) {
         const {canvas} = this;
-        if (event.defaultPrevented || event.isComposing || belongsToField(event.target) || !canvas.isActive(event.target)) return;
-        if (event.key === " " && !event.target.closest("button, a")) {
+        if (event.defaultPrevented || event.isComposing || !canvas.isActive(event.target)) return;
+        if (belongsToField(event) && !this.#leavesField(event)) return;
+        if (event.key === " ") {
             if (canvas.hasCrosshair) this.#press(event);
             else canvas.holdSpace(true);
             return event.preventDefault();
@@ -42,11 +43,16 @@ export class Keyboard {
         this.canvas.holdSpace(false);
     }
 
+    /** Esc closes messages even while somebody writes. */
+    #leavesField(event) {
+        return actionOf(event) === "escape" && isText(event.target) && this.canvas.toasts.shown;
+    }
+
     /** Whether the key was used. */
     #do(action, event) {
         const {canvas} = this, {editor, selecting} = canvas.workbench;
         const simple = canvas.actions[action];
-        if (action === "help" || action === "open") return simple(), true;
+        if (["help", "open", "escape"].includes(action)) return simple(), true;
         if (!editor.ready) return false;
         if (action.startsWith("tool:")) return editor.use(action.slice(5)), true;
         switch (action) {

@@ -71,6 +71,7 @@ const NAMES = {
     "tool:eraser": "tool.eraser",
     fit: "zoom.fit",
     help: "help",
+    act: "help.act",
 };
 const OWN = new Set(["smaller", "larger", "candidate", "resize", "escape", "move", "press"]);
 

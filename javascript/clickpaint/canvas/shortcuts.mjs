@@ -17,6 +17,7 @@ export const SHORTCUTS = [
     {group: "selection", keys: ["I"], match: plain("i"), action: "invert"},
     {group: "selection", keys: ["F"], match: plain("f"), action: "fill_holes"},
     {group: "selection", keys: ["Esc"], match: plain("escape"), action: "escape"},
+    {group: "picture", keys: ["Ctrl+Enter"], match: command("enter"), action: "act"},
     {group: "picture", keys: ["Delete"], match: plain("delete", "backspace"), action: "remove"},
     {group: "picture", keys: ["Ctrl+Z"], match: command("z"), action: "undo"},
     {group: "picture", keys: ["Shift+Ctrl+Z", "Ctrl+Y"], match: (e) => command("z", true)(e) || command("y")(e), action: "redo"},
@@ -55,8 +56,23 @@ export function arrow(key) {
     return {ArrowLeft: {x: -1, y: 0}, ArrowRight: {x: 1, y: 0}, ArrowUp: {x: 0, y: -1}, ArrowDown: {x: 0, y: 1}}[key] ?? {x: 0, y: 0};
 }
 
+const NO_TEXT = ["range", "checkbox", "radio", "button", "submit", "reset", "file", "color"].map((type) => `[type=${type}]`).join(", ");
+
+/** What each kind of control does with a key by itself; all other keys are the canvas's, wherever the focus is. */
+const OWN_KEYS = [
+    {place: "input[type=range], input[type=radio], [role=slider], [role=tab]", keys: /^(Arrow.*|Home|End|Page.*|Tab)$/},
+    {place: "select, [role=listbox], [role=combobox], input[type=color]", keys: /^(Arrow.*|Home|End|Page.*|Tab|Enter|Escape|.)$/},
+    {place: "button, a, summary, input, [role=button], [role=tab]", keys: /^( |Enter)$/},
+];
+
+/** Whether people write there. */
+export function isText(target) {
+    return Boolean(target?.closest?.(`input:not(${NO_TEXT}), textarea, [contenteditable=''], [contenteditable=true]`));
+}
+
 /** Whether a key pressed there is meant for that element (typing, moving a slider), not for the canvas. */
-export function belongsToField(target) {
+export function belongsToField({target, key, ctrlKey = false, metaKey = false}) {
     if (!target?.closest) return false;
-    return Boolean(target.closest("input, textarea, select, [contenteditable=''], [contenteditable=true], [role=listbox], [role=slider]"));
+    if (isText(target)) return true;
+    return !ctrlKey && !metaKey && OWN_KEYS.some((own) => own.keys.test(key) && target.closest(own.place));
 }

@@ -23,8 +23,9 @@ export class StatusBar {
     /**
      * @param {import("../picture/editor.mjs").Editor} editor
      * @param {import("./canvas.mjs").Actions} actions
+     * @param {HTMLElement} notices what went well, shown in the hint's place
      */
-    constructor(editor, actions) {
+    constructor(editor, actions, notices) {
         this.editor = editor;
         this.engines = h("span.cp-engines");
         this.hint = h("span.cp-hint");
@@ -34,6 +35,7 @@ export class StatusBar {
             "div.cp-status",
             {},
             this.engines,
+            notices,
             this.hint,
             this.selected,
             this.picture,
@@ -46,17 +48,21 @@ export class StatusBar {
         const title = (list, name) => list?.find((one) => one.name === name)?.title ?? name;
         const segmenter = title(capabilities?.segmenters, editor.segmenter), eraser = title(capabilities?.erasers, editor.eraser);
         this.engines.textContent = capabilities ? t("at_work", {segmenter, eraser}) : "";
+        this.engines.title = this.engines.textContent;
         this.hint.textContent = editor.ready ? t(editor.regions ? "hint.everything" : `hint.${editor.tool.name}`) : "";
         const {width, height} = editor.size;
         const percent = state.selection ? (100 * state.selection.area) / (width * height) : 0;
         this.selected.textContent = !editor.ready ? "" : state.selection ? t("selected", {percent: percent < 1 ? percent.toFixed(1) : Math.round(percent)}) : t("selected.none");
         this.picture.textContent = editor.ready ? [state.name, t("dimensions", {width, height})].filter(Boolean).join(" · ") : "";
-        this.picture.title = editor.ready ? t("megapixels", {n: ((width * height) / 1e6).toFixed(1)}) : "";
+        this.picture.title = editor.ready ? `${this.picture.textContent} · ${t("megapixels", {n: ((width * height) / 1e6).toFixed(1)})}` : "";
     }
 }
 
 /** "Classic is at work … Download MobileSAM (39 MB)", then the download's progress. */
+const DISMISSED = "clickpaint:offer_dismissed";
+
 export class Offer {
+    #dismissed = false;
     /** @type {any[] | null} */
     #models = null;
     /** The file that is offered. @type {any} */
@@ -65,15 +71,29 @@ export class Offer {
     /**
      * @param {import("../picture/editor.mjs").Editor} editor
      * @param {import("../server/downloads.mjs").Downloads} downloads
+     * @param {Storage | null} storage where it is kept that the user does not want it
      */
-    constructor(editor, downloads) {
+    constructor(editor, downloads, storage) {
         this.editor = editor;
         this.downloads = downloads;
+        this.storage = storage;
+        this.#dismissed = storage?.getItem(DISMISSED) === "1";
         this.text = h("span");
         this.button = h("button.cp-text.cp-strong", {type: "button", onclick: () => this.model && downloads.start(this.model.name)});
         this.bar = h("div.cp-progress-fill");
         this.track = h("div.cp-progress-track", {role: "progressbar", "aria-label": t("progress"), hidden: true}, this.bar);
-        this.element = h("div.cp-offer", {hidden: true, role: "status"}, icon("download"), this.text, this.track, this.button);
+        this.element = h("div.cp-offer", {hidden: true, role: "status"}, icon("download"), this.text, this.track, this.button, iconButton("close", t("close"), () => this.dismiss()));
+    }
+
+    get shown() {
+        return !this.element.hidden;
+    }
+
+    /** It does not come back in this tab; the list of models has what it offered. */
+    dismiss() {
+        this.#dismissed = true;
+        this.storage?.setItem(DISMISSED, "1");
+        this.update();
     }
 
     models(list) {
@@ -85,7 +105,7 @@ export class Offer {
         const {editor} = this, {capabilities} = editor;
         this.model = betterSegmenter(capabilities, editor.segmenter, this.#models);
         const unable = this.model ? null : blockedSegmenter(capabilities, editor.segmenter);
-        this.element.hidden = !this.model && !unable;
+        this.element.hidden = this.#dismissed || (!this.model && !unable);
         if (!capabilities) return;
         const classic = capabilities.segmenters.find((one) => one.name === "classic")?.title ?? "Classic";
         if (unable) {

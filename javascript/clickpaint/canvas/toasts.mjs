@@ -1,42 +1,69 @@
-/** Short messages over the stage: what went well fades, what went wrong stays until it is closed. */
+/** Short messages: what went well stands in the line under the picture, what went wrong over the stage. Both leave by themselves and by Esc. */
 
 import {h, iconButton} from "../common/dom.mjs";
 import {icon} from "../common/icons.mjs";
 import {duration, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 
-const GONE_AFTER = 3200;
+/** Milliseconds for which a message stays: a good one, one that can be undone, and a bad one, which takes longer the more it says. */
+const GOOD = 3200, UNDOABLE = 8000, BAD = 8000, A_LETTER = 60;
 const MOST = 3;
+/** What was done that Undo takes back. */
+const STEPS = new Set(["removed", "painted"]);
 
 export class Toasts {
-    constructor() {
-        this.element = h("div.cp-toasts", {"aria-live": "polite", role: "log"});
+    /** @param {() => void} undo */
+    constructor(undo) {
+        this.undo = undo;
+        this.element = h("div.cp-toasts", {"aria-live": "polite", role: "log", "aria-label": t("messages")});
+        this.notices = h("div.cp-notices", {"aria-live": "polite", role: "status"});
     }
 
-    good(message) {
-        const toast = this.#show("good", "check", message);
-        setTimeout(() => toast.remove(), GONE_AFTER);
+    /** Whether there is any message. */
+    get shown() {
+        return this.element.children.length + this.notices.children.length > 0;
+    }
+
+    /** Take all messages away; whether one of them lay over the picture. */
+    clear() {
+        const over = this.element.children.length > 0;
+        this.element.replaceChildren();
+        this.notices.replaceChildren();
+        return over;
+    }
+
+    /** Something else begins: what was done before is old news, and its Undo would take back the new. */
+    next() {
+        this.notices.replaceChildren();
+    }
+
+    good(message, {undoable = false} = {}) {
+        const undo = h("button.cp-text", {type: "button", onclick: () => (notice.remove(), this.undo())}, t("undo"));
+        const notice = h("div.cp-notice", {}, icon("check"), h("span", {}, message), undoable ? undo : null);
+        this.notices.replaceChildren(notice);
+        leave(notice, undoable ? UNDOABLE : GOOD);
     }
 
     bad(message, remedy = "") {
-        const toast = this.#show("bad", "warning", message, remedy);
-        toast.setAttribute("role", "alert");
+        this.#alert(message, remedy);
     }
 
     /** A model is missing: with the button that gets it. */
     missing(error, label, start) {
-        const toast = this.#show("bad", "warning", said(error, "message"), said(error, "remedy"));
-        toast.setAttribute("role", "alert");
+        const toast = this.#alert(said(error, "message"), said(error, "remedy"));
         const go = () => (start(), toast.remove());
         toast.querySelector(".cp-toast-text").append(h("button.cp-text.cp-strong", {type: "button", onclick: go}, label));
     }
 
-    #show(kind, name, message, remedy = "") {
+    /** One that says the same takes the place of the one before. */
+    #alert(message, remedy) {
         const close = () => toast.remove();
         const text = h("div.cp-toast-text", {}, h("strong", {}, message), remedy ? h("span", {}, remedy) : null);
-        const toast = h(`div.cp-toast.cp-${kind}`, {}, icon(name), text, iconButton("close", t("close"), close));
+        const toast = h("div.cp-toast.cp-bad", {role: "alert", "data-says": `${message} ${remedy}`}, icon("warning"), text, iconButton("close", t("close"), close));
+        for (const other of [...this.element.children]) if (/** @type {HTMLElement} */ (other).dataset.says === toast.dataset.says) other.remove();
         while (this.element.children.length >= MOST) this.element.firstChild.remove();
         this.element.append(toast);
+        leave(toast, BAD + A_LETTER * toast.dataset.says.length);
         return toast;
     }
 
@@ -50,7 +77,13 @@ export class Toasts {
     }
 
     done({key, milliseconds, ...values}) {
-        if (key === "undone" || key === "redone") return;
-        this.good(t(key, {...values, time: duration((milliseconds ?? 0) / 1000)}));
+        if (key === "undone" || key === "redone") return this.notices.replaceChildren(); // its Undo would take back something else
+        return this.good(t(key, {...values, time: duration((milliseconds ?? 0) / 1000)}), {undoable: STEPS.has(key)});
     }
+}
+
+/** Let a message go after a while, but not while somebody reads it (the pointer is over it) or is about to press its button. */
+function leave(element, milliseconds) {
+    const look = () => (element.matches(":hover, :focus-within") ? setTimeout(look, GOOD) : element.remove());
+    setTimeout(look, milliseconds);
 }

@@ -1,5 +1,7 @@
 /** The buttons of the tasks, which have the options of their tabs: the canvas begins a task by them, and they show whether they can do anything. */
 
+import {canvas} from "./elements.mjs";
+
 const NEED_A_SELECTION = ["remove", "fill", "replace"];
 
 /** @param {string} task */
@@ -9,6 +11,14 @@ const button = (task) => document.getElementById(`clickpaint_${task}`);
 export function joinTaskButtons() {
     document.addEventListener("clickpaint:begin", (event) => {
         const found = button(/** @type {CustomEvent} */ (event).detail.task);
+        if (!found) return;
+        event.preventDefault();
+        found.click();
+    });
+    document.addEventListener("keydown", (event) => {
+        const starts = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing, {target} = event;
+        const tasks = starts && target instanceof Element && target.closest("textarea, input") ? target.closest("#clickpaint_tasks") : null;
+        const found = tasks && button(canvas()?.workbench.diffusion.action ?? "");
         if (!found) return;
         event.preventDefault();
         found.click();

@@ -115,9 +115,9 @@ export class Diffusion extends EventTarget {
         this.editor.viewChanged();
     }
 
-    /** What the open tab does with a selection. */
+    /** What the open tab does. */
     get action() {
-        return this.task === "expand" ? "remove" : this.task;
+        return this.task;
     }
 
     /** Whether a result can be painted once more: the frame of an expanded picture is not selected any more. */

@@ -51,6 +51,11 @@ export function distanceToSegment(p, a, b) {
     return Math.hypot(p.x - a.x - t * dx, p.y - a.y - t * dy);
 }
 
+/** How far a point is from a box; 0 inside. */
+export function distanceToBox({x, y}, [left, top, right, bottom]) {
+    return Math.hypot(Math.max(left - x, x - right, 0), Math.max(top - y, y - bottom, 0));
+}
+
 /** A stroke as the API takes it. */
 export function strokeOf(points) {
     return pairs(simplified(points, 0.5));

@@ -3,6 +3,9 @@
 import {contextOf} from "../common/context.mjs";
 
 /** A mask's selected pixels, white with the mask as alpha, cut to its box [left, top, right, bottom]. */
+/** Pixels of each side of what `touches` looks at. */
+const LOOKED_AT = 64;
+
 export class MaskLayer {
     constructor(bitmap, box) {
         this.bitmap = bitmap;
@@ -15,6 +18,20 @@ export class MaskLayer {
 
     get height() {
         return this.box[3] - this.box[1];
+    }
+
+    /** Whether anything is selected within `reach` pixels of a point; looked up in a small copy of its surroundings. */
+    touches({x, y}, reach) {
+        const side = Math.min(Math.max(Math.ceil(2 * reach), 1), LOOKED_AT), scale = side / (2 * reach), canvas = new OffscreenCanvas(side, side);
+        const context = contextOf(canvas, {willReadFrequently: true});
+        context.scale(scale, scale);
+        context.translate(this.box[0] - x + reach, this.box[1] - y + reach);
+        context.drawImage(this.bitmap, 0, 0);
+        const {data} = context.getImageData(0, 0, side, side);
+        for (let i = 0; i < side * side; i++) {
+            if (data[4 * i + 3] && Math.hypot((i % side) + 0.5 - side / 2, Math.floor(i / side) + 0.5 - side / 2) <= side / 2) return true;
+        }
+        return false;
     }
 
     close() {

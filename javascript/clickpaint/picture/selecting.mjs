@@ -1,11 +1,14 @@
 /** What selects: the prompts of the user go to the server, and its answers become the selection. */
 
-import {strokeOf} from "./geometry.mjs";
+import {distanceToBox, nearest, strokeOf} from "./geometry.mjs";
 import {decodeLabels} from "./label_map.mjs";
 import {blobOf, layerOf} from "./mask_layer.mjs";
 
 /** @typedef {import("../server/answers.mjs").Point} Point */
 /** @typedef {import("../server/answers.mjs").Mode} Mode */
+
+/** Pixels on the screen within which a click belongs to what is selected. */
+const NEAR = 20;
 
 export class Selecting {
     /**
@@ -32,7 +35,7 @@ export class Selecting {
         editor.pending.push(marker);
         const change = editor.change("select", () => {
             const {state, restart, mode, view} = editor;
-            const prompts = state.clicked({...point, label}, {another, restart, mode, reach: 8 / view.scale});
+            const prompts = state.clicked({...point, label}, {another, restart, far: this.#isFar(point), mode, reach: 8 / view.scale});
             if (!prompts) return undefined;
             const useless = !prompts.box && !prompts.points.some((prompt) => prompt.label);
             return useless ? this.#adjust([{op: "clear"}]) : this.#select(prompts);
@@ -41,6 +44,21 @@ export class Selecting {
             editor.pending = editor.pending.filter((other) => other !== marker);
             editor.redraw();
         });
+    }
+
+    /**
+     * Whether a point has nothing to do with what the last clicks selected: it is further from that than a tenth of its diagonal, and
+     * than a finger is wide.
+     *
+     * @param {Point} point
+     */
+    #isFar(point) {
+        const {state, layer, view} = this.editor, {points, box, candidates, chosen} = state.prompts;
+        if (!layer) return false;
+        const object = candidates[chosen ?? -1]?.box ?? layer.box, within = box ?? object;
+        const reach = Math.max(NEAR / view.scale, Math.hypot(object[2] - object[0], object[3] - object[1]) / 10);
+        if (nearest(points, point, reach) >= 0 || (box && distanceToBox(point, within) === 0)) return false;
+        return distanceToBox(point, object) > reach || !layer.touches(point, reach);
     }
 
     /**

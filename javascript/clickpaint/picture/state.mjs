@@ -64,17 +64,18 @@ export class State {
     /**
      * The prompts that a click makes, or null where it means nothing.
      *
-     * A click goes on with the clicks before it, except with `another` (Shift: one more object) or `restart` (the mode was changed). One
+     * A click goes on with the clicks before it, except with `another` (Shift: one more object), `restart` (the mode was changed) or, if it
+     * adds, `far` from what they selected: that is another object, which is combined with the selection as the mode says. One
      * on a point that is there, within `reach`, takes that point away. A negative one with nothing to go on with takes the object under it
      * away from the selection.
      *
      * @param {import("../server/answers.mjs").Point & {label: number}} point
-     * @param {{another?: boolean, restart?: boolean, mode?: import("../server/answers.mjs").Mode, reach?: number}} how
+     * @param {{another?: boolean, restart?: boolean, far?: boolean, mode?: import("../server/answers.mjs").Mode, reach?: number}} how
      * @returns {import("../server/answers.mjs").Prompts | null}
      */
-    clicked({x, y, label}, {another = false, restart = false, mode = "replace", reach = 0} = {}) {
+    clicked({x, y, label}, {another = false, restart = false, far = false, mode = "replace", reach = 0} = {}) {
         const {points, box} = this.prompts;
-        const goesOn = !another && !restart && (points.length > 0 || box !== null);
+        const goesOn = !another && !restart && !(far && label) && (points.length > 0 || box !== null);
         if (goesOn) {
             const hit = nearest(points, {x, y}, reach);
             const left = hit >= 0 ? points.filter((_, i) => i !== hit) : [...points, {x, y, label}];

@@ -1,0 +1,186 @@
+"""Hands and keys: what the keyboard does wherever the focus is, messages, and what a click means, in real Chromium."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.browser.conftest import BALL, SIZE, Visit, expect, photograph
+from tests.browser.test_painting import turn_to
+
+VERSION = "() => document.querySelector('clickpaint-canvas').editor.state.version === {}"
+OTHER = (110, 200)
+"""The middle of a second ball."""
+
+
+def two_balls() -> bytes:
+    picture = Image.open(io.BytesIO(photograph()))
+    x, y = OTHER
+    ImageDraw.Draw(picture).ellipse((x - 45, y - 45, x + 45, y + 45), fill="#2244cc")
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def opened(visit: Callable[..., Visit], data: bytes, **options: Any) -> Visit:
+    tab = visit(**options)
+    tab.open(data)
+    return tab
+
+
+def removed(tab: Visit) -> None:
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.state.version > 0")
+    tab.idle()
+
+
+def undone(tab: Visit, version: int = 0) -> None:
+    """Ctrl+Z without a look at where the focus or the pointer is."""
+    tab.page.keyboard.press("Control+z")
+    tab.page.wait_for_function(VERSION.format(version))
+    tab.idle()
+
+
+def test_keys_work_after_the_button_beside_the_picture_a_slider_and_the_comparison(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = opened(visit, photo)
+    tab.click(*BALL)
+    button = tab.page.locator("#clickpaint_remove")
+    button.click()
+    removed(tab)
+    assert tab.page.evaluate("() => document.activeElement.closest('#clickpaint_remove, body') !== null")
+    tab.page.mouse.move(2, 2)
+    undone(tab)
+
+    slider = tab.page.locator("#clickpaint_grow input[type=range]")
+    slider.focus()
+    before = slider.input_value()
+    slider.press("ArrowRight")
+    assert slider.input_value() != before, "arrows are the slider's"
+    tab.key("Delete")
+    removed(tab)
+    assert tab.page.evaluate("() => document.activeElement.type") == "range"
+    undone(tab)
+
+    tab.key("Delete")
+    removed(tab)
+    tab.page.get_by_role("button", name="Compare with the original").click()
+    tab.page.locator(".cp-knob").focus()
+    tab.page.mouse.move(2, 2)
+    tab.key("b")
+    assert tab.js("e.tool.name") == "brush"
+    undone(tab)
+
+
+def test_text_fields_keep_their_keys(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = opened(visit, photo)
+    tab.click(*BALL)
+    area = tab.area
+    turn_to(tab, "Fill")
+    prompt = tab.page.locator("#clickpaint_fill_prompt textarea")
+    prompt.focus()
+    tab.stage.hover()
+    for key in ("c", "i", "Backspace", "Delete", "Control+z"):
+        tab.key(key)
+    assert (tab.area, tab.js("e.state.version"), tab.js("e.tool.name")) == (area, 0, "click")
+
+
+def test_control_and_enter_start_what_the_open_tab_does(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = opened(visit, photo, expected="ERR_FAILED")
+    tab.click(*BALL)
+    tab.key("Control+Enter")
+    removed(tab)
+    undone(tab)
+    turn_to(tab, "Fill")
+    asked: list[Any] = []
+    tab.page.route("**/paint", lambda route: (asked.append(route.request.post_data_json), route.abort()))
+    prompt = tab.page.locator("#clickpaint_fill_prompt textarea")
+    prompt.fill("a red kite")
+    with tab.page.expect_request("**/paint"):
+        prompt.press("Control+Enter")
+    assert asked[0]["task"] == "fill" and asked[0]["prompt"] == "a red kite"
+
+
+def test_the_button_of_a_tab_is_called_as_the_tab(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = opened(visit, photo)
+    tab.click(*BALL)
+    button = tab.page.locator(".cp-remove")
+    for name in ("Remove", "Fill", "Replace", "Expand", "Instruct"):
+        turn_to(tab, name)
+        expect(button).to_have_text(name)
+
+
+def test_messages_leave_by_esc_and_by_themselves_and_say_a_thing_once(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = visit(alone=True)
+    tab.page.clock.install()
+    tab.open(photo)
+    alert = tab.page.get_by_role("alert")
+    for _ in range(3):
+        tab.page.locator("#clickpaint_remove").click()
+        tab.idle()
+    expect(alert).to_have_count(1)
+    tab.page.mouse.move(2, 2)
+    scale = tab.js("(c.actions.zoom(2), c.view.scale)")
+    tab.key("Escape")
+    expect(alert).to_have_count(0)
+    assert tab.js("c.view.scale") == scale, "Esc does one thing at a time"
+    tab.page.locator("#clickpaint_remove").click()
+    expect(alert).to_have_count(1)
+    tab.page.mouse.move(2, 2)
+    tab.page.clock.fast_forward(60_000)
+    expect(alert).to_have_count(0)
+
+
+def test_what_went_well_leaves_the_picture_free_and_can_be_undone_where_it_is_said(visit: Callable[..., Visit], photo: bytes) -> None:
+    for width in (1280, 390):
+        tab = opened(visit, photo, viewport={"width": width, "height": 860})
+        tab.click(*BALL)
+        tab.key("Delete")
+        removed(tab)
+        notice = tab.page.locator(".cp-notice")
+        expect(notice).to_contain_text("Removed in")
+        stage, told = tab.stage.bounding_box(), notice.bounding_box()
+        assert told["y"] >= stage["y"] + stage["height"], "it lies over the picture"
+        notice.get_by_role("button", name="Undo").click()
+        tab.page.wait_for_function(VERSION.format(0))
+        expect(notice).to_have_count(0)
+
+
+def test_the_offer_can_be_dismissed(visit: Callable[..., Visit]) -> None:
+    tab = visit()
+    offer = tab.page.locator(".cp-offer")
+    expect(offer).to_be_visible()
+    tab.page.keyboard.press("Escape")
+    expect(offer).to_be_hidden()
+
+
+def test_new_means_new(visit: Callable[..., Visit]) -> None:
+    tab = opened(visit, two_balls())
+    tab.click(*BALL)
+    first = tab.js("e.state.selection.box")
+    tab.click(*OTHER)
+    second = tab.js("e.state.selection.box")
+    assert second[2] < SIZE[0] / 2 < first[0], "the second object alone is selected"
+    assert tab.js("e.state.prompts.points.length") == 1
+    tab.click(OTHER[0] + 20, OTHER[1])
+    assert tab.js("e.state.prompts.points.length") == 2, "a click on it refines"
+    tab.click(OTHER[0] + 60, OTHER[1], button="right")
+    assert tab.js("e.state.prompts.points.length") == 3, "and so does one that takes away"
+    tab.key("Escape")
+    tab.click(*OTHER)
+    tab.page.keyboard.down("Shift")
+    tab.click(*BALL)
+    tab.page.keyboard.up("Shift")
+    box = tab.js("e.state.selection.box")
+    assert box[0] < SIZE[0] / 2 < box[2], "Shift adds another"
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_the_hint_fits(visit: Callable[..., Visit], photo: bytes, locale: str) -> None:
+    tab = opened(visit, photo, locale=locale)
+    tab.click(*BALL)
+    hint = tab.page.locator(".cp-hint")
+    expect(hint).to_contain_text("Shift")
+    assert hint.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "its end is cut off"
