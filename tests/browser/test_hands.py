@@ -184,3 +184,55 @@ def test_the_hint_fits(visit: Callable[..., Visit], photo: bytes, locale: str) -
     hint = tab.page.locator(".cp-hint")
     expect(hint).to_contain_text("Shift")
     assert hint.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "its end is cut off"
+
+
+OVERLAPS = """() => {
+    const bars = [...document.querySelectorAll('.cp-bar')].filter((bar) => bar.getClientRects().length), found = [];
+    for (const [i, a] of bars.entries()) for (const b of bars.slice(i + 1)) {
+        const one = a.getBoundingClientRect(), other = b.getBoundingClientRect();
+        const apart = one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
+        if (!apart) found.push(`${a.className} / ${b.className}`);
+    }
+    const stage = document.querySelector('.cp-stage').getBoundingClientRect();
+    for (const bar of bars) {
+        const {left, right} = bar.getBoundingClientRect();
+        if (left < stage.left || right > stage.right) found.push(`${bar.className} leaves the canvas`);
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_bars_never_lie_over_each_other_and_save_is_in_sight(visit: Callable[..., Visit], photo: bytes, locale: str) -> None:
+    tab = opened(visit, photo, locale=locale)
+    tab.click(*BALL)
+    tab.js("(e.state.prompts = {...e.state.prompts, candidates: [0, 1, 2].map(() => e.state.prompts.candidates[0])}, e.changed())")
+    # 640: 1280 at 200 %
+    for width in (390, 500, 640, 700, 760, 800, 900, 960, 1000, 1080, 1180, 1280, 1920):
+        tab.page.set_viewport_size({"width": width, "height": 860})
+        tab.page.wait_for_function(
+            "() => { const c = document.querySelector('clickpaint-canvas'); return c.view.stage.width === c.stage.clientWidth }"
+        )
+        for task in ("remove", "instruct"):
+            tab.js(f"w.diffusion.setTask('{task}')")
+            tab.idle()
+            assert tab.page.evaluate(OVERLAPS) == [], (width, task)
+        if width >= 900:
+            box = tab.page.locator("#clickpaint_save").bounding_box()
+            assert box["y"] + box["height"] <= 860, "Save is below the fold"
+
+
+def test_a_tiny_picture_opens_large_enough_to_click(visit: Callable[..., Visit]) -> None:
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photograph())).resize((30, 20)).save(file, "PNG")
+    tab = opened(visit, file.getvalue())
+    assert tab.js("c.view.scale * 30") >= 300
+
+
+def test_no_button_is_an_emoji(visit: Callable[..., Visit], photo: bytes) -> None:
+    tab = opened(visit, photo)
+    turn_to(tab, "Fill")
+    tab.page.locator("#clickpaint_sampling").get_by_text("Sampling").first.click()
+    tab.page.locator("#clickpaint_random_seed").wait_for()
+    names = tab.page.locator("button").all_inner_texts()
+    assert not [name for name in names if any(ord(letter) >= 0x1F000 or letter == "\ufe0f" for letter in name)]

@@ -12,10 +12,12 @@ function view(picture = [400, 200], stage = [800, 800]) {
     return made;
 }
 
-test("a picture is fitted into the middle and enlarged twice at most", () => {
+test("a picture is fitted into the middle and enlarged twice at most, a tiny one until it can be clicked on", () => {
     const {scale, x, y} = view();
     assert.deepEqual([scale, x, y], [2, 0, 200]);
-    assert.equal(view([10, 10]).scale, 2);
+    assert.equal(view([10, 10]).scale, LARGEST);
+    assert.equal(view([30, 20]).scale, 16);
+    assert.equal(view([240, 30]).scale, 2);
     assert.equal(view([1600, 400]).scale, 0.5);
 });
 

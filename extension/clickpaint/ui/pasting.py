@@ -22,7 +22,7 @@ Field = tuple[Any, Callable[[Parsed], Any]]
 Paste = Callable[[list[Field]], Callable[[str], Parsed]]
 """Tells a host which widgets take what from an infotext; it gives what reads one."""
 
-_SYMBOL = "\u2199\ufe0f"  # as the web UI has it
+_SYMBOL = "\u2199"  # as the web UI has it, but without what makes an emoji of it
 
 _marks = itertools.count(1)
 

@@ -44,16 +44,16 @@ def build(
                 can = studio.host.capabilities()
                 tasks = can.paint or not can.own_sampler  # without a web UI, a checkpoint may come while the page is open
                 if tasks:
-                    eraser = task_tabs.tasks(studio, can, paste)
+                    eraser = task_tabs.tasks(studio, can, paste, panels.saving)
                 else:
                     removing = panels.removing(studio)
                     panels.starts_removing(removing)
+                    panels.saving()
                     eraser = removing.eraser
                 segmenter = panels.selecting(studio)
                 panels.follow_files(studio, segmenter, eraser, diffusion=tasks)
                 describe.panel()
                 control.maps()
-                panels.saving()
                 panels.results(studio)
                 panels.models()
     return page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.ui import gradio_compat as compat
@@ -19,16 +20,16 @@ ENGINES = ("Inpaint", "ControlNet", REPAINT, "Depth")
 """Engines of ours that a task can choose; instructions have one of their own."""
 WEB_UI = "Web UI"
 SIDES = ("left", "top", "right", "bottom")
-_DICE, _RECYCLE = "\U0001f3b2\ufe0f", "\u267b\ufe0f"  # as the web UI has them; it explains them when the pointer is over them
 _LARGEST_MARGIN = 1024
 
 
-def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) -> Any:
+def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None, below: Callable[[], None] = lambda: None) -> Any:
     """Remove, fill, replace, expand and instruct, one tab each, and below them what is common to all that paints; gives the list of
     erasers.
 
     Args:
         paste: the web UI's way to read infotexts back.
+        below: makes what stands right below the tabs.
     """
     import gradio as gr
 
@@ -45,6 +46,7 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None) 
             starters.append(_expanding())
         with gr.Tab("Instruct", elem_id="clickpaint_tab_instruct", **prepared) as instruct:
             starters.append(_instructing())
+    below()
     if not can.own_sampler:
         compat.html("<clickpaint-checkpoint></clickpaint-checkpoint>")
     sampling = _sampling(can)
@@ -118,8 +120,8 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
         widgets["batch_count"] = gr.Slider(1, 16, 1, step=1, label="Number of results", elem_id="clickpaint_batch_count")
         with gr.Row(elem_classes=["cp-seed"]):
             seed = widgets["seed"] = gr.Number(-1, label="Seed", precision=0, min_width=80, elem_id="clickpaint_seed")
-            random = gr.Button(_DICE, elem_id="clickpaint_random_seed", elem_classes=["tool"], scale=0, min_width=40)
-            reuse = gr.Button(_RECYCLE, elem_id="clickpaint_reuse_seed", elem_classes=["tool"], scale=0, min_width=40)
+            random = gr.Button("Random", elem_id="clickpaint_random_seed", size="sm", scale=0, min_width=72)
+            reuse = gr.Button("Last one", elem_id="clickpaint_reuse_seed", size="sm", scale=0, min_width=72)
         widgets["masked_content"] = _choice("Masked content", [*MASKED_CONTENT], "masked_content")
         widgets["resolution"] = gr.Slider(
             0, 2048, 0, step=64, label="Resolution (0: the checkpoint's own)", elem_id="clickpaint_resolution"

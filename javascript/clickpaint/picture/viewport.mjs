@@ -2,6 +2,9 @@
 
 export const LARGEST = 40;
 
+/** Pixels of the screen that the longer side of a picture gets, however few it has. */
+const CLICKABLE = 480;
+
 export class View {
     constructor() {
         this.picture = {width: 1, height: 1};
@@ -20,12 +23,12 @@ export class View {
         return {left: -left, top: -top, width: left + this.picture.width + right, height: top + this.picture.height + bottom};
     }
 
-    /** The scale at which the whole picture is seen inside the margins; a small picture is enlarged twice at most. */
+    /** The scale at which the whole picture is seen inside the margins; a small picture is enlarged twice at most, a tiny one until it can be clicked on. */
     get fitScale() {
         const shown = this.#shown;
         const width = Math.max(this.stage.width - this.margin.left - this.margin.right, 16);
         const height = Math.max(this.stage.height - this.margin.top - this.margin.bottom, 16);
-        return Math.min(width / shown.width, height / shown.height, 2);
+        return Math.min(width / shown.width, height / shown.height, Math.max(2, Math.min(CLICKABLE / Math.max(shown.width, shown.height), LARGEST)));
     }
 
     fit() {
