@@ -72,3 +72,37 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
     start(tab, "instruct")
     painted(tab, 2)
     assert tab.js("w.diffusion.asked.task") == "instruct"
+
+
+def test_without_a_checkpoint_there_is_what_can_be_had_and_a_file_is_found_by_itself(
+    visit: Callable[..., Visit], photo: bytes, folder: Path
+) -> None:
+    pytest.importorskip("diffusers")
+    from safetensors.torch import save_file
+
+    from tests.toys import checkpoint as toy
+
+    models = folder / "models" / "Stable-diffusion"
+    for file in models.glob("*.safetensors"):
+        file.unlink()
+    tab = visit()
+    tab.open(photo)
+    place = tab.page.locator("clickpaint-checkpoint")
+    expect(place, "removing needs none").to_be_hidden()
+    turn_to(tab, "Fill")
+    expect(place.get_by_role("listitem").filter(has_text="Stable Diffusion 1.5 inpainting")).to_contain_text(
+        "4.3 GB · CreativeML Open RAIL-M"
+    )
+    asked: list[str] = []
+    tab.page.route("**/models/*/download", lambda route: (asked.append(route.request.url), route.fulfill(status=202, json={"task": {}})))
+    place.get_by_role("button", name="Download Stable Diffusion XL").click()
+    expect(place.get_by_role("progressbar")).to_be_visible()
+    assert asked[0].endswith("/models/sdxl/download")
+
+    tab.page.locator("#clickpaint_controlnet").get_by_text("ControlNet").first.click()
+    expect(tab.page.locator("clickpaint-control")).to_contain_text("models/ControlNet")
+    expect(tab.page.locator("clickpaint-control")).not_to_contain_text("web UI")
+
+    models.mkdir(parents=True, exist_ok=True)
+    save_file({key: tensor.float().contiguous() for key, tensor in toy.state_dict(4).items()}, str(models / "come.safetensors"))
+    expect(place.locator("select"), "without a reload").to_have_value("come.safetensors")

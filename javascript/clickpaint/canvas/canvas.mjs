@@ -22,6 +22,7 @@ import {Offer, StatusBar} from "./status_bar.mjs";
 import {Toasts} from "./toasts.mjs";
 import {ActionBar, ToolBar, ToolOptions, ZoomBar} from "./toolbars.mjs";
 import {createTools} from "./tools.mjs";
+import {UnsavedQuestion} from "./unsaved.mjs";
 
 /**
  * What buttons and keys can do.
@@ -80,6 +81,8 @@ export class ClickpaintCanvas extends HTMLElement {
     files;
     /** @type {ReloadMemory} */
     memory;
+    /** @type {UnsavedQuestion} */
+    question;
     /** @type {Welcome} */
     welcome;
     /** @type {HTMLDivElement} */
@@ -128,7 +131,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.progress = new ProgressBar(workbench);
         this.help = new Help();
         this.actions = this.#actions();
-        const bars = {
+        const bars = (this.bars = {
             tools: new ToolBar(workbench),
             options: new ToolOptions(editor),
             actions: new ActionBar(editor, this.actions),
@@ -137,14 +140,15 @@ export class ClickpaintCanvas extends HTMLElement {
             results: new ResultStrip(workbench),
             status: new StatusBar(editor, this.actions, this.toasts.notices),
             offer: new Offer(editor, this.downloads, tabStorage()),
-        };
-        this.bars = bars;
+        });
         const {tools, options, actions, zoom, selection, results, status, offer} = bars;
         this.live = new LivePreview();
         const picture = h("canvas.cp-picture"), overlay = h("canvas.cp-overlay");
         this.renderer = new Renderer(picture, overlay, this.view);
         this.compare = new CompareSlider(editor);
         this.files = new PictureFiles(this, workbench);
+        this.question = new UnsavedQuestion(editor, () => this.files.save());
+        workbench.opening.mayOpen = async () => (await this.shown, this.question.mayOpen());
         this.memory = new ReloadMemory(workbench, tabStorage());
         this.welcome = new Welcome(workbench, this.files);
         this.stage = h(
@@ -164,7 +168,7 @@ export class ClickpaintCanvas extends HTMLElement {
             h("div.cp-drop", {}, h("span", {}, t("drop"))),
         );
         this.classList.add("cp");
-        this.replaceChildren(this.stage, offer.element, status.element, this.help.element, this.files.input);
+        this.replaceChildren(this.stage, offer.element, status.element, this.help.element, this.question.element, this.files.input);
         this.#start();
         this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
     }
@@ -229,7 +233,7 @@ export class ClickpaintCanvas extends HTMLElement {
         on(editor, "task", ({detail}) => (this.toasts.next(), this.progress.add(detail)));
         on(editor, "error", ({detail}) => this.#failed(detail));
         on(editor, "done", ({detail}) => this.toasts.done(detail));
-        on(editor, "opened", () => (this.compare.off(), this.progress.watch()));
+        on(editor, "opened", ({detail}) => (this.compare.off(), this.progress.watch(), this.toasts.losses(detail.losses ?? [])));
         on(this.workbench.diffusion, "live", ({detail}) => this.live.show(detail));
         on(editor, "result", ({detail}) => this.dispatchEvent(new CustomEvent("clickpaint:result", {detail, bubbles: true})));
         on(downloads, "models", ({detail}) => this.bars.offer.models(detail));
@@ -268,10 +272,6 @@ export class ClickpaintCanvas extends HTMLElement {
     isActive(target) {
         if (!this.isConnected || this.getClientRects().length === 0 || document.querySelector("dialog:modal")) return false;
         return !target.closest?.("dialog, [role=dialog], #lightboxModal");
-    }
-
-    get hasCrosshair() {
-        return this.editor.crosshair !== null;
     }
 
     holdSpace(held) {

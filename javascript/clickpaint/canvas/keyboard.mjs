@@ -21,7 +21,7 @@ export class Keyboard {
         if (event.defaultPrevented || event.isComposing || !canvas.isActive(event.target)) return;
         if (belongsToField(event) && !this.#leavesField(event)) return;
         if (event.key === " ") {
-            if (canvas.hasCrosshair) this.#press(event);
+            if (canvas.editor.crosshair !== null) this.#press(event);
             else canvas.holdSpace(true);
             return event.preventDefault();
         }

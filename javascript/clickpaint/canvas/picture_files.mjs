@@ -4,7 +4,7 @@ import {h} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {ApiError} from "../server/api.mjs";
 
-const isPicture = (file) => file.type.startsWith("image/") || /\.(png|jpe?g|webp|tiff?|bmp|gif)$/i.test(file.name ?? "");
+const isPicture = (file) => file.type.startsWith("image/") || /\.(png|jpe?g|webp|tiff?|bmp|gif|hei[cf]|avif)$/i.test(file.name ?? "");
 
 /** Milliseconds for which a saved picture's address is kept: browsers read it after the click. */
 const KEPT = 60_000;
@@ -24,7 +24,7 @@ export class PictureFiles {
         this.api = api;
         this.editor = editor;
         this.opening = opening;
-        this.input = h("input.cp-file", {type: "file", accept: "image/*,.tif,.tiff", tabIndex: -1, "aria-hidden": "true"});
+        this.input = h("input.cp-file", {type: "file", accept: "image/*,.tif,.tiff,.heic,.heif,.avif", tabIndex: -1, "aria-hidden": "true"});
     }
 
     /** `wanted(target)`: whether a paste there is meant for the canvas. */
@@ -77,10 +77,11 @@ export class PictureFiles {
         this.input.click();
     }
 
-    /** Let the browser download the picture shown, in the format of the options, and the program put it into its folder for saved ones. */
+    /** Let the browser download the picture shown, in the format of the options, and the program put it into its folder for saved ones;
+     * whether that worked. */
     async save() {
         const {editor} = this;
-        if (!editor.ready) return;
+        if (!editor.ready) return false;
         const {format, quality} = editor.options;
         const wanted = {version: editor.state.version, format, quality: format === "jpeg" || format === "webp" ? quality : null};
         try {
@@ -90,9 +91,12 @@ export class PictureFiles {
             link.click();
             link.remove();
             setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
+            editor.keepSaved();
             await this.api.save(editor.id, wanted);
+            return true;
         } catch (error) {
             editor.emit("error", error);
+            return false;
         }
     }
 
@@ -102,6 +106,7 @@ export class PictureFiles {
         try {
             // The promise goes into the item: Safari allows writing only if it starts within the click.
             await navigator.clipboard.write([new ClipboardItem({"image/png": this.api.picture(editor.id, editor.state.version)})]);
+            editor.keepSaved();
             editor.emit("done", {key: "copied"});
         } catch (error) {
             if (error instanceof ApiError) editor.emit("error", error);

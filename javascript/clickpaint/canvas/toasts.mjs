@@ -2,12 +2,13 @@
 
 import {h, iconButton} from "../common/dom.mjs";
 import {icon} from "../common/icons.mjs";
-import {duration, t} from "../language/language.mjs";
+import {bytes, duration, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 
 /** Milliseconds for which a message stays: a good one, one that can be undone, and a bad one, which takes longer the more it says. */
 const GOOD = 3200, UNDOABLE = 8000, BAD = 8000, A_LETTER = 60;
 const MOST = 3;
+const LOSSES = ["frames", "trailer", "channels", "depth"];
 /** What was done that Undo takes back. */
 const STEPS = new Set(["removed", "painted"]);
 
@@ -34,7 +35,17 @@ export class Toasts {
 
     /** Something else begins: what was done before is old news, and its Undo would take back the new. */
     next() {
+        for (const notice of [...this.notices.children]) if (!notice.classList.contains("cp-lost")) notice.remove();
+    }
+
+    /** What of an opened file is neither edited nor kept. @param {{code: string, text: string}[]} losses */
+    losses(losses) {
         this.notices.replaceChildren();
+        if (!losses.length) return;
+        const text = losses.map(lossText).join(" ");
+        const notice = h("div.cp-notice.cp-lost", {}, icon("warning"), h("span", {title: text}, text), iconButton("close", t("close"), () => notice.remove()));
+        this.notices.replaceChildren(notice);
+        leave(notice, BAD + A_LETTER * text.length);
     }
 
     good(message, {undoable = false} = {}) {
@@ -80,6 +91,12 @@ export class Toasts {
         if (key === "undone" || key === "redone") return this.notices.replaceChildren(); // its Undo would take back something else
         return this.good(t(key, {...values, time: duration((milliseconds ?? 0) / 1000)}), {undoable: STEPS.has(key)});
     }
+}
+
+/** The sentence for what is lost; the server's own where the page has none. */
+function lossText({code, text, ...values}) {
+    const size = values.bytes === undefined ? {} : {size: bytes(values.bytes)};
+    return LOSSES.includes(code) ? t(`loss.${code}`, {...values, ...size}) : text;
 }
 
 /** Let a message go after a while, but not while somebody reads it (the pointer is over it) or is about to press its button. */

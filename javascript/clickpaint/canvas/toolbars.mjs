@@ -14,19 +14,22 @@ function pressed(button, on) {
 }
 
 export class ToolBar {
-    /** @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting">} workbench */
-    constructor({editor, selecting}) {
+    /** @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting" | "versions">} workbench */
+    constructor({editor, selecting, versions}) {
         this.editor = editor;
+        this.versions = versions;
+        this.transparent = iconButton("transparent", t("transparent"), () => selecting.adjust({op: "transparent", mode: editor.mode}));
         /** @type {Record<string, HTMLButtonElement>} */
         this.buttons = Object.fromEntries(TOOLS.map((name) => [name, iconButton(name, t(`tool.${name}`), () => editor.use(name), {key: KEYS[name]})]));
         this.everything = iconButton("everything", t("everything"), () => selecting.everything(), {key: "A"});
-        this.element = toolbar("cp-tools", t("tools"), ...Object.values(this.buttons), h("hr"), this.everything);
+        this.element = toolbar("cp-tools", t("tools"), ...Object.values(this.buttons), h("hr"), this.everything, this.transparent);
     }
 
     update() {
         const {editor} = this;
         for (const [name, button] of Object.entries(this.buttons)) pressed(button, editor.tool.name === name && !(editor.regions && name === "click"));
         pressed(this.everything, Boolean(editor.regions));
+        this.transparent.hidden = !this.versions.transparent;
         this.element.hidden = !editor.ready;
     }
 }

@@ -1,23 +1,46 @@
 /** <clickpaint-checkpoint>: what paints, where that is ours to choose and not a web UI's. Its files are looked for when it is seen. */
 
-import {h} from "../common/dom.mjs";
+import {h, Listeners} from "../common/dom.mjs";
+import {canvas} from "../host/elements.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {Api, rootOf} from "../server/api.mjs";
 
+/** Milliseconds between two looks for a file that was put into the folder, while there is none and the panel is seen. */
+const PERIOD = 4000;
+
 export class CheckpointPanel extends HTMLElement {
+    #listeners = new Listeners();
+    #empty = false;
+    #seen = false;
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    #timer;
+
     /** @type {IntersectionObserver | null} */
     #observer = null;
     #api = new Api(rootOf(import.meta.url, document.baseURI));
 
     connectedCallback() {
         this.classList.add("cp");
-        this.#observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.load());
+        this.#observer = new IntersectionObserver((entries) => {
+            this.#seen = entries[entries.length - 1].isIntersecting;
+            if (this.#seen) this.load();
+        });
         this.#observer.observe(this);
+        this.#listeners.on(document, "clickpaint:models", () => this.load());
+        this.#listeners.on(document, "clickpaint:change", () => this.#place());
+        this.#timer = setInterval(() => this.#empty && this.#seen && !document.hidden && this.load(), PERIOD);
     }
 
     disconnectedCallback() {
         this.#observer?.disconnect();
+        this.#listeners.off();
+        clearInterval(this.#timer);
+    }
+
+    /** Removing needs no checkpoint. */
+    #place() {
+        this.hidden = this.#empty && canvas()?.workbench.diffusion.task === "remove";
     }
 
     /** Show what there is now: a file may have come since. */
@@ -31,10 +54,13 @@ export class CheckpointPanel extends HTMLElement {
     }
 
     #show(paint) {
-        const {checkpoints} = paint;
+        const {checkpoints} = paint, empty = !checkpoints.length;
         let {checkpoint} = paint;
+        if (empty && this.#empty) return; // as it is shown: a download may be under way in its list
+        this.#empty = empty;
+        this.#place();
         const notice = h("p", {role: "status"}, checkpoint ? "" : said(paint, "reason"));
-        if (!checkpoints.length) return this.replaceChildren(notice);
+        if (empty) return this.replaceChildren(notice, h("p", {}, t("checkpoint.get")), h("clickpaint-models", {"data-role": "checkpoint"}));
         const options = checkpoints.map((name) => h("option", {value: name, selected: name === checkpoint}, name));
         const select = h("select", {"aria-label": t("checkpoint")}, ...options);
         select.addEventListener("change", async () => {

@@ -5,7 +5,8 @@ import {choice, options, range, valuesOf} from "../common/form_fields.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {Api, rootOf} from "../server/api.mjs";
-import {fittingModel, MAP, unitOf} from "./controlnet_unit.mjs";
+import {canvas} from "../host/elements.mjs";
+import {fittingModel, MAP, noneOf, unitOf} from "./controlnet_unit.mjs";
 
 /**
  * A map that was made, for a unit to work with.
@@ -101,7 +102,10 @@ export class ControlNetPanel extends HTMLElement {
             const {preprocessors, models} = await new Api(rootOf(import.meta.url, document.baseURI)).controlNames(this.#ours);
             const usable = models.filter((name) => name.toLowerCase() !== "none");
             if (usable.length) this.replaceChildren(...Array.from({length: UNITS}, (_, i) => unitFields(i + 1, preprocessors, usable)));
-            else this.replaceChildren(h("p", {}, t("control.none")));
+            else {
+                this.#loading = null; // a file may come
+                this.replaceChildren(h("p", {}, t(noneOf(canvas()?.workbench.editor.capabilities))));
+            }
         } catch (error) {
             this.#loading = null;
             this.replaceChildren(h("p", {}, said(error, "message") || t("error.unreachable")));

@@ -23,3 +23,10 @@ export function fittingModel(models, patterns, chosen = "") {
     const found = patterns.map((pattern) => models.find((name) => has(name, pattern))).find(Boolean);
     return found ?? models.find((name) => has(name, "union")) ?? "";
 }
+
+/**
+ * The sentence that says that there is no ControlNet, by its key: whose they would be.
+ *
+ * @param {import("../server/answers.mjs").Capabilities | null | undefined} capabilities
+ */
+export const noneOf = (capabilities) => (capabilities?.paint.own_sampler ? "control.none" : "control.none_here");

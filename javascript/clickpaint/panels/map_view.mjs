@@ -6,6 +6,7 @@ import {h} from "../common/dom.mjs";
 import {field, range, valuesOf} from "../common/form_fields.mjs";
 import {controlNets, giveControlNet, unfold} from "../host/webui.mjs";
 import {t} from "../language/language.mjs";
+import {noneOf} from "./controlnet_unit.mjs";
 import {hasPoses} from "../picture/keypoints.mjs";
 import {ApiError} from "../server/api.mjs";
 
@@ -34,6 +35,7 @@ export class MapView {
         this.picture.addEventListener("click", (event) => this.#pick(event));
         this.opacity = range(t("maps.opacity"), "opacity", {minimum: 0, maximum: 1, step: 0.05, value: OPACITY});
         this.opacity.addEventListener("input", () => this.#lay());
+        this.over = h("button.cp-text", {type: "button", onclick: () => this.#turnOver()});
         this.note = h("p.cp-note", {role: "status"});
         this.actions = h("div.cp-actions");
         this.selecting = this.#selecting();
@@ -69,6 +71,7 @@ export class MapView {
         this.edit.classList.toggle("cp-on", active);
         this.edit.setAttribute("aria-pressed", active);
         this.shown.hidden = !this.made;
+        this.#nameOver();
     }
 
     show(made) {
@@ -101,15 +104,32 @@ export class MapView {
         if (this.editor.tool === this.tool) this.editor.use("click");
     }
 
-    #lay() {
-        const {bitmap, version} = this.made;
-        this.workbench.versions.cover({bitmap, version, ...valuesOf(this.opacity)});
+    /** Lay the map over its picture; once it was taken away its bitmap is closed, and made anew. */
+    async #lay() {
+        const {made} = this, {versions} = this.workbench;
+        if (!made.bitmap.width) made.bitmap = await createImageBitmap(made.picture);
+        if (made !== this.made) return;
+        versions.cover({bitmap: made.bitmap, version: made.version, ...valuesOf(this.opacity)});
+        this.#nameOver();
+    }
+
+    /** The button takes the map from the picture, or lays it there again. */
+    #nameOver() {
+        this.over.textContent = t(this.workbench.versions.over ? "maps.hide" : "maps.show");
+    }
+
+    #turnOver() {
+        const {versions} = this.workbench;
+        if (!versions.over) return this.#lay();
+        versions.cover(null);
+        return this.editor.changed();
     }
 
     #buttons() {
         const {made, panel} = this, {api, timeline} = this.workbench;
         const keep = () => timeline.repaint("timeline", () => api.keepMap(made.id, made.map, valuesOf(this.opacity).opacity));
         return [
+            this.over,
             document.getElementById("clickpaint_controlnet") && button("maps.use", () => this.#use()),
             button("maps.keep", keep),
             ...controlNets().map((tab) => h("button.cp-text", {type: "button", onclick: () => giveControlNet(panel.canvas, made.picture, tab)}, t("maps.send", {tab}))),
@@ -127,7 +147,7 @@ export class MapView {
             const control = await unfold("clickpaint_controlnet", "clickpaint-control");
             const {number, model} = await control.use(useOf(this.made));
             if (model) this.editor.emit("done", {key: "maps.used", number, model});
-            else this.panel.canvas.toasts.bad(t(number ? "maps.no_model" : "control.none"), number ? t("maps.no_model.remedy", {number}) : "");
+            else this.panel.canvas.toasts.bad(t(number ? "maps.no_model" : noneOf(this.editor.capabilities)), number ? t("maps.no_model.remedy", {number}) : "");
         } catch (error) {
             this.editor.emit("error", error);
         }

@@ -72,6 +72,20 @@ export class Editor extends EventTarget {
         this.tool = {name: "", cursor: ""};
     }
 
+    /** The version that was saved or copied last. @type {{id: string, version: number} | null} */
+    #saved = null;
+
+    /** What is shown has been saved. */
+    keepSaved() {
+        this.#saved = {id: this.id, version: this.state.version};
+    }
+
+    /** Whether a result is shown that was not saved. */
+    get unsaved() {
+        const {workspace, version} = this.state;
+        return workspace !== null && version > 0 && !(this.#saved?.id === workspace.id && this.#saved.version === version);
+    }
+
     get ready() {
         return this.state.workspace !== null;
     }

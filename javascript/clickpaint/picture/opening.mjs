@@ -21,6 +21,8 @@ export class Opening {
         this.api = api;
         this.versions = versions;
         this.diffusion = diffusion;
+        /** Whether the picture that is open may go; asks the user. @type {() => Promise<boolean>} */
+        this.mayOpen = async () => true;
     }
 
     async loadCapabilities() {
@@ -34,8 +36,10 @@ export class Opening {
      * @param {Blob} blob
      * @param {string} name of its file
      */
-    open(blob, name) {
+    async open(blob, name) {
         const {editor, api} = this;
+        await editor.changes.idle(); // what is being made is a result, too
+        if (!(await this.mayOpen())) return undefined;
         editor.hover(null);
         return editor.change("open", async () => {
             const before = editor.state.workspace?.id;

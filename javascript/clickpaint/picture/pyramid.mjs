@@ -3,6 +3,8 @@
 import {contextOf} from "../common/context.mjs";
 
 const SMALL = 1024;
+/** Pixels of the longer side of what is searched for transparency. */
+const LOOKED_AT = 512;
 
 export class Pyramid {
     /** The largest first; null when it is closed. @type {ImageBitmap[] | null} */
@@ -17,6 +19,16 @@ export class Pyramid {
 
     static async of(blob) {
         return new Pyramid(await createImageBitmap(blob));
+    }
+
+    /** Whether anything in it is rather transparent than opaque, as far as a small copy shows. */
+    get transparent() {
+        const [{width, height}] = this.levels ?? [{width: 0, height: 0}], scale = Math.min(1, LOOKED_AT / Math.max(width, height, 1));
+        const canvas = new OffscreenCanvas(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
+        const context = contextOf(canvas, {willReadFrequently: true});
+        if (this.levels) context.drawImage(this.levels[0], 0, 0, canvas.width, canvas.height);
+        const words = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+        return words.some((word) => word >>> 24 < 128);
     }
 
     /** A copy in which `patch`, a bitmap, replaces what lies at (left, top). */

@@ -28,6 +28,9 @@ export class Versions {
         return this.#versions.get(version) ?? null;
     }
 
+    /** Whether the picture that was opened has transparent parts. */
+    transparent = false;
+
     /** What lies over the picture shown, as it was given to `cover`; null for nothing. */
     get over() {
         return this.#over?.version === this.editor.state.version ? this.#over : null;
@@ -55,6 +58,7 @@ export class Versions {
         this.#forget();
         this.cover(null);
         for (const [version, shown] of versions) this.#keep(version, shown);
+        this.transparent = versions.get(0)?.transparent ?? false;
         this.#exact = own ? this.#replaceOriginal(workspace) : Promise.resolve();
     }
 
