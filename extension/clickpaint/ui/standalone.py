@@ -31,7 +31,7 @@ _ICON = (
 _HEADER = f'<header class="cp-header">{_ICON}<h1>Clickpaint</h1></header>'
 
 _THEME = {
-    "body_text_color_subdued": "*neutral_500",
+    "body_text_color_subdued": "*neutral_600",
     "body_text_color_subdued_dark": "*neutral_400",
     "body_background_fill": "#f4f5f8",
     "body_background_fill_dark": "#101116",
@@ -48,8 +48,8 @@ _THEME = {
     "block_radius": "12px",
     "button_primary_background_fill": "*primary_600",
     "button_primary_background_fill_hover": "*primary_500",
-    "button_primary_background_fill_dark": "*primary_500",
-    "button_primary_background_fill_hover_dark": "*primary_400",
+    "button_primary_background_fill_dark": "*primary_600",
+    "button_primary_background_fill_hover_dark": "*primary_500",
     "button_primary_text_color": "white",
     "button_large_radius": "12px",
     "slider_color": "*primary_500",

@@ -102,7 +102,7 @@ export class ZoomBar {
      */
     constructor(editor, actions) {
         this.editor = editor;
-        this.percent = h("button.cp-text.cp-number", {type: "button", title: t("zoom.fit"), "aria-label": t("zoom.fit"), onclick: actions.fit});
+        this.percent = h("button.cp-text.cp-number", {type: "button", title: t("zoom.fit"), onclick: actions.fit});
         this.element = toolbar(
             "cp-zoom",
             t("zoom"),
@@ -116,5 +116,6 @@ export class ZoomBar {
     update() {
         this.element.hidden = !this.editor.ready;
         this.percent.textContent = `${Math.round(100 * this.editor.view.scale)} %`;
+        this.percent.setAttribute("aria-label", `${this.percent.textContent}, ${t("zoom.fit")}`);
     }
 }

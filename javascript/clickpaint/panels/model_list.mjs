@@ -42,7 +42,7 @@ export class ModelList extends HTMLElement {
         const roles = this.dataset.role ? [this.dataset.role] : ROLES;
         const groups = roles.map((role) => ({role, models: list.filter((model) => model.role === role)})).filter(({models}) => models.length);
         return this.replaceChildren(
-            ...groups.map(({role, models}) => h("section", {}, h("h4", {}, t(`role.${role}`)), h("ul", {}, ...models.map((model) => this.#row(model))))),
+            ...groups.map(({role, models}) => h("section", {}, h("h2", {}, t(`role.${role}`)), h("ul", {}, ...models.map((model) => this.#row(model))))),
         );
     }
 

@@ -1,0 +1,42 @@
+"""axe-core finds nothing in any state of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import BALL, Visit
+from tests.browser.test_hands import removed
+
+AXE = Path(__file__).parents[1] / "js" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def violations(tab: Visit) -> list[str]:
+    tab.page.evaluate("() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}) && one.finish?.()))")
+    script = """async () => {
+        const {violations} = await axe.run(document, {resultTypes: ['violations']});
+        const said = (node) => `${node.target} ${node.failureSummary.replace(/\\s+/g, ' ')}`;
+        return violations.flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${said(node)}`));
+    }"""
+    return tab.page.evaluate(script)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_there_are_no_violations(visit: Callable[..., Visit], photo: bytes, locale: str, scheme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("needs axe-core: `npm ci` in tests/js installs it where npm reaches its registry")
+    tab = visit(locale=locale, color_scheme=scheme)
+    tab.page.evaluate(AXE.read_text("utf-8"))
+    assert violations(tab) == [], "on the welcome page"
+    tab.open(photo)
+    assert violations(tab) == [], "with a picture"
+    tab.click(*BALL)
+    assert violations(tab) == [], "with a selection"
+    tab.key("Delete")
+    removed(tab)
+    tab.page.locator("#clickpaint_results button").first.click()
+    tab.page.wait_for_selector("#clickpaint_gallery img")
+    assert violations(tab) == [], "with results"
