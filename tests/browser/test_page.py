@@ -384,9 +384,9 @@ def test_models_are_offered(visit: Any) -> None:
     tab = visit()
     offer = tab.page.locator(".cp-offer")
     expect(offer).to_contain_text("Classic")
-    expect(offer.get_by_role("button")).to_contain_text("MB)")
+    expect(offer.get_by_role("button", name="Download")).to_contain_text("MB)")
     tab.page.locator("#clickpaint_models").get_by_text("Models").first.click()
-    rows = tab.page.locator("clickpaint-models li")
+    rows = tab.page.locator("#clickpaint_models clickpaint-models li")
     rows.first.wait_for()
     row = rows.filter(has_text="MobileSAM")
     expect(row).to_contain_text("Apache")
@@ -409,14 +409,14 @@ def test_a_download_shows_bytes_and_time(visit: Any) -> None:
     tab.page.route("**/models/*/download", started)
     tab.page.route("**/progress*", lambda route: route.fulfill(json={"tasks": [task] if asked else []}))
     offer = tab.page.locator(".cp-offer")
-    offer.get_by_role("button").click()
+    offer.get_by_role("button", name="Download").click()
     offer.get_by_text("10 MB / 40 MB").wait_for()
     assert asked[0].endswith("/models/mobile_sam/download")
     expect(offer).to_contain_text("12 s left")
-    expect(offer.get_by_role("button")).to_be_hidden()
+    expect(offer.get_by_role("button", name="Download")).to_be_hidden()
     task |= {"state": "failed", "text": "The download broke off."}
     tab.page.get_by_role("alert").get_by_text("The download broke off.").wait_for()
-    expect(offer.get_by_role("button"), "it can be tried again").to_be_visible()
+    expect(offer.get_by_role("button", name="Download"), "it can be tried again").to_be_visible()
 
 
 def test_while_a_picture_opens_nothing_is_asked_about_the_one_before(visit: Any, photo: bytes) -> None:

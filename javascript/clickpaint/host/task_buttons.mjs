@@ -25,9 +25,6 @@ export function joinTaskButtons() {
     });
     document.addEventListener("clickpaint:change", (event) => {
         const {selected} = /** @type {CustomEvent} */ (event).detail;
-        for (const task of NEED_A_SELECTION) {
-            button(task)?.classList.toggle("cp-idle", !selected);
-            button(task)?.setAttribute("aria-disabled", `${!selected}`);
-        }
+        for (const task of NEED_A_SELECTION) button(task)?.classList.toggle("cp-idle", !selected);
     });
 }
