@@ -204,7 +204,8 @@ def test_all_is_documented(app):
     paths = {path: set(methods) for path, methods in document["paths"].items()}
     v1 = "/clickpaint/v1"
     assert {path.removeprefix(v1): methods for path, methods in paths.items()} == {
-        "/workspaces": {"post"}, "/workspaces/{id}": {"get", "delete"}, "/workspaces/{id}/select": {"post"},
+        "/workspaces": {"get", "post"}, "/workspaces/{id}": {"get", "delete"}, "/workspaces/{id}/save": {"post"},
+        "/workspaces/{id}/thumbnail": {"get"}, "/workspaces/{id}/select": {"post"},
         "/workspaces/{id}/choose": {"post"}, "/workspaces/{id}/mask": {"get", "post"}, "/workspaces/{id}/everything": {"post"},
         "/workspaces/{id}/erase": {"post"}, "/workspaces/{id}/undo": {"post"}, "/workspaces/{id}/redo": {"post"},
         "/workspaces/{id}/image": {"get"}, "/segment": {"post"}, "/erase": {"post"}, "/capabilities": {"get"}, "/models": {"get"},

@@ -182,13 +182,13 @@ def test_what_lacks_a_package_is_not_among_the_choices(rich: Studio, monkeypatch
     from clickpaint.studio import model_pool
 
     def listed() -> tuple[str, dict[str, Any]]:
-        return str(build(rich)["clickpaint_segmenter"]["choices"]), {one.name: one for one in rich.engines.segmenters()}
+        return str(build(rich)["clickpaint_segmenter"]["choices"]), {listing.name: listing for listing in rich.pool.segmenters()}
 
     monkeypatch.setattr(model_pool, "installed", lambda package: True)
-    choices, engines = listed()
-    assert "MobileSAM" in choices and not engines["mobile_sam"].blocked and not engines["mobile_sam"].available
+    choices, listings = listed()
+    assert "MobileSAM" in choices and not listings["mobile_sam"].blocked and not listings["mobile_sam"].available
     monkeypatch.setattr(model_pool, "installed", lambda package: package != "mobile_sam")
-    choices, engines = listed()
+    choices, listings = listed()
     assert "MobileSAM" not in choices, "its file would not help"
-    assert engines["mobile_sam"].blocked and "not installed" in engines["mobile_sam"].reason
-    assert not engines["classic"].blocked and engines["classic"].available
+    assert listings["mobile_sam"].blocked and "not installed" in listings["mobile_sam"].reason
+    assert not listings["classic"].blocked and listings["classic"].available

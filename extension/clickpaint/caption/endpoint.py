@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import json
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -91,8 +92,11 @@ class Endpoint:
 
         def read() -> None:
             try:
-                for line in self._read(connection, body):
-                    put(line)
+                with contextlib.closing(connection), contextlib.closing(self._read(connection, body)) as received:
+                    for line in received:
+                        put(line)
+                        if over.is_set():
+                            return
                 put(None)
             except Exception as error:
                 put(error)
@@ -117,24 +121,23 @@ class Endpoint:
                     yield piece
         finally:
             over.set()
-            with contextlib.suppress(OSError):
-                if connection.sock is not None:
-                    connection.sock.close()
+            with contextlib.suppress(OSError, AttributeError):  # the reading thread, which this wakes, closes what it opened
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def _read(self, connection: http.client.HTTPConnection, body: bytes) -> Iterator[bytes]:
+    def _read(self, connection: http.client.HTTPConnection, body: bytes) -> Generator[bytes, None, None]:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json", "User-Agent": "clickpaint"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         connection.request("POST", self._path, body, headers)
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise TextModelFailed(_refusal(answer.status), _REMEDY, status=answer.status)
-        seen = 0
-        while line := answer.readline(_LONGEST_LINE):
-            seen += len(line)
-            if seen > _MOST_BYTES:
-                raise TextModelFailed("The text model sends more than any answer has.", _REMEDY)
-            yield line
+        with connection.getresponse() as answer:
+            if answer.status != 200:
+                raise TextModelFailed(_refusal(answer.status), _REMEDY, status=answer.status)
+            seen = 0
+            while line := answer.readline(_LONGEST_LINE):
+                seen += len(line)
+                if seen > _MOST_BYTES:
+                    raise TextModelFailed("The text model sends more than any answer has.", _REMEDY)
+                yield line
 
 
 def _message(message: Message, sees: bool) -> dict[str, Any]:

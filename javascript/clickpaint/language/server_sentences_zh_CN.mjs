@@ -527,7 +527,6 @@ export const zh_CN = {
     "Wait for one of them, or cancel it.": "请等待其中一个完成，或将其取消。",
     "Without a text model, {names} cannot be had.": "没有文本模型就不能使用 {names}。",
     "Write 1 (or nothing) to add what lies at a point, 0 to take it away.": "写 1（或不写）表示添加该点的内容，写 0 表示去掉。",
-    "Write <lora:name:0.8>.": "请写作 <lora:名称:0.8>。",
     "a tensor of {layer} is empty": "{layer} 的一个张量为空",
     "some numbers of {layer} are not finite": "{layer} 中有非有限的数",
     "the tensors of its {layer} do not fit each other": "其 {layer} 的张量彼此不匹配",

@@ -50,7 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=sorted(parts()), metavar="PART", help=f"of {', '.join(parts())}")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     options = parser.parse_args(arguments)
-    logging.disable(logging.WARNING)
+    logging.disable(logging.WARNING)  # of libraries, between the rows of the table
+    try:
+        return _measured(options)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _measured(options: argparse.Namespace) -> int:
     import torch
 
     torchvision.ensure()
