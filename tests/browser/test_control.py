@@ -170,7 +170,10 @@ def test_a_fill_uses_the_map_that_is_seen(tab: Visit, host: SlowHost, photo: byt
 
     press(tab, "Use in this fill")
     tab.page.wait_for_function("() => document.querySelector('clickpaint-control').hasMap")
-    tab.open(photo, "another.png")
+    tab.page.locator(".cp-file").set_input_files({"name": "another.png", "mimeType": "image/png", "buffer": photo})
+    tab.page.get_by_role("button", name="Open without saving").click()
+    tab.page.wait_for_function("() => !document.querySelector('clickpaint-control').hasMap")
+    tab.idle()
     assert tab.page.evaluate("() => document.querySelector('clickpaint-control').units()[0].preprocessor") == "canny"
     expect(page.locator(".cp-map")).to_be_hidden()
 
