@@ -64,12 +64,13 @@ class RealHost:
             common += ["--gradio-allowed-path", str(self.folder)]
         # as users start it: compiled files are kept, so that they are made once and not at every start
         mine = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        self._process = subprocess.Popen(
-            [python_of(self.folder), *start, *common, *arguments],
-            cwd=self.folder, stdout=self._log.open("w"), stderr=subprocess.STDOUT, start_new_session=True,
-            # one thread, so that sums are added in one order and a seed gives the same picture to the bit
-            env={**mine, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **(environment or {})},
-        )  # fmt: skip
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [python_of(self.folder), *start, *common, *arguments],
+                cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                # one thread, so that sums are added in one order and a seed gives the same picture to the bit
+                env={**mine, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **(environment or {})},
+            )  # fmt: skip
         self._wait()
 
     @property
@@ -103,7 +104,8 @@ class RealHost:
             with urllib.request.urlopen(request, timeout=300) as answer:
                 return answer.status, _content(answer.headers.get_content_type(), answer.read())
         except urllib.error.HTTPError as error:
-            return error.code, _content(error.headers.get_content_type(), error.read())
+            with error:
+                return error.code, _content(error.headers.get_content_type(), error.read())
 
     def clickpaint(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """What one of our routes answers; fails on anything but success."""
