@@ -110,7 +110,7 @@ def run(arguments: list[str]) -> int:
 def run_parser() -> argparse.ArgumentParser:
     """The options of `run`: those of `clickpaint serve`, and where torch comes from."""
     sys.path.insert(0, str(ROOT / "extension"))
-    from clickpaint.app.main import add_serve_options
+    from clickpaint.cli.options import add_serve_options
 
     parser = argparse.ArgumentParser(
         prog="install.py run", description="Installs what is missing, then serves the page.", allow_abbrev=False

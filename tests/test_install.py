@@ -315,3 +315,9 @@ def test_the_probe_reads_the_project_file():
     facts = install.probe(Path(sys.executable))
     assert facts["version"] == list(sys.version_info[:2])
     assert json.dumps(facts["extras"]["app"]).count("torch==") == 1
+
+
+def test_the_options_of_run_are_known_before_any_package_is_installed():
+    code = "import sys; sys.path.insert(0, '.'); import install; print(install.run_parser().parse_args(['--port', '0']).port)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from clickpaint import __version__
 from clickpaint.cli import caption, control, models, painting, pictures
-from clickpaint.cli.options import add_checkpoint_options, add_command, add_host_options, host_of
+from clickpaint.cli.options import add_command, add_host_options, add_serve_options, host_of
 from clickpaint.errors import ClickpaintError
 
 
@@ -52,17 +52,6 @@ def build_parser() -> argparse.ArgumentParser:
         family.add_commands(commands)
     add_host_options(add_command(commands, "doctor", run_doctor, "say what is installed, what is missing, and what to do"))
     return parser
-
-
-def add_serve_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `serve`, which `install.py run` takes as well."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s); any other but loopback asks for a token")
-    parser.add_argument("--port", type=int, help="port to listen on (7870, or the next free one); 0 for any")
-    parser.add_argument("--token", help="what clients must know; made up and printed where the address is not loopback")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    parser.add_argument("--output-dir", metavar="DIR", help="folder for what Save saves and for painted results (outputs)")
-    add_checkpoint_options(parser)
-    add_host_options(parser)
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -146,3 +146,14 @@ def prompts_of(options: argparse.Namespace) -> Prompts:
             "Give --point X,Y or --box L,T,R,B, or --mask FILE." if "mask" in options else "Give --point X,Y or --box L,T,R,B.",
         )
     return Prompts(tuple(Point(*point) for point in options.point), options.box)
+
+
+def add_serve_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `serve`, which `install.py run` takes as well."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s); any other but loopback asks for a token")
+    parser.add_argument("--port", type=int, help="port to listen on (7870, or the next free one); 0 for any")
+    parser.add_argument("--token", help="what clients must know; made up and printed where the address is not loopback")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument("--output-dir", metavar="DIR", help="folder for what Save saves and for painted results (outputs)")
+    add_checkpoint_options(parser)
+    add_host_options(parser)
