@@ -22,8 +22,8 @@ from clickpaint.image.picture import decode, encode, from_pixels
 from clickpaint.paint.in_picture import PaintResult
 from clickpaint.segment.base import Point
 from clickpaint.session import storage as storage_module
+from clickpaint.session.steps import Series, State
 from clickpaint.session.storage import StorageBounds, WorkspaceStorage
-from clickpaint.session.workspace import Series, State
 from clickpaint.session.workspaces import Bounds, Workspaces
 
 MEGABYTE = 1 << 20
@@ -169,8 +169,8 @@ def test_only_what_is_new_is_written(tmp_path, monkeypatch):
     workspace = program.open(file_of(noise()))
     program.storage.settle()
     written = []
-    write = storage_module._write_file
-    monkeypatch.setattr(storage_module, "_write_file", lambda path, data: (written.append(path.name.partition("-")[0]), write(path, data)))
+    write = storage_module.write_file
+    monkeypatch.setattr(storage_module, "write_file", lambda path, data: (written.append(path.name.partition("-")[0]), write(path, data)))
     changed(workspace, lambda: workspace.push(State("Click", 0, mask_at(workspace, 3, 4))))
     program.storage.settle()
     assert written == ["mask", "manifest.json.part"]
@@ -303,7 +303,7 @@ def test_a_write_that_fails_is_said_and_made_up_for(tmp_path, caplog, monkeypatc
     program = Program(tmp_path)
     workspace = program.open(file_of(noise()))
     program.storage.settle()
-    write = storage_module._write_file
+    write = storage_module.write_file
     full = [True]
 
     def written(path, data):
@@ -312,7 +312,7 @@ def test_a_write_that_fails_is_said_and_made_up_for(tmp_path, caplog, monkeypatc
             raise OSError(28, "No space left on device")
         write(path, data)
 
-    monkeypatch.setattr(storage_module, "_write_file", written)
+    monkeypatch.setattr(storage_module, "write_file", written)
     with caplog.at_level(logging.WARNING):
         changed(workspace, lambda: workspace.add_result(noise(seed=2), "Remove", Box(0, 0, 300, 200)))
         program.storage.settle()
@@ -330,7 +330,8 @@ def test_the_oldest_go_where_there_is_no_room(tmp_path):
     program.storage.settle()
     for age, workspace in zip((30, 1, 3, 2), workspaces, strict=True):
         manifest = program.folder / workspace.id / "manifest.json"
-        os.utime(manifest, (manifest.stat().st_mtime - age * 24 * 3600,) * 2)
+        changed = manifest.stat().st_mtime - age * 24 * 3600
+        os.utime(manifest, (changed, changed))
     after = Program(tmp_path, nbytes=3 * len(data) + len(data) // 2)
     assert [entry.name for entry in after.storage.history()] == ["1.png", "3.png", "2.png"], "one is too old"
     newest = after.open(data, "new.png")
@@ -430,7 +431,7 @@ def test_whenever_the_program_dies_the_last_or_the_next_state_is_there(tmp_path,
 
         died = False
         with monkeypatch.context() as patched:
-            patched.setattr(storage_module, "_write_file", dying(storage_module._write_file, left, half=True))
+            patched.setattr(storage_module, "write_file", dying(storage_module.write_file, left, half=True))
             for name in ("replace", "unlink"):
                 patched.setattr(Path, name, dying(getattr(Path, name), left))
             try:

@@ -14,7 +14,8 @@ from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import from_pixels
 from clickpaint.segment.base import Point
 from clickpaint.session import workspace as workspaces
-from clickpaint.session.workspace import Answer, Series, State, Workspace
+from clickpaint.session.steps import Answer, Series, State
+from clickpaint.session.workspace import Workspace
 from clickpaint.session.workspaces import Bounds, Workspaces
 
 MEGABYTE = 1 << 20
@@ -301,13 +302,22 @@ def test_a_timeline_with_larger_canvases_gives_back_every_version(steps, seed):
             pixels[top : top + 4, left : left + 4] = random.integers(0, 256, 3)
             made[workspace.add_result(pixels, "Remove", Box(left, top, left + 4, top + 4)).version] = pixels
         elif step == "expand":
-            margins = tuple(int(one) for one in random.integers(0, 300, 4))
-            pixels = np.pad(shown.pixels, ((margins[1], margins[3]), (margins[0], margins[2]), (0, 0)))
-            made[workspace.add_expanded(pixels, "Expand", margins).version] = pixels
+            left, top, right, bottom = (int(pixels) for pixels in random.integers(0, 300, 4))
+            pixels = np.pad(shown.pixels, ((top, bottom), (left, right), (0, 0)))
+            made[workspace.add_expanded(pixels, "Expand", (left, top, right, bottom)).version] = pixels
         elif step == "forget":
             workspace.forget_oldest()
         elif getattr(workspace, f"can_{step}"):
             getattr(workspace, step)()
+        for version in workspace.versions:
+            width, height = workspace.size_of(version)
+            part = Box(width // 3, height // 4, width, height - 1)
+            assert np.array_equal(workspace.part(version, part), made[version][part.slices])
+            changed = workspace.difference(version, workspace.state.version)
+            if changed is not None:
+                outside = np.ones(made[version].shape[:2], bool)
+                outside[changed.slices] = False
+                assert np.array_equal(made[version][outside], made[workspace.state.version][outside])
         for version in workspace.versions:
             assert np.array_equal(workspace.picture(version).pixels, made[version])
         assert workspace.size == workspace.picture().size

@@ -19,7 +19,8 @@ from clickpaint.image.picture import Picture, media_type
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.segment.everything import EverythingOptions
 from clickpaint.session.selection import Adjustment
-from clickpaint.session.workspace import State, Workspace
+from clickpaint.session.steps import State
+from clickpaint.session.workspace import Workspace
 from clickpaint.studio.queue import Task
 from clickpaint.studio.selecting import Clicked, Everything, Segmented
 from clickpaint.studio.studio import Studio

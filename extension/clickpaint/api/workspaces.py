@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 from fastapi import APIRouter, Depends, Response
 
 from clickpaint.api import schemas, translate, uploads
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
-from clickpaint.image.picture import Picture, media_type
+from clickpaint.image.geometry import Box
+from clickpaint.image.picture import media_type
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.studio import Studio, file_name
 
@@ -108,9 +108,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         quality: 1 to 100, for jpeg and webp; left out, the source's own or a high one.
         box: "left,top,right,bottom", only this part, as a PNG for looking at: made quickly, without the source's metadata."""
         workspace = studio.workspace(id)
-        picture = workspace.picture(_version(version))
+        number = _version(version)
         if box:
-            return Response(rgb_png(_part(picture, box)), 200, {"Cache-Control": "private, no-store"}, "image/png")
+            part = workspace.part(number, _box(box, workspace.size_of(number)))
+            return Response(rgb_png(part), 200, {"Cache-Control": "private, no-store"}, "image/png")
+        picture = workspace.picture(number)
         wanted = translate.checked_format(format)
         name = picture.source.format if wanted == "source" else wanted.upper()
         headers = {"Cache-Control": "private, no-store"}
@@ -170,21 +172,18 @@ def _quality(text: str) -> int | None:
     return int(text)
 
 
-def _part(picture: Picture, text: str) -> np.ndarray:
-    """The pixels in the box, uint8 [h, w, 3], or [h, w, 4] with alpha."""
+def _box(text: str, size: tuple[int, int]) -> Box:
+    """A box within a picture of this (width, height), from what the address says."""
     numbers = text.split(",")
     if len(numbers) != 4 or not all(number.isdecimal() and number.isascii() and len(number) < 9 for number in numbers):
         raise InvalidInput("The box {text!r} cannot be read.", "Give left,top,right,bottom in pixels.", text=text)
     left, top, right, bottom = map(int, numbers)
-    if not (left < right <= picture.width and top < bottom <= picture.height):
+    width, height = size
+    if not (left < right <= width and top < bottom <= height):
         raise InvalidInput(
-            "The box is empty or reaches over the picture.",
-            "The picture is {width} x {height} pixels.",
-            width=picture.width,
-            height=picture.height,
+            "The box is empty or reaches over the picture.", "The picture is {width} x {height} pixels.", width=width, height=height
         )
-    part = (slice(top, bottom), slice(left, right))
-    return picture.pixels[part] if picture.alpha is None else np.dstack([picture.pixels[part], picture.alpha[part]])
+    return Box(left, top, right, bottom)
 
 
 def _file_name(name: str) -> str:

@@ -6,10 +6,8 @@ were written and before those of an earlier manifest are removed: whenever the p
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import os
 import re
 import shutil
 import struct
@@ -20,28 +18,19 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from clickpaint.errors import InvalidInput, TooLarge
-from clickpaint.image.geometry import Box
-from clickpaint.image.packed import PackedMask
-from clickpaint.segment.base import Point
-from clickpaint.session.workspace import Contents, Frame, Series, State, Tiles, Workspace
-
-if TYPE_CHECKING:
-    from clickpaint.caption.base import Turn
-    from clickpaint.image.picture import Picture
-    from clickpaint.paint.in_picture import PaintResult
+from clickpaint.image.picture import Picture
+from clickpaint.session.entry_files import MANIFEST, SOURCE, file_name, measured, packed, thumbnail_of, unpacked, write_file
+from clickpaint.session.manifest import FORMAT, contents_of, manifest_of
+from clickpaint.session.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[A-Za-z0-9_-]{24}")
-_FILE = re.compile(r"(?:mask|tiles|frame|result)-\d+\.npz|thumbnail-\d+\.jpg|source")
-_MANIFEST, _SOURCE = "manifest.json", "source"
-_FORMAT = 1
-_THUMBNAIL = 320
 _DAY = 24 * 3600.0
 _DAMAGED = (
     ValueError,
@@ -230,7 +219,7 @@ class WorkspaceStorage:
         try:
             with self._disk:
                 manifest = self._manifest(id)
-                return None if manifest is None else (self._folder / id / _file_name(manifest["thumbnail"])).read_bytes()
+                return None if manifest is None else (self._folder / id / file_name(manifest["thumbnail"])).read_bytes()
         except (OSError, *_DAMAGED):
             return None
 
@@ -263,41 +252,41 @@ class WorkspaceStorage:
         if entry is None or self._bounds().off:
             return
         folder = self._folder / workspace.id
-        if entry.source is None and not (folder / _MANIFEST).is_file():
+        if entry.source is None and not (folder / MANIFEST).is_file():
             self._entries.pop(workspace.id, None)  # somebody removed it: without its source it is worth nothing
             log.warning("The stored picture %s… was removed; it is not stored any more.", workspace.id[:6])
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         if entry.source is not None:
-            _write_file(folder / _SOURCE, entry.source)
-        contents, named = workspace.contents(), {_SOURCE}
+            write_file(folder / SOURCE, entry.source)
+        contents, named = workspace.contents(), {SOURCE}
 
         def name_of(kind: str, content: object, arrays: Callable[[], Mapping[str, np.ndarray]]) -> str:
             known = entry.files.get(id(content))
             if known is None:
                 known = content, f"{kind}-{entry.number}.npz"
                 entry.number += 1
-                _write_file(folder / known[1], _packed(arrays()))
+                write_file(folder / known[1], packed(arrays()))
                 entry.files[id(content)] = known
             named.add(known[1])
             return known[1]
 
-        manifest = _manifest_of(workspace.id, contents, name_of)
+        manifest = manifest_of(workspace.id, contents, name_of)
         shown = contents.states[contents.index].version
         if entry.thumbnail[0] != shown:
-            small = _thumbnail(workspace.picture(shown))
+            small = thumbnail_of(workspace.picture(shown))
             entry.thumbnail = shown, f"thumbnail-{entry.number}.jpg"
             entry.number += 1
-            _write_file(folder / entry.thumbnail[1], small)
+            write_file(folder / entry.thumbnail[1], small)
         named.add(entry.thumbnail[1])
         width, height = workspace.size
         manifest |= {"thumbnail": entry.thumbnail[1], "thumbnail_of": shown, "size": [width, height]}
         data = json.dumps(manifest).encode()
         if data != entry.manifest:
-            partial = folder / f"{_MANIFEST}.part"
-            _write_file(partial, data)
-            partial.replace(folder / _MANIFEST)
+            partial = folder / f"{MANIFEST}.part"
+            write_file(partial, data)
+            partial.replace(folder / MANIFEST)
             entry.manifest, entry.source = data, None
             entry.files = {key: known for key, known in entry.files.items() if known[1] in named}
             self._sweep(folder, named)
@@ -305,13 +294,13 @@ class WorkspaceStorage:
 
     def _sweep(self, folder: Path, named: set[str]) -> None:
         for file in folder.iterdir():
-            if file.name not in named and file.name != _MANIFEST:
+            if file.name not in named and file.name != MANIFEST:
                 file.unlink(missing_ok=True)
 
     def _prune(self, newest: str) -> None:
         """Remove what is too old, and of the rest the oldest until it is within bounds; those that are open after all others."""
         bounds, now = self._bounds(), time.time()
-        entries = {id: _measured(self._folder / id) for id in self._names()}
+        entries = {id: measured(self._folder / id) for id in self._names()}
         for id, (changed, _) in entries.items():
             if now - changed > bounds.days * _DAY and id not in self._entries:
                 self._remove(id)
@@ -341,7 +330,7 @@ class WorkspaceStorage:
     def _remove(self, id: str) -> None:
         folder = self._folder / id
         try:
-            (folder / _MANIFEST).unlink(missing_ok=True)  # first, so that half an entry is none
+            (folder / MANIFEST).unlink(missing_ok=True)  # first, so that half an entry is none
             shutil.rmtree(folder)
         except OSError as error:
             log.warning("The stored picture %s… cannot be removed: %s", id[:6], error.strerror)
@@ -354,12 +343,12 @@ class WorkspaceStorage:
     def _manifest(self, id: str) -> dict[str, Any] | None:
         """None where there is no entry, or one that is too old. Raises whatever a damaged one does."""
         try:
-            manifest = json.loads((self._folder / id / _MANIFEST).read_bytes())
+            manifest = json.loads((self._folder / id / MANIFEST).read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if not isinstance(manifest, dict) or manifest.get("id") != id or manifest.get("format") != _FORMAT:
+        if not isinstance(manifest, dict) or manifest.get("id") != id or manifest.get("format") != FORMAT:
             raise ValueError("it is of another program's form")
-        return None if time.time() - _measured(self._folder / id)[0] > self._bounds().days * _DAY else manifest
+        return None if time.time() - measured(self._folder / id)[0] > self._bounds().days * _DAY else manifest
 
     def _described(self, id: str) -> StoredWorkspace | None:
         try:
@@ -368,7 +357,7 @@ class WorkspaceStorage:
                 return None
             width, height = map(int, manifest["size"])
             versions = sorted({0, *(int(state["version"]) for state in manifest["states"])})
-            changed, nbytes = _measured(self._folder / id)
+            changed, nbytes = measured(self._folder / id)
             return StoredWorkspace(id, str(manifest["name"]), (width, height), tuple(versions), float(manifest["opened"]), changed, nbytes)
         except _DAMAGED as error:
             self._damaged(id, error)
@@ -382,189 +371,18 @@ class WorkspaceStorage:
 
         def read(name: str, make: Callable[[dict[str, np.ndarray]], Any]) -> Any:
             if name not in held:
-                held[name] = make(_unpacked(folder / _file_name(name)))
+                held[name] = make(unpacked(folder / file_name(name)))
                 entry.files[_identity(held[name])] = held[name], name
             return held[name]
 
-        original = self._decode((folder / _SOURCE).read_bytes())
-        workspace = Workspace.restored(id, original, _contents_of(manifest, original, read))
-        thumbnail = _file_name(manifest["thumbnail"])
+        original = self._decode((folder / SOURCE).read_bytes())
+        workspace = Workspace.restored(id, original, contents_of(manifest, original, read))
+        thumbnail = file_name(manifest["thumbnail"])
         entry.thumbnail = int(manifest["thumbnail_of"]), thumbnail
-        self._sweep(folder, {_SOURCE, thumbnail, *held})
+        self._sweep(folder, {SOURCE, thumbnail, *held})
         entry.number = 1 + max(int(name.partition("-")[2].partition(".")[0]) for name in (thumbnail, *held))
-        entry.manifest = (folder / _MANIFEST).read_bytes()
+        entry.manifest = (folder / MANIFEST).read_bytes()
         return workspace, entry
 
 
 _identity = id  # where `id` is a workspace's
-
-
-def _file_name(name: Any) -> str:
-    if not isinstance(name, str) or not _FILE.fullmatch(name):
-        raise ValueError(f"{name!r} is none of its files")
-    return name
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    """A file that only this user may read, on the disk once this returns."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An .npz, packed at the fastest level, which `numpy.savez_compressed` does not offer."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
-    return stream.getvalue()
-
-
-def _unpacked(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def _measured(folder: Path) -> tuple[float, int]:
-    """When the entry (without a manifest: its folder) was changed last, in seconds since 1970, and its bytes."""
-    changed, nbytes = 0.0, 0
-    try:
-        with os.scandir(folder) as files:
-            for file in files:
-                stat = file.stat(follow_symlinks=False)
-                nbytes += stat.st_size
-                # one without a manifest is being written by another program, or was left by one that died
-                changed = stat.st_mtime if file.name == _MANIFEST else changed
-        return changed or folder.stat().st_mtime, nbytes
-    except OSError:
-        return time.time(), nbytes
-
-
-def _thumbnail(picture: Picture) -> bytes:
-    """A small JPEG, on white where it is transparent."""
-    from PIL import Image
-
-    image = Image.fromarray(picture.pixels)
-    if picture.alpha is not None:
-        image = Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(picture.alpha))
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=85)
-    return stream.getvalue()
-
-
-NameOf = Callable[[str, object, Callable[[], Mapping[str, np.ndarray]]], str]
-"""name_of(kind, content, arrays): of the file that holds the content, which is written where it is new."""
-
-
-def _manifest_of(id: str, contents: Contents, name_of: NameOf) -> dict[str, Any]:
-    def mask(packed: PackedMask | None) -> str | None:
-        return None if packed is None else name_of("mask", packed, lambda: _mask_arrays(packed))
-
-    def series(made: Series | None) -> dict[str, Any] | None:
-        if made is None:
-            return None
-        points = [[point.x, point.y, point.label] for point in made.points]
-        return {"points": points, "box": made.box and list(made.box), "mode": made.mode, "base": mask(made.base)}
-
-    def state(step: State) -> dict[str, Any]:
-        return {
-            "label": step.label, "version": step.version, "feather": step.feather, "selection": mask(step.selection),
-            "series": series(step.series),
-        }  # fmt: skip
-
-    def tiles(changed: Tiles) -> str:
-        return name_of("tiles", changed, lambda: {f"{top}_{left}": tile for (top, left), tile in changed.items()})
-
-    def frame(canvas: Frame) -> dict[str, Any]:
-        return {"margins": list(canvas.margins), "file": name_of("frame", canvas, lambda: _picture_arrays(canvas.picture))}
-
-    def result(painted: PaintResult) -> dict[str, Any]:
-        file = name_of("result", painted, lambda: _result_arrays(painted))
-        return {"box": list(painted.box), "seed": painted.seed, "infotext": painted.infotext, "file": file}
-
-    def turn(answered: Turn) -> dict[str, Any]:
-        return {"question": answered.question, "answer": answered.answer, "box": answered.box and list(answered.box)}
-
-    return {
-        "format": _FORMAT, "id": id, "name": contents.name, "opened": contents.opened, "segmenter": contents.segmenter,
-        "states": [state(step) for step in contents.states], "index": contents.index, "last_version": contents.last_version,
-        "tiles": {number: tiles(changed) for number, changed in contents.tiles.items()},
-        "frames": {number: frame(canvas) for number, canvas in contents.frames.items()}, "texts": dict(contents.texts),
-        "results": [result(painted) for painted in contents.results], "results_of": mask(contents.results_of),
-        "chat": [turn(answered) for answered in contents.chat],
-    }  # fmt: skip
-
-
-def _contents_of(
-    manifest: Mapping[str, Any], original: Picture, read: Callable[[str, Callable[[dict[str, np.ndarray]], Any]], Any]
-) -> Contents:
-    from clickpaint.caption.base import Turn
-    from clickpaint.paint.in_picture import PaintResult
-
-    def mask(name: str | None) -> PackedMask | None:
-        return None if name is None else read(name, _mask_from)
-
-    def series(kept: Mapping[str, Any] | None) -> Series | None:
-        if kept is None:
-            return None
-        points = tuple(Point(float(x), float(y), int(label)) for x, y, label in kept["points"])
-        left, top, right, bottom = map(float, kept["box"] or (0, 0, 0, 0))
-        box = (left, top, right, bottom) if kept["box"] else None
-        return Series(points, box, str(kept["mode"]), mask(kept["base"]))
-
-    def state(kept: Mapping[str, Any]) -> State:
-        selection = mask(kept["selection"])
-        return State(str(kept["label"]), int(kept["version"]), selection, int(kept["feather"]), series(kept["series"]))
-
-    def frame(kept: Mapping[str, Any]) -> Frame:
-        left, top, right, bottom = map(int, kept["margins"])
-        margins = left, top, right, bottom
-        return read(kept["file"], lambda arrays: Frame(original.expanded(arrays["pixels"], margins, arrays.get("alpha")), margins))
-
-    def result(kept: Mapping[str, Any]) -> PaintResult:
-        box, seed, infotext = Box(*map(int, kept["box"])), int(kept["seed"]), str(kept["infotext"])
-        return read(kept["file"], lambda arrays: PaintResult(box, arrays["pixels"], seed, infotext, arrays.get("opacity")))
-
-    def turn(kept: Mapping[str, Any]) -> Turn:
-        return Turn(str(kept["question"]), str(kept["answer"]), kept["box"] and Box(*map(int, kept["box"])))
-
-    return Contents(
-        str(manifest["name"]), float(manifest["opened"]), str(manifest["segmenter"]), tuple(map(state, manifest["states"])),
-        int(manifest["index"]), int(manifest["last_version"]),
-        {int(number): read(name, _tiles_from) for number, name in manifest["tiles"].items()},
-        {int(number): frame(kept) for number, kept in manifest["frames"].items()},
-        {int(number): str(text) for number, text in manifest["texts"].items()},
-        tuple(map(result, manifest["results"])), mask(manifest["results_of"]), tuple(map(turn, manifest["chat"])),
-    )  # fmt: skip
-
-
-def _mask_arrays(packed: PackedMask) -> dict[str, np.ndarray]:
-    return {"size": np.array(packed.size), "box": np.array(packed.box), "bits": packed.bits, "area": np.array(packed.area)}
-
-
-def _mask_from(arrays: Mapping[str, np.ndarray]) -> PackedMask:
-    width, height = map(int, arrays["size"])
-    box, bits = Box(*map(int, arrays["box"])), arrays["bits"]
-    if bits.shape != (box.height, (box.width + 7) // 8) or bits.dtype != np.uint8 or box.clipped(width, height) != box:
-        raise ValueError("a selection has another size than its box")
-    return PackedMask((width, height), box, bits, int(arrays["area"]))
-
-
-def _tiles_from(arrays: Mapping[str, np.ndarray]) -> Tiles:
-    def place(name: str) -> tuple[int, int]:
-        top, _, left = name.partition("_")
-        return int(top), int(left)
-
-    return {place(name): tile for name, tile in arrays.items()}
-
-
-def _picture_arrays(picture: Picture) -> dict[str, np.ndarray]:
-    return {"pixels": picture.pixels} if picture.alpha is None else {"pixels": picture.pixels, "alpha": picture.alpha}
-
-
-def _result_arrays(painted: PaintResult) -> dict[str, np.ndarray]:
-    return {"pixels": painted.pixels} if painted.opacity is None else {"pixels": painted.pixels, "opacity": painted.opacity}

@@ -15,106 +15,18 @@ import numpy as np
 from clickpaint.errors import Busy, InvalidInput, NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
-from clickpaint.segment.base import Point
 from clickpaint.session.selection import combine
+from clickpaint.session.steps import State
+from clickpaint.session.versions import Frame, Tiles, Versions
 
 if TYPE_CHECKING:
     from clickpaint.caption.base import Turn
     from clickpaint.image.picture import Picture
     from clickpaint.paint.in_picture import PaintResult
 
-_TILE = 256
 _MOST_STEPS = 200
 _MOST_ANSWERS = 16  # how many clicks back `choose` and `previous` still work after an undo
 _MOST_WAITING = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a segmenter answered to a click.
-
-    Attributes:
-        segmenter: its name.
-        masks: of the candidates, best first; None for one that selects nothing.
-        scores: the segmenter's estimate of each, 0 to 1.
-        logits: float32 [1, 256, 256] to refine a candidate with, None where the segmenter has none.
-    """
-
-    segmenter: str
-    masks: tuple[PackedMask | None, ...]
-    scores: tuple[float, ...]
-    logits: tuple[np.ndarray | None, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(mask.nbytes for mask in self.masks if mask is not None) + sum(part.nbytes for part in self.logits if part is not None)
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """Clicks that belong together, because each request repeats points of the one before, adding some or leaving some out.
-
-    Attributes:
-        points: of the last request, (x, y) in pixels.
-        box: of the last request, (left, top, right, bottom) in pixels, None without one.
-        mode: how their result is combined with `base`, one of `selection.MODES`.
-        base: what was selected before the first of them, None for nothing.
-    """
-
-    points: tuple[Point, ...]
-    box: tuple[float, float, float, float] | None
-    mode: str
-    base: PackedMask | None
-
-    def continued_by(self, points: tuple[Point, ...], box: tuple[float, float, float, float] | None) -> bool:
-        """Whether a request with these points and this box belongs to the series."""
-        if self.points:
-            return not set(self.points).isdisjoint(points)
-        return box == self.box
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """Where the user was after a step.
-
-    Attributes:
-        label: the step, for people.
-        version: which result is shown, 0 is the original.
-        selection: None for nothing.
-        feather: width in pixels of the selection's soft edge.
-        series: the clicks that led here, if clicks did.
-        answer: what the segmenter answered to the last of them.
-        chosen: index of the candidate that the selection was made of.
-    """
-
-    label: str
-    version: int = 0
-    selection: PackedMask | None = None
-    feather: int = 0
-    series: Series | None = None
-    answer: Answer | None = None
-    chosen: int | None = None
-
-    def bare(self) -> State:
-        """This state without the answer, which is most of what it holds."""
-        return State(self.label, self.version, self.selection, self.feather, self.series, None, None)
-
-
-Tiles = Mapping[tuple[int, int], np.ndarray]
-"""What changed in a version: uint8 [h, w, 3] or with alpha [h, w, 4] by (top, left). Never written to once it is made."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A canvas that has another size than the original's.
-
-    Attributes:
-        picture: on it, before anything more was changed.
-        margins: (left, top, right, bottom), how many pixels more it has than the original.
-    """
-
-    picture: Picture
-    margins: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +61,6 @@ class Workspace:
     """Several requests may use one workspace at once: whoever changes it takes a `turn`; reading needs none, and who reads several
     things that belong together takes a `snapshot`.
 
-    Of results only the tiles that changed are kept, so that many small edits of a huge picture cost little.
-
     Attributes:
         id: what it is asked for by; nobody guesses it.
         name: of the file.
@@ -183,11 +93,7 @@ class Workspace:
         self._lock = threading.Lock()
         self._states = [State("Open")]
         self._index = 0
-        self._tiles: dict[int, Tiles] = {}
-        self._frames: dict[int, Frame] = {}  # of versions that have another size
-        self._texts: dict[int, str] = {}  # infotexts of versions that were painted
-        self._last_version = 0
-        self._latest: tuple[int, Picture] = (0, original)
+        self._versions = Versions(original)
 
     @classmethod
     def restored(cls, id: str, original: Picture, contents: Contents) -> Workspace:
@@ -202,12 +108,11 @@ class Workspace:
         if not 0 <= contents.index < len(contents.states):
             raise ValueError(f"there is no state {contents.index}")
         workspace._states, workspace._index = [*contents.states], contents.index
-        workspace._tiles, workspace._frames, workspace._texts = {**contents.tiles}, {**contents.frames}, {**contents.texts}
-        workspace._last_version = max(contents.last_version, *contents.tiles, 0)
+        workspace._versions = Versions(original, contents.tiles, contents.frames, contents.texts, contents.last_version)
         for state in contents.states:
             if state.version and state.version not in contents.tiles:
                 raise ValueError(f"the version {state.version} is missing")
-            size = workspace._frame(state.version).size
+            size = workspace._versions.frame(state.version).size
             if any(mask is not None and mask.size != size for mask in (state.selection, state.series.base if state.series else None)):
                 raise ValueError(f"a selection in the version {state.version} has another size")
         workspace.picture()
@@ -217,8 +122,8 @@ class Workspace:
         """What is to be kept; what segmenters answered is not."""
         with self._lock:
             return Contents(
-                self.name, self.opened, self.segmenter, tuple(self._states), self._index, self._last_version, {**self._tiles},
-                {**self._frames}, {**self._texts}, self.results, self.results_of, self.chat,
+                self.name, self.opened, self.segmenter, tuple(self._states), self._index, self._versions.last,
+                {**self._versions.tiles}, {**self._versions.frames}, {**self._versions.texts}, self.results, self.results_of, self.chat,
             )  # fmt: skip
 
     @contextmanager
@@ -260,7 +165,7 @@ class Workspace:
     def size(self) -> tuple[int, int]:
         """(width, height) of what is shown now."""
         with self._lock:
-            return self._frame(self._states[self._index].version).size
+            return self._versions.frame(self._states[self._index].version).size
 
     @property
     def can_undo(self) -> bool:
@@ -282,7 +187,7 @@ class Workspace:
     def regions(self) -> tuple[PackedMask, ...]:
         """Of the last "everything"; none where a picture of another size is shown than it was asked of."""
         with self._lock:
-            size = self._frame(self._states[self._index].version).size
+            size = self._versions.frame(self._states[self._index].version).size
             return self._regions if all(region.size == size for region in self._regions[:1]) else ()
 
     @property
@@ -294,13 +199,9 @@ class Workspace:
                 for part in (state.selection, state.answer, state.series.base if state.series else None):
                     if part is not None:
                         held[id(part)] = part.nbytes
-            tiles = sum(tile.nbytes for changed in self._tiles.values() for tile in changed.values())
-            pictures = sum(_picture_bytes(picture) for picture in (self.original, *(frame.picture for frame in self._frames.values())))
-            pictures += self._latest[1].pixels.nbytes if self._latest[0] else 0
             return (
                 sum(held.values())
-                + tiles
-                + pictures
+                + self._versions.nbytes
                 + sum(region.nbytes for region in self._regions)
                 + sum(result.pixels.nbytes for result in self.results)
             )
@@ -309,7 +210,7 @@ class Workspace:
         """Where the user is and the picture shown there, which fit each other whatever other requests change meanwhile."""
         with self._lock:
             state = self._states[self._index]
-            return state, self._picture(state.version)
+            return state, self._versions.picture(state.version)
 
     def select(self, label: str, mask: np.ndarray, mode: str) -> State:
         """The user's next step: `mask`, bool [H, W], combined with the selection as `mode` of `selection.MODES` says.
@@ -362,37 +263,30 @@ class Workspace:
             NotFound: there is none of that number (any more).
         """
         with self._lock:
-            return self._picture(self._states[self._index].version if version is None else version)
+            return self._versions.picture(self._states[self._index].version if version is None else version)
 
-    def _picture(self, version: int) -> Picture:
-        """As `picture`; the caller holds the lock."""
-        if version == 0:
-            return self.original
-        number, latest = self._latest
-        if version == number:
-            return latest
-        if version not in self._tiles:
-            raise NotFound(
-                "There is no version {version} of this picture.", "Ask for one of the versions of the workspace.", version=version
-            )
-        first = self._framed(version)
-        if first <= number < version and number:
-            base, first = latest, number + 1
-        else:
-            base = self._frame(version)
-        pixels, alpha = base.pixels.copy(), None if base.alpha is None else base.alpha.copy()
-        for painted in [number for number in sorted(self._tiles) if first <= number <= version]:
-            for (top, left), tile in self._tiles[painted].items():
-                place = slice(top, top + tile.shape[0]), slice(left, left + tile.shape[1])
-                pixels[place] = tile[..., :3]
-                if alpha is not None:
-                    alpha[place] = tile[..., 3]
-        for array in (pixels, alpha):
-            if array is not None:
-                array.setflags(write=False)  # it is ours, and need not be copied once more
-        picture = self._with_text(self._frame(version).with_pixels(pixels, alpha), version)
-        self._latest = (version, picture)
-        return picture
+    def part(self, version: int | None, box: Box) -> np.ndarray:
+        """What a version shows in a box within it, uint8 [h, w, 3], or with alpha [h, w, 4]; made without the rest of it.
+
+        Args:
+            version: its number, 0 for the original; None for the one shown now.
+            box: where.
+
+        Raises:
+            NotFound: there is none of that number (any more).
+        """
+        with self._lock:
+            return self._versions.part(self._states[self._index].version if version is None else version, box)
+
+    def size_of(self, version: int | None) -> tuple[int, int]:
+        """(width, height) of a version; None for the one shown now."""
+        with self._lock:
+            return self._versions.frame(self._states[self._index].version if version is None else version).size
+
+    def difference(self, before: int, after: int) -> Box | None:
+        """Where alone two versions can differ, an empty box for nowhere; None where their canvases differ."""
+        with self._lock:
+            return self._versions.difference(before, after)
 
     def add_result(
         self, pixels: np.ndarray, label: str, area: Box, selection: PackedMask | None = None, infotext: str = "",
@@ -410,15 +304,7 @@ class Workspace:
         """
         shown = self.picture()
         alpha = None if shown.alpha is None else shown.alpha if opacity is None else opacity
-        changed = {}
-        for top in range(area.top // _TILE * _TILE, area.bottom, _TILE):
-            for left in range(area.left // _TILE * _TILE, area.right, _TILE):
-                tile = (slice(top, top + _TILE), slice(left, left + _TILE))
-                if alpha is None or shown.alpha is None:
-                    if not np.array_equal(pixels[tile], shown.pixels[tile]):
-                        changed[top, left] = pixels[tile].copy()
-                elif not (np.array_equal(pixels[tile], shown.pixels[tile]) and np.array_equal(alpha[tile], shown.alpha[tile])):
-                    changed[top, left] = np.dstack([pixels[tile], alpha[tile]])
+        changed = self._versions.changed_tiles(shown, pixels, alpha, area)
         return self._add_version(label, self._frame_shown().with_pixels(pixels, alpha), changed, None, selection, infotext)
 
     def add_expanded(
@@ -440,8 +326,7 @@ class Workspace:
     def margins(self, version: int | None = None) -> tuple[int, int, int, int]:
         """(left, top, right, bottom), how many pixels more a version has than the original; None for the one shown now."""
         with self._lock:
-            first = self._framed(self._states[self._index].version if version is None else version)
-            return self._frames[first].margins if first else (0, 0, 0, 0)
+            return self._versions.margins(self._states[self._index].version if version is None else version)
 
     def hold_regions(self, regions: tuple[PackedMask, ...]) -> None:
         """Keep what "everything" found, to pick from by its index."""
@@ -461,37 +346,19 @@ class Workspace:
         self, label: str, picture: Picture, changed: Tiles, frame: Frame | None, selection: PackedMask | None, infotext: str
     ) -> State:
         with self._lock:
-            version = self._last_version = self._last_version + 1
+            version = self._versions.next_number()
             # first what could be redone goes, so that the results left are those this one was made from
             del self._states[self._index + 1 :]
             self._forget_unreachable()
-            self._tiles[version] = changed
-            if frame is not None:
-                self._frames[version] = frame
-            if infotext:
-                self._texts[version] = infotext
-            self._latest = (version, self._with_text(picture, version))
+            self._versions.add(version, picture, changed, frame, infotext)
             self._regions = ()
         state = State(label, version, selection)
         self.push(state)
         return state
 
-    def _with_text(self, picture: Picture, version: int) -> Picture:
-        painted = max((number for number in self._texts if number <= version), default=None)
-        return picture if painted is None else picture.with_text(parameters=self._texts[painted])
-
-    def _framed(self, version: int) -> int:
-        """The version that brought the canvas of this one; 0 for the original's."""
-        return max((number for number in self._frames if number <= version), default=0)
-
-    def _frame(self, version: int) -> Picture:
-        """The picture that this version's tiles lie on."""
-        first = self._framed(version)
-        return self._frames[first].picture if first else self.original
-
     def _frame_shown(self) -> Picture:
         with self._lock:
-            return self._frame(self._states[self._index].version)
+            return self._versions.frame(self._states[self._index].version)
 
     def forget_oldest(self, steps: int = 1) -> bool:
         """Give up the oldest steps of the history, never the one shown now; False where there is none to give up."""
@@ -501,33 +368,8 @@ class Workspace:
                 return False
             del self._states[:steps]
             self._index -= steps
-            oldest = self._states[0].version
-            below = [number for number in sorted(self._tiles) if number <= oldest]
-            if below == [oldest]:
-                return True
-            merged: dict[tuple[int, int], np.ndarray] = {}
-            frame = None
-            for version in below:
-                if version in self._frames:  # what was painted on a smaller canvas is part of this one
-                    frame, merged = self._frames.pop(version), {}
-                merged.update(self._tiles.pop(version))
-            if oldest:
-                self._tiles[oldest] = merged
-            if frame is not None:
-                self._frames[oldest] = frame
+            self._versions.forget_before(self._states[0].version)
             return True
 
     def _forget_unreachable(self) -> None:
-        newest = max(state.version for state in self._states)
-        for version in [number for number in self._tiles if number > newest]:
-            del self._tiles[version]
-            self._frames.pop(version, None)
-            self._texts.pop(version, None)
-        if self._latest[0] > newest:
-            self._latest = (0, self.original)
-
-
-def _picture_bytes(picture: Picture) -> int:
-    source = picture.source
-    parts = (picture.pixels, picture.alpha, source.rgb, source.alpha, source.samples.array if source.samples is not None else None)
-    return sum(part.nbytes for part in {id(part): part for part in parts if part is not None}.values())
+        self._versions.forget_after(max(state.version for state in self._states))

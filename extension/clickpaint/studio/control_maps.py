@@ -23,7 +23,8 @@ from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
-from clickpaint.session.workspace import State, Workspace
+from clickpaint.session.steps import State
+from clickpaint.session.workspace import Workspace
 from clickpaint.session.workspaces import Workspaces
 from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool

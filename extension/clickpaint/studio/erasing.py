@@ -14,7 +14,8 @@ from clickpaint.hosts.base import Host
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
 from clickpaint.image.transparency import without_object
-from clickpaint.session.workspace import State, Workspace
+from clickpaint.session.steps import State
+from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest
 

@@ -21,7 +21,8 @@ from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
 from clickpaint.progress import Progress
-from clickpaint.session.workspace import State, Workspace
+from clickpaint.session.steps import State
+from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.request import Requests, RunningRequest

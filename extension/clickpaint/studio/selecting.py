@@ -16,7 +16,8 @@ from clickpaint.segment import everything as everything_mode
 from clickpaint.segment.base import Candidate, Embedding, Point, Prompts, Segmenter
 from clickpaint.segment.everything import EverythingOptions, Region
 from clickpaint.session.selection import Adjustment, adjusted, check_mode, combine
-from clickpaint.session.workspace import Answer, Series, State, Workspace
+from clickpaint.session.steps import Answer, Series, State
+from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest, segmented
 

@@ -12,8 +12,9 @@ from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.picture import Limits, Picture
 from clickpaint.progress import Progress
+from clickpaint.session.steps import State
 from clickpaint.session.storage import StorageBounds, WorkspaceStorage
-from clickpaint.session.workspace import State, Workspace
+from clickpaint.session.workspace import Workspace
 from clickpaint.session.workspaces import Bounds, Workspaces
 from clickpaint.settings import MEGABYTE, MEGAPIXEL
 from clickpaint.studio.control_maps import ControlMaps

@@ -29,7 +29,8 @@ from clickpaint.progress import Progress
 from clickpaint.segment.base import Prompts
 from clickpaint.segment.everything import EverythingOptions
 from clickpaint.session.selection import check_mode
-from clickpaint.session.workspace import State, Workspace
+from clickpaint.session.steps import State
+from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest, segmented
 from clickpaint.studio.selecting import Selecting, regions_of
