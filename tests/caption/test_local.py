@@ -130,7 +130,7 @@ def onnx(monkeypatch):
     given = []
 
     class Session:
-        def __init__(self, path, providers):
+        def __init__(self, data, sess_options, providers):
             given.append(providers)
 
         def get_inputs(self):
@@ -141,7 +141,7 @@ def onnx(monkeypatch):
             return [np.array([[0.9, 0.2, 0.5, 0.8, 0.99]], np.float32)]
 
     module = types.ModuleType("onnxruntime")
-    vars(module).update(InferenceSession=Session, __spec__=types.SimpleNamespace())
+    vars(module).update(InferenceSession=Session, SessionOptions=types.SimpleNamespace, __spec__=types.SimpleNamespace())
     monkeypatch.setitem(sys.modules, "onnxruntime", module)
     return given
 

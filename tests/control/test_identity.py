@@ -153,7 +153,7 @@ def test_files_that_are_missing_or_no_network_are_said(toys, runs, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("protobuf parsing failed")
 
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", SimpleNamespace(InferenceSession=broken))
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", SimpleNamespace(InferenceSession=broken, SessionOptions=SimpleNamespace))
     path = toys.folder / "scrfd_10g_bnkps.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"no")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,8 +16,10 @@ from clickpaint.weights import catalog
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device
 from clickpaint.weights.store import Store
+from tests.toys import onnx_file
+from tests.toys.onnx_file import UINT8, node, port, tensor
 
-NEURAL = ("lama", "anime_lama", "mat", "fcf", "zits", "ldm", "manga")
+NEURAL = ("lama", "anime_lama", "migan", "mat", "fcf", "zits", "ldm", "manga")
 
 
 class Inpainter(torch.nn.Module):
@@ -117,6 +120,26 @@ class FcfGenerator(torch.nn.Module):
         return torch.tanh(self.conv(image))
 
 
+def migan() -> bytes:
+    """MI-GAN's signature and compositing, around a network that paints what is missing in 60: pictures and masks (0 = fill) of bytes, and
+    a soft edge that reaches three pixels into the hole, across corners too."""
+    nodes = [
+        node("Cast", ["image"], "picture", to=onnx_file.FLOAT),
+        node("Cast", ["mask"], "wide", to=onnx_file.FLOAT),
+        node("MaxPool", ["wide"], "known", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("AveragePool", ["known"], "soft", kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+        node("Div", ["soft", "white"], "share"),
+        node("Sub", ["one", "share"], "rest"),
+        node("Mul", ["picture", "share"], "kept"),
+        node("Mul", ["paint", "rest"], "painted"),
+        node("Add", ["kept", "painted"], "composed"),
+        node("Cast", ["composed"], "result", to=UINT8),
+    ]
+    constants = [tensor("white", np.float32(255)), tensor("one", np.float32(1)), tensor("paint", np.float32(60))]
+    inputs = [port("image", ["batch", 3, 512, 512], UINT8), port("mask", ["batch", 1, 512, 512], UINT8)]
+    return onnx_file.network(nodes, constants, inputs, [port("result", ["batch", 3, "height", "width"], UINT8)])
+
+
 SCRIPTS = {
     "big-lama.pt": Inpainter,
     "anime-manga-big-lama.pt": Inpainter,
@@ -143,6 +166,7 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             torch.jit.script(kind()).save(str(folder / filename))
         for filename, kind in GENERATORS.items():
             torch.save(kind().state_dict(), folder / filename)
+    (folder / "migan_pipeline_v2.onnx").write_bytes(migan())
     return folder
 
 

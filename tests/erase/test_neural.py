@@ -15,7 +15,7 @@ import torch
 
 from clickpaint.compat.randomness import kept_randomness
 from clickpaint.compat.uninitialised import bare
-from clickpaint.erase import gan, lama, neural_eraser
+from clickpaint.erase import gan, lama, migan, neural_eraser
 from clickpaint.erase.base import EraseOptions, Eraser
 from clickpaint.erase.lama_cleaner_models import module
 from clickpaint.errors import CorruptModel, Interrupted, ModelMissing, OutOfMemory
@@ -97,6 +97,23 @@ def test_the_real_networks_load_and_paint(kind: type[Eraser], tmp_path: Path, to
     result = eraser.erase(pixels, mask, EraseOptions(2, 0))
     assert result[mask].std() > 1 and (result[mask] != pixels[mask]).any()
     np.testing.assert_array_equal(result[150:], pixels[150:])
+
+
+def test_migan_mixes_nothing_of_the_hole_into_it(create: Create) -> None:
+    """What its file composes reaches into the hole; the hole that it is given is wider by so much."""
+    pixels = np.full((90, 120, 3), (200, 20, 250), np.uint8)
+    mask = np.zeros((90, 120), bool)
+    mask[20:60, 30:70] = True
+    pixels[mask] = 255
+    result = create("migan").erase(pixels, mask, EraseOptions(0, 0))
+    assert (result[mask] == 60).all()
+    np.testing.assert_array_equal(result[~mask], pixels[~mask])
+
+
+def test_a_file_that_is_no_network_is_refused(toy_catalog: None, tmp_path: Path) -> None:
+    (tmp_path / "migan_pipeline_v2.onnx").write_bytes(b"<html>")
+    with pytest.raises(CorruptModel, match=r"migan_pipeline_v2\.onnx cannot be read as ONNX"):
+        migan.MiGan(Store(lambda kind: [tmp_path]), Device(), ModelCache(lambda: 1 << 30)).erase(*job(64, 64))
 
 
 def test_a_missing_file_is_named(toy_catalog: None, tmp_path: Path) -> None:

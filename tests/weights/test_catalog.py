@@ -13,7 +13,7 @@ from clickpaint.weights.catalog import CATALOG, catalog, files_of, models, parse
 PROMISED = (
     "sam_vit_b", "sam_vit_l", "sam_vit_h", "mobile_sam", "sam_hq_vit_b", "sam_hq_vit_l", "sam_hq_vit_h", "sam_hq_vit_tiny",
     "sam2.1_hiera_tiny", "sam2.1_hiera_small", "sam2.1_hiera_base_plus", "sam2.1_hiera_large",
-    "lama", "anime_lama", "mat", "fcf", "zits", "ldm", "manga",
+    "lama", "anime_lama", "migan", "mat", "fcf", "zits", "ldm", "manga",
 )  # fmt: skip
 
 

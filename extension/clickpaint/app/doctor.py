@@ -29,6 +29,8 @@ _PACKAGES = {
     "transformers": "transformers",
     "diffusers": "diffusers",
     "lama_cleaner": "lama-cleaner",
+    "onnxruntime": "onnxruntime",
+    "rapidocr": "rapidocr",
     "gradio": "gradio",
     "fastapi": "fastapi",
     "uvicorn": "uvicorn",

@@ -14,6 +14,7 @@ from PIL import Image
 from clickpaint.caption.base import Crop
 from clickpaint.errors import ModelMissing
 from clickpaint.progress import SILENT, Progress
+from clickpaint.weights.onnx_session import open_session
 
 if TYPE_CHECKING:
     from clickpaint.weights.cache import ModelCache
@@ -65,11 +66,9 @@ class Tagger:
             raise ModelMissing(unavailable(), "Install onnxruntime to have tags.")
 
         def load() -> tuple[tuple[Any, list[tuple[str, str]]], int]:
-            import onnxruntime  # type: ignore[import-not-found,import-untyped]
-
             progress.report(None, f"Loading {self.name}")
             file = self._folder / "model.onnx"
-            session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+            session = open_session(file, self.name)
             with (self._folder / "selected_tags.csv").open(encoding="utf-8", newline="") as rows:
                 tags = [(_readable(row["name"]), row["category"]) for row in csv.DictReader(rows)]
             return (session, tags), file.stat().st_size

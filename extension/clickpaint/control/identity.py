@@ -11,7 +11,8 @@ from clickpaint.compat.interruptible import interruptible
 from clickpaint.control.base import ControlMap, Preprocessor, Request, Tools
 from clickpaint.control.resize import working
 from clickpaint.control.rtmpose import suppressed
-from clickpaint.errors import CorruptModel, InvalidInput
+from clickpaint.errors import InvalidInput
+from clickpaint.weights.onnx_session import open_session
 
 ANTELOPE = ("control_face_scrfd_antelope", "control_face_arcface_antelope")
 BUFFALO = ("control_face_scrfd_buffalo", "control_face_arcface_buffalo")
@@ -110,18 +111,7 @@ def _answers(tools: Tools, model: str, image: np.ndarray) -> list[np.ndarray]:
 
 def _load(tools: Tools, model: str) -> tuple[Any, int]:
     path = tools.store.require(model, tools.progress)
-    import onnxruntime  # type: ignore[import-not-found]
-
-    try:
-        return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"]), path.stat().st_size
-    except Exception as error:  # its own kinds, which have no common one
-        raise CorruptModel(
-            "{file} cannot be read as ONNX: {reason}.",
-            "Put the right file there.",
-            model=model,
-            file=path.name,
-            reason=str(error).rstrip("."),
-        ) from error
+    return open_session(path, model), path.stat().st_size
 
 
 _PACKAGES = ("onnxruntime",)

@@ -40,6 +40,7 @@ _NETWORKS = ("torch", "cv2", "lama_cleaner", "loguru", "pydantic", "rich", "diff
 _ALL = (
     EraserInfo("lama", "LaMa", "lama", _TORCH, "lama:Lama"),
     EraserInfo("anime_lama", "LaMa for anime", "anime_lama", _TORCH, "lama:AnimeLama"),
+    EraserInfo("migan", "MI-GAN", "migan", (*_TORCH, "onnxruntime"), "migan:MiGan"),
     EraserInfo("mat", "MAT", "mat", _NETWORKS, "gan:MatEraser"),
     EraserInfo("fcf", "FcF", "fcf", _NETWORKS, "gan:FcfEraser"),
     EraserInfo("zits", "ZITS", "zits", _NETWORKS, "zits:ZitsEraser"),
@@ -53,7 +54,7 @@ _ALL = (
 
 ERASERS: dict[str, EraserInfo] = {info.name: info for info in _ALL}
 
-order = ("lama", "mat", "zits", "fcf", "ldm", "anime_lama", "classic")
+order = ("lama", "mat", "zits", "fcf", "migan", "ldm", "anime_lama", "classic")
 """What "auto" tries, best first; the last one always works. Not manga, which paints grey."""
 
 

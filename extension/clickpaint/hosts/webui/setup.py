@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import sys
+
+_OLD = sys.version_info < (3, 11)
 
 PACKAGES = {
     "segment-anything": "segment-anything==1.0",
@@ -18,10 +21,20 @@ PACKAGES = {
     "controlnet-aux": "controlnet_aux==0.0.10",
     "pillow-heif": "pillow-heif==0.16.0" if sys.version_info < (3, 13) else "pillow-heif==1.1.1",  # the last that takes Pillow 9.5
     "diffusers": "diffusers==0.31.0",  # Forge has it; A1111 has not, and its transformers goes with none newer
+    "onnxruntime": "onnxruntime==1.23.2" if _OLD else "onnxruntime==1.32.0",
+    "rapidocr": "rapidocr==3.10.0",  # reads text, with what it imports
+    "pyclipper": "pyclipper==1.4.0",
+    "shapely": "shapely==2.1.2" if _OLD else "shapely==2.2.0",
+    "omegaconf": "omegaconf==2.4.0",
+    "colorlog": "colorlog==6.12.0",
+    "six": "six==1.17.0",
 }
 """Distribution → requirement, brought where no version of it is there. All are installed without their dependencies, whose pins would
 move the web UI's packages; what they need beside these (torch, torchvision, timm, OpenCV, SciPy, Pillow, pydantic, transformers) every
 web UI brings itself."""
+
+_IN_SEVERAL = ("onnxruntime",)
+"""Modules that several distributions bring (onnxruntime-gpu and others); ours would overwrite what is there."""
 
 
 def missing() -> list[str]:
@@ -31,7 +44,8 @@ def missing() -> list[str]:
         try:
             importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            absent.append(name)
+            if name not in _IN_SEVERAL or importlib.util.find_spec(name) is None:
+                absent.append(name)
     return absent
 
 
