@@ -76,8 +76,10 @@ class Setting:
 _ALL = (
     Setting("segmenter", "auto", "Segmenter", "auto: the best one whose file is here, otherwise the one that needs no file."),
     Setting("eraser", "auto", "Eraser", "auto: LaMa if its file is here, otherwise one that needs no file."),
-    Setting("erase_grow", 8, "Grow before erasing (px)", "Takes the object's edge and shadow along.", minimum=0, maximum=256),
-    Setting("erase_feather", 4, "Feather (px)", "Width of the band in which the result fades into the picture.", minimum=0, maximum=128),
+    Setting("erase_grow", -1, "Grow before erasing (px)", "Takes the object's edge along. -1: what fits the picture, 8 for a megapixel.",
+            minimum=-1, maximum=256),
+    Setting("erase_feather", -1, "Feather (px)", "Width of the band in which the result fades into the picture. -1: what fits it.",
+            minimum=-1, maximum=128),
     Setting("max_megapixels", 64, "Largest picture (megapixels)", minimum=1, maximum=1000),
     Setting("max_upload_mb", 256, "Largest file (MB)", minimum=1, maximum=4096),
     Setting("device", "auto", "Device", "auto, cpu, cuda, cuda:1, mps, xpu …; auto takes what the host uses, or the fastest found."),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,8 @@ def test_the_whole_job(client):
         back = told(schemas.StateAnswer, client.post(f"{url}/undo"))
     assert back["can_redo"] and back["selection"]["area"] == RED.sum()
 
-    erased = told(schemas.EraseAnswer, client.post(f"{url}/erase", json={"grow": 0, "feather": 0}))
+    erased = told(schemas.EraseAnswer, client.post(f"{url}/erase", json={"grow": 0, "feather": "auto"}))
+    assert (erased["grow"], erased["feather"], erased["edge"]) == (0, 0, {"grow": 1, "feather": 0})
     assert (erased["version"], erased["eraser"], erased["selection"], erased["can_undo"]) == (1, "classic", None, True)
     result = array_of(client.get(f"{url}/image").content)
     assert (result[RED] == FILLED).all() and (result[~RED] == IMAGE[~RED]).all()
@@ -95,7 +97,7 @@ def test_a_preview_answers_and_changes_nothing(client):
 def test_operations_on_the_mask(client):
     url = f"workspaces/{opened(client)['id']}/mask"
 
-    def do(*operations):
+    def do(*operations) -> Any:
         answer = told(schemas.StateAnswer, client.post(url, json={"operations": list(operations)}))
         return None if answer["selection"] is None else mask_of(answer["selection"]["mask"])
 

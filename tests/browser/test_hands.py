@@ -54,6 +54,8 @@ def test_keys_work_after_the_button_beside_the_picture_a_slider_and_the_comparis
     tab.page.mouse.move(2, 2)
     undone(tab)
 
+    expect(tab.page.locator("#clickpaint_edge"), "a 577-pixel diagonal").to_have_text("Grows by 5 px, fades over 2 px")
+    tab.page.get_by_label("Edge follows the picture").uncheck()
     slider = tab.page.locator("#clickpaint_grow input[type=range]")
     slider.focus()
     before = slider.input_value()

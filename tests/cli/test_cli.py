@@ -81,8 +81,9 @@ def test_remove_changes_nothing_outside_of_the_mask_and_keeps_what_came_in(tmp_p
     assert not ((after[..., 0] > 150) & (after[..., 1] < 90)).any(), "the red disc is still there"
 
 
-def test_remove_takes_the_format_from_the_name_of_the_output(photo, tmp_path):
-    assert run("remove", photo, *DISC, "--eraser", "opencv_telea", "-o", tmp_path / "out.webp") == 0
+def test_remove_takes_the_format_from_the_name_of_the_output_and_says_how_far_it_went(photo, tmp_path, capsys):
+    assert run("remove", photo, *DISC, "--eraser", "opencv_telea", "-o", tmp_path / "out.webp", "--grow", "auto") == 0
+    assert "grown by 1 px" in capsys.readouterr().out
     assert format_of(tmp_path / "out.webp") == "WEBP"
 
 

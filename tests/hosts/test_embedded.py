@@ -38,7 +38,7 @@ def test_options_come_before_the_environment_before_the_file(tmp_path):
 
 def test_a_bad_stored_value_is_logged_and_defaulted(tmp_path, caplog):
     made = host(tmp_path, {"erase_grow": -5, "precision": "quarter", "colour": "red", "offline": True})
-    assert made.setting("erase_grow") == 8
+    assert made.setting("erase_grow") == -1
     assert made.setting("precision") == "auto"
     assert made.setting("offline") is True
     assert all(word in caplog.text for word in ("erase_grow", "precision", "colour"))
@@ -47,7 +47,7 @@ def test_a_bad_stored_value_is_logged_and_defaulted(tmp_path, caplog):
 @pytest.mark.parametrize("content", ["{", "[1]", '"text"', ""])
 def test_a_broken_settings_file_is_logged_and_ignored(tmp_path, caplog, content):
     made = host(tmp_path, content)
-    assert made.setting("erase_grow") == 8
+    assert made.setting("erase_grow") == -1
     assert "settings.json is not used" in caplog.text
 
 
@@ -160,7 +160,7 @@ def test_no_settings_file_stops_the_start(tmp_path, caplog, content):
 
 def test_a_settings_file_that_is_a_folder_or_may_not_be_read(tmp_path, caplog, monkeypatch):
     (tmp_path / "settings.json").mkdir()
-    assert EmbeddedHost(tmp_path, environment={}).setting("erase_grow") == 8
+    assert EmbeddedHost(tmp_path, environment={}).setting("erase_grow") == -1
     assert "settings.json cannot be read" in caplog.text
 
 

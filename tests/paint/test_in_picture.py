@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image.geometry import Box
+from clickpaint.image.soft_edge import SoftEdge
 from clickpaint.paint.context import context, plan
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.in_picture import PaintedCanvas, paint, refining
+from clickpaint.paint.infotext import own_fields
 from clickpaint.paint.paint_job import ControlUnit, Painted, PaintJob, PaintOptions
 
 
@@ -65,6 +67,14 @@ def test_replace_keeps_the_object_bit_for_bit(width, height, radius, feather):
     from clickpaint.image.mask import grow
 
     assert (painted[~grow(mask, feather + 1)] == 10).all()
+
+
+def test_what_the_edge_was_is_known_and_stands_in_the_infotext():
+    host = FakeHost()
+    canvas = paint(picture(64, 48), disc(64, 48, 9), grouped(feather=2), host, native=64)
+    assert canvas.edge == SoftEdge(1, 2)
+    fields = own_fields(host.jobs[0])
+    assert (fields["Clickpaint grow"], fields["Clickpaint feather"]) == ("1", "2")
 
 
 def test_expand_adds_the_margins_and_keeps_the_picture():

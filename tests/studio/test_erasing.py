@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from clickpaint.errors import InvalidInput, OutOfMemory
+from clickpaint.image.soft_edge import SoftEdge
 from clickpaint.session.selection import Adjustment
 from tests.toys.session import at, image, opened
 
@@ -19,6 +20,16 @@ def test_the_selections_feather_is_the_erasers(studio):
     # a feather of 5 fades to nothing at its outer edge
     assert 15 - 7 <= rows[0] < 15 - 3 and 25 + 3 < rows[-1] + 1 <= 25 + 7
     assert 20 - 7 <= columns[0] < 20 - 3
+
+
+@pytest.mark.parametrize(("asked", "setting", "acts"), [("auto", 3, 1), (None, -1, 1), (None, 3, 3), (0, -1, 0)])
+def test_what_grows_is_what_was_asked_for_or_what_fits_the_picture(studio, asked, setting, acts):
+    workspace = opened(studio)
+    studio.selecting.adjust(workspace, [Adjustment("box", box=(20, 15, 30, 25))])
+    studio.toy.settings["erase_grow"] = setting
+    erased = studio.erasing.erase(workspace, grow=asked, feather=0)
+    changed = (workspace.picture().pixels != image).any(axis=2)
+    assert erased.edge == SoftEdge(acts, 0) and np.flatnonzero(changed.any(axis=1))[0] == 15 - acts
 
 
 def test_erasing_needs_a_selection(studio):

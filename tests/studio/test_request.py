@@ -106,7 +106,7 @@ def test_a_thread_that_is_admitted_asks_no_more(studio, workspace):
 def test_whom_the_host_calls_in_the_middle_of_its_work_is_not_kept_out(studio, workspace):
     places = [studio.requests.reserve() for _ in range(MOST_REQUESTS)]
     with studio.host.exclusive(), studio.in_this_thread(SILENT):
-        assert studio.erasing.erase_picture(workspace.picture(), workspace.state.selection.mask)[0] == "classic"
+        assert studio.erasing.erase_picture(workspace.picture(), workspace.state.selection.mask).eraser == "classic"
     for place in places:
         with place:
             pass

@@ -138,7 +138,9 @@ def test_the_canvas_starts_with_the_settings(tmp_path: Path) -> None:
     assert 'data-language="zh_CN"' in element
     options = re.search(r'data-options="([^"]*)"', element)
     assert options is not None
-    assert json.loads(html.unescape(options[1])) == {"segmenter": "auto", "eraser": "opencv_ns", "grow": 3, "feather": 4}
+    assert json.loads(html.unescape(options[1])) == {
+        "segmenter": "auto", "eraser": "opencv_ns", "grow": 3, "feather": None, "auto_edge": False,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from clickpaint import __version__
 from clickpaint.api import schemas
 from clickpaint.api.encode import answer
+from clickpaint.image.soft_edge import AUTO
 from clickpaint.studio.studio import Studio
 from clickpaint.weights.catalog import files_of, models
 
@@ -28,7 +29,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "erasers": [asdict(listing) for listing in studio.pool.erasers()],
             "defaults": {
                 "segmenter": studio.pool.segmenter_name(), "eraser": studio.pool.eraser_name(),
-                "grow": setting("erase_grow"), "feather": setting("erase_feather"),
+                **{name: AUTO if setting(f"erase_{name}") < 0 else setting(f"erase_{name}") for name in ("grow", "feather")},
             },
             "limits": {key: setting(key) for key in ("max_megapixels", "max_upload_mb", "max_workspaces", "workspace_minutes")},
             "paint": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -11,6 +12,7 @@ from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image import mask as masks
+from clickpaint.image.soft_edge import AUTO, SoftEdge
 from clickpaint.paint import flat_options
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from clickpaint.session.workspace import Workspace
@@ -113,6 +115,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
 def _options(body: schemas.PaintBody, studio: Studio | None = None, workspace: Workspace | None = None) -> PaintOptions:
     values = {name: value for name, value in dict(body).items() if name in flat_options.DEFAULTS}
+    values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
     control = tuple(_unit(unit, studio, workspace) for unit in body.control)
     return flat_options.grouped(**{**values, "styles": tuple(body.styles), "control": control})
 
@@ -130,7 +133,8 @@ def _unit(unit: schemas.ControlBody, studio: Studio | None, workspace: Workspace
 
 
 def _files(studio: Studio, painted: PaintedPictures, format: str) -> dict[str, Any]:
-    return {"images": [translate.picture_url(studio, picture, format) for picture in painted.pictures], "seeds": list(painted.seeds)}
+    images = [translate.picture_url(studio, picture, format) for picture in painted.pictures]
+    return {"images": images, "seeds": list(painted.seeds), **_edge(painted.edge)}
 
 
 def _gallery(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:
@@ -139,7 +143,11 @@ def _gallery(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:
         for index, result in enumerate(gallery.results)
     ]
     position = translate.position(workspace, state=gallery.state)
-    return {**position, "milliseconds": round(gallery.milliseconds, 1), "results": results}
+    return {**position, "milliseconds": round(gallery.milliseconds, 1), **_edge(gallery.edge), "results": results}
+
+
+def _edge(edge: SoftEdge | None) -> dict[str, int | None]:
+    return {"grow": None, "feather": None} if edge is None else asdict(edge)
 
 
 def _index(text: str) -> int:

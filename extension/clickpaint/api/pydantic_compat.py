@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import pydantic
 from pydantic import BaseModel, confloat, conint
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     Number = float
     Integer = int
     WholeNumber = int
+    Pixels = Union[int, Literal["auto"]]  # noqa: UP007
 else:
     # JSON's numbers as they are: no text, no true and false, no NaN (which is not within any bounds), nothing astronomical
     Integer = conint(strict=True, ge=-_LARGEST, le=_LARGEST)
     WholeNumber = conint(strict=True, ge=-(2**53), le=2**53)
+    Pixels = Union[Integer, Literal["auto"]]  # noqa: UP007
     Number = Union[Integer, confloat(strict=True, ge=-float(_LARGEST), le=float(_LARGEST))]  # noqa: UP007 - no types, to pydantic 1
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from clickpaint.api.pydantic_compat import Body, Integer, Number, WholeNumber, at_most, picture_file, points_at_most
+from clickpaint.api.pydantic_compat import Body, Integer, Number, Pixels, WholeNumber, at_most, picture_file, points_at_most
 
 MOST_POINTS = 1000
 MOST_STROKE_POINTS = 200_000
@@ -91,8 +91,10 @@ class EverythingBody(Body):
 
 class EraseBody(Body):
     eraser: StrictStr | None = Field(None, description="Its name; left out, the setting's.")
-    grow: Integer | None = Field(None, description="Pixels by which the selection is grown first; left out, the setting's.")
-    feather: Integer | None = Field(None, description="Width in pixels of the soft edge; left out, the selection's or the setting's.")
+    grow: Pixels | None = Field(None, description="Pixels by which the selection is grown first; auto: what fits; left out: the setting's.")
+    feather: Pixels | None = Field(
+        None, description="Of the soft edge, in pixels; auto: what fits; left out: the selection's or the setting's."
+    )
 
 
 class SaveBody(Body):
@@ -132,8 +134,8 @@ class PaintBody(Body):
     masked_content: Literal["fill", "original", "latent noise", "latent nothing", "erased"] = "fill"
     batch_count: Integer = Field(1, description="How many results to choose from.")
     soft_inpainting: StrictBool = False
-    grow: Integer | None = Field(None, description="Left out: what fits the mask's size.")
-    feather: Integer | None = Field(None, description="Left out: what fits the mask's size.")
+    grow: Pixels | None = Field(None, description="In pixels; left out or auto: what fits the picture and the mask.")
+    feather: Pixels | None = Field(None, description="In pixels; left out or auto: what fits the picture and the mask.")
     resolution: Integer = Field(0, description="Side of the square whose area is painted at; 0: the checkpoint's own.")
     refine: StrictBool | None = Field(None, description="A second pass at the picture's resolution; left out: where it is needed.")
     refine_strength: Number = 0.35
@@ -160,8 +162,8 @@ class ErasePictureBody(Body):
     image: StrictStr = Field(..., **picture_file())
     mask: StrictStr = Field(..., description="A picture of the same size; white, or opaque, is removed.", **picture_file())
     eraser: StrictStr | None = None
-    grow: Integer | None = None
-    feather: Integer | None = None
+    grow: Pixels | None = None
+    feather: Pixels | None = None
     format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
 
 
@@ -201,10 +203,16 @@ class SelectionAnswer(BaseModel):
     feather: int = 0
 
 
+class EdgeAnswer(BaseModel):
+    grow: int = Field(..., description="Pixels by which a mask is grown.")
+    feather: int = Field(..., description="Pixels over which a result fades into the picture.")
+
+
 class StateAnswer(BaseModel):
     version: int
     width: int = Field(..., description="Of the picture shown now; expanding changes it.")
     height: int
+    edge: EdgeAnswer = Field(..., description="What auto is for removing from this picture.")
     selection: SelectionAnswer | None
     can_undo: bool
     can_redo: bool
@@ -253,6 +261,7 @@ class WorkspaceAnswer(BaseModel):
     selection: SelectionAnswer | None
     can_undo: bool
     can_redo: bool
+    edge: EdgeAnswer = Field(..., description="What auto is for removing from this picture.")
     offsets: dict[int, tuple[int, int]] = Field(..., description="Of each version, where the original's upper left corner lies in it.")
     tasks: list[TaskAnswer]
     losses: list[LossAnswer] = Field(..., description="What of the file is neither edited nor kept.")
@@ -311,6 +320,8 @@ class EverythingAnswer(BaseModel):
 
 class EraseAnswer(StateAnswer):
     eraser: str
+    grow: int = Field(..., description="The pixels that acted.")
+    feather: int
     milliseconds: float
     changed: tuple[int, int, int, int] = Field(..., description="Outside of this box nothing did.")
 
@@ -324,18 +335,24 @@ class ResultAnswer(BaseModel):
 
 class PaintAnswer(StateAnswer):
     milliseconds: float
+    grow: int | None = Field(None, description="The pixels that acted; null where there was no mask.")
+    feather: int | None = None
     results: list[ResultAnswer]
 
 
 class ErasePictureAnswer(BaseModel):
     image: str
     eraser: str
+    grow: int = Field(..., description="The pixels that acted.")
+    feather: int
     losses: list[LossAnswer] = Field(..., description="What of the file that came in is not in this one.")
 
 
 class PaintedAnswer(BaseModel):
     images: list[str] = Field(..., description="The results as data URLs.")
     seeds: list[int]
+    grow: int | None = Field(None, description="The pixels that acted; null where there was no mask.")
+    feather: int | None = None
 
 
 class EngineAnswer(BaseModel):

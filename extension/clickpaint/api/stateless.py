@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -31,5 +32,6 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         format = translate.checked_format(body.format)
         picture = studio.decode(translate.picture_bytes(body.image))
         mask: np.ndarray = masks.from_file(translate.picture_bytes(body.mask), picture.size)
-        eraser, result = studio.erasing.erase_picture(picture, mask, body.eraser, body.grow, body.feather)
-        return answer({"image": translate.picture_url(studio, result, format), "eraser": eraser, "losses": translate.losses(picture)})
+        erased = studio.erasing.erase_picture(picture, mask, body.eraser, body.grow, body.feather)
+        image = translate.picture_url(studio, erased.picture, format)
+        return answer({"image": image, "eraser": erased.eraser, **asdict(erased.edge), "losses": translate.losses(picture)})

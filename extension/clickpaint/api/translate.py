@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, media_type
+from clickpaint.image.soft_edge import automatic
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.segment.everything import EverythingOptions
 from clickpaint.session.selection import Adjustment
@@ -128,12 +130,17 @@ def selection_png(state: State, workspace: Workspace) -> bytes:
     return grey_png(np.rint(masks.feather(mask, state.feather) * 255).astype(np.uint8))
 
 
+def edge(workspace: Workspace) -> dict[str, int]:
+    """What "auto" is for removing from the picture shown."""
+    return asdict(automatic(workspace.size))
+
+
 def position(workspace: Workspace, label: str = "", state: State | None = None) -> dict[str, Any]:
     """Where the user is now."""
     state = state or workspace.state
     width, height = workspace.size
     return {
-        "version": state.version, "width": width, "height": height, "selection": selection(state, workspace),
+        "version": state.version, "width": width, "height": height, "edge": edge(workspace), "selection": selection(state, workspace),
         "label": label or state.label, "can_undo": workspace.can_undo, "can_redo": workspace.can_redo,
     }  # fmt: skip
 

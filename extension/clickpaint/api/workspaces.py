@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -88,7 +89,10 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         workspace = studio.workspace(id)
         done = studio.erasing.erase(workspace, body.eraser, body.grow, body.feather) if body else studio.erasing.erase(workspace)
         position = translate.position(workspace, state=done.state)
-        return answer({**position, "eraser": done.eraser, "milliseconds": round(done.milliseconds, 1), "changed": list(done.changed)})
+        return answer({
+            **position, "eraser": done.eraser, **asdict(done.edge), "milliseconds": round(done.milliseconds, 1),
+            "changed": list(done.changed),
+        })  # fmt: skip
 
     @router.post("/workspaces/{id}/undo", tags=tags, summary="One step back", response_model=schemas.StateAnswer)
     def undo(id: str) -> Response:
@@ -148,7 +152,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "id": workspace.id, "width": workspace.size[0], "height": workspace.size[1], "format": workspace.original.source.format,
             "name": workspace.name, "segmenter": workspace.segmenter, "version": state.version, "versions": workspace.versions,
             "selection": translate.selection(state, workspace, with_mask=False), "can_undo": workspace.can_undo,
-            "can_redo": workspace.can_redo, "offsets": {version: workspace.margins(version)[:2] for version in workspace.versions},
+            "can_redo": workspace.can_redo, "edge": translate.edge(workspace),
+            "offsets": {version: workspace.margins(version)[:2] for version in workspace.versions},
             "tasks": translate.tasks(studio.tasks.visible(workspace.id), studio),
             "losses": translate.losses(workspace.original),
         }  # fmt: skip

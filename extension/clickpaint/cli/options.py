@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import InvalidInput
+from clickpaint.image.soft_edge import AUTO
 from clickpaint.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ def add_picture_options(parser: argparse.ArgumentParser, output: str, output_hel
     parser.add_argument("--segmenter", metavar="NAME", help=SETTINGS["segmenter"].help)
     parser.add_argument("-o", "--output", metavar=output, help=output_help)
     add_host_options(parser)
+
+
+def pixels_or_auto(text: str) -> Any:
+    """The value of an option that takes pixels, or "auto" for what fits the picture."""
+    try:
+        return text if text == AUTO else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of pixels nor {AUTO}") from None
 
 
 def add_transparent_option(parser: argparse.ArgumentParser) -> None:

@@ -15,11 +15,13 @@ from clickpaint.cli.options import (
     add_picture_options,
     add_transparent_option,
     check_one_selection,
+    pixels_or_auto,
     prompts_of,
     selected,
     studio_of,
 )  # fmt: skip
 from clickpaint.errors import InvalidInput
+from clickpaint.image.soft_edge import AUTO
 from clickpaint.paint import flat_options
 from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
 
@@ -72,10 +74,10 @@ def _add_paint_options(parser: argparse.ArgumentParser) -> None:
         ("repaint_resamples", "how often RePaint paints each stretch"),
         ("resolution", "side of the square whose area is painted at; 0: the checkpoint's own"),
         ("clip_skip", "layers of the text encoder left out, plus 1"),
-        ("grow", "pixels by which the mask is grown"),
-        ("feather", "pixels over which the result fades into the picture"),
+        ("grow", "pixels by which the mask is grown; auto: what fits (the default)"),
+        ("feather", "pixels over which the result fades into the picture; auto: what fits (the default)"),
     ):
-        kind = float if isinstance(default[name], float) else int
+        kind = pixels_or_auto if name in ("grow", "feather") else float if isinstance(default[name], float) else int
         shown = "" if default[name] is None else " (%(default)s)"
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, type=kind, default=default[name], metavar="N", help=help + shown)
@@ -130,6 +132,7 @@ def _painted(paths: list[Path], seeds: tuple[int, ...]) -> str:
 
 def _paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
     values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS}
+    values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
     refine = {"on": True, "off": False, None: None}[options.refine]
     return flat_options.grouped(**{**values, "refine": refine, "control": tuple(options.control), **more})
 

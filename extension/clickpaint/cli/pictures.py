@@ -12,6 +12,7 @@ from clickpaint.cli.options import (
     add_picture_options,
     add_transparent_option,
     check_one_selection,
+    pixels_or_auto,
     prompts_of,
     selected,
     studio_of,
@@ -31,8 +32,11 @@ def add_commands(commands: Any) -> None:
     remove.add_argument("--mask", type=Path, metavar="FILE", help="what to remove: white, or alpha; for a folder of pictures also a folder")
     add_transparent_option(remove)
     remove.add_argument("--eraser", metavar="NAME", help=SETTINGS["eraser"].help)
-    remove.add_argument("--grow", type=int, metavar="N", help="pixels by which the mask is grown")
-    remove.add_argument("--feather", type=int, metavar="N", help="pixels over which the result fades into the picture")
+    for name, what in (
+        ("--grow", "pixels by which the mask is grown"),
+        ("--feather", "pixels over which the result fades into the picture"),
+    ):
+        remove.add_argument(name, type=pixels_or_auto, metavar="N", help=f"{what}; auto: what fits the picture (the setting's)")
 
 
 def segment_pictures(options: argparse.Namespace) -> int:
@@ -65,8 +69,9 @@ def remove_from_pictures(options: argparse.Namespace) -> int:
         format = place.format
         picture = studio.decode(file.read_bytes())
         selection = selected(options, studio, file, picture)
-        eraser, result = studio.erasing.erase_picture(picture, selection.mask, options.eraser, options.grow, options.feather)
-        place.write([studio.encode(result, format)])
-        return with_losses(f"{eraser} removed what {selection.how} selected", picture)
+        erased = studio.erasing.erase_picture(picture, selection.mask, options.eraser, options.grow, options.feather)
+        place.write([studio.encode(erased.picture, format)])
+        edge = f"grown by {erased.edge.grow} px, feathered over {erased.edge.feather} px"
+        return with_losses(f"{erased.eraser} removed what {selection.how} selected, {edge}", picture)
 
     return for_each(options, studio, "removed", lambda file: file.suffix, work)

@@ -38,12 +38,6 @@ class PaintPlan:
     second: tuple[int, int] | None
 
 
-def soft_edges(mask_box: Box, strength: float) -> tuple[int, int]:
-    """(grow, feather) in pixels for a mask with these bounds: wider for larger masks and for stronger denoising."""
-    feather = max(0.1 * math.hypot(*mask_box.size) * strength, 32 * strength) / 2
-    return round(4 + feather / 4), round(feather / 2)
-
-
 def plan(
     mask_box: Box, size: tuple[int, int], native: int, *, resolution: int = 0, whole: bool = False, refine: bool | None = None
 ) -> PaintPlan:

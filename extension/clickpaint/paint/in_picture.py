@@ -15,8 +15,9 @@ from clickpaint.errors import InvalidInput
 from clickpaint.image import blend
 from clickpaint.image.geometry import Box
 from clickpaint.image.mask import bounds
+from clickpaint.image.soft_edge import SoftEdge, automatic
 from clickpaint.image.transparency import painted_over
-from clickpaint.paint.context import plan, scaled, scaled_mask, soft_edges
+from clickpaint.paint.context import plan, scaled, scaled_mask
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 
@@ -69,12 +70,14 @@ class PaintedCanvas:
         mask: bool [H, W] of what was asked to be painted.
         results: to choose from; fewer than were asked for if the user skipped some.
         opacity: uint8 [H, W], the picture's alpha as it was, or None; what was added to the canvas is transparent.
+        edge: how far beyond the mask the results reach; None where the whole picture was the mask.
     """
 
     pixels: np.ndarray
     mask: np.ndarray
     results: tuple[PaintResult, ...]
     opacity: np.ndarray | None = None
+    edge: SoftEdge | None = None
 
     def pictures(self) -> Iterator[np.ndarray]:
         """The whole picture with each of the results, uint8 [H, W, 3], one at a time."""
@@ -91,6 +94,7 @@ class _Canvas:
         hole: bool [H, W], where something of the result is taken.
         alpha: float32 [H, W] in 0..1, how much of it.
         opacity: uint8 [H, W], the picture's own alpha, or None.
+        edge: of the mask; None where that is the whole picture.
     """
 
     pixels: np.ndarray
@@ -98,6 +102,7 @@ class _Canvas:
     hole: np.ndarray
     alpha: np.ndarray
     opacity: np.ndarray | None = None
+    edge: SoftEdge | None = None
 
 
 def paint(
@@ -124,6 +129,8 @@ def paint(
         Interrupted: the user asked to stop.
     """
     canvas = _canvas(pixels, mask, options)
+    if canvas.edge is not None:  # infotexts are to say what acted
+        options = replace(options, masking=replace(options.masking, grow=canvas.edge.grow, feather=canvas.edge.feather))
     if opacity is not None and not (options.task == "instruct" and mask is None):  # a sprite that is redrawn as a whole keeps its shape
         left, top, right, bottom = options.expand if options.task == "expand" else (0, 0, 0, 0)
         canvas = replace(canvas, opacity=np.pad(opacity, ((top, bottom), (left, right))))
@@ -165,7 +172,8 @@ def paint(
             for result, part in zip(painted, parts, strict=True)
         ]
     progress.check()
-    return PaintedCanvas(canvas.pixels, canvas.mask, tuple(_put_back(result, canvas, where.box) for result in painted), canvas.opacity)
+    results = tuple(_put_back(result, canvas, where.box) for result in painted)
+    return PaintedCanvas(canvas.pixels, canvas.mask, results, canvas.opacity, canvas.edge)
 
 
 def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) -> _Canvas:
@@ -185,18 +193,14 @@ def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) 
             picture_width=pixels.shape[1],
             picture_height=pixels.shape[0],
         )
+    task = options.task if options.task in ("replace", "expand") else "fill"
+    fitting = automatic((pixels.shape[1], pixels.shape[0]), task, bounds(mask), options.sampling.denoising_strength)
+    grow = fitting.grow if options.masking.grow is None else options.masking.grow
+    feather = fitting.feather if options.masking.feather is None else options.masking.feather
     if options.task == "replace":
-        feather = 8 if options.masking.feather is None else options.masking.feather
-        alpha = 1 - blend.alpha(mask, options.masking.grow or 0, feather)  # the object is what stays, so the band lies around it
-        return _Canvas(pixels, ~mask, alpha > 0, alpha)
-    area = bounds(mask)
-    assert area is not None
-    grow, feather = soft_edges(area, options.sampling.denoising_strength)
-    if options.task == "expand":  # the picture's own pixels are given up only as far as a seam needs
-        grow, feather = min(grow, 8), min(feather, 24)
-    grow = grow if options.masking.grow is None else options.masking.grow
-    feather = feather if options.masking.feather is None else options.masking.feather
-    return _Canvas(pixels, mask, blend.hole(mask, grow, feather), blend.alpha(mask, grow, feather))
+        alpha = 1 - blend.alpha(mask, grow, feather)  # the object is what stays, so the band lies around it
+        return _Canvas(pixels, ~mask, alpha > 0, alpha, edge=SoftEdge(grow, feather))
+    return _Canvas(pixels, mask, blend.hole(mask, grow, feather), blend.alpha(mask, grow, feather), edge=SoftEdge(grow, feather))
 
 
 def _expanded(pixels: np.ndarray, margins: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -120,7 +120,7 @@ class Masking:
 
     Attributes:
         content: what the area holds before the first step.
-        grow: pixels of the picture by which the mask is grown, 0..512; None for a value that follows the mask's size.
+        grow: pixels of the picture by which the mask is grown, 0..512; None for what fits the picture and the mask (`image.soft_edge`).
         feather: pixels over which the result fades into the picture, 0..512; None as for grow.
         soft: paint less towards the mask's edge during the sampling ("soft inpainting").
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -13,11 +14,14 @@ from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
+from clickpaint.image.soft_edge import AUTO, SoftEdge, automatic
 from clickpaint.image.transparency import without_object
 from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest
+
+Pixels = int | Literal["auto"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +32,30 @@ class Erased:
         eraser: its name.
         milliseconds: from the start of the eraser to the new version.
         changed: outside of this box nothing did.
+        edge: the pixels that acted.
         state: of the workspace afterwards.
     """
 
     eraser: str
     milliseconds: float
     changed: Box
+    edge: SoftEdge
     state: State
+
+
+@dataclass(frozen=True, eq=False)
+class ErasedPicture:
+    """What removing something from a picture without a workspace gave.
+
+    Attributes:
+        eraser: its name.
+        picture: without it.
+        edge: the pixels that acted.
+    """
+
+    eraser: str
+    picture: Picture
+    edge: SoftEdge
 
 
 class Erasing:
@@ -47,13 +68,13 @@ class Erasing:
     def __init__(self, host: Host, requests: Requests, pool: ModelPool, picture_changed: Callable[[Workspace], None]) -> None:
         self._host, self._requests, self._pool, self._picture_changed = host, requests, pool, picture_changed
 
-    def erase(self, workspace: Workspace, eraser: str | None = None, grow: int | None = None, feather: int | None = None) -> Erased:
+    def erase(self, workspace: Workspace, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None) -> Erased:
         """Remove what is selected; the next version of the picture.
 
         Args:
             eraser: its name; None for the setting's.
-            grow: pixels by which the selection is made larger; None for the setting's.
-            feather: width in pixels of the soft edge; None for the selection's, or without one the setting's.
+            grow: pixels by which the selection is made larger; "auto" for what fits the picture, None for the setting's.
+            feather: width in pixels of the soft edge; "auto" as above; None for the selection's, or without one the setting's.
 
         Raises:
             InvalidInput: nothing is selected, or an unknown name.
@@ -62,7 +83,7 @@ class Erasing:
             state = workspace.state
             if state.selection is None:
                 raise InvalidInput("Nothing is selected.", "Click on what is to be removed first.")
-            options = self._options(grow, state.feather or None if feather is None else feather)
+            options = self._options(workspace.size, grow, state.feather or None if feather is None else feather)
             began = time.perf_counter()
             picture, mask = workspace.picture(), state.selection.mask
             name, pixels = self._erase(request, picture, mask, eraser, options)
@@ -71,12 +92,12 @@ class Erasing:
             after = workspace.add_result(pixels, "Remove", changed, opacity=_opacity(picture, mask, options))
             milliseconds = (time.perf_counter() - began) * 1000
         self._picture_changed(workspace)
-        return Erased(name, milliseconds, changed, after)
+        return Erased(name, milliseconds, changed, SoftEdge(options.grow, options.feather), after)
 
     def erase_picture(
-        self, picture: Picture, mask: np.ndarray, eraser: str | None = None, grow: int | None = None, feather: int | None = None
-    ) -> tuple[str, Picture]:
-        """The eraser used, and the picture without what `mask`, bool [H, W], selects. Raises `InvalidInput`."""
+        self, picture: Picture, mask: np.ndarray, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None
+    ) -> ErasedPicture:
+        """The picture without what `mask`, bool [H, W], selects; see `erase`. Raises `InvalidInput`."""
         if mask.shape != picture.pixels.shape[:2]:
             raise InvalidInput(
                 "The mask is {width} x {height} pixels.",
@@ -87,9 +108,10 @@ class Erasing:
                 picture_height=picture.height,
             )
         with self._requests.run("erase") as request:
-            options = self._options(grow, feather)
+            options = self._options(picture.size, grow, feather)
             name, pixels = self._erase(request, picture, mask, eraser, options)
-            return name, picture.with_pixels(pixels, _opacity(picture, mask, options))
+            without = picture.with_pixels(pixels, _opacity(picture, mask, options))
+            return ErasedPicture(name, without, SoftEdge(options.grow, options.feather))
 
     def _erase(
         self, request: RunningRequest, picture: Picture, mask: np.ndarray, name: str | None, options: EraseOptions
@@ -97,11 +119,17 @@ class Erasing:
         name = self._pool.eraser_name(name)
         return name, request.compute(lambda progress: self._pool.eraser(name).erase(picture.pixels, mask, options, progress))
 
-    def _options(self, grow: int | None, feather: int | None) -> EraseOptions:
-        setting = self._host.setting
-        return EraseOptions(
-            grow=setting("erase_grow") if grow is None else grow, feather=setting("erase_feather") if feather is None else feather
-        )
+    def _options(self, size: tuple[int, int], grow: Pixels | None, feather: Pixels | None) -> EraseOptions:
+        """size: (width, height) of the picture."""
+        fitting = automatic(size)
+
+        def pixels(asked: Pixels | None, key: str, fits: int) -> int:
+            if asked is None:
+                stored: int = self._host.setting(key)
+                asked = AUTO if stored < 0 else stored
+            return fits if asked == AUTO else int(asked)
+
+        return EraseOptions(pixels(grow, "erase_grow", fitting.grow), pixels(feather, "erase_feather", fitting.feather))
 
 
 def _opacity(picture: Picture, mask: np.ndarray, options: EraseOptions) -> np.ndarray | None:

@@ -18,6 +18,7 @@ from clickpaint.hosts.base import Host
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, from_pixels
+from clickpaint.image.soft_edge import SoftEdge
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
 from clickpaint.progress import Progress
@@ -49,11 +50,13 @@ class Gallery:
         results: all that there are to choose from now, which are the workspace's; of those just painted the first is shown.
         milliseconds: from the turn to the last result.
         state: of the workspace afterwards.
+        edge: the pixels that acted; None where there was no mask.
     """
 
     results: tuple[PaintResult, ...]
     milliseconds: float
     state: State
+    edge: SoftEdge | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +66,12 @@ class PaintedPictures:
     Attributes:
         pictures: with the source and the infotext that their files are to hold.
         seeds: of each of them.
+        edge: the pixels that acted; None where there was no mask.
     """
 
     pictures: tuple[Picture, ...]
     seeds: tuple[int, ...]
+    edge: SoftEdge | None = None
 
 
 class Painting:
@@ -131,7 +136,7 @@ class Painting:
         with self._requests.run("paint") as request:
             canvas = self._paint(request, picture, mask, options, eraser=eraser)
             pictures = tuple(_pictures_of(canvas, picture, options))
-            return PaintedPictures(pictures, tuple(result.seed for result in canvas.results))
+            return PaintedPictures(pictures, tuple(result.seed for result in canvas.results), canvas.edge)
 
     def generate(self, options: PaintOptions, width: int | None = None, height: int | None = None) -> PaintedPictures:
         """New pictures from the prompt alone, on an engine of ours.
@@ -194,7 +199,7 @@ class Painting:
             state = workspace.add_result(shown, options.task.capitalize(), first.box, selection, first.infotext, opacity)
         workspace.hold_results(kept + canvas.results, selection)
         self._picture_changed(workspace)
-        return Gallery(workspace.results, (time.perf_counter() - began) * 1000, state)
+        return Gallery(workspace.results, (time.perf_counter() - began) * 1000, state, canvas.edge)
 
     def _paint(
         self, request: RunningRequest, picture: Picture, mask: np.ndarray | None, options: PaintOptions, *,

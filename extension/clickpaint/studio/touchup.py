@@ -41,7 +41,7 @@ def touch_up(
     with studio.in_this_thread(progress):
         mask = _selected(studio, picture, options)
         if options.task == "remove":
-            return studio.erasing.erase_picture(picture, mask, options.eraser, options.grow, options.feather)[1].pixels
+            return studio.erasing.erase_picture(picture, mask, options.eraser, options.grow, options.feather).picture.pixels
     canvas = in_picture.paint(picture.pixels, mask, options.painting(generation), run, native=native, progress=progress)
     return next(canvas.pictures())
 

@@ -16,6 +16,8 @@ DIFFUSION = "Stable Diffusion"
 FORMATS = {"As it came in": "source", "PNG": "png", "JPEG": "jpeg", "WebP": "webp"}
 _MOST_RESULTS = 12
 _THUMBNAIL = 640
+_PIXELS = {"Grow": 8, "Feather": 4}
+"""Where the sliders stand when the edge follows the picture: what fits one of a megapixel."""
 
 
 class Removing(NamedTuple):
@@ -27,6 +29,7 @@ class Removing(NamedTuple):
 
     button: Any
     eraser: Any
+    auto_edge: Any
     grow: Any
     feather: Any
     names: dict[str, str]
@@ -45,17 +48,30 @@ def removing(studio: Front, *, diffusion: bool = False) -> Removing:
     with gr.Group(elem_classes=["cp-options-group"]):
         names = _eraser_names(studio, diffusion)
         eraser = gr.Dropdown(label="Remove with", choices=[*names], value=_label(names, setting("eraser")), elem_id="clickpaint_eraser")
-        grow = gr.Slider(0, 64, setting("erase_grow"), step=1, label="Grow", elem_id="clickpaint_grow")
-        feather = gr.Slider(0, 64, setting("erase_feather"), step=1, label="Feather", elem_id="clickpaint_feather")
+        fits, hidden = follows_picture(setting), ["cp-hidden"] if follows_picture(setting) else []
+        auto_edge = gr.Checkbox(fits, label="Edge follows the picture", elem_id="clickpaint_auto_edge")
+        compat.html("<p></p>", elem_id="clickpaint_edge")
+        grow, feather = (
+            gr.Slider(0, 128, _PIXELS[name] if value < 0 else value, step=1, label=f"{name} (px)", elem_id=f"clickpaint_{name.lower()}",
+                      elem_classes=hidden)
+            for name, value in (("Grow", setting("erase_grow")), ("Feather", setting("erase_feather")))
+        )  # fmt: skip
     _send_option("eraser", eraser, names)
+    _send_option("auto_edge", auto_edge)
     _send_option("grow", grow)
     _send_option("feather", feather)
-    return Removing(remove, eraser, grow, feather, names)
+    return Removing(remove, eraser, auto_edge, grow, feather, names)
+
+
+def follows_picture(setting: Callable[[str], Any]) -> bool:
+    """Whether the settings leave grow and feather to what fits a picture."""
+    return setting("erase_grow") < 0 and setting("erase_feather") < 0
 
 
 def starts_removing(widgets: Removing, paint: Mapping[str, Any] | None = None) -> None:
     """Let the button do it. `paint`: widgets that say how to paint, by their names in the API, where the host can."""
-    options, paint = {"eraser": widgets.eraser, "grow": widgets.grow, "feather": widgets.feather}, paint or {}
+    options = {"eraser": widgets.eraser, "auto_edge": widgets.auto_edge, "grow": widgets.grow, "feather": widgets.feather}
+    paint = paint or {}
     names = {"eraser": widgets.names}
     message = {"do": "begin", "task": "remove", "options": compat.ids(options), "names": names, "widgets": compat.ids(paint)}
     compat.send(widgets.button.click, message, [*options.values(), *paint.values()])

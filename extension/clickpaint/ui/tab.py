@@ -62,7 +62,8 @@ def build(
 def canvas(studio: Front, language: str, token: str = "") -> str:
     """The canvas element, which starts with the host's settings."""
     setting = studio.host.setting
-    options = {key: setting(name) for key, name in _SETTINGS.items()}
+    options = {key: setting(name) for key, name in _SETTINGS.items()} | {"auto_edge": panels.follows_picture(setting)}
+    options |= {key: None for key in ("grow", "feather") if options[key] < 0}
     data = html.escape(json.dumps(options), quote=True)
     shown = f' data-token="{html.escape(token)}"' if token else ""
     return f'<clickpaint-canvas data-language="{html.escape(language)}" data-options="{data}"{shown}></clickpaint-canvas>'

@@ -1,5 +1,6 @@
 /** The buttons of the tasks, which have the options of their tabs: the canvas begins a task by them, and they show whether they can do anything. */
 
+import {showEdge} from "./edge_pixels.mjs";
 import {canvas} from "./elements.mjs";
 
 const NEED_A_SELECTION = ["remove", "fill", "replace"];
@@ -26,5 +27,6 @@ export function joinTaskButtons() {
     document.addEventListener("clickpaint:change", (event) => {
         const {selected} = /** @type {CustomEvent} */ (event).detail;
         for (const task of NEED_A_SELECTION) button(task)?.classList.toggle("cp-idle", !selected);
+        showEdge();
     });
 }

@@ -62,7 +62,7 @@ export class Editor extends EventTarget {
     changes = new Serial();
 
     /** What the page's widgets say. @type {Record<string, any>} */
-    options = {segmenter: null, eraser: null, grow: null, feather: null, preview: true, format: "source", quality: 95};
+    options = {segmenter: null, eraser: null, auto_edge: true, grow: null, feather: null, preview: true, format: "source", quality: 95};
 
     /** @param {import("./viewport.mjs").View} view */
     constructor(view) {

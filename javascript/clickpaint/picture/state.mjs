@@ -23,6 +23,8 @@ export class State {
     offsets = new Map();
     canUndo = false;
     canRedo = false;
+    /** What fits removing from the picture shown, in pixels. @type {{grow: number, feather: number} | null} */
+    edge = null;
     /** What the selection was made of. @type {Readonly<Kept>} */
     prompts = NOTHING;
     /** The prompts of the steps before and, where some were undone, behind. @type {Readonly<Kept>[]} */
@@ -37,16 +39,18 @@ export class State {
         this.selection = null;
         this.offsets = new Map();
         this.canUndo = this.canRedo = false;
+        this.edge = null;
         this.prompts = NOTHING;
         this.past = [];
         this.future = [];
     }
 
-    open({id, width, height, name, format, version = 0, can_undo = false, can_redo = false}) {
+    open({id, width, height, name, format, version = 0, edge = null, can_undo = false, can_redo = false}) {
         this.close();
         this.workspace = {id, width, height, format};
         this.name = name ?? "";
         this.version = version;
+        this.edge = edge;
         this.#steps(can_undo, can_redo);
     }
 
@@ -126,19 +130,20 @@ export class State {
     }
 
     /** The picture changed. Removing uses its selection up, painting leaves it; expanding adds `left` and `top` pixels before it. */
-    painted({version, selection = null, width, height, can_undo, can_redo}, [left, top] = [0, 0]) {
+    painted({version, selection = null, width, height, edge, can_undo, can_redo}, [left, top] = [0, 0]) {
         this.past.push(this.prompts);
         this.future = [];
         this.prompts = NOTHING;
         this.selection = selection;
         this.offsets.set(version, {x: this.offset.x + left, y: this.offset.y + top});
         this.version = version;
-        this.#resize(width, height);
+        this.#resize(width, height, edge);
         this.#steps(can_undo, can_redo);
     }
 
-    #resize(width, height) {
+    #resize(width, height, edge) {
         const {workspace} = this;
+        this.edge = edge ?? this.edge;
         if (workspace) this.workspace = {...workspace, width: width ?? workspace.width, height: height ?? workspace.height};
     }
 
@@ -150,13 +155,13 @@ export class State {
         this.#move(this.future, this.past, answer);
     }
 
-    #move(from, to, {version, selection, width, height, can_undo, can_redo}) {
+    #move(from, to, {version, selection, width, height, edge, can_undo, can_redo}) {
         to.push(this.prompts);
         // The server has dropped the logits by now: the candidates can be looked at no more, the clicks can be continued.
         this.prompts = {...(from.pop() ?? NOTHING), candidates: [], chosen: null};
         this.version = version;
         this.selection = selection;
-        this.#resize(width, height);
+        this.#resize(width, height, edge);
         this.#steps(can_undo, can_redo);
     }
 }

@@ -41,8 +41,8 @@ export class Timeline {
         const {editor} = this;
         return editor.change("erase", async () => {
             if (!editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
-            const {eraser, grow, feather} = editor.options;
-            const answer = await this.api.erase(editor.id, {eraser, grow, feather});
+            const {eraser, auto_edge, grow, feather} = editor.options;
+            const answer = await this.api.erase(editor.id, auto_edge ? {eraser, grow: "auto", feather: "auto"} : {eraser, grow, feather});
             editor.eraser = answer.eraser;
             await this.versions.show(answer.version, answer.changed, editor.size);
             editor.setLayer(null);
