@@ -5,7 +5,8 @@ import time
 import numpy as np
 
 from clickpaint.api import schemas
-from clickpaint.weights.catalog import models
+from clickpaint.weights.catalog import catalog, models
+from clickpaint.weights.recommended import RECOMMENDED
 from tests.toys.studio import array_of
 
 
@@ -36,6 +37,41 @@ def test_models_and_their_checks(client, tmp_path):
     while [one["state"] for one in client.get("progress").json()["tasks"] if one["id"] == task.id] != ["done"]:
         assert time.monotonic() < until
     assert client.post("models/mobile_sam/cancel").json() == {"cancelled": False}
+
+
+def test_the_manager_of_models(client, studio, tmp_path):
+    """What there is, what it takes, what is at work; what is deleted is gone from memory as well."""
+    listed = {one["name"]: one for one in client.get("models").json()}
+    assert {name for name, one in listed.items() if one["recommended"]} <= set(RECOMMENDED.values())
+    assert not any(one["used"] or one["removable"] for one in listed.values())
+    own = tmp_path / "Stable-diffusion" / "mine" / "a.safetensors"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"12345")
+    file = tmp_path / "lama" / "migan_pipeline_v2.onnx"
+    file.parent.mkdir()
+    size = catalog()["migan"].bytes or 0
+    with file.open("wb") as sparse:
+        sparse.truncate(size)
+    file.with_name(file.name + ".part").write_bytes(b"123")
+    studio.pool.changed()
+    studio.host.settings["eraser"] = "migan"
+    studio.pool.models.get(("migan", "cpu", "float32"), lambda: (object(), 70))
+    now = {one["name"]: one for one in client.get("models").json()}["migan"]
+    assert (now["state"], now["used"], now["removable"], now["recommended"]) == ("present", True, True, False)
+    usage = client.get("models/usage").json()
+    schemas.UsageAnswer(**usage)
+    assert usage["files"] == [{"kind": "Stable-diffusion", "name": "mine/a.safetensors", "bytes": 5, "used": False}]
+    assert usage["loaded"] == [{"name": "MI-GAN", "bytes": 70}] and usage["disk_used"] == size
+    assert usage["memory_used"] == 70 <= usage["memory_budget"] and usage["disk_free"] > 0
+
+    assert client.delete("models/migan").json() == {"freed": size + 3}
+    assert not any(path.name.startswith("migan") for path in file.parent.iterdir())
+    assert client.get("models/usage").json()["loaded"] == []
+    again = client.delete("models/migan")
+    assert again.status_code == 400 and "not on this machine" in again.json()["message"]
+    assert client.delete("models/eagle").status_code == 404
+    studio.pool.models.get("kept", lambda: (object(), 5))
+    assert client.post("models/free").json()["memory_used"] == 0
 
 
 def test_downloads_show_their_progress(client, studio, monkeypatch):

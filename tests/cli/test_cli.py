@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from clickpaint.app import serving
 from clickpaint.app.main import main
 from clickpaint.errors import InvalidInput
+from clickpaint.weights.recommended import COMMAND, megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -193,7 +194,40 @@ def test_the_doctor_tells_what_works_and_what_to_do(tmp_path, capsys, monkeypatc
     told = capsys.readouterr().out
     assert "computing on cpu" in told
     assert "ok  Classic (no model)" in told
-    assert "clickpaint models download" in told.partition("What to do:")[2]
+    assert f"`{COMMAND}` brings MobileSAM and MI-GAN, 69 MB." in told.partition("What to do:")[2]
+
+
+def test_models_are_removed_and_the_recommended_ones_are_marked(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "models" / "lama" / "migan_pipeline_v2.onnx"
+    file.parent.mkdir(parents=True)
+    with file.open("wb") as sparse:
+        sparse.truncate(28_079_181)
+    elsewhere = tmp_path / "hub" / "checkpoints" / "big-lama.pt"
+    elsewhere.parent.mkdir(parents=True)
+    with elsewhere.open("wb") as sparse:
+        sparse.truncate(205_669_692)
+    assert run("models", "list", "--data-dir", tmp_path) == 0
+    recommended = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.endswith("(recommended)")]
+    assert recommended == ["mobile_sam"], "an eraser is here"
+    assert run("models", "remove", "migan", "--data-dir", tmp_path) == 0
+    assert "28 MB freed" in capsys.readouterr().out and not file.exists()
+    assert run("models", "remove", "lama", "--data-dir", tmp_path) == 2
+    assert "another program" in capsys.readouterr().err and elsewhere.exists()
+    assert run("models", "download", "--data-dir", tmp_path) == 2
+    assert "--recommended" in capsys.readouterr().err
+
+
+def test_the_page_is_served_also_where_its_models_cannot_be_had(tmp_path, capsys, monkeypatch):
+    served = []
+    monkeypatch.setattr(serving, "serve", lambda host, *_arguments, **_options: served.append(host) or 0)
+    assert run("serve", "--with-models", "--offline", "--data-dir", tmp_path, "--device", "cpu") == 0
+    assert "switched off" in capsys.readouterr().err and len(served) == 1
+
+
+def test_the_readme_recommends_what_the_program_does():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"**MobileSAM and MI-GAN ({megabytes()} MB)**" in readme and "--with-models" in readme and COMMAND in readme
 
 
 def test_the_doctor_survives_what_is_broken(tmp_path, capsys):

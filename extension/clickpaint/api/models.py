@@ -42,7 +42,17 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.get("/models", tags=tags, summary="All model files of the catalog", response_model=list[schemas.ModelAnswer])
     def list_models() -> Response:
-        return answer([_model(name) for name in models()])
+        wanted, used = studio.pool.recommended(), studio.inventory.used()
+        return answer([_model(name, wanted, used) for name in models()])
+
+    @router.get("/models/usage", tags=tags, summary="What models take on the disk and in memory", response_model=schemas.UsageAnswer)
+    def usage() -> Response:
+        return answer(asdict(studio.inventory.usage()))
+
+    @router.post("/models/free", tags=tags, summary="Free the memory of loaded models", response_model=schemas.UsageAnswer)
+    def free() -> Response:
+        studio.pool.free()
+        return answer(asdict(studio.inventory.usage()))
 
     @router.post("/models/{name}/download", tags=tags, summary="Begin a download", status_code=202, response_model=schemas.TaskStarted)
     def download(name: str) -> Response:
@@ -56,12 +66,17 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def verify(name: str) -> Response:
         return answer({"task": studio.downloads.verify(name).describe()}, 202)
 
-    def _model(name: str) -> dict[str, Any]:
+    @router.delete("/models/{name}", tags=tags, summary="Delete a model's files", response_model=schemas.Freed)
+    def remove(name: str) -> Response:
+        return answer({"freed": studio.downloads.remove(name)})
+
+    def _model(name: str, wanted: tuple[str, ...], used: frozenset[str]) -> dict[str, Any]:
         state = studio.pool.store.state(name)
         first = files_of(name)[0]
         task = studio.tasks.find(("download", "verify"), name)
         return {
             "name": name, "title": first.title, "role": first.role, "bytes": state.bytes, "bytes_done": state.bytes_done,
             "licence": first.licence, "source": first.source, "note": first.note, "state": state.state, "reason": state.reason,
-            "progress": task.describe() if task is not None else None,
+            "progress": task.describe() if task is not None else None, "recommended": name in wanted, "used": name in used,
+            "removable": studio.pool.store.removable(name),
         }  # fmt: skip

@@ -394,6 +394,34 @@ class ModelAnswer(BaseModel):
     state: Literal["present", "missing", "partial", "corrupt", "unavailable"]
     reason: str
     progress: TaskAnswer | None
+    recommended: bool
+    used: bool
+    removable: bool
+
+
+class OwnFileAnswer(BaseModel):
+    kind: str
+    name: str
+    bytes: int
+    used: bool
+
+
+class LoadedAnswer(BaseModel):
+    name: str
+    bytes: int
+
+
+class UsageAnswer(BaseModel):
+    disk_free: int | None
+    disk_used: int
+    memory_budget: int
+    memory_used: int
+    loaded: list[LoadedAnswer]
+    files: list[OwnFileAnswer]
+
+
+class Freed(BaseModel):
+    freed: int
 
 
 class TaskStarted(BaseModel):

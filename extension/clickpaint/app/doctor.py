@@ -151,20 +151,20 @@ def _is_there(path: Path) -> bool:
 
 def _engines(host: Host) -> list[tuple[str, tuple[Finding, ...]]]:
     from clickpaint.studio.model_pool import ModelPool
+    from clickpaint.weights.catalog import files_of
+    from clickpaint.weights.recommended import COMMAND, megabytes
 
     pool = ModelPool(host)
-    return [
-        ("Segmenters", _listed(pool.segmenters(), "`clickpaint models download sam_vit_b` brings better masks.")),
-        ("Erasers", _listed(pool.erasers(), "`clickpaint models download lama` brings an eraser that continues structures better.")),
-    ]
+    first = pool.recommended()
+    advice = f"`{COMMAND}` brings {' and '.join(files_of(name)[0].title for name in first)}, {megabytes(first)} MB." if first else ""
+    return [("Segmenters", _listed(pool.segmenters(), first, advice)), ("Erasers", _listed(pool.erasers(), first, advice))]
 
 
-def _listed(listings: list[Listing], remedy: str) -> tuple[Finding, ...]:
-    """One line each; the remedy where only those work that need no model."""
-    without_models = not any(listing.available and listing.model is not None for listing in listings)
-    findings = []
-    for listing in listings:
-        advice = remedy if without_models and not listing.available else ""
-        broken = Finding("note", f"{listing.title}: {listing.reason}", advice)
-        findings.append(Finding("ok", listing.title) if listing.available else broken)
-    return tuple(findings)
+def _listed(listings: list[Listing], first: tuple[str, ...], advice: str) -> tuple[Finding, ...]:
+    """One line each; the advice at those that it brings."""
+    return tuple(
+        Finding("ok", listing.title)
+        if listing.available
+        else Finding("note", f"{listing.title}: {listing.reason}", advice if listing.model in first else "")
+        for listing in listings
+    )

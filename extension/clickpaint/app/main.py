@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from clickpaint import __version__
 from clickpaint.cli import caption, control, models, painting, pictures
-from clickpaint.cli.options import add_command, add_host_options, add_serve_options, host_of
+from clickpaint.cli.options import add_command, add_host_options, add_serve_options, host_of, studio_of
 from clickpaint.errors import ClickpaintError
 
 
@@ -57,6 +57,12 @@ def build_parser() -> argparse.ArgumentParser:
 def serve(options: argparse.Namespace) -> int:
     from clickpaint.app.serving import serve
 
+    if options.with_models:
+        studio = studio_of(options)
+        try:
+            models.download(studio, studio.pool.recommended())
+        except ClickpaintError as error:  # the page works without them, and offers them again
+            print(f"clickpaint: {error}", file=sys.stderr)
     return serve(host_of(options), options.host, options.port, options.token, browser=not options.no_browser)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import InvalidInput
 from clickpaint.image.soft_edge import AUTO
 from clickpaint.settings import SETTINGS
+from clickpaint.weights.recommended import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,6 +163,9 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s); any other but loopback asks for a token")
     parser.add_argument("--port", type=int, help="port to listen on (7870, or the next free one); 0 for any")
     parser.add_argument("--token", help="what clients must know; made up and printed where the address is not loopback")
+    parser.add_argument(
+        "--with-models", action="store_true", help=f"first download what selects and removes better, {megabytes()} MB, where it is not here"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument("--output-dir", metavar="DIR", help="folder for what Save saves and for painted results (outputs)")
     add_checkpoint_options(parser)

@@ -50,6 +50,21 @@ class Downloads:
         self._pool.store.state(name)
         return self._in_background("verify", name, lambda progress: self._pool.store.verify(name, progress))
 
+    def remove(self, name: str) -> int:
+        """Delete a model's files, and what of it is in memory. Returns the bytes freed on the disk.
+
+        Raises:
+            Busy: it is being downloaded or checked. NotFound, InvalidInput: see `Store.remove`.
+        """
+        files_of(name)
+        with self._starting:
+            if self.under_way(name) is not None:
+                raise Busy("{model} is being downloaded or checked.", "Wait for that, or cancel it.", model=name)
+            self._pool.unload(name)  # Windows deletes no file that is mapped into memory
+            freed = self._pool.store.remove(name)
+        self._pool.changed()
+        return freed
+
     def under_way(self, name: str) -> Task | None:
         """The model's download or check, if there is one."""
         return self._tasks.find(OF_EVERYBODY, name)

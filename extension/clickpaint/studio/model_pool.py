@@ -16,7 +16,9 @@ from clickpaint.progress import Progress
 from clickpaint.segment import registry as segmenters
 from clickpaint.settings import MEGABYTE
 from clickpaint.weights.cache import EmbeddingCache, ModelCache
+from clickpaint.weights.catalog import files_of
 from clickpaint.weights.device import models_budget, release, retrying
+from clickpaint.weights.recommended import RECOMMENDED
 from clickpaint.weights.store import Store
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class ModelPool:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.store = Store(host.folders)
-        self.models = ModelCache(self._models_budget, self._release)
+        self.models = ModelCache(self.models_budget, self._release)
         self.embeddings = EmbeddingCache(lambda: host.setting("embeddings_budget_mb") * MEGABYTE)
         self._resolved: dict[str, tuple[float, str]] = {}
 
@@ -101,11 +103,32 @@ class ModelPool:
         """
         return retrying((work, work), self.free, _ADVICE)
 
+    def unload(self, model: str) -> None:
+        """Forget what is loaded of a model's files, so that they can be deleted. model: its name in the catalog."""
+        names = {model, *(file.name for file in files_of(model))}
+        for held in self.models.contents():
+            if names & set(held.key if isinstance(held.key, tuple) else (held.key,)):
+                self.models.unload(held.key)
+
     def free(self) -> None:
         """Forget loaded models and encoded pictures; they come back when they are needed."""
         self.embeddings.unload()
         self.models.unload()
         self._release()
+
+    def recommended(self) -> tuple[str, ...]:
+        """The catalog's names of what is worth downloading first: for each role whose work is done without a file yet, as far as the
+        packages here can run it."""
+        wanted = []
+        for role, order, listings in (
+            ("segmenter", segmenters.order, self.segmenters()),
+            ("eraser", erasers.order, self.erasers()),
+        ):
+            served = any(listing.available and listing.model is not None and listing.name in order for listing in listings)
+            able = {listing.model for listing in listings if not listing.blocked}
+            if not served and RECOMMENDED[role] in able:
+                wanted.append(RECOMMENDED[role])
+        return tuple(wanted)
 
     def changed(self) -> None:
         """A model's file came or went: "auto" may mean something else now."""
@@ -136,7 +159,8 @@ class ModelPool:
         store, look = self.store.for_a_list(), functools.cache(installed)
         return [_listing(info, unavailable(info.name, look) or "", store) for info in infos]
 
-    def _models_budget(self) -> int:
+    def models_budget(self) -> int:
+        """Bytes that loaded models may take now."""
         return models_budget(self.host.device(), self.host.setting("models_budget_mb"), self.models.nbytes)
 
     def _release(self) -> None:

@@ -20,6 +20,7 @@ from clickpaint.settings import MEGABYTE, MEGAPIXEL
 from clickpaint.studio.control_maps import ControlMaps
 from clickpaint.studio.downloads import Downloads
 from clickpaint.studio.erasing import Erasing
+from clickpaint.studio.inventory import Inventory
 from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
@@ -53,7 +54,7 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, erasing, painting, control_maps, words, downloads: the use-cases.
+        selecting, erasing, painting, control_maps, words, downloads, inventory: the use-cases.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -74,6 +75,7 @@ class Studio:
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.words = Words(host, self.requests, self.pool, self.selecting)
         self.downloads = Downloads(host, self.pool, self.tasks)
+        self.inventory = Inventory(host, self.pool)
         self._codecs = threading.BoundedSemaphore(_MOST_CODECS)
 
     @property

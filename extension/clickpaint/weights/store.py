@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import CorruptModel, ModelMissing, Sentence
+from clickpaint.errors import CorruptModel, InvalidInput, ModelMissing, Sentence
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.catalog import ModelFile, catalog, files_of, unfinished
 from clickpaint.weights.device import out_of_memory
@@ -176,6 +176,53 @@ class Store:
             path = download(file, self._folders(file.kind)[0], network, part)
             self._remember(file, path, file.checksum.value if file.checksum else "")
         return self.require(files[0].name)
+
+    def remove(self, name: str) -> int:
+        """Delete the model's files in the folders that are ours, with what is left there of downloads.
+
+        Returns:
+            The bytes that this freed.
+
+        Raises:
+            NotFound: the catalog has no such model.
+            InvalidInput: it is not here, lies in a folder of another program, or may not be deleted.
+        """
+        files, freed, elsewhere = files_of(name), 0, False
+        for file in files:
+            folder = self._folders(file.kind)[0]
+            kept = unfinished(folder / file.filename)
+            aside = [folder / other for other in _names(folder) if other.startswith(file.filename) and other.endswith(".corrupt")]
+            mine = [
+                path
+                for path in self._candidates(file)
+                if path.parent == folder and not (path.name in file.aliases and self._known_wrong(file, path))
+            ]
+            for path in (*mine, kept, kept.with_name(kept.name + ".json"), *aside):
+                if is_file(path):
+                    size = _size(path)
+                    try:
+                        path.unlink()
+                    except OSError as error:
+                        raise InvalidInput(
+                            "{filename} cannot be deleted: {reason}.", "Close the programs that use it, then try again.",
+                            filename=path.name, reason=(error.strerror or type(error).__name__).lower(),
+                        ) from error  # fmt: skip
+                    self._forget(file, path)
+                    freed += size
+            elsewhere = elsewhere or any(True for _ in self._candidates(file))
+        if not freed:
+            raise InvalidInput(
+                "{title} lies in a folder of another program." if elsewhere else "{title} is not on this machine.",
+                "Delete it there." if elsewhere else "", model=name, title=files[0].title,
+            )  # fmt: skip
+        return freed
+
+    def removable(self, name: str) -> bool:
+        """Whether `remove` would find something to delete."""
+        folders = [(file, self._folders(file.kind)[0]) for file in files_of(name)]
+        return any(
+            is_file(folder / named) for file, folder in folders for named in (file.filename, unfinished(folder / file.filename).name)
+        )
 
     def _candidates(self, file: ModelFile) -> Iterator[Path]:
         seen = set()

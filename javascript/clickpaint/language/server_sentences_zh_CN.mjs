@@ -678,5 +678,12 @@ export const zh_CN = {
     "{title} is not on this machine, and downloads are switched off.": "这台机器上没有 {title}，且下载已关闭。",
     "{title}: {reason}": "{title}：{reason}",
     "{unknown_names} is unknown.": "未知的 {unknown_names}。",
-    "“{phrase}” was not found in this picture.": "图片中没有找到“{phrase}”。"
+    "“{phrase}” was not found in this picture.": "图片中没有找到“{phrase}”。",
+    "Close the programs that use it, then try again.": "请关闭正在使用它的程序，然后重试。",
+    "Delete it there.": "请在那里删除它。",
+    "Wait for that, or cancel it.": "请等待其完成，或将其取消。",
+    "{filename} cannot be deleted: {reason}.": "无法删除 {filename}：{reason}。",
+    "{model} is being downloaded or checked.": "{model} 正在下载或检查中。",
+    "{title} is not on this machine.": "这台机器上没有 {title}。",
+    "{title} lies in a folder of another program.": "{title} 位于另一个程序的文件夹中。"
 };
