@@ -28,6 +28,8 @@ DISTRIBUTED = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 
 USAGE = """\
 python install.py run [--help]            the stand-alone program, in a browser
+python install.py prepare [--torch-index WHERE]   only what `run` installs, for an image of a container
+python install.py space FOLDER            the files of a Hugging Face Space that serves the page to everybody
 python install.py test [for pytest ...]   all tests, or those that are named: tests/image -k mask
 
 Both make a virtual environment (.venv, unless one is active) and install the pinned, tested versions of
@@ -71,6 +73,11 @@ def main(arguments: list[str]) -> int:
             return run(arguments[1:])
         if role == "test":
             return test(arguments[1:])
+        if role == "prepare":
+            prepare(("app",), prepare_parser().parse_args(arguments[1:]).torch_index)
+            return 0
+        if role == "space":
+            return space(arguments[1:])
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 2
@@ -130,6 +137,58 @@ def test(arguments: list[str]) -> int:
     prepare_browser()
     prepare_javascript_tools(python)
     return hand_over([str(python), "-m", "pytest", *DISTRIBUTED, *arguments])
+
+
+def prepare_parser() -> argparse.ArgumentParser:
+    """The options of `prepare`."""
+    parser = argparse.ArgumentParser(prog="install.py prepare", description="Installs what `run` needs and starts nothing.")
+    parser.add_argument("--torch-index", metavar="WHERE", help="as for `run`")
+    return parser
+
+
+# --- a Hugging Face Space
+
+SPACE_FILES = ("extension/clickpaint", "javascript", "localizations", "models/catalog.json", "style.css", "LICENSE")
+"""What serves the page, besides the Space's own files."""
+
+
+def space(arguments: list[str]) -> int:
+    """Put a Space together in a folder: new, empty, or a clone of the Space's repository, of which only our files are replaced."""
+    parser = argparse.ArgumentParser(prog="install.py space", description="Writes the files of a Hugging Face Space.")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new or empty folder, or a clone of the Space's repository")
+    folder = parser.parse_args(arguments).folder
+    if folder.exists() and not folder.is_dir():
+        raise Problem(f"{folder} is not a folder.")
+    readme = folder / "README.md"
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names - {".git", ".gitattributes"} and not (readme.exists() and "\nsdk: " in readme.read_text(encoding="utf-8")):
+        raise Problem(f"{folder} holds something else than a Space. Name a new folder, or a clone of the Space's repository.")
+    own = ROOT / "extension" / "space"
+    for name in ("extension", "javascript", "localizations", "models"):
+        shutil.rmtree(folder / name, ignore_errors=True)  # what an older version had and this one has not
+    for name in SPACE_FILES:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        else:
+            shutil.copyfile(source, target)
+    facts = probe(Path(sys.executable))
+    pins = facts["extras"]["app"]
+    gradio = next(requirement for requirement in pins if normal(requirement) == "gradio").partition("==")[2]
+    readme.write_text((own / "README.md").read_text(encoding="utf-8").replace("GRADIO", gradio), encoding="utf-8")
+    shutil.copyfile(own / "app.py", folder / "app.py")
+    # Gradio is the Space's own, in the version that its README names
+    wanted = [requirement for requirement in pins if normal(requirement) != "gradio"]
+    (folder / "requirements.txt").write_text("\n".join((*wanted, *own_pins(facts), "")), encoding="utf-8")
+    (folder / "requirements-alone.txt").write_text("\n".join((*facts["install"]["no-deps"], "")), encoding="utf-8")
+    print(f"{folder} is a Space. Push it to huggingface.co, or try it: pip install gradio=={gradio} -r requirements.txt && python app.py")
+    return 0
+
+
+def own_pins(facts: dict) -> list[str]:
+    """torchvision beside its torch: what Spaces bring may be of another one."""
+    return [requirement for requirement in facts["install"]["no-deps"] if normal(requirement) == "torchvision"]
 
 
 def without_option(arguments: list[str], name: str) -> list[str]:

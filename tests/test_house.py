@@ -39,7 +39,7 @@ HEAVY = ("torch", "torchvision", "cv2", "diffusers", "transformers", "gradio", "
 TOP_LEVEL = {
     "extension", "scripts", "javascript", "models", "tests", "install.py", "README.md",
     "pyproject.toml", "metadata.ini", "style.css", "LICENSE", "CHANGELOG.md", ".ci", ".gitignore", "localizations",
-    "CONTRIBUTING.md", ".pre-commit-config.yaml", ".github",
+    "CONTRIBUTING.md", ".pre-commit-config.yaml", ".github", "Dockerfile", ".dockerignore", "compose.yaml",
 }  # fmt: skip
 
 

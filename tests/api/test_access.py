@@ -7,7 +7,8 @@ from fastapi import FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from clickpaint.api.access import COOKIE, AccessMiddleware, LocalGate
+from clickpaint.api.access import COOKIE, AccessMiddleware, LocalGate, PublicGate
+from tests.toys.studio import file_of, pixels
 
 CAPABILITIES = "/clickpaint/v1/capabilities"
 TOKEN = "s3cret-tökén"
@@ -126,3 +127,17 @@ def test_nothing_of_the_body_is_read_before(client_of, routes):
     response = TestClient(routes[0]).post("/clickpaint/v1/segment", content=chunks(), headers={"content-type": "application/json"})
     assert response.status_code == 401
     assert client.post("/clickpaint/v1/segment").status_code == 401
+
+
+def test_strangers_reach_their_own_pictures_and_nothing_else(client_of):
+    client = client_of(PublicGate(), "https://anybody.example")
+    opened = client.post("/clickpaint/v1/workspaces", files={"file": ("yard.png", file_of(pixels()), "image/png")})
+    assert opened.status_code == 201 and client.get("/").json() == "page"
+    own = f"/clickpaint/v1/workspaces/{opened.json()['id']}"
+    assert client.post(f"{own}/select", json={"points": [{"x": 5, "y": 5, "label": 1}]}).status_code == 200
+    assert client.get("/clickpaint/v1/workspaces").json() == []  # others' pictures are not listed
+    for path in (f"{own}/save", "/clickpaint/v1/checkpoint", "/clickpaint/v1/models/lama/download", "/clickpaint/v1/segment"):
+        answer = client.post(path, json={})
+        assert (answer.status_code, answer.json()["error"]) == (403, "AccessDenied"), path
+    assert client.delete("/clickpaint/v1/models/lama").status_code == 403
+    assert client.delete(own).status_code == 204

@@ -73,10 +73,35 @@ class LocalGate:
         return self._token is not None and hmac.compare_digest((token or "").encode("utf-8", "replace"), self._token)
 
 
+class PublicGate:
+    """Lets everybody in, for a server that strangers use: what they may do concerns a picture that they opened, and nothing else.
+
+    A picture is known by its id, which nobody can guess and which is told to whoever opened it only.
+    """
+
+    def check(self, connection: HTTPConnection) -> None:
+        reading = connection.scope["type"] != "http" or connection.scope["method"] in ("GET", "HEAD", "OPTIONS")
+        parts = [part for part in connection.url.path.partition("/clickpaint/v1/")[2].split("/") if part]
+        if reading or not parts:  # Gradio's own page: its buttons do nothing on the server but ask for these routes
+            return
+        if parts[0] in ("workspaces", "interrupt") and parts[-1] != "save":
+            return
+        raise AccessDenied(
+            403, "This server is open to everybody, so that nobody may do this here.", "Run the program on your own machine."
+        )
+
+    def one_user(self, connection: HTTPConnection) -> bool:
+        return False
+
+    def admits(self, token: str | None) -> bool:
+        """There is no token to be remembered."""
+        return False
+
+
 class AccessMiddleware:
     """Puts a gate before a whole app (ASGI), websockets included, and lets a visit to `/?token=TOKEN` leave the token as a cookie."""
 
-    def __init__(self, app: ASGIApp, gate: LocalGate) -> None:
+    def __init__(self, app: ASGIApp, gate: LocalGate | PublicGate) -> None:
         self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

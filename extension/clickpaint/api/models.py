@@ -37,7 +37,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 "samplers": list(host.samplers), "schedulers": list(host.schedulers), "checkpoints": list(host.checkpoints),
                 "styles": list(host.styles), "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
             },
-            "offline": setting("offline"),
+            "offline": setting("offline"), "public": host.public,
         })  # fmt: skip
 
     @router.get("/models", tags=tags, summary="All model files of the catalog", response_model=list[schemas.ModelAnswer])

@@ -375,6 +375,7 @@ class CapabilitiesAnswer(BaseModel):
     limits: dict[str, int]
     paint: dict[str, Any]
     offline: bool
+    public: bool
 
 
 class ControlNamesAnswer(BaseModel):

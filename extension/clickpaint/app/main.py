@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from clickpaint import __version__
 from clickpaint.cli import caption, control, models, painting, pictures
-from clickpaint.cli.options import add_command, add_host_options, add_serve_options, host_of, studio_of
+from clickpaint.cli.options import add_command, add_host_options, add_serve_options, host_of, public_host_of, studio_of
 from clickpaint.errors import ClickpaintError
 
 
@@ -63,7 +63,9 @@ def serve(options: argparse.Namespace) -> int:
             models.download(studio, studio.pool.recommended())
         except ClickpaintError as error:  # the page works without them, and offers them again
             print(f"clickpaint: {error}", file=sys.stderr)
-    return serve(host_of(options), options.host, options.port, options.token, browser=not options.no_browser)
+    host = public_host_of(options) if options.public else host_of(options)
+    token = options.token or (None if options.public else os.environ.get("CLICKPAINT_TOKEN")) or None
+    return serve(host, options.host, options.port, token, browser=not options.no_browser, public=options.public)
 
 
 def run_doctor(options: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ PORT = 7870
 _PORTS_TRIED = 20
 
 
-def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None, *, browser: bool) -> int:
+def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None, *, browser: bool, public: bool = False) -> int:
     """Serve until stopped by Ctrl-C.
 
     Args:
@@ -34,18 +34,21 @@ def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None,
         token: what clients must know; None lets everybody on this machine in, and is replaced by a random one where the
             address can be reached from others.
         browser: whether to open one on the page.
+        public: strangers use it: no token, and nothing but their own pictures (`PublicGate`).
 
     Raises:
-        InvalidInput: the address or the port cannot be used.
+        InvalidInput: the address or the port cannot be used, or a token is asked of everybody.
     """
+    if public and token is not None:
+        raise InvalidInput("A server for everybody has no token.", "Leave out either --public or --token.")
     with listen(address, port) as listener:
         bound, taken = listener.getsockname()[:2]
-        if token is None and not is_loopback(bound):
+        if token is None and not public and not is_loopback(bound):
             token = secrets.token_urlsafe(16)
         print("Starting …", flush=True)
         import uvicorn
 
-        from clickpaint.api.access import LocalGate
+        from clickpaint.api.access import LocalGate, PublicGate
         from clickpaint.studio.studio import Studio
         from clickpaint.ui.standalone import create_app
 
@@ -53,7 +56,8 @@ def serve(host: EmbeddedHost, address: str, port: int | None, token: str | None,
         host.device()  # a device that is not there is named now and not at the first click
         for warning in closed_folders(host):
             print(warning, file=sys.stderr, flush=True)
-        app = create_app(studio, LocalGate(token, loopback=is_loopback(bound), names=frozenset({address})))
+        gate = PublicGate() if public else LocalGate(token, loopback=is_loopback(bound), names=frozenset({address}))
+        app = create_app(studio, gate)
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
         url = page_address(bound, taken, token)
         threading.Thread(target=_announce, args=(url, browser), daemon=True).start()

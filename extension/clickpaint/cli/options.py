@@ -96,11 +96,22 @@ def _box(text: str) -> tuple[float, float, float, float]:
 def host_of(options: argparse.Namespace) -> EmbeddedHost:
     from clickpaint.hosts.embedded import EmbeddedHost
 
+    return EmbeddedHost(options.data_dir, **_host_arguments(options))
+
+
+def public_host_of(options: argparse.Namespace) -> EmbeddedHost:
+    """The host of a server for strangers: what the options and the environment leave open is small, and nothing is kept."""
+    from clickpaint.hosts.public import PublicHost
+
+    return PublicHost(options.data_dir, **_host_arguments(options))
+
+
+def _host_arguments(options: argparse.Namespace) -> dict[str, Any]:
     chosen = {key: getattr(options, key, None) for key in ("device", "precision", "offline", "output_dir", "checkpoint", "vae")}
     overrides = {key: value for key, value in chosen.items() if value is not None}
     if "vae" in overrides:
         overrides["vae"] = str(Path(overrides["vae"]).absolute())
-    return EmbeddedHost(options.data_dir, models_dirs=[folder.absolute() for folder in options.models_dir], overrides=overrides)
+    return {"models_dirs": [folder.absolute() for folder in options.models_dir], "overrides": overrides}
 
 
 def studio_of(options: argparse.Namespace) -> Studio:
@@ -162,7 +173,14 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     """The options of `serve`, which `install.py run` takes as well."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s); any other but loopback asks for a token")
     parser.add_argument("--port", type=int, help="port to listen on (7870, or the next free one); 0 for any")
-    parser.add_argument("--token", help="what clients must know; made up and printed where the address is not loopback")
+    parser.add_argument(
+        "--token", help="what clients must know (or CLICKPAINT_TOKEN); made up and printed where the address is not loopback"
+    )
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="for strangers: no token, small pictures, nothing kept, and neither models nor settings can be changed",
+    )
     parser.add_argument(
         "--with-models", action="store_true", help=f"first download what selects and removes better, {megabytes()} MB, where it is not here"
     )

@@ -40,6 +40,7 @@ class Capabilities:
         checkpoint: the one that is loaded, "" for none yet.
         native_size: side in pixels of the square that the checkpoint was trained on.
         reason: one sentence, why it cannot paint; "" where it can.
+        public: whether strangers use it, so that it keeps no files and its models and settings are not theirs to change.
     """
 
     paint: bool = False
@@ -54,6 +55,7 @@ class Capabilities:
     checkpoint: str = ""
     native_size: int = 512
     reason: str = ""
+    public: bool = False
 
 
 class Host(Protocol):

@@ -17,7 +17,7 @@ from clickpaint.ui import tab
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from clickpaint.api.access import LocalGate
+    from clickpaint.api.access import LocalGate, PublicGate
     from clickpaint.studio.studio import Studio
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -56,7 +56,7 @@ _THEME = {
 }
 
 
-def create_app(studio: Studio, gate: LocalGate) -> FastAPI:
+def create_app(studio: Studio, gate: LocalGate | PublicGate) -> FastAPI:
     """The app for a server such as uvicorn. Whoever `gate` refuses gets neither the API nor the page.
 
     FastAPI's own documentation pages are left out: they load their scripts from another server.

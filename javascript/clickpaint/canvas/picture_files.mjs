@@ -92,7 +92,7 @@ export class PictureFiles {
             link.remove();
             setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
             editor.keepSaved();
-            await this.api.save(editor.id, wanted);
+            if (!editor.capabilities?.public) await this.api.save(editor.id, wanted);
             return true;
         } catch (error) {
             editor.emit("error", error);

@@ -37,6 +37,7 @@
  * @property {Engine[]} erasers
  * @property {{segmenter: string, eraser: string}} defaults
  * @property {boolean} offline
+ * @property {boolean} public
  * @property {{own_sampler: boolean, checkpoints: string[], checkpoint: string | null, reason: string}} paint
  *
  * @typedef {object} Problem the body of an error
