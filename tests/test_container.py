@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -90,7 +91,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, capsys, name
 def test_the_app_of_a_space_serves_strangers(monkeypatch):
     arguments = []
     source = (ROOT / "extension" / "space" / "app.py").read_text(encoding="utf-8")
-    module = {"__name__": "space_app", "__file__": str(ROOT / "extension" / "space" / "app.py")}
+    module: dict[str, Any] = {"__name__": "space_app", "__file__": str(ROOT / "extension" / "space" / "app.py")}
     exec(compile(source, "app.py", "exec"), module)
     monkeypatch.setattr("clickpaint.app.main.main", lambda given: arguments.extend(given) or 0)
     monkeypatch.setitem(module, "install_alone", lambda: None)

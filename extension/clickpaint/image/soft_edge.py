@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from clickpaint.image.geometry import Box
+if TYPE_CHECKING:
+    from clickpaint.image.geometry import Box
 
 Edged = Literal["remove", "fill", "replace", "expand", "cutout"]
 """The tasks that have an edge; what painting tasks not listed here do is "fill"."""
