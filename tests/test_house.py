@@ -28,8 +28,8 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 """Files of the package that need no room."""
 
 STUDIO = (
-    "queue", "model_pool", "map_cache", "request", "selecting", "erasing", "own_sampler", "painting", "control_maps", "words", "downloads",
-    "inventory", "studio", "touchup",
+    "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "own_sampler", "painting", "control_maps",
+    "words", "downloads", "inventory", "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""
 

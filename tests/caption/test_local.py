@@ -165,8 +165,10 @@ def test_tags_are_the_sure_ones(onnx, tmp_path, cache):
 
 def test_text_is_read_where_a_package_is(monkeypatch, tmp_path):
     monkeypatch.setenv("EASYOCR_MODULE_PATH", str(tmp_path))
-    if not ocr.unavailable():
-        pytest.skip("a package that reads text is installed here")
+    monkeypatch.setattr(ocr, "installed", lambda package: package in ("easyocr",) and package in sys.modules)
+    assert "rapidocr" in ocr.unavailable()
+    with pytest.raises(ModelMissing, match="Text cannot be found here"):
+        ocr.find_lines(np.zeros((4, 4, 3), np.uint8))
     assert ocr.read_text(photo := np.zeros((4, 4, 3), np.uint8)) == []
 
     class Reader:
@@ -174,7 +176,7 @@ def test_text_is_read_where_a_package_is(monkeypatch, tmp_path):
             assert download_enabled is False and model_storage_directory == str(tmp_path / "model")
 
         def readtext(self, pixels):
-            return [([], " EXIT ", 0.9), ([], "?", 0.1)]
+            return [([[1, 2], [3, 2], [3, 4], [1, 4]], " EXIT ", 0.9), ([], "?", 0.1)]
 
     module = types.ModuleType("easyocr")
     vars(module).update(Reader=Reader, __spec__=types.SimpleNamespace())
@@ -184,3 +186,4 @@ def test_text_is_read_where_a_package_is(monkeypatch, tmp_path):
     for name in ("craft_mlt_25k.pth", "english_g2.pth"):
         (tmp_path / "model" / name).touch()
     assert ocr.unavailable() == "" and ocr.read_text(photo) == ["EXIT"]
+    assert ocr.find_lines(photo)[0].outline == ((1, 2), (3, 2), (3, 4), (1, 4))

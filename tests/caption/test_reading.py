@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -17,12 +18,17 @@ from clickpaint.caption.local import local_models
 from clickpaint.caption.tags import Tagger
 from clickpaint.compat import torchvision
 from tests.caption import onnx_toy
+from tests.toys.text import LEVEL, sign
 
 TAGS = [("rating:general", 9), ("red_theme", 0), ("green_theme", 0), ("^_^", 0), ("alice_(wonder)", 4), ("bob", 4)]
 
 
 def needs(package):
     return pytest.mark.skipif(importlib.util.find_spec(package) is None, reason=f"{package} is not installed")
+
+
+def without_rapidocr(monkeypatch):
+    monkeypatch.setattr(ocr, "installed", lambda package: package != "rapidocr" and importlib.util.find_spec(package) is not None)
 
 
 @needs("onnxruntime")
@@ -53,10 +59,27 @@ def test_the_tagger_runs_a_published_layout_in_the_real_runtime(tmp_path, cache)
     assert expected[1] > 0.999 and [tag.name for tag in sure] == ["red theme", "alice (wonder)", "green theme"], "a character must be surer"
 
 
+@needs("rapidocr")
+def test_rapidocr_says_where_text_stands_and_asks_nobody(monkeypatch, cache):
+    """The real package with the networks that it carries, on a picture with a level and a slanted line."""
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("it went to the network"))
+    lines = ocr.find_lines(pixels := sign(), cache)
+    assert [line.text for line in lines] == ["KEEP OUT 7", "slanted"] == ocr.read_text(pixels, cache)
+    assert [held.key for held in cache.contents()] == [("text", "rapidocr")]
+    level, slanted = (np.array(line.outline) for line in lines)
+    left, top, right, bottom = LEVEL
+    assert (level[0] <= (left, top)).all() and (level[2] >= (right, bottom)).all(), "all of it is inside"
+    assert np.prod(level[2] - level[0]) < 2.5 * (right - left) * (bottom - top)
+    across, down = slanted[1] - slanted[0]
+    assert 12 < np.degrees(np.arctan2(-down, across)) < 28, "it rises to the right"
+    assert ocr.find_lines(np.full((60, 90, 3), 128, np.uint8), cache) == []
+
+
 @needs("easyocr")
 def test_easyocr_is_asked_as_it_wants_to_be(monkeypatch, tmp_path):
     """The real `Reader`; its two networks, whose files would be downloaded, are stood in for."""
     monkeypatch.setenv("EASYOCR_MODULE_PATH", str(tmp_path))
+    without_rapidocr(monkeypatch)
     assert "english_g2.pth" in ocr.unavailable()
     assert ocr.read_text(np.zeros((40, 90, 3), np.uint8)) == []
     assert not (tmp_path / "model").exists(), "nothing was downloaded"
@@ -101,6 +124,7 @@ def test_pytesseract_hands_the_picture_to_the_program(monkeypatch, tmp_path):
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("EASYOCR_MODULE_PATH", str(tmp_path))
+    without_rapidocr(monkeypatch)
     assert ocr.unavailable() == ""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 90, 3), np.uint8)
     assert ocr.read_text(pixels) == ["EXIT 7", "to the right"]

@@ -19,6 +19,7 @@ from clickpaint.app import serving
 from clickpaint.app.main import main
 from clickpaint.errors import InvalidInput
 from clickpaint.weights.recommended import COMMAND, megabytes
+from tests.toys.text import GROUND, sign
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -216,6 +217,17 @@ def test_models_are_removed_and_the_recommended_ones_are_marked(tmp_path, capsys
     assert "another program" in capsys.readouterr().err and elsewhere.exists()
     assert run("models", "download", "--data-dir", tmp_path) == 2
     assert "--recommended" in capsys.readouterr().err
+
+
+def test_text_is_removed(tmp_path, capsys):
+    pytest.importorskip("rapidocr")
+    Image.fromarray(sign()).save(tmp_path / "sign.png")
+    out = tmp_path / "out.png"
+    assert run("remove", tmp_path / "sign.png", "--text", "--eraser", "opencv_telea", "-o", out, "--data-dir", tmp_path) == 0
+    assert "the text “KEEP OUT 7 / slanted”" in capsys.readouterr().out
+    assert np.abs(np.asarray(Image.open(out)).astype(int) - GROUND).max() <= 12, "nothing is left of it"
+    assert run("segment", tmp_path / "sign.png", "--text", "--transparent", "--data-dir", tmp_path) == 2
+    assert "--text alone" in capsys.readouterr().err
 
 
 def test_the_page_is_served_also_where_its_models_cannot_be_had(tmp_path, capsys, monkeypatch):

@@ -50,6 +50,7 @@ USE_CASES = {
     "choose": lambda studio, workspace: studio.selecting.choose(workspace, 1),
     "mask": lambda studio, workspace: studio.selecting.adjust(workspace, [Adjustment("invert")]),
     "trace": lambda studio, workspace: studio.selecting.trace(workspace, [[(1, 1), (9, 9)]]),
+    "text": lambda studio, workspace: studio.reading.select(workspace),
     "everything": lambda studio, workspace: studio.selecting.everything(workspace, EverythingOptions()),
     "erase": lambda studio, workspace: studio.erasing.erase(workspace),
     "undo": lambda studio, workspace: studio.undo(workspace),

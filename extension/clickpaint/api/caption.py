@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 
 from clickpaint.api import caption_schemas as schemas
 from clickpaint.api import translate
-from clickpaint.api.encode import answer, data_url, mask_png, rgb_png
+from clickpaint.api.encode import answer, data_url, grey_png, mask_png, rgb_png
 from clickpaint.api.streams import Event, stream
 from clickpaint.caption.all_regions import Sieve
 from clickpaint.caption.base import Turn
@@ -25,6 +25,7 @@ from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.image.picture import Picture
 from clickpaint.segment.base import Point, Prompts
+from clickpaint.studio.reading import Text
 from clickpaint.studio.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,18 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         state, place = words.find(workspace, body.phrase, body.mode, body.segmenter)
         return answer({**translate.position(workspace, state=state), "score": round(place.score, 4), "found_by": place.how})
 
+    @router.post("/workspaces/{id}/text", tags=tags, summary="Select all text", response_model=schemas.TextAnswer)
+    def select_text(id: str, body: schemas.TextBody | None = None) -> Response:
+        """The selection is all of it; `region` operations of the mask pick single lines by their index."""
+        workspace = studio.workspace(id)
+        text, state = studio.reading.select(workspace, body.mode if body else "replace")
+        return answer({**translate.position(workspace, state=state), **_text(text), "labels": data_url(grey_png(text.labels))})
+
+    @router.post("/text", tags=tags, summary="The text in a picture, and its mask", response_model=schemas.TextMaskAnswer)
+    def read_text(body: schemas.TextPictureBody) -> Response:
+        text = studio.reading.read(studio.decode(translate.picture_bytes(body.image)))
+        return answer({**_text(text), "mask": data_url(mask_png(text.mask))})
+
     @router.post("/workspaces/{id}/trace", tags=tags, summary="Select what strokes go around or over", response_model=schemas.StateAnswer)
     def trace(id: str, body: schemas.TraceBody) -> Response:
         workspace = studio.workspace(id)
@@ -137,6 +150,14 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         assert box is not None
         mask = data_url(mask_png(place.mask))
         return answer({"mask": mask, "score": round(place.score, 4), "found_by": place.how, "box": list(box)})
+
+
+def _text(text: Text) -> dict[str, Any]:
+    lines = [
+        {"text": line.text, "score": round(line.score, 4), "outline": line.outline, "box": region.box}
+        for line, region in zip(text.lines, text.regions, strict=True)
+    ]
+    return {"milliseconds": round(text.milliseconds, 1), "lines": lines}
 
 
 def _answered(studio: Studio, request: Request, streamed: bool, work: Callable[[WordsListener], dict[str, Any]], last: str) -> Response:

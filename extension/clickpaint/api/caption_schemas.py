@@ -99,6 +99,35 @@ class TraceBody(Body):
     segmenter: StrictStr | None = None
 
 
+class TextBody(Body):
+    """How all text is combined with the selection."""
+
+    mode: Mode = "replace"
+
+
+class TextPictureBody(Body):
+    image: StrictStr = Field(..., **picture_file())
+
+
+class TextLineAnswer(BaseModel):
+    text: str
+    score: float
+    outline: list[tuple[float, float]] = Field(..., description="Its corners (x, y) in pixels, clockwise from the text's upper left.")
+    box: tuple[int, int, int, int]
+
+
+class TextAnswer(StateAnswer):
+    milliseconds: float
+    lines: list[TextLineAnswer]
+    labels: str = Field(..., description="PNG data URL, 16 bit: 1 + index of the line at each pixel, 0 for none.")
+
+
+class TextMaskAnswer(BaseModel):
+    milliseconds: float
+    lines: list[TextLineAnswer]
+    mask: str = Field(..., description="PNG data URL: white where text stands.")
+
+
 class FindPictureBody(Body):
     image: StrictStr = Field(..., **picture_file())
     phrase: StrictStr

@@ -222,7 +222,7 @@ class StateAnswer(BaseModel):
 class TaskAnswer(BaseModel):
     id: str
     kind: Literal[
-        "encode", "select", "choose", "mask", "trace", "everything", "erase", "undo", "redo", "paint", "use", "generate", "control",
+        "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "undo", "redo", "paint", "use", "generate", "control",
         "keep", "caption", "chat", "find", "rank", "download", "verify",
     ]  # fmt: skip
     workspace: str | None

@@ -56,6 +56,10 @@ def add_transparent_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transparent", action="store_true", help="what is transparent in the picture, instead of points or a mask")
 
 
+def add_text_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", action="store_true", help="all text in the picture, instead of points or a mask")
+
+
 def add_host_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of settings.json, models/ and outputs/ (the project's)")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], metavar="DIR",
@@ -142,6 +146,8 @@ def check_one_selection(options: argparse.Namespace) -> None:
         raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
     if getattr(options, "transparent", False) and (masked or pointed):
         raise InvalidInput("There are several selections.", "Give --transparent alone, without --mask, --point and --box.")
+    if getattr(options, "text", False) and (masked or pointed or getattr(options, "transparent", False)):
+        raise InvalidInput("There are several selections.", "Give --text alone, without --transparent, --mask, --point and --box.")
 
 
 def selected(options: argparse.Namespace, studio: Studio, file: Path, picture: Picture) -> Selection:
@@ -151,6 +157,9 @@ def selected(options: argparse.Namespace, studio: Studio, file: Path, picture: P
 
     if getattr(options, "transparent", False):
         return Selection(transparent(picture.alpha), "transparency")
+    if getattr(options, "text", False):
+        text = studio.reading.read(picture)
+        return Selection(text.mask, f"the text “{' / '.join(line.text for line in text.lines)}”")
     if getattr(options, "mask", None) is not None:
         return Selection(mask_for(options.mask, file, picture), "the mask")
     clicked = studio.selecting.segment(picture, prompts_of(options), options.segmenter)

@@ -10,6 +10,7 @@ from clickpaint.cli.files import Place, for_each, with_losses, write
 from clickpaint.cli.options import (
     add_command,
     add_picture_options,
+    add_text_option,
     add_transparent_option,
     check_one_selection,
     pixels_or_auto,
@@ -26,11 +27,13 @@ def add_commands(commands: Any) -> None:
     add_picture_options(segment, "MASK.png", "where the mask goes, or the folder for masks; beside the picture by default")
 
     add_transparent_option(segment)
+    add_text_option(segment)
 
     remove = add_command(commands, "remove", remove_from_pictures, "remove what is pointed at, or what a mask selects")
     add_picture_options(remove, "OUT", "where the result goes, or the folder for results; beside the picture by default")
     remove.add_argument("--mask", type=Path, metavar="FILE", help="what to remove: white, or alpha; for a folder of pictures also a folder")
     add_transparent_option(remove)
+    add_text_option(remove)
     remove.add_argument("--eraser", metavar="NAME", help=SETTINGS["eraser"].help)
     for name, what in (
         ("--grow", "pixels by which the mask is grown"),
@@ -44,7 +47,7 @@ def segment_pictures(options: argparse.Namespace) -> int:
 
     check_one_selection(options)
     studio = studio_of(options)
-    if not options.transparent:
+    if not options.transparent and not options.text:
         prompts_of(options)
 
     def work(file: Path, place: Place) -> str:
@@ -62,7 +65,7 @@ def segment_pictures(options: argparse.Namespace) -> int:
 def remove_from_pictures(options: argparse.Namespace) -> int:
     check_one_selection(options)
     studio = studio_of(options)
-    if options.mask is None and not options.transparent:
+    if options.mask is None and not options.transparent and not options.text:
         prompts_of(options)
 
     def work(file: Path, place: Place) -> str:

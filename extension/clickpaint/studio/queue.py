@@ -30,6 +30,7 @@ KINDS = {
     "choose": "another candidate of the last click becomes the selection",
     "mask": "the selection is adjusted",
     "trace": "what strokes go around or over is selected",
+    "text": "text is found and selected",
     "everything": "all regions are found, or found and described",
     "erase": "what is selected is removed",
     "undo": "one step back",

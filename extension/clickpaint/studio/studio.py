@@ -26,6 +26,7 @@ from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.painting import Painting
 from clickpaint.studio.queue import Compute, Tasks
+from clickpaint.studio.reading import Reading
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.words import Words
@@ -54,7 +55,7 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, erasing, painting, control_maps, words, downloads, inventory: the use-cases.
+        selecting, reading, erasing, painting, control_maps, words, downloads, inventory: the use-cases.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -70,6 +71,7 @@ class Studio:
         maps = MapCache(host, self.pool)
         self.own_sampler = OwnSampler(host, self.pool, maps)
         self.selecting = Selecting(self.requests, self.pool)
+        self.reading = Reading(self.requests, self.pool)
         self.erasing = Erasing(host, self.requests, self.pool, self._picture_changed)
         self.painting = Painting(host, self.pool, self.own_sampler, self.requests, self._picture_changed)
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)

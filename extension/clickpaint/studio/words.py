@@ -325,7 +325,7 @@ class Words:
                 captioner, pixels, chosen, options.style, options.sieve, options.region, clip, options.seed, progress.part(0.45, 0.95)
             )
             progress.report(0.95, "Reading text")
-            return described, context, tuple(ocr.read_text(pixels)) if options.text else ()
+            return described, context, tuple(ocr.read_text(pixels, self._pool.models)) if options.text else ()
 
         described, context, words = request.compute(work)
         hold(described)

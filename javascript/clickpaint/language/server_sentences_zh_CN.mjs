@@ -217,7 +217,6 @@ export const zh_CN = {
     "Make room, or choose another folder for models in the settings; the download goes on where it stopped.": "请腾出空间，或在设置中为模型另选文件夹；下载会从中断处继续。",
     "Make the map again.": "请重新制作控制图。",
     "Maps cannot be blended by {blend!r}.": "控制图不能用“{blend}”混合。",
-    "Neither easyocr nor pytesseract (with tesseract) is installed.": "没有安装 easyocr，也没有安装 pytesseract（及 tesseract）。",
     "No ControlNet is chosen.": "没有选择 ControlNet。",
     "No checkpoint is loaded.": "没有加载模型。",
     "No face was found in the picture.": "图片中没有找到人脸。",
@@ -691,5 +690,13 @@ export const zh_CN = {
     "{filename} cannot be deleted: {reason}.": "无法删除 {filename}：{reason}。",
     "{model} is being downloaded or checked.": "{model} 正在下载或检查中。",
     "{title} is not on this machine.": "这台机器上没有 {title}。",
-    "{title} lies in a folder of another program.": "{title} 位于另一个程序的文件夹中。"
+    "{title} lies in a folder of another program.": "{title} 位于另一个程序的文件夹中。",
+    "No text was found in this picture.": "这张图片中没有找到文字。",
+    "Paint over it with the brush if there is some.": "如果有文字，请用画笔涂抹它。",
+    "Text cannot be found here: {reason}": "无法在此处查找文字：{reason}",
+    "Start the program again without --skip-install: it installs what is missing.": "请不带 --skip-install 重新启动程序：它会安装缺少的内容。",
+    "pytesseract reads text, but does not say where it stands.": "pytesseract 能读取文字，但无法给出文字的位置。",
+    "rapidocr cannot run here: {packages} is not installed.": "rapidocr 无法在此处运行：没有安装 {packages}。",
+    "Give --text alone, without --transparent, --mask, --point and --box.": "请单独使用 --text，不要同时使用 --transparent、--mask、--point 和 --box。",
+    "Looking for text": "正在查找文字"
 };
