@@ -3,14 +3,16 @@
 import {ClickpaintCanvas} from "./clickpaint/canvas/canvas.mjs";
 import {canvas} from "./clickpaint/host/elements.mjs";
 import {handle} from "./clickpaint/host/messages.mjs";
+import {followPreferences} from "./clickpaint/host/preferences.mjs";
 import {joinTaskButtons} from "./clickpaint/host/task_buttons.mjs";
-import {nameButtons, sending, showTab, take, toControlNet, toInpaint, toMasked} from "./clickpaint/host/webui.mjs";
+import {nameButtons, openSettings, sending, showTab, take, toControlNet, toInpaint, toMasked} from "./clickpaint/host/webui.mjs";
 import {pasted, promptOf} from "./clickpaint/host/widgets.mjs";
 import {CheckpointPanel} from "./clickpaint/panels/checkpoint_panel.mjs";
 import {ControlNetPanel} from "./clickpaint/panels/controlnet_panel.mjs";
 import {DescribePanel} from "./clickpaint/panels/describe_panel.mjs";
 import {MapPanel} from "./clickpaint/panels/map_panel.mjs";
 import {ModelList} from "./clickpaint/panels/model_list.mjs";
+import {SettingsDialog} from "./clickpaint/panels/settings_dialog.mjs";
 import {TouchUpPicker} from "./clickpaint/panels/touchup_picker.mjs";
 
 const ELEMENTS = {
@@ -20,10 +22,12 @@ const ELEMENTS = {
     "clickpaint-control": ControlNetPanel,
     "clickpaint-maps": MapPanel,
     "clickpaint-describe": DescribePanel,
+    "clickpaint-settings": SettingsDialog,
     "clickpaint-touchup": TouchUpPicker,
 };
 
 joinTaskButtons();
+followPreferences();
 if (!customElements.get("clickpaint-canvas")) for (const [name, element] of Object.entries(ELEMENTS)) customElements.define(name, element);
 
 /** What widgets may ask of the canvas. Nothing fails where there is no canvas (yet): the page may be hidden or still loading. */
@@ -84,5 +88,6 @@ globalThis.recalculate_prompts_clickpaint = (...values) => values;
 // It asks for this one after pasting an infotext into inpainting, and does not have it.
 globalThis.recalculate_prompts_inpaint ??= (...values) => globalThis.recalculate_prompts_img2img?.(...values) ?? values;
 
+document.addEventListener("clickpaint:settings", openSettings);
 document.addEventListener("clickpaint:result", () => document.getElementById("clickpaint_result")?.click());
 document.addEventListener("clickpaint:models", () => document.getElementById("clickpaint_refresh")?.click());

@@ -25,7 +25,10 @@ class Setting:
         help: what else they should know.
         choices: allowed values, if only some are.
         minimum, maximum: inclusive, for numbers.
-        private: for paths, addresses and keys, which no API may read or set.
+        private: for paths, addresses and keys, which no API of a web UI may read or set, and ours only for the one user of this machine.
+        secret: is never told to anybody, only whether there is one.
+        alone: means nothing in a web UI, which has something of its own in its place.
+        restart: acts when the program is started again.
     """
 
     key: str
@@ -36,6 +39,9 @@ class Setting:
     minimum: float | None = None
     maximum: float | None = None
     private: bool = False
+    secret: bool = False
+    alone: bool = False
+    restart: bool = False
 
     def parsed(self, value: Any) -> Any:
         """`value` as this setting's type, or `InvalidInput` that names the setting and what it takes."""
@@ -82,9 +88,10 @@ _ALL = (
             minimum=-1, maximum=128),
     Setting("max_megapixels", 64, "Largest picture (megapixels)", minimum=1, maximum=1000),
     Setting("max_upload_mb", 256, "Largest file (MB)", minimum=1, maximum=4096),
-    Setting("device", "auto", "Device", "auto, cpu, cuda, cuda:1, mps, xpu …; auto takes what the host uses, or the fastest found."),
+    Setting("device", "auto", "Device", "auto, cpu, cuda, cuda:1, mps, xpu …; auto takes what the host uses, or the fastest found.",
+            restart=True),
     Setting("precision", "auto", "Precision", "auto: half where the device is faster with it and the result stays right.",
-            choices=("auto", "full", "half")),
+            choices=("auto", "full", "half"), restart=True),
     Setting("models_budget_mb", 0, "Memory for loaded models (MB)", "0: half of the device's free memory.", minimum=0, maximum=1 << 20),
     Setting("embeddings_budget_mb", 512, "Memory for encoded pictures (MB)", minimum=0, maximum=1 << 20),
     Setting("max_workspaces", 32, "Open pictures at most", "Over all users; the one unused longest is closed.", minimum=1, maximum=4096),
@@ -95,24 +102,42 @@ _ALL = (
             "loses nothing; counted from the last change. 0: keep none.", minimum=0, maximum=3650),
     Setting("keep_workspaces_mb", 4096, "Disk for opened pictures and their results (MB)", "The oldest go first. 0: keep none.",
             minimum=0, maximum=1 << 22),
-    Setting("download_mirror", "", "Download mirror", "Put before every address of the catalog: https://mirror.example/.", private=True),
+    Setting("download_mirror", "", "Download mirror", "Put before every address of the catalog.", private=True),
     Setting("offline", False, "Never download"),
-    Setting("models_dir", "", "Folder for downloaded models", "Empty: the host's usual folders.", private=True),
-    Setting("output_dir", "", "Folder for saved pictures and painted results", "Empty: the host's usual folder.", private=True),
-    Setting("checkpoint", "", "Checkpoint", "Name or path; stand-alone only. Empty: the first one found.", private=True),
-    Setting("vae", "", "VAE", "Path of a VAE for every checkpoint; stand-alone only. Empty: each one's own.", private=True),
+    Setting("models_dir", "", "Folder for downloaded models", "Empty: the usual ones.", private=True),
+    Setting("output_dir", "", "Folder for saved pictures and painted results", "Empty: the usual one.", private=True),
+    Setting("checkpoint", "", "Checkpoint", "Name or path. Empty: the first one found.", private=True, alone=True),
+    Setting("vae", "", "VAE", "Path of a VAE for every checkpoint. Empty: each one's own.", private=True, alone=True),
     Setting("captioner", "auto", "Captioner", "auto: the best one whose files are here."),
     Setting("text_model_url", "", "Address of a text model", "Speaks OpenAI's chat protocol (Ollama, LM Studio, llama.cpp, vLLM …), for "
             "example http://127.0.0.1:11434/v1. Empty: none; captions, questions and, if it sees, regions go to this address only.",
             private=True),
-    Setting("text_model_key", "", "Its key", "Empty where it needs none.", private=True),
+    Setting("text_model_key", "", "Its key", "Empty where it needs none.", private=True, secret=True),
     Setting("text_model_name", "", "Its name there", "For example qwen3:4b.", private=True),
     Setting("text_model_sees", False, "It takes pictures", "Questions about a region then go there with the region.", private=True),
     Setting("text_model_seconds", 60, "Give it up after (seconds of silence)", minimum=1, maximum=3600, private=True),
     Setting("language", "auto", "Language", choices=("auto", "en", "zh_CN")),
+    Setting("theme", "auto", "Theme", "auto: as the system has it.", choices=("auto", "light", "dark"), alone=True),
 )  # fmt: skip
 
 SETTINGS: dict[str, Setting] = {setting.key: setting for setting in _ALL}
+
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Appearance": ("language", "theme"),
+    "Folders": ("models_dir", "output_dir"),
+    "Selecting and removing": ("segmenter", "eraser", "erase_grow", "erase_feather"),
+    "Painting": ("checkpoint", "vae"),
+    "Describing": ("captioner", "text_model_url", "text_model_key", "text_model_name", "text_model_sees", "text_model_seconds"),
+    "Downloads": ("offline", "download_mirror"),
+    "Memory and disk": (
+        "max_workspaces", "workspaces_budget_mb", "workspace_minutes", "keep_workspaces_days", "keep_workspaces_mb", "models_budget_mb",
+        "embeddings_budget_mb",
+    ),
+    "Limits": ("max_megapixels", "max_upload_mb"),
+    "Computing": ("device", "precision"),
+}  # fmt: skip
+"""Every setting's place where people change them, in this order."""
 
 
 def usable(key: str, stored: Any) -> Any:

@@ -168,6 +168,7 @@ def test_nothing_typed_is_lost_however_soon_the_button_is_pressed(visit: Callabl
 def test_parameters_of_a_dropped_picture_and_of_the_prompt_are_read(visit: Callable[..., Visit], photo: bytes) -> None:
     tab = visit()
     tab.open(photo)
+    turn_to(tab, "Fill")
     read = tab.page.locator("#clickpaint_read")
     read.click()
     tab.page.get_by_text("There are no parameters to read.").wait_for()

@@ -206,6 +206,7 @@ def test_everything_fits_on_a_small_screen(tab):
 
 
 def test_the_sliders_of_repaint_are_shown_for_repaint_only(tab):
+    tab.task("Fill")
     tab.unfold("#clickpaint_sampling")
     jump = tab.page.locator("#clickpaint_repaint_jump")
     tab.page.locator("#clickpaint_steps").wait_for()
@@ -215,6 +216,7 @@ def test_the_sliders_of_repaint_are_shown_for_repaint_only(tab):
     tab.choose("#clickpaint_engine", "Web UI")
     jump.wait_for(state="hidden")
     tab.page.locator("#clickpaint_sampling .label-wrap").first.click()
+    tab.task("Remove")
 
 
 def test_the_touch_up_is_pointed_at(tab, host):

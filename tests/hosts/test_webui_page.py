@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,11 +61,13 @@ def test_reloading_registers_the_same_again_and_keeps_the_studio(web):
 def test_settings_are_added_once_and_keep_their_values(web):
     add_options()
     options = web.shared.opts
-    assert {key.removeprefix(OPTION) for key in options.data_labels} == set(SETTINGS)
+    assert {key.removeprefix(OPTION) for key in options.data_labels} == {key for key, setting in SETTINGS.items() if not setting.alone}
     options.data[OPTION + "erase_grow"] = 21
     add_options()
     assert options.data[OPTION + "erase_grow"] == 21 and WebUIHost().setting("erase_grow") == 21
     for key, setting in SETTINGS.items():
+        if setting.alone:
+            continue
         info = options.data_labels[OPTION + key]
         assert info.section == ("clickpaint", "Clickpaint") and info.default == setting.default
         assert bool(info.restrict_api) == setting.private
@@ -127,8 +130,12 @@ def test_hooks_of_web_uis_without_names_for_callbacks(web, monkeypatch):
     seen = []
     for name in ("on_ui_tabs", "on_ui_settings", "on_app_started", "on_after_component", "on_before_ui"):
         monkeypatch.setattr(web.script_callbacks, name, lambda callback: seen.append(callback))
-    hooks.register(tab=list, settings=list, started=list, after_component=list, before_page=list)
-    assert seen == [list] * 5
+
+    def callback(*arguments: Any) -> Any:
+        return []
+
+    hooks.register(tab=callback, settings=callback, started=callback, after_component=callback, before_page=callback)
+    assert seen == [callback] * 5
 
 
 # who may call

@@ -5,6 +5,9 @@ declare var clickpaint: {
     [name: string]: (...values: any[]) => any;
 };
 
+/** Stand-alone only: the settings that the page starts with. */
+declare var clickpaintPreferences: Record<string, any> | undefined;
+
 /** A web UI's: the texts of its chosen language. */
 declare var localization: Record<string, string> | undefined;
 declare var onUiLoaded: ((callback: () => void) => void) | undefined;

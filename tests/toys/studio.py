@@ -35,6 +35,7 @@ class ToyHost:
     """Settings by name, models and results under `folder`."""
 
     name = "toy"
+    settings_file = None
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder, self.settings = folder, settings

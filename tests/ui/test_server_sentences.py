@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "extension" / "clickpaint"
 TABLE = ROOT / "javascript" / "clickpaint" / "language" / "server_sentences_zh_CN.mjs"
 
-NOT_ON_THE_PAGE = {"cli", "app", "api/stateless.py", "api/translate.py", "settings.py", "compat"}
+NOT_ON_THE_PAGE = {"cli", "app", "api/stateless.py", "api/translate.py", "compat"}
 """Rooms and files whose sentences only those read who write requests or commands by hand."""
 
 

@@ -6,7 +6,20 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clickpaint.api import caption, control, error_responses, events, examples, history, models, painting, schemas, stateless, workspaces
+from clickpaint.api import (
+    caption,
+    control,
+    error_responses,
+    events,
+    examples,
+    history,
+    models,
+    painting,
+    program_settings,
+    schemas,
+    stateless,
+    workspaces,
+)
 from clickpaint.api.access import Gate
 from clickpaint.api.route import guarded
 from clickpaint.settings import MEGABYTE
@@ -38,6 +51,7 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
     for part in (workspaces, painting, control, caption, stateless, models, events, examples):
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
+    program_settings.add_routes(router, studio, gate)
 
     @router.api_route("/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False)
     def unknown(request: Request, rest: str) -> Response:

@@ -97,6 +97,10 @@ class EraseBody(Body):
     )
 
 
+class SettingsBody(Body):
+    values: dict[str, Any] = Field(..., description="By the settings' keys; null for the default.")
+
+
 class SaveBody(Body):
     version: Integer | None = Field(None, description="0 for the original; left out, the one shown now.")
     format: StrictStr = Field("source", description="png, jpeg, webp or source, as it came in.")
@@ -440,3 +444,36 @@ class Interrupted(BaseModel):
 class SampleAnswer(BaseModel):
     name: str
     title: str
+
+
+class SettingChoice(BaseModel):
+    value: str
+    title: str
+
+
+class SettingAnswer(BaseModel):
+    """`fixed`: "option" or "environment" where that decides; `meant`: what an empty value stands for; `given`: of a secret, whether
+    there is one; `restart`: acts at the next start."""
+
+    key: str
+    group: str
+    label: str
+    help: str
+    kind: Literal["bool", "int", "float", "str"]
+    value: Any
+    default: Any
+    choices: list[SettingChoice] | None
+    minimum: float | None
+    maximum: float | None
+    fixed: str
+    meant: str
+    secret: bool
+    given: bool
+    restart: bool
+
+
+class SettingsAnswer(BaseModel):
+    """`changeable`: whether PATCH would keep what is changed. Paths, addresses and keys are listed only where it would."""
+
+    changeable: bool
+    settings: list[SettingAnswer]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from clickpaint.hosts.settings_file import SettingsFile
     from clickpaint.image.picture import Picture
     from clickpaint.paint.checkpoint.source import Source
     from clickpaint.paint.paint_job import Painted, PaintJob
@@ -84,6 +85,11 @@ class Host(Protocol):
 
     def setting(self, key: str) -> Any:
         """The value of a setting of `clickpaint.settings.SETTINGS`, always usable."""
+        ...
+
+    @property
+    def settings_file(self) -> SettingsFile | None:
+        """Where settings can be changed; None where the host has a page of its own for them."""
         ...
 
     def device(self) -> Device:

@@ -61,6 +61,16 @@ class LocalCheckpoints:
         self._lock = threading.Lock()
         self._source: FileSource | None = None
         self._kinds: dict[tuple[Path, int], Kind | ClickpaintError] = {}
+        self._take(chosen)
+
+    def look_in(self, folders: Sequence[Path], chosen: str | None, vae: Path | None) -> None:
+        """Other folders, another choice (None: as it is) and another VAE, as when this was made; what paints now paints to its end."""
+        with self._lock:
+            self._folders, self.vae = folders, vae
+            if chosen is not None:
+                self._take(chosen)
+
+    def _take(self, chosen: str) -> None:
         self._given = Path(chosen).expanduser().absolute() if chosen and is_file(Path(chosen).expanduser()) else None
         self._name = chosen if chosen and self._given is None else ""
 
@@ -103,7 +113,7 @@ class LocalCheckpoints:
 
         current = self.current()
         with self._lock:
-            if self._source is not None and (current is None or self._source.path != current[1]):
+            if self._source is not None and (current is None or (self._source.path, self._source.vae) != (current[1], self.vae)):
                 self._source.release()
                 self._source = None
             if self._source is None and current is not None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
+from clickpaint.errors import ClickpaintError, HostUnsupported
 from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
 from clickpaint.hosts.checkpoint_files import LocalCheckpoints
 from clickpaint.hosts.saved_files import save_new
+from clickpaint.hosts.settings_file import SettingsFile
 from clickpaint.paint.diffusion.samplers import SAMPLERS
 from clickpaint.paint.diffusion.schedules import SCHEDULES
-from clickpaint.settings import SETTINGS, usable
-from clickpaint.weights.folders import is_file, is_folder, of_error, short_hash
+from clickpaint.weights.folders import is_file, is_folder, short_hash
 from clickpaint.weights.model_files import by_name, files, shown
 
 if TYPE_CHECKING:
@@ -60,7 +59,8 @@ class EmbeddedHost:
         overrides: settings that come before all others (command-line options). One that cannot be used raises `InvalidInput`.
         environment: where `CLICKPAINT_DEVICE=cpu` and the like are looked up; they come before the file.
 
-    Settings are read once: from overrides, the environment, settings.json, and their defaults, in this order.
+    Attributes:
+        settings_file: from overrides, the environment, settings.json, and their defaults, in this order.
     """
 
     name = "stand-alone"
@@ -74,18 +74,29 @@ class EmbeddedHost:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._data = (data_dir or PROJECT).resolve()
-        self._settings = _settings(self._data / "settings.json", overrides or {}, environment)
-        own = self._settings["models_dir"]
-        bases = [*models_dirs, *([Path(own)] if own else []), self._data / "models"]
-        self._bases = [_models_folder((self._data / base.expanduser()).resolve()) for base in bases]
+        self.settings_file = SettingsFile(self._data / "settings.json", overrides or {}, environment, _check, self._changed)
+        self._models_dirs = models_dirs
+        self._bases = self._folders_of_models()
         self._lock = threading.Lock()
         self._device: Device | None = None
         self._torch_home = Path(
             environment.get("TORCH_HOME") or Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
         )
         self.checkpoints = LocalCheckpoints(
-            self.folders("Stable-diffusion"), self._settings["checkpoint"], self._vae(self._settings["vae"])
+            self.folders("Stable-diffusion"), self.settings_file["checkpoint"], self._vae(self.settings_file["vae"])
         )
+
+    def _changed(self, keys: Set[str]) -> None:
+        """Settings were changed: what was made of them is made anew. The device stays what it is until the next start."""
+        if keys & {"models_dir", "checkpoint", "vae"}:
+            self._bases = self._folders_of_models()
+            chosen = self.setting("checkpoint") if "checkpoint" in keys else None
+            self.checkpoints.look_in(self.folders("Stable-diffusion"), chosen, self._vae(self.setting("vae")))
+
+    def _folders_of_models(self) -> list[Path]:
+        own = self.settings_file["models_dir"]
+        bases = [*self._models_dirs, *([Path(own)] if own else []), self._data / "models"]
+        return [_models_folder((self._data / base.expanduser()).resolve()) for base in bases]
 
     def capabilities(self) -> Capabilities:
         names = tuple(self.checkpoints.files())
@@ -135,16 +146,16 @@ class EmbeddedHost:
         return self._data
 
     def output_folder(self) -> Path:
-        return (self._data / Path(self._settings["output_dir"] or "outputs").expanduser()).resolve()
+        return (self._data / Path(self.settings_file["output_dir"] or "outputs").expanduser()).resolve()
 
     def setting(self, key: str) -> Any:
-        return self._settings[key]
+        return self.settings_file[key]
 
     def device(self) -> Device:
         if self._device is None:
             from clickpaint.weights.device import pick
 
-            self._device = pick(self._settings["device"], self._settings["precision"])
+            self._device = pick(self.settings_file["device"], self.settings_file["precision"])
         return self._device
 
     @contextmanager
@@ -191,6 +202,14 @@ class EmbeddedHost:
         return False  # our own server does not wait for long
 
 
+def _check(values: Mapping[str, Any]) -> None:
+    """A device that is not there would keep the program from starting the next time."""
+    if "device" in values:
+        from clickpaint.weights.device import pick
+
+        pick(values["device"], "auto")
+
+
 def _models_folder(base: Path) -> Path:
     """The folder that holds the folders of kinds: `base`, or its `models` where it is the root of a web UI."""
     inner = base / "models"
@@ -212,32 +231,3 @@ def _folders_in(folder: Path) -> list[Path]:
         return sorted(entry for entry in folder.iterdir() if is_folder(entry))
     except OSError:
         return []
-
-
-def _settings(file: Path, overrides: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    stored = _stored(file)
-    for key in stored.keys() - SETTINGS.keys():
-        log.warning("%s: there is no setting %r.", file, key)
-    values = {key: usable(key, environment.get(f"CLICKPAINT_{key.upper()}", stored.get(key))) for key in SETTINGS}
-    return {**values, **{key: SETTINGS[key].parsed(value) for key, value in overrides.items()}}
-
-
-def _stored(file: Path) -> dict[str, Any]:
-    """What the settings file says, in whichever Unicode an editor wrote it; one that cannot be read must not stop the program."""
-    try:
-        data = file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        log.warning("%s is not used: %s", file, of_error(file, error))
-        return {}
-    try:
-        # Notepad writes a mark before UTF-8, older ones UTF-16, of which json knows all but the mark
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        stored = json.loads(text)
-        if not isinstance(stored, dict):
-            raise InvalidInput("It has to hold one object, from names of settings to their values.")
-    except (ValueError, RecursionError, InvalidInput) as error:
-        log.warning("%s is not used: %s", file, error)
-        return {}
-    return stored

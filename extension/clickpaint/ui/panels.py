@@ -105,6 +105,24 @@ def follow_files(studio: Front, segmenter: Any, eraser: Any, *, diffusion: bool 
     compat.on(refresh.click, "() => []", [], listed, [segmenter, eraser])
 
 
+def follow_settings(studio: Front, removing: Removing, segmenter: Any, *, diffusion: bool = False) -> None:
+    """Widgets say what the settings say now, whenever the page presses the hidden button: one was changed since the page was made."""
+    import gradio as gr
+
+    with gr.Row(elem_classes=["cp-hidden"]):
+        follow = gr.Button("Follow settings", elem_id="clickpaint_follow_settings")
+
+    def values() -> list[Any]:
+        setting = studio.host.setting
+        engines = _engines(studio.pool.segmenters()), _eraser_names(studio, diffusion)
+        chosen = [_label(names, setting(key)) for names, key in zip(engines, ("segmenter", "eraser"), strict=True)]
+        pixels = {"Grow": setting("erase_grow"), "Feather": setting("erase_feather")}
+        edge = [_PIXELS[name] if value < 0 else value for name, value in pixels.items()]
+        return [gr.update(value=value) for value in (*chosen, follows_picture(setting), *edge)]
+
+    compat.on(follow.click, "() => []", [], values, [segmenter, removing.eraser, removing.auto_edge, removing.grow, removing.feather])
+
+
 def saving() -> None:
     """The format that is saved; the quality is seen only where there is one to choose."""
     import gradio as gr

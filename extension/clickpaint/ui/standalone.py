@@ -28,7 +28,7 @@ _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20"><rect width="20" height="20" rx="5" fill="#4f46e5"/>'
     f'<g transform="translate(3 3) scale(.7)" fill="none" stroke="#fff" stroke-width="2.2" stroke-linecap="round">{_SHAPES}</g></svg>'
 )
-_HEADER = f'<header class="cp-header">{_ICON}<h1>Clickpaint</h1></header>'
+_HEADER = f'<header class="cp-header">{_ICON}<h1>Clickpaint</h1><clickpaint-settings></clickpaint-settings></header>'
 
 _THEME = {
     "body_text_color_subdued": "*neutral_600",
@@ -70,6 +70,7 @@ def create_app(studio: Studio, gate: LocalGate | PublicGate) -> FastAPI:
     app = FastAPI(title="Clickpaint", version=__version__, docs_url=None, redoc_url=None, openapi_url="/clickpaint/openapi.json")
     app.include_router(create_router(studio, gate))
     add_files(app)
+    _add_preferences(app, studio)
     app.add_middleware(PrefixMiddleware)
     # asked first (the last one added is the outermost), for what a Referer makes `PrefixMiddleware` add, any page can have written
     app.add_middleware(AccessMiddleware, gate=gate)
@@ -77,7 +78,7 @@ def create_app(studio: Studio, gate: LocalGate | PublicGate) -> FastAPI:
         import gradio  # noqa: F401
 
         page = tab.build(studio, header=_HEADER)
-    return compat.mount(app, page, head=head(studio.host.setting("language")), theme=compat.theme(**_THEME))
+    return compat.mount(app, page, head=head(), theme=compat.theme(**_THEME))
 
 
 @contextmanager
@@ -93,14 +94,15 @@ def _without_proxies() -> Iterator[None]:
         os.environ.update(proxies)
 
 
-def head(language: str) -> str:
+def head() -> str:
     """What a web UI puts into its pages by itself: the style, the module, and the translations of Gradio's labels."""
     table = json.loads((PROJECT / "localizations" / "zh_CN.json").read_text("utf-8"))
-    data = json.dumps({"language": language, "zh_CN": table}).replace("<", "\\u003c")
+    data = json.dumps({"zh_CN": table}).replace("<", "\\u003c")
     module = PROJECT / "javascript" / "clickpaint.mjs"
     return f"""
 <link rel="stylesheet" href="{STATIC}/style.css?{_changed(PROJECT / "style.css")}">
 <link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">
+<script src="{STATIC}/preferences.js"></script>
 <script type="application/json" id="clickpaint_localization">{data}</script>
 <script type="module" src="{STATIC}/javascript/clickpaint.mjs?{_changed(module)}"></script>
 <script type="module" src="{STATIC}/javascript/clickpaint/host/gradio_labels.mjs"></script>
@@ -127,6 +129,22 @@ def add_files(app: FastAPI) -> None:
 
     app.mount(f"/{STATIC}/javascript", Modules(directory=PROJECT / "javascript"), name="clickpaint-javascript")
     app.add_route(f"/{STATIC}/style.css", style)
+
+
+def _add_preferences(app: FastAPI, studio: Studio) -> None:
+    """Tell the page the settings that it starts with, as they are now: the page itself is made once, when the program starts."""
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    keys = ("language", "theme", *tab.SETTINGS.values())
+
+    def preferences(request: Request) -> Response:
+        values = json.dumps({key: studio.host.setting(key) for key in keys})
+        return Response(
+            f"globalThis.clickpaintPreferences = {values};", 200, {"Cache-Control": "no-store"}, "text/javascript; charset=utf-8"
+        )
+
+    app.add_route(f"/{STATIC}/preferences.js", preferences)
 
 
 def _changed(file: Path) -> int:

@@ -44,14 +44,15 @@ def build(
                 can = studio.host.capabilities()
                 tasks = can.paint or not can.own_sampler  # without a web UI, a checkpoint may come while the page is open
                 if tasks:
-                    eraser = task_tabs.tasks(studio, can, paste, panels.saving)
+                    removing = task_tabs.tasks(studio, can, paste, panels.saving)
                 else:
                     removing = panels.removing(studio)
                     panels.starts_removing(removing)
                     panels.saving()
-                    eraser = removing.eraser
                 segmenter = panels.selecting(studio)
-                panels.follow_files(studio, segmenter, eraser, diffusion=tasks)
+                panels.follow_files(studio, segmenter, removing.eraser, diffusion=tasks)
+                if studio.host.settings_file is not None:
+                    panels.follow_settings(studio, removing, segmenter, diffusion=tasks)
                 describe.panel()
                 control.maps()
                 panels.results(studio)
@@ -62,11 +63,12 @@ def build(
 def canvas(studio: Front, language: str, token: str = "") -> str:
     """The canvas element, which starts with the host's settings."""
     setting = studio.host.setting
-    options = {key: setting(name) for key, name in _SETTINGS.items()} | {"auto_edge": panels.follows_picture(setting)}
+    options = {key: setting(name) for key, name in SETTINGS.items()} | {"auto_edge": panels.follows_picture(setting)}
     options |= {key: None for key in ("grow", "feather") if options[key] < 0}
     data = html.escape(json.dumps(options), quote=True)
     shown = f' data-token="{html.escape(token)}"' if token else ""
     return f'<clickpaint-canvas data-language="{html.escape(language)}" data-options="{data}"{shown}></clickpaint-canvas>'
 
 
-_SETTINGS = {"segmenter": "segmenter", "eraser": "eraser", "grow": "erase_grow", "feather": "erase_feather"}
+SETTINGS = {"segmenter": "segmenter", "eraser": "eraser", "grow": "erase_grow", "feather": "erase_feather"}
+"""The canvas's options that begin with settings, and those."""

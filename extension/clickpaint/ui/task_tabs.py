@@ -23,9 +23,11 @@ SIDES = ("left", "top", "right", "bottom")
 _LARGEST_MARGIN = 1024
 
 
-def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None, below: Callable[[], None] = lambda: None) -> Any:
-    """Remove, fill, replace, expand and instruct, one tab each, and below them what is common to all that paints; gives the list of
-    erasers.
+def tasks(
+    studio: Front, can: Capabilities, paste: pasting.Paste | None = None, below: Callable[[], None] = lambda: None
+) -> panels.Removing:
+    """Remove, fill, replace, expand and instruct, one tab each, and below them what is common to all that paints; gives the first's
+    widgets.
 
     Args:
         paste: the web UI's way to read infotexts back.
@@ -47,12 +49,14 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None, 
         with gr.Tab("Instruct", elem_id="clickpaint_tab_instruct", **prepared) as instruct:
             starters.append(_instructing())
     below()
-    if not can.own_sampler:
-        compat.html("<clickpaint-checkpoint></clickpaint-checkpoint>")
-    sampling = _sampling(can)
-    pasting.button(studio, _pasted(removing.eraser, starters, sampling), paste)
-    with gr.Accordion("ControlNet", open=False, elem_id="clickpaint_controlnet"):
-        compat.html("<clickpaint-control></clickpaint-control>")
+    # the page's script shows it for tasks that paint: removing needs none of it
+    with gr.Column(elem_id="clickpaint_painting"):
+        if not can.own_sampler:
+            compat.html("<clickpaint-checkpoint></clickpaint-checkpoint>")
+        sampling = _sampling(can)
+        with gr.Accordion("ControlNet", open=False, elem_id="clickpaint_controlnet"):
+            compat.html("<clickpaint-control></clickpaint-control>")
+        pasting.button(studio, _pasted(removing.eraser, starters, sampling), paste)
 
     for task, tab in (("remove", remove), ("fill", fill), ("replace", replace), ("expand", expand), ("instruct", instruct)):
         compat.send(tab.select, {"do": "tab", "task": task})
@@ -63,7 +67,7 @@ def tasks(studio: Front, can: Capabilities, paste: pasting.Paste | None = None, 
         message = {"do": "begin", "task": task, "widgets": compat.ids(widgets), "used": margins}
         for trigger in (button.click, *triggers):
             compat.send(trigger, message, [*widgets.values()], outputs=[own[side] for side in margins], otherwise=[0] * len(margins))
-    return removing.eraser
+    return removing
 
 
 def _prompted(task: str, placeholder: str) -> tuple[str, Any, dict[str, Any], list[Any]]:

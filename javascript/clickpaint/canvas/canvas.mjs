@@ -11,6 +11,7 @@ import {blocked, Downloads} from "../server/downloads.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
 import {Keyboard} from "./keyboard.mjs";
 import {Help, Welcome} from "./overlays.mjs";
+import {MarchingAnts} from "./marching_ants.mjs";
 import {PictureFiles} from "./picture_files.mjs";
 import {Pointers} from "./pointers.mjs";
 import {ProgressBar} from "./progress_bar.mjs";
@@ -38,6 +39,7 @@ import {UnsavedQuestion} from "./unsaved.mjs";
  * @property {() => void} remove
  * @property {() => void} act what the open tab does with the selection
  * @property {() => void} help
+ * @property {() => void} settings
  * @property {() => void} escape
  * @property {() => void} fit
  * @property {(factor: number) => void} zoom
@@ -45,15 +47,12 @@ import {UnsavedQuestion} from "./unsaved.mjs";
  * @property {() => void} dropSpecks
  */
 
-const ANTS = 90;
 const COLOURS = ["tint", "preview", "wash", "stroke", "rub", "plus", "minus"];
 
 export class ClickpaintCanvas extends HTMLElement {
     #listeners = new Listeners();
     #frame = 0;
-    /** @type {ReturnType<typeof setInterval> | null} */
-    #ants = null;
-    #phase = 0;
+    #ants = new MarchingAnts(() => this.#redrawSoon(true));
     #built = false;
     /** @type {View} */
     view;
@@ -107,9 +106,8 @@ export class ClickpaintCanvas extends HTMLElement {
 
     disconnectedCallback() {
         this.#listeners.off();
-        if (this.#ants !== null) clearInterval(this.#ants);
+        this.#ants.march(false);
         cancelAnimationFrame(this.#frame);
-        this.#ants = null;
         this.#frame = 0;
         this.workbench.dispose();
         this.progress.dispose();
@@ -192,6 +190,7 @@ export class ClickpaintCanvas extends HTMLElement {
             remove: () => this.#begin("remove"),
             act: () => this.#begin(this.workbench.diffusion.action),
             help: () => this.help.toggle(),
+            settings: () => this.dispatchEvent(new CustomEvent("clickpaint:settings", {bubbles: true})),
             escape: () => this.#escape(),
             fit: () => (this.view.fit(), editor.viewChanged()),
             zoom: (factor) => (this.view.zoom(factor), editor.viewChanged()),
@@ -317,7 +316,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.classList.toggle("cp-ready", this.editor.ready);
         this.dispatchEvent(new CustomEvent("clickpaint:change", {detail: {selected: this.editor.state.selection !== null}, bubbles: true}));
         this.#place();
-        this.#march();
+        this.#ants.march(this.editor.layer !== null);
     }
 
     /** Keep the picture clear of the bars. */
@@ -328,16 +327,6 @@ export class ClickpaintCanvas extends HTMLElement {
         this.view.margin = margin;
         if (this.view.fitted) this.view.fit();
         this.editor.viewChanged();
-    }
-
-    /** The outline moves only while there is one and the user has nothing against moving things. */
-    #march() {
-        const wanted = this.editor.layer !== null && !matchMedia("(prefers-reduced-motion: reduce)").matches;
-        if (wanted && this.#ants === null) this.#ants = setInterval(() => ((this.#phase = (this.#phase + 1) % 8), this.#redrawSoon(true)), ANTS);
-        if (!wanted && this.#ants !== null) {
-            clearInterval(this.#ants);
-            this.#ants = null;
-        }
     }
 
     #resize() {
@@ -392,7 +381,7 @@ export class ClickpaintCanvas extends HTMLElement {
                 crosshair: editor.crosshair,
                 draft: editor.ready && !hidden ? editor.tool : null,
             },
-            this.#phase,
+            this.#ants.phase,
         );
         compare.place(this.view);
     }

@@ -24,6 +24,8 @@ export class StatusBar {
      * @param {import("../picture/editor.mjs").Editor} editor
      * @param {import("./canvas.mjs").Actions} actions
      * @param {HTMLElement} notices what went well, shown in the hint's place
+     *
+     * Inside a web UI its settings are reached from here; stand-alone they have a button at the top of the page.
      */
     constructor(editor, actions, notices) {
         this.editor = editor;
@@ -39,6 +41,7 @@ export class StatusBar {
             this.hint,
             this.selected,
             this.picture,
+            globalThis.clickpaintPreferences ? null : iconButton("settings", t("settings"), actions.settings),
             iconButton("help", t("help"), actions.help, {key: "?"}),
         );
     }

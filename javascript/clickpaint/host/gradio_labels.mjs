@@ -2,13 +2,13 @@
 
 import {languageOf} from "../language/language.mjs";
 
-const {language, ...tables} = JSON.parse(document.getElementById("clickpaint_localization")?.textContent ?? "{}");
-const table = tables[languageOf(language)];
+const tables = JSON.parse(document.getElementById("clickpaint_localization")?.textContent ?? "{}");
+const table = tables[languageOf("auto")];
 
 function translate(node) {
     if (node.nodeType === Node.TEXT_NODE) {
         const text = node.data.trim(), better = table[text];
-        if (better && !node.parentElement?.closest("clickpaint-canvas, clickpaint-models, clickpaint-describe, script, style, textarea")) node.data = node.data.replace(text, better);
+        if (better && !node.parentElement?.closest("clickpaint-canvas, clickpaint-models, clickpaint-describe, clickpaint-settings, script, style, textarea")) node.data = node.data.replace(text, better);
         return;
     }
     if (node.title && table[node.title]) node.title = table[node.title];

@@ -8,6 +8,11 @@ const NEED_A_SELECTION = ["remove", "fill", "replace"];
 /** @param {string} task */
 const button = (task) => document.getElementById(`clickpaint_${task}`);
 
+/** Whether what the open tab does is painted by a checkpoint, so that its options are of use. */
+function paints(here) {
+    return here !== null && (here.workbench.diffusion.task !== "remove" || here.editor.options.eraser === "diffusion");
+}
+
 /** Keep buttons and canvas together, whichever of them comes first. */
 export function joinTaskButtons() {
     document.addEventListener("clickpaint:begin", (event) => {
@@ -28,5 +33,6 @@ export function joinTaskButtons() {
         const {selected} = /** @type {CustomEvent} */ (event).detail;
         for (const task of NEED_A_SELECTION) button(task)?.classList.toggle("cp-idle", !selected);
         showEdge();
+        document.getElementById("clickpaint_painting")?.classList.toggle("cp-shown", paints(canvas()));
     });
 }

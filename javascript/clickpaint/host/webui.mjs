@@ -56,6 +56,12 @@ export function showTab(id) {
     return buttons[panels.indexOf(panel)]?.click();
 }
 
+/** Open our section of the web UI's settings. */
+export function openSettings() {
+    showTab("tab_settings");
+    showTab("settings_clickpaint");
+}
+
 /** What `find` returns as soon as that is something. */
 export async function appeared(find) {
     const until = performance.now() + PATIENCE;

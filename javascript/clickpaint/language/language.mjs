@@ -6,11 +6,12 @@ import {en, zh_CN} from "./sentences.mjs";
 const TABLES = {en, zh_CN};
 
 /**
- * The language: `wanted` if it is one, else what the web UI chose (its table of translations names it), else the browser's.
+ * The language: that of the stand-alone program's settings, else `wanted` if it is one, else what the web UI chose (its table of translations names it), else the browser's.
  * A web UI in a language that we do not speak stays in English, like its other untranslated labels.
  */
 export function languageOf(wanted, host = globalThis) {
-    if (TABLES[wanted]) return wanted;
+    const chosen = host.clickpaintPreferences?.language ?? wanted;
+    if (TABLES[chosen]) return chosen;
     if (host.localization) return TABLES[host.localization.clickpaint_language] ? host.localization.clickpaint_language : "en";
     return /^zh\b(?!-(tw|hk|hant))/i.test(host.navigator?.language ?? "") ? "zh_CN" : "en";
 }

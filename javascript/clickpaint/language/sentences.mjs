@@ -2,6 +2,7 @@
 
 import {en as words, zh_CN as words_zh_CN} from "./sentences_describe.mjs";
 import {en as maps, zh_CN as maps_zh_CN} from "./sentences_maps.mjs";
+import {en as settings, zh_CN as settings_zh_CN} from "./sentences_settings.mjs";
 
 export const en = {
     "canvas": "Picture canvas",
@@ -173,6 +174,7 @@ export const en = {
     "control.mode.prompt": "The prompt",
     "control.mode.control": "ControlNet",
     ...maps,
+    ...settings,
     ...words,
     "state.present": "Ready",
     "state.missing": "Not here",
@@ -355,6 +357,7 @@ export const zh_CN = {
     "control.mode.prompt": "提示词",
     "control.mode.control": "ControlNet",
     ...maps_zh_CN,
+    ...settings_zh_CN,
     ...words_zh_CN,
     "state.present": "就绪",
     "state.missing": "未下载",

@@ -2,6 +2,18 @@
 
 export const zh_CN = {
     "<lora:{name}> is asked for with dyn={value}, which is no number of ranks.": "<lora:{name}> 中的 dyn={value} 不是有效的秩（rank）数。",
+    "The setting {key} cannot be {value!r}.": "设置项 {key} 不能为 {value!r}。",
+    "It takes a value of type {kind}.": "它接受类型为 {kind} 的值。",
+    "There is no setting {key!r}.": "没有设置项 {key!r}。",
+    "GET /settings lists them.": "GET /settings 会列出它们。",
+    "The setting {key} was given when the program was started.": "设置项 {key} 在启动程序时已指定。",
+    "Start it without that option or variable.": "请在启动时去掉该选项或变量。",
+    "The settings cannot be kept in {file}: {reason}.": "无法把设置保存到 {file}：{reason}。",
+    "The web UI keeps these settings.": "这些设置由 Web UI 保存。",
+    "Change them on its Settings page, under Clickpaint.": "请在其“设置”页的 Clickpaint 部分更改。",
+    "Settings can be changed only where the program serves one user.": "只有在程序只服务一位用户时才能更改设置。",
+    "Open it on its own machine, without a token.": "请在本机上打开，且不使用令牌。",
+    "See to it that the file may be written.": "请确保该文件可写。",
     "<lora:{name}> is asked for with lbw={value}, which is not a list of 12, 17, 20 or 26 numbers.": "<lora:{name}> 中的 lbw={value} 不是 12、17、20 或 26 个数字的列表。",
     "<lora:{name}> is asked for with {argument}=, which is not known here.": "<lora:{name}> 中的 {argument}= 在这里无法识别。",
     "<{kind}:{name}> is not known here.": "这里不认识 <{kind}:{name}>。",

@@ -1,7 +1,6 @@
 /** <clickpaint-checkpoint>: what paints, where that is ours to choose and not a web UI's. Its files are looked for when it is seen. */
 
 import {h, Listeners} from "../common/dom.mjs";
-import {canvas} from "../host/elements.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {Api, rootOf} from "../server/api.mjs";
@@ -28,7 +27,6 @@ export class CheckpointPanel extends HTMLElement {
         });
         this.#observer.observe(this);
         this.#listeners.on(document, "clickpaint:models", () => this.load());
-        this.#listeners.on(document, "clickpaint:change", () => this.#place());
         this.#timer = setInterval(() => this.#empty && this.#seen && !document.hidden && this.load(), PERIOD);
     }
 
@@ -36,11 +34,6 @@ export class CheckpointPanel extends HTMLElement {
         this.#observer?.disconnect();
         this.#listeners.off();
         clearInterval(this.#timer);
-    }
-
-    /** Removing needs no checkpoint. */
-    #place() {
-        this.hidden = this.#empty && canvas()?.workbench.diffusion.task === "remove";
     }
 
     /** Show what there is now: a file may have come since. */
@@ -58,7 +51,6 @@ export class CheckpointPanel extends HTMLElement {
         let {checkpoint} = paint;
         if (empty && this.#empty) return; // as it is shown: a download may be under way in its list
         this.#empty = empty;
-        this.#place();
         const notice = h("p", {role: "status"}, checkpoint ? "" : said(paint, "reason"));
         if (empty) return this.replaceChildren(notice, h("p", {}, t("checkpoint.get")), h("clickpaint-models", {"data-role": "checkpoint"}));
         const options = checkpoints.map((name) => h("option", {value: name, selected: name === checkpoint}, name));

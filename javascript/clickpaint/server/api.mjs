@@ -315,6 +315,15 @@ export class Api {
         return this.request("POST", "interrupt", {body: {workspace}});
     }
 
+    settings() {
+        return this.request("GET", "settings");
+    }
+
+    /** @param {Record<string, any>} values by the settings' keys; null for the default */
+    changeSettings(values) {
+        return this.request("PATCH", "settings", {body: {values}});
+    }
+
     samples() {
         return this.request("GET", "samples");
     }

@@ -45,6 +45,9 @@ _BESIDE = 3 << 30
 class WebUIHost:
     """Implements `Host` for A1111, Forge and reForge."""
 
+    settings_file = None
+    """The web UI keeps them, and changes them on its own page."""
+
     def __init__(self) -> None:
         self._source: Source | None = None
 

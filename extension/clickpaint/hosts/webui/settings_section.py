@@ -13,11 +13,12 @@ _SECTION = ("clickpaint", "Clickpaint")
 
 
 def add_options() -> None:
-    """Register all settings; called for `on_ui_settings`, again after every reload of the page."""
+    """Register all settings that mean something here; called for `on_ui_settings`, again after every reload of the page."""
     from modules import shared
 
     for setting in SETTINGS.values():
-        shared.opts.add_option(OPTION + setting.key, _info(setting))
+        if not setting.alone:
+            shared.opts.add_option(OPTION + setting.key, _info(setting))
 
 
 def _info(setting: Setting) -> Any:

@@ -1,0 +1,39 @@
+/** Stand-alone only: the page as the settings want it. They come from the server before anything else; see `ui/standalone.py`. */
+
+import {canvas} from "./elements.mjs";
+
+/** From the settings to the canvas's options that begin with them. */
+const OPTIONS = {segmenter: "segmenter", eraser: "eraser", erase_grow: "grow", erase_feather: "feather"};
+
+/** @returns {Record<string, any> | undefined} the settings; undefined inside a web UI, which has its own */
+const preferences = () => globalThis.clickpaintPreferences;
+
+/** Light or dark, whatever Gradio makes of the system's. */
+function dress() {
+    const theme = preferences()?.theme ?? "auto";
+    const dark = theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark";
+    if (document.body.classList.contains("dark") !== dark) document.body.classList.toggle("dark", dark);
+}
+
+/** Let the widgets that begin with settings follow them. */
+function refresh() {
+    document.getElementById("clickpaint_follow_settings")?.click();
+}
+
+/** Follow the settings from now on. */
+export function followPreferences() {
+    if (!preferences()) return;
+    new MutationObserver(() => preferences()?.theme !== "auto" && dress()).observe(document.body, {attributes: true, attributeFilter: ["class"]});
+    if (preferences()?.theme !== "auto") dress();
+    document.addEventListener("clickpaint:ready", () => {
+        const begun = JSON.parse(canvas()?.dataset.options ?? "{}"), now = preferences() ?? {};
+        const same = ([key, option]) => !(option in begun) || begun[option] === now[key] || (begun[option] === null && now[key] < 0);
+        if (!Object.entries(OPTIONS).every(same)) refresh();
+    });
+    document.addEventListener("clickpaint:setting", (event) => {
+        const {key, value} = /** @type {CustomEvent} */ (event).detail, now = preferences() ?? {};
+        now[key] = value;
+        if (key === "theme") dress();
+        if (key in OPTIONS) refresh();
+    });
+}
