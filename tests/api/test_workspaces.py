@@ -12,6 +12,7 @@ from PIL import Image
 
 from clickpaint.api import schemas
 from clickpaint.api.router import PREFIX
+from tests.toys import shadow_scenes
 from tests.toys.studio import FILLED, array_of, file_of, pixels
 
 IMAGE = pixels()
@@ -184,3 +185,18 @@ def test_users_at_once_never_mix(app):
 
     with ThreadPoolExecutor(5) as pool:
         assert list(pool.map(session, range(10, 110, 20))) == [None] * 5
+
+
+def test_the_shadow_of_the_selection_is_told_before_it_is_removed(client):
+    scene = shadow_scenes.scene(shadow_scenes.ground("sand"), shadow_scenes.thrown(110, 34, 2.0))
+    url = f"workspaces/{opened(client, scene)['id']}"
+    nothing = told(schemas.ShadowAnswer, client.get(f"{url}/shadow"))
+    assert nothing == {"mask": None, "box": None, "confidence": 0.0, "sure": False, "reflected": False}
+    client.post(f"{url}/mask", json={"operations": [{"op": "box", "box": [160, 66, 240, 194]}]})
+    seen = told(schemas.ShadowAnswer, client.get(f"{url}/shadow"))
+    assert seen["sure"] and not seen["reflected"]
+    mask = mask_of(seen["mask"]) > 0
+    left, top, right, bottom = seen["box"]
+    assert mask[top:bottom, left:right].sum() == mask.sum() > 1000
+    done = told(schemas.EraseAnswer, client.post(f"{url}/erase", json={"shadow": True, "grow": 0, "feather": 0}))
+    assert done["changed"][2] >= right

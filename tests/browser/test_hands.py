@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from tests.browser.conftest import BALL, SIZE, Visit, expect, photograph
 from tests.browser.test_painting import turn_to
+from tests.toys import shadow_scenes
 
 VERSION = "() => document.querySelector('clickpaint-canvas').editor.state.version === {}"
 OTHER = (110, 200)
@@ -238,3 +240,29 @@ def test_no_button_is_an_emoji(visit: Callable[..., Visit], photo: bytes) -> Non
     tab.page.locator("#clickpaint_random_seed").wait_for()
     names = tab.page.locator("button").all_inner_texts()
     assert not [name for name in names if any(ord(letter) >= 0x1F000 or letter == "\ufe0f" for letter in name)]
+
+
+def test_a_shadow_is_shown_and_goes_along_until_it_is_told_to_stay(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    file = io.BytesIO()
+    scene = shadow_scenes.scene(shadow_scenes.ground("sand"), shadow_scenes.thrown(110, 34, 2.0))
+    Image.fromarray(scene).save(file, "PNG")
+    tab = opened(visit, file.getvalue())
+    shade, toggle = (262, 212), tab.page.get_by_role("button", name="and its shadow")
+    tab.js("w.selecting.adjust({op: 'box', box: [160, 66, 240, 194]})")
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    tab.idle()
+    before = tab.pixel("picture", *shade)
+    assert tab.pixel("overlay", *shade)[3] > 60, "the shadow is not tinted"
+    tab.page.screenshot(path=tmp_path / "shadow.png")
+    toggle.click()
+    tab.idle()
+    assert tab.pixel("overlay", *shade)[3] == 0
+    tab.page.locator(".cp-remove").click()
+    removed(tab)
+    assert tab.pixel("picture", *shade) == before, "a shadow went that was told to stay"
+    undone(tab)
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    tab.page.locator(".cp-remove").click()
+    removed(tab)
+    assert tab.pixel("picture", *shade)[0] - before[0] > 40, "the shadow is still there"
+    expect(toggle).to_be_hidden()

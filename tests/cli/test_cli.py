@@ -19,6 +19,7 @@ from clickpaint.app import serving
 from clickpaint.app.main import main
 from clickpaint.errors import InvalidInput
 from clickpaint.weights.recommended import COMMAND, megabytes
+from tests.toys import shadow_scenes
 from tests.toys.text import GROUND, sign
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,18 @@ def test_remove_changes_nothing_outside_of_the_mask_and_keeps_what_came_in(tmp_p
     assert np.array_equal(before[~selected], after[~selected])
     assert np.array_equal(before[..., 3], after[..., 3])
     assert not ((after[..., 0] > 150) & (after[..., 1] < 90)).any(), "the red disc is still there"
+
+
+def test_remove_takes_the_shadow_along_only_when_asked(tmp_path):
+    scene = shadow_scenes.scene(shadow_scenes.ground("sand"), shadow_scenes.thrown(110, 34, 2.0))
+    Image.fromarray(scene).save(tmp_path / "scene.png")
+    Image.fromarray(shadow_scenes.OBJECT).save(tmp_path / "mask.png")
+    shade = (shadow_scenes.thrown(110, 34, 2.0) > 0.6) & ~shadow_scenes.OBJECT & (shadow_scenes.X > 250)
+    for options, most, least in (((), 0.0, 0.0), (("--shadow",), 1.0, 0.9)):
+        arguments = ("--mask", tmp_path / "mask.png", "--eraser", "opencv_ns", "-o", tmp_path / f"out{len(options)}.png")
+        assert run("remove", tmp_path / "scene.png", *arguments, *options) == 0
+        changed = (np.asarray(Image.open(tmp_path / f"out{len(options)}.png")) != scene).any(axis=2)
+        assert least <= changed[shade].mean() <= most
 
 
 def test_remove_takes_the_format_from_the_name_of_the_output_and_says_how_far_it_went(photo, tmp_path, capsys):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from clickpaint.errors import InvalidInput, OutOfMemory
 from clickpaint.image.soft_edge import SoftEdge
 from clickpaint.session.selection import Adjustment
+from tests.toys import shadow_scenes
 from tests.toys.session import at, image, opened
 
 
@@ -56,3 +60,21 @@ def test_memory_that_runs_out_is_freed_and_the_work_tried_again(studio):
         studio.erasing.erase(workspace)
     assert caught.value.remedy
     assert workspace.state.version == 0 and workspace.state.selection is not None
+
+
+def test_a_shadow_goes_with_its_object_only_when_asked(studio):
+    scene = shadow_scenes.scene(shadow_scenes.ground("sand"), shadow_scenes.thrown(110, 34, 2.0))
+    buffer = io.BytesIO()
+    Image.fromarray(scene).save(buffer, "PNG")
+    workspace = studio.open(buffer.getvalue(), "scene.png")
+    left, top, right, bottom = 160, 66, 240, 194  # around the object
+    studio.selecting.adjust(workspace, [Adjustment("box", box=(left, top, right, bottom))])
+    shadow = studio.erasing.shadow(workspace)
+    assert shadow is not None and shadow.sure
+    alone = studio.erasing.erase(workspace, grow=0, feather=0)
+    assert not (workspace.picture().pixels != scene).any(axis=2)[shadow.mask].any()
+    studio.undo(workspace)
+    together = studio.erasing.erase(workspace, grow=0, feather=0, shadow=True)
+    assert (workspace.picture().pixels != scene).any(axis=2)[shadow.mask].mean() > 0.9
+    assert together.changed.right > alone.changed.right
+    assert not (workspace.picture().pixels != scene).any(axis=2)[: together.changed.top].any()

@@ -95,6 +95,7 @@ class EraseBody(Body):
     feather: Pixels | None = Field(
         None, description="Of the soft edge, in pixels; auto: what fits; left out: the selection's or the setting's."
     )
+    shadow: StrictBool = Field(False, description="Whether its shadow and reflection, as GET shadow shows them, go too.")
 
 
 class SettingsBody(Body):
@@ -168,6 +169,7 @@ class ErasePictureBody(Body):
     eraser: StrictStr | None = None
     grow: Pixels | None = None
     feather: Pixels | None = None
+    shadow: StrictBool = Field(False, description="Whether the shadow and the reflection that are found go too.")
     format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
 
 
@@ -328,6 +330,14 @@ class EraseAnswer(StateAnswer):
     feather: int
     milliseconds: float
     changed: tuple[int, int, int, int] = Field(..., description="Outside of this box nothing did.")
+
+
+class ShadowAnswer(BaseModel):
+    mask: str | None = Field(None, description="PNG data URL of the shadow and the reflection; null where none is seen.")
+    box: tuple[int, int, int, int] | None = None
+    confidence: float = Field(0, description="0 to 1.")
+    sure: bool = Field(False, description="Whether it may be removed without asking.")
+    reflected: bool = Field(False, description="Whether any of it is a reflection.")
 
 
 class ResultAnswer(BaseModel):

@@ -20,6 +20,7 @@ from clickpaint.image.picture import Picture, media_type
 from clickpaint.image.soft_edge import automatic
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.segment.everything import EverythingOptions
+from clickpaint.segment.shadow import Shadow
 from clickpaint.session.selection import Adjustment
 from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
@@ -133,6 +134,16 @@ def selection_png(state: State, workspace: Workspace) -> bytes:
 def edge(workspace: Workspace) -> dict[str, int]:
     """What "auto" is for removing from the picture shown."""
     return asdict(automatic(workspace.size))
+
+
+def shadow(seen: Shadow | None) -> dict[str, Any]:
+    if seen is None:
+        return {"mask": None, "box": None, "confidence": 0.0, "sure": False, "reflected": False}
+    box = masks.bounds(seen.mask)
+    return {
+        "mask": data_url(mask_png(seen.mask)), "box": None if box is None else list(box),
+        "confidence": round(seen.confidence, 3), "sure": seen.sure, "reflected": seen.reflected,
+    }  # fmt: skip
 
 
 def position(workspace: Workspace, label: str = "", state: State | None = None) -> dict[str, Any]:

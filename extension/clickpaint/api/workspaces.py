@@ -84,10 +84,16 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         options = translate.everything_options(body)
         return answer(translate.everything(studio.selecting.everything(workspace, options, body.segmenter if body else None)))
 
+    @router.get("/workspaces/{id}/shadow", tags=tags, summary="The selection's shadow", response_model=schemas.ShadowAnswer)
+    def shadow(id: str) -> Response:
+        """The cast shadow and the reflection that belong to what is selected."""
+        return answer(translate.shadow(studio.erasing.shadow(studio.workspace(id))))
+
     @router.post("/workspaces/{id}/erase", tags=tags, summary="Remove what is selected", response_model=schemas.EraseAnswer)
-    def erase(id: str, body: schemas.EraseBody | None = None) -> Response:
+    def erase_selected(id: str, body: schemas.EraseBody | None = None) -> Response:
         workspace = studio.workspace(id)
-        done = studio.erasing.erase(workspace, body.eraser, body.grow, body.feather) if body else studio.erasing.erase(workspace)
+        erase = studio.erasing.erase
+        done = erase(workspace, body.eraser, body.grow, body.feather, body.shadow) if body else erase(workspace)
         position = translate.position(workspace, state=done.state)
         return answer({
             **position, "eraser": done.eraser, **asdict(done.edge), "milliseconds": round(done.milliseconds, 1),

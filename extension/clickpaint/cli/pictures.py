@@ -40,6 +40,7 @@ def add_commands(commands: Any) -> None:
         ("--feather", "pixels over which the result fades into the picture"),
     ):
         remove.add_argument(name, type=pixels_or_auto, metavar="N", help=f"{what}; auto: what fits the picture (the setting's)")
+    remove.add_argument("--shadow", action="store_true", help="remove its shadow and its reflection too, where they are seen")
 
 
 def segment_pictures(options: argparse.Namespace) -> int:
@@ -72,7 +73,7 @@ def remove_from_pictures(options: argparse.Namespace) -> int:
         format = place.format
         picture = studio.decode(file.read_bytes())
         selection = selected(options, studio, file, picture)
-        erased = studio.erasing.erase_picture(picture, selection.mask, options.eraser, options.grow, options.feather)
+        erased = studio.erasing.erase_picture(picture, selection.mask, options.eraser, options.grow, options.feather, options.shadow)
         place.write([studio.encode(erased.picture, format)])
         edge = f"grown by {erased.edge.grow} px, feathered over {erased.edge.feather} px"
         return with_losses(f"{erased.eraser} removed what {selection.how} selected, {edge}", picture)

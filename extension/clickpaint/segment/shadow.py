@@ -19,7 +19,7 @@ _FAINT, _DARK = 0.045, 0.11
 """Natural logarithm of how much less light there is: at the shadow's outer edge, and in a place that must be there for it to be one."""
 _FOOT = 0.4
 """Where the ground may begin, from the object's top, in its heights."""
-_POSSIBLE = 0.3
+_POSSIBLE = 0.45
 """Confidence below which nothing is said."""
 _LIT = 0.25
 """Share of the surroundings that has to be one plain surface, lit; where there is less, nothing is said."""
@@ -50,9 +50,9 @@ def find_shadow(pixels: np.ndarray, mask: np.ndarray) -> Shadow | None:
 
     A cast shadow is where the surface that lies around the object's foot gets less light: darker by the same factor in all colours,
     with the same texture, touching the object, to one side of it. The lit surface is fitted to the surroundings as smooth light on one
-    colour, so that it is known under the shadow too and soft edges count as far as they go (compare Finlayson et al. 2006, "On the removal of
-    shadows from images", and Guo et al. 2011, "Single-image shadow detection using paired regions"). A reflection is the object again,
-    upside down below itself.
+    colour, so that it is known under the shadow too and soft edges count as far as they go (compare Finlayson et al. 2006, "On the
+    removal of shadows from images", and Guo et al. 2011, "Single-image shadow detection using paired regions"). A reflection is the
+    object again, upside down below itself.
     """
     import cv2
 
@@ -119,7 +119,9 @@ def _cast(small: np.ndarray, inside: np.ndarray, border: _Sides) -> tuple[np.nda
     seen = plain & standing & (darker > faint)
     # With the object, so that a thin strip along it is not lost; what hangs on by a thread is something else.
     width = 2 * max(1, round(0.03 * length)) + 1
-    grown = cv2.morphologyEx((seen | outline).astype(np.uint8), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
+    grown = cv2.morphologyEx(
+        (seen | outline).astype(np.uint8), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    )
     grown[~seen] = 0
     near = cv2.dilate(outline.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))) > 0
     count, labels = cv2.connectedComponents(grown, connectivity=4)
@@ -209,7 +211,7 @@ def _plausible(
     cut_share = sum(float(side.sum()) for side, own in cut if not own) / max(length, 1)
     ring = near & ~inside
     contact = float((result & ring).sum() / max(ring.sum(), 1))
-    rows, columns = np.nonzero(result)
+    rows = np.nonzero(result)[0]
     own_rows = np.flatnonzero(inside.any(1))
     below = float((rows > own_rows[0] + 0.35 * (own_rows[-1] - own_rows[0])).mean())
     fine = np.abs((light - smooth).mean(2))

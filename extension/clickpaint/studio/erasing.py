@@ -12,10 +12,12 @@ import numpy as np
 from clickpaint.erase.base import EraseOptions
 from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
+from clickpaint.image import mask as masks
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Picture
 from clickpaint.image.soft_edge import AUTO, SoftEdge, automatic
 from clickpaint.image.transparency import without_object
+from clickpaint.segment.shadow import Shadow, find_shadow
 from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
@@ -68,13 +70,22 @@ class Erasing:
     def __init__(self, host: Host, requests: Requests, pool: ModelPool, picture_changed: Callable[[Workspace], None]) -> None:
         self._host, self._requests, self._pool, self._picture_changed = host, requests, pool, picture_changed
 
-    def erase(self, workspace: Workspace, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None) -> Erased:
+    def shadow(self, workspace: Workspace) -> Shadow | None:
+        """The shadow and the reflection of what is selected; None where there is none to see, or nothing is selected."""
+        state = workspace.state
+        return None if state.selection is None else find_shadow(workspace.picture().pixels, state.selection.mask)
+
+    def erase(
+        self, workspace: Workspace, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None,
+        shadow: bool = False,
+    ) -> Erased:  # fmt: skip
         """Remove what is selected; the next version of the picture.
 
         Args:
             eraser: its name; None for the setting's.
             grow: pixels by which the selection is made larger; "auto" for what fits the picture, None for the setting's.
             feather: width in pixels of the soft edge; "auto" as above; None for the selection's, or without one the setting's.
+            shadow: whether its shadow and its reflection go too, where `shadow` finds them.
 
         Raises:
             InvalidInput: nothing is selected, or an unknown name.
@@ -85,18 +96,22 @@ class Erasing:
                 raise InvalidInput("Nothing is selected.", "Click on what is to be removed first.")
             options = self._options(workspace.size, grow, state.feather or None if feather is None else feather)
             began = time.perf_counter()
-            picture, mask = workspace.picture(), state.selection.mask
+            picture, mask, box = workspace.picture(), state.selection.mask, state.selection.box
+            if shadow:
+                mask = _with_shadow(picture, mask)
+                box = masks.bounds(mask) or box
             name, pixels = self._erase(request, picture, mask, eraser, options)
             around = options.grow + options.feather + 1
-            changed = state.selection.box.padded(around).clipped(*workspace.size)
+            changed = box.padded(around).clipped(*workspace.size)
             after = workspace.add_result(pixels, "Remove", changed, opacity=_opacity(picture, mask, options))
             milliseconds = (time.perf_counter() - began) * 1000
         self._picture_changed(workspace)
         return Erased(name, milliseconds, changed, SoftEdge(options.grow, options.feather), after)
 
     def erase_picture(
-        self, picture: Picture, mask: np.ndarray, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None
-    ) -> ErasedPicture:
+        self, picture: Picture, mask: np.ndarray, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None,
+        shadow: bool = False,
+    ) -> ErasedPicture:  # fmt: skip
         """The picture without what `mask`, bool [H, W], selects; see `erase`. Raises `InvalidInput`."""
         if mask.shape != picture.pixels.shape[:2]:
             raise InvalidInput(
@@ -109,6 +124,8 @@ class Erasing:
             )
         with self._requests.run("erase") as request:
             options = self._options(picture.size, grow, feather)
+            if shadow:
+                mask = _with_shadow(picture, mask)
             name, pixels = self._erase(request, picture, mask, eraser, options)
             without = picture.with_pixels(pixels, _opacity(picture, mask, options))
             return ErasedPicture(name, without, SoftEdge(options.grow, options.feather))
@@ -130,6 +147,11 @@ class Erasing:
             return fits if asked == AUTO else int(asked)
 
         return EraseOptions(pixels(grow, "erase_grow", fitting.grow), pixels(feather, "erase_feather", fitting.feather))
+
+
+def _with_shadow(picture: Picture, mask: np.ndarray) -> np.ndarray:
+    shadow = find_shadow(picture.pixels, mask)
+    return mask if shadow is None else mask | shadow.mask
 
 
 def _opacity(picture: Picture, mask: np.ndarray, options: EraseOptions) -> np.ndarray | None:

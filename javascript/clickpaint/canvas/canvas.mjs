@@ -47,7 +47,7 @@ import {UnsavedQuestion} from "./unsaved.mjs";
  * @property {() => void} dropSpecks
  */
 
-const COLOURS = ["tint", "preview", "wash", "stroke", "rub", "plus", "minus"];
+const COLOURS = ["tint", "shade", "preview", "wash", "stroke", "rub", "plus", "minus"];
 
 export class ClickpaintCanvas extends HTMLElement {
     #listeners = new Listeners();
@@ -362,7 +362,7 @@ export class ClickpaintCanvas extends HTMLElement {
     }
 
     #draw(overlayOnly) {
-        const {renderer, compare} = this, {editor, versions, diffusion, previews} = this.workbench;
+        const {renderer, compare} = this, {editor, versions, diffusion, previews, shadows} = this.workbench;
         if (!this.stage.clientWidth || !this.colours) return; // it has just appeared: its first size, which is about to be told, draws it
         if (!overlayOnly) renderer.drawPicture(versions.at(editor.state.version), versions.at(0), compare.split(this.view), editor.state.offset);
         const {prompts} = editor.state, hidden = compare.holding, over = hidden ? null : versions.over;
@@ -372,7 +372,7 @@ export class ClickpaintCanvas extends HTMLElement {
                 colours: this.colours,
                 over,
                 overview: hidden ? null : editor.regions?.overview,
-                layer: hidden ? null : editor.layer,
+                layer: hidden ? null : editor.layer, shadow: hidden ? null : shadows.shown,
                 resting: diffusion.resting || (over !== null && over.opacity > 0),
                 frame: hidden ? null : diffusion.frame,
                 preview: hidden ? null : previews.layer,

@@ -26,8 +26,8 @@ function stripes(context) {
 
 export class Renderer {
     #scratch = new OffscreenCanvas(1, 1);
-    #outline = new OffscreenCanvas(1, 1);
-    #outlineOf = "";
+    /** The selection's and its shadow's. */
+    #outlines = [0, 1].map(() => ({canvas: new OffscreenCanvas(1, 1), of: ""}));
     #ids = new WeakMap();
     #count = 0;
 
@@ -43,11 +43,11 @@ export class Renderer {
 
     resize(width, height, ratio) {
         this.ratio = ratio;
-        for (const canvas of [...this.canvases, this.#scratch, this.#outline]) {
+        for (const canvas of [...this.canvases, this.#scratch, ...this.#outlines.map((outline) => outline.canvas)]) {
             canvas.width = Math.max(Math.round(width * ratio), 1);
             canvas.height = Math.max(Math.round(height * ratio), 1);
         }
-        this.#outlineOf = "";
+        for (const outline of this.#outlines) outline.of = "";
     }
 
     /** From here on lengths are CSS pixels. */
@@ -106,9 +106,13 @@ export class Renderer {
         const {colours} = scene;
         if (scene.over) this.#stretch(scene.over.bitmap, scene.over.opacity);
         if (scene.overview) this.#stretch(scene.overview, 0.62);
+        if (scene.shadow) {
+            if (scene.shadow.taken) this.#tint(scene.shadow.layer, colours.shade, 0.34);
+            this.#ants(scene.shadow.layer, phase, this.#outlines[1], scene.shadow.taken ? 1 : 0.6);
+        }
         if (scene.layer) {
             if (!scene.resting) this.#tint(scene.layer, colours.tint, 0.42);
-            this.#ants(scene.layer, phase);
+            this.#ants(scene.layer, phase, this.#outlines[0], 1);
         }
         if (scene.preview) this.#tint(scene.preview, colours.preview, scene.layer ? 0.3 : 0.36);
         if (scene.box) this.#box(scene.box, colours);
@@ -150,14 +154,14 @@ export class Renderer {
     }
 
     /** The ring around the mask (grown by a pixel, less itself) is kept while view and mask stay; only the stripes move. */
-    #ants(layer, phase) {
+    #ants(layer, phase, outline, opacity) {
         const at = this.#place(layer);
         if (!at.seen) return;
-        const ring = contextOf(this.#outline);
+        const ring = contextOf(outline.canvas);
         const key = `${this.#id(layer)} ${at.x} ${at.y} ${at.width}`;
-        if (key !== this.#outlineOf) {
-            this.#outlineOf = key;
-            ring.clearRect(0, 0, this.#outline.width, this.#outline.height);
+        if (key !== outline.of) {
+            outline.of = key;
+            ring.clearRect(0, 0, outline.canvas.width, outline.canvas.height);
             ring.imageSmoothingEnabled = !at.crisp;
             const reach = Math.max(1.2 * this.ratio, 1);
             for (const [dx, dy] of OFFSETS) ring.drawImage(layer.bitmap, at.x + dx * reach, at.y + dy * reach, at.width, at.height);
@@ -167,13 +171,13 @@ export class Renderer {
         }
         const ink = contextOf(this.#scratch);
         ink.clearRect(at.left, at.top, at.w, at.h);
-        ink.drawImage(this.#outline, at.left, at.top, at.w, at.h, at.left, at.top, at.w, at.h);
+        ink.drawImage(outline.canvas, at.left, at.top, at.w, at.h, at.left, at.top, at.w, at.h);
         ink.globalCompositeOperation = "source-in";
         this.stripes.setTransform(new DOMMatrix([this.ratio, 0, 0, this.ratio, phase, 0]));
         ink.fillStyle = this.stripes;
         ink.fillRect(at.left, at.top, at.w, at.h);
         ink.globalCompositeOperation = "source-over";
-        this.#put(this.#scratch, at, 1);
+        this.#put(this.#scratch, at, opacity);
     }
 
     #put(source, {left, top, w, h}, opacity) {

@@ -10,18 +10,21 @@ export class SelectionBar {
     #buttons = [];
 
     /**
-     * @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting" | "previews" | "diffusion">} workbench
+     * @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting" | "previews" | "diffusion" | "shadows">} workbench
      * @param {import("./canvas.mjs").Actions} actions
      */
-    constructor({editor, selecting, previews, diffusion}, actions) {
+    constructor({editor, selecting, previews, diffusion, shadows}, actions) {
         this.editor = editor;
         this.selecting = selecting;
         this.previews = previews;
         this.diffusion = diffusion;
+        this.shadows = shadows;
         const adjust = (op) => () => selecting.adjust({op});
         this.candidates = h("div.cp-candidates", {role: "radiogroup", "aria-label": t("candidates")});
         this.label = h("span");
         this.remove = h("button.cp-remove", {type: "button", onclick: actions.act}, icon("remove"), this.label);
+        const label = h("span", {}, t("shadow"));
+        this.shadow = h("button.cp-with-shadow", {type: "button", title: t("shadow.title"), hidden: true, onclick: () => shadows.toggle()}, icon("shadow"), label);
         this.edits = h(
             "div.cp-group.cp-edits",
             {},
@@ -32,7 +35,7 @@ export class SelectionBar {
             iconButton("invert", t("invert"), adjust("invert"), {key: "I"}),
             iconButton("clear", t("clear"), adjust("clear"), {key: "Esc"}),
         );
-        this.element = h("div.cp-bar.cp-selection", {role: "toolbar", "aria-label": t("selection"), hidden: true}, this.candidates, this.edits, this.remove);
+        this.element = h("div.cp-bar.cp-selection", {role: "toolbar", "aria-label": t("selection"), hidden: true}, this.candidates, this.edits, this.shadow, this.remove);
     }
 
     update() {
@@ -41,6 +44,10 @@ export class SelectionBar {
         const {action} = this.diffusion, name = action === "remove" ? t("remove") : t(`task.${action}`);
         this.label.textContent = name;
         this.remove.title = action === "remove" ? `${name} (Delete)` : name;
+        const {layer, taken} = this.shadows;
+        this.shadow.hidden = layer === null;
+        this.shadow.classList.toggle("cp-on", taken);
+        this.shadow.setAttribute("aria-pressed", String(taken));
         const {candidates, chosen} = state.prompts;
         if (candidates !== this.#drawn) this.#draw(candidates);
         this.#buttons.forEach((button, i) => {

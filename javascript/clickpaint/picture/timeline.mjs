@@ -8,11 +8,13 @@ export class Timeline {
      * @param {import("./editor.mjs").Editor} editor
      * @param {import("../server/api.mjs").Api} api
      * @param {import("./versions.mjs").Versions} versions
+     * @param {Pick<import("./shadows.mjs").Shadows, "taken">} shadows
      */
-    constructor(editor, api, versions) {
+    constructor(editor, api, versions, shadows) {
         this.editor = editor;
         this.api = api;
         this.versions = versions;
+        this.shadows = shadows;
     }
 
     /**
@@ -41,8 +43,8 @@ export class Timeline {
         const {editor} = this;
         return editor.change("erase", async () => {
             if (!editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
-            const {eraser, auto_edge, grow, feather} = editor.options;
-            const answer = await this.api.erase(editor.id, auto_edge ? {eraser, grow: "auto", feather: "auto"} : {eraser, grow, feather});
+            const {eraser, auto_edge, grow, feather} = editor.options, edge = auto_edge ? {grow: "auto", feather: "auto"} : {grow, feather};
+            const answer = await this.api.erase(editor.id, {eraser, ...edge, shadow: this.shadows.taken});
             editor.eraser = answer.eraser;
             await this.versions.show(answer.version, answer.changed, editor.size);
             editor.setLayer(null);

@@ -5,6 +5,7 @@ import {Editor} from "./editor.mjs";
 import {Opening} from "./opening.mjs";
 import {Previews} from "./previews.mjs";
 import {Selecting} from "./selecting.mjs";
+import {Shadows} from "./shadows.mjs";
 import {Timeline} from "./timeline.mjs";
 import {Versions} from "./versions.mjs";
 
@@ -18,7 +19,8 @@ export class Workbench {
         const editor = (this.editor = new Editor(view));
         this.versions = new Versions(editor, api);
         this.selecting = new Selecting(editor, api);
-        this.timeline = new Timeline(editor, api, this.versions);
+        this.shadows = new Shadows(editor, api, () => this.diffusion.action === "remove" && editor.options.eraser !== "diffusion");
+        this.timeline = new Timeline(editor, api, this.versions, this.shadows);
         this.diffusion = new Diffusion(editor, api, this.timeline);
         this.opening = new Opening(editor, api, this.versions, this.diffusion);
         this.previews = new Previews(editor, api);
@@ -39,6 +41,7 @@ export class Workbench {
 
     dispose() {
         this.previews.stop();
+        this.shadows.stop();
         this.diffusion.dispose();
     }
 }

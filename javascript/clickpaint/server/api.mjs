@@ -152,6 +152,11 @@ export class Api {
         return this.request("POST", `workspaces/${id}/everything`, {body});
     }
 
+    /** The shadow of what is selected. */
+    shadow(id, signal) {
+        return this.request("GET", `workspaces/${id}/shadow`, {signal});
+    }
+
     erase(id, body) {
         return this.request("POST", `workspaces/${id}/erase`, {body});
     }
