@@ -28,8 +28,8 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 """Files of the package that need no room."""
 
 STUDIO = (
-    "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "own_sampler", "painting", "control_maps",
-    "words", "downloads", "inventory", "studio", "touchup",
+    "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler", "painting",
+    "control_maps", "words", "downloads", "inventory", "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""
 
@@ -147,6 +147,7 @@ def test_the_files_of_the_studio_import_only_those_before_them():
 
 
 SAME_FACE = {
+    "cutting": {"api", "cli"},
     "caption": {"api", "cli"},
     "control": {"api", "cli", "ui"},
     "examples": {"api", "image"},

@@ -43,6 +43,10 @@ class Sender:
             ]},
             "{w}/everything": {"points_per_side": 4, "pred_iou_thresh": 0.5, "crop_n_layers": 0, "segmenter": "classic"},
             "{w}/erase": {"eraser": "classic", "grow": 2, "feather": 2},
+            "{w}/crop": {"box": [5, 5, 40, 30]},
+            "{w}/cutout": {"feather": 0, "whole": False},
+            "crop": {"image": picture, "box": [5, 5, 40, 30], "format": "png"},
+            "cutout": {"image": picture, "mask": mask, "feather": "auto", "whole": True},
             "segment": {"image": picture, "points": [point], "box": None, "segmenter": "classic", "everything": False},
             "erase": {"image": picture, "mask": mask, "eraser": "classic", "grow": 2, "feather": 2, "format": "png"},
             "interrupt": {"workspace": "{id}"},
@@ -81,7 +85,7 @@ class Sender:
                 at.extend(self.nasty() for _ in range(self.random.randint(1, 300)))
         return body
 
-    def place(self, body):
+    def place(self, body) -> tuple[Any, Any]:
         at = body
         while isinstance(at, (dict, list)) and at:
             key = self.random.choice(list(at) if isinstance(at, dict) else range(len(at)))
@@ -129,7 +133,7 @@ class Sender:
             ";;",
         ]
         method, path, content = "POST", "workspaces", b""
-        headers = {"content-type": self.random.choice(types)}
+        headers: dict[str, Any] = {"content-type": self.random.choice(types)}
         query = {}
         if choice < 0.62:
             path, body = self.random.choice([*self.bodies.items()])

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from clickpaint.api import schemas
+from clickpaint.api import cutting_schemas, schemas
 from clickpaint.api.router import PREFIX
 from tests.toys import shadow_scenes
 from tests.toys.studio import FILLED, array_of, file_of, pixels
@@ -168,6 +168,25 @@ def test_without_a_session(client):
     result = array_of(base64.b64decode(answer["image"].partition(",")[2]))
     assert (result[RED] == FILLED).all() and (result[~RED] == IMAGE[~RED]).all()
     assert client.post("erase", json={**body, "format": "webp"}).json()["image"].startswith("data:image/webp;base64,")
+
+
+def test_cropping_and_cutting_out(client):
+    url = f"workspaces/{opened(client)['id']}"
+    cropped = told(schemas.StateAnswer, client.post(f"{url}/crop", json={"box": [20, 10, 50, 30]}))
+    assert (cropped["width"], cropped["height"], cropped["label"], cropped["version"]) == (30, 20, "Crop", 1)
+    assert client.get(url).json()["offsets"] == {"0": [0, 0], "1": [-20, -10]}
+    assert (array_of(client.get(f"{url}/image").content) == IMAGE[10:30, 20:50]).all()
+    assert client.post(f"{url}/crop", json={"box": [0, 0, 31, 20]}).status_code == 400
+    client.post(f"{url}/select", json={"points": [{"x": 10, "y": 10}]})
+    cut = told(cutting_schemas.CutOutAnswer, client.post(f"{url}/cutout", json={"feather": 0}))
+    assert (cut["box"], cut["method"], cut["feather"], cut["name"]) == ([0, 3, 20, 16], "feathered", 0, "toy_cutout.png")
+    shown = array_of(base64.b64decode(cut["image"].partition(",")[2]))
+    assert shown.shape == (13, 20, 4) and (shown[..., 3] == 255).all()
+    body = {"image": data_url(IMAGE), "mask": data_url(np.where(RED, 255, 0).astype(np.uint8)), "feather": 0, "whole": True}
+    alone = told(cutting_schemas.CutOutAnswer, client.post("cutout", json=body))
+    assert (array_of(base64.b64decode(alone["image"].partition(",")[2]))[..., 3] == np.where(RED, 255, 0)).all()
+    part = told(cutting_schemas.CroppedAnswer, client.post("crop", json={"image": data_url(IMAGE), "box": [0, 0, 9, 8]}))
+    assert (part["width"], part["height"]) == (9, 8)
 
 
 def test_users_at_once_never_mix(app):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from clickpaint.api import (
     caption,
     control,
+    cutting,
     error_responses,
     events,
     examples,
@@ -48,7 +49,7 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         return studio.host.setting("max_upload_mb") * MEGABYTE * 4 // 3 + MEGABYTE
 
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit), responses=responses)
-    for part in (workspaces, painting, control, caption, stateless, models, events, examples):
+    for part in (workspaces, cutting, painting, control, caption, stateless, models, events, examples):
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
     program_settings.add_routes(router, studio, gate)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_RESULTS = ("_mask", "_removed", "_map", "_filled", "_replaced", "_expanded", "_instructed")
+_RESULTS = ("_mask", "_removed", "_cutout", "_cropped", "_map", "_filled", "_replaced", "_expanded", "_instructed")
 """What the commands put behind a picture's name for theirs."""
 
 _LONGEST = 255

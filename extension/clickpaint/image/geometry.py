@@ -190,3 +190,11 @@ def _around(middle: float, side: int, whole: int) -> tuple[int, int]:
 
 def _ceil(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
+
+
+def fitting(ratio: tuple[int, int], box: Box) -> Box:
+    """The largest box of a ratio (width, height) inside of another, around its middle."""
+    width = min(box.width, max(round(box.height * ratio[0] / ratio[1]), 1))
+    height = min(box.height, max(round(width * ratio[1] / ratio[0]), 1))
+    left, top = box.left + (box.width - width) // 2, box.top + (box.height - height) // 2
+    return Box(left, top, left + width, top + height)

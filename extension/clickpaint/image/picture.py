@@ -13,6 +13,7 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput, TooLarge
 from clickpaint.image import containers, png, readers, writers
+from clickpaint.image.geometry import Box
 from clickpaint.image.readers import format_of
 from clickpaint.image.samples import Look, Samples, changed_to, from_rgb, to_rgb
 
@@ -132,16 +133,17 @@ class Picture:
             )
         return replace(self, pixels=_frozen(pixels), alpha=self._alpha(alpha, self.alpha))
 
-    def expanded(self, pixels: np.ndarray, margins: tuple[int, int, int, int], alpha: np.ndarray | None = None) -> Picture:
-        """The same picture on a larger canvas; metadata and the depth of the samples stay.
+    def on_canvas(self, pixels: np.ndarray, margins: tuple[int, int, int, int], alpha: np.ndarray | None = None) -> Picture:
+        """The same picture on another canvas; metadata and the depth of the samples stay.
 
         Args:
             pixels: uint8 [top + H + bottom, left + W + right, 3].
-            margins: (left, top, right, bottom), how much more there is than there was.
+            margins: (left, top, right, bottom), how much more there is than there was; below 0 for less.
             alpha: uint8, of the size of `pixels`; None: what is new is as opaque as the border that it continues.
         """
         left, top, right, bottom = margins
-        around = ((top, bottom), (left, right))
+        kept = Box(max(-left, 0), max(-top, 0), self.width - max(-right, 0), self.height - max(-bottom, 0))
+        around = ((max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)))
         if pixels.shape != (self.height + top + bottom, self.width + left + right, 3) or pixels.dtype != np.uint8:
             raise InvalidInput(
                 "The new pixels are {dtype} {shape}.", "Give the picture with the margins added.", dtype=pixels.dtype, shape=pixels.shape
@@ -149,12 +151,33 @@ class Picture:
         source, pixels = self.source, _frozen(pixels)
         if source.samples is None:
             return Picture(pixels, None, replace(source, rgb=pixels))
-        array = source.samples.array
+        array = source.samples.array[kept.slices]
         samples = replace(source.samples, array=np.pad(array, around + ((0, 0),) * (array.ndim - 2), mode="edge"))
         rgb, before = to_rgb(samples, source.icc)
-        padded = None if self.alpha is None else _frozen(np.pad(self.alpha, around, mode="edge"))
+        padded = None if self.alpha is None else _frozen(np.pad(self.alpha[kept.slices], around, mode="edge"))
         before = None if before is None else _frozen(before)
         return Picture(pixels, self._alpha(alpha, padded), replace(source, rgb=_frozen(rgb), alpha=before, samples=samples))
+
+    def cropped(self, box: Box) -> Picture:
+        """The part in a box inside of it; metadata and the depth of the samples stay."""
+        margins = -box.left, -box.top, box.right - self.width, box.bottom - self.height
+        alpha = None if self.alpha is None else self.alpha[box.slices]
+        return self.on_canvas(self.pixels[box.slices], margins, alpha)
+
+    def cut_out(self, pixels: np.ndarray, alpha: np.ndarray) -> Picture:
+        """Something out of this picture, with this picture's metadata, for a file of a format that has transparency.
+
+        Args:
+            pixels: uint8 [h, w, 3], of whatever size.
+            alpha: uint8 [h, w].
+        """
+        made, source = from_pixels(pixels, alpha).source, self.source
+        profile = source.icc if source.mode.startswith("RGB") or source.mode == "P" else b""  # of greys or inks it means nothing here
+        extras = dict(source.extras)
+        if source.format == "PNG" and not profile:
+            extras["chunks"] = [chunk for chunk in extras.get("chunks", ()) if chunk[0] != b"iCCP"]
+        kept = replace(source, mode="RGBA", rgb=made.rgb, alpha=made.alpha, samples=made.samples, icc=profile, extras=extras)
+        return Picture(made.rgb, made.alpha, kept)
 
     def _alpha(self, wanted: np.ndarray | None, otherwise: np.ndarray | None) -> np.ndarray | None:
         if wanted is None or otherwise is None:

@@ -48,8 +48,8 @@ def automatic(size: tuple[int, int], task: Edged = "remove", area: Box | None = 
     seen = _SEEN * math.hypot(*size)
     if task == "remove":
         return _edge(max(seen, 1.0), seen / 2)
-    if task == "cutout":
-        return _edge(0.0, max(seen / 4, 1.0))
+    if task == "cutout":  # feather: on either side of the outline
+        return _edge(0.0, max(seen, 2.0))
     if task == "replace":
         return _edge(0.0, seen)
     extent = 0.0 if area is None else math.hypot(*area.size)

@@ -88,7 +88,7 @@ def contents_of(
     def frame(kept: Mapping[str, Any]) -> Frame:
         left, top, right, bottom = map(int, kept["margins"])
         margins = left, top, right, bottom
-        return read(kept["file"], lambda arrays: Frame(original.expanded(arrays["pixels"], margins, arrays.get("alpha")), margins))
+        return read(kept["file"], lambda arrays: Frame(original.on_canvas(arrays["pixels"], margins, arrays.get("alpha")), margins))
 
     def result(kept: Mapping[str, Any]) -> PaintResult:
         box, seed, infotext = Box(*map(int, kept["box"])), int(kept["seed"]), str(kept["infotext"])

@@ -26,7 +26,7 @@ class Frame:
 
     Attributes:
         picture: on it, before anything more was changed.
-        margins: (left, top, right, bottom), how many pixels more it has than the original.
+        margins: (left, top, right, bottom), how many pixels more it has than the original; below 0 for fewer.
     """
 
     picture: Picture

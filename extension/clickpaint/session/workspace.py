@@ -319,9 +319,25 @@ class Workspace:
             infotext: how it was painted.
             opacity: uint8 [H, W], alpha where the picture has some; None: what is new is as opaque as the border that it continues.
         """
-        picture = self.picture().expanded(pixels, margins, opacity)
+        return self._add_canvas(self.picture().on_canvas(pixels, margins, opacity), label, margins, None, infotext)
+
+    def add_cropped(self, box: Box) -> State:
+        """Make a part of the picture shown the next result; what is selected in it stays selected.
+
+        Args:
+            box: inside the picture shown.
+        """
+        width, height = self.size
+        selection = self.state.selection
+        rest = None if selection is None else PackedMask.of(selection.mask[box.slices])
+        margins = -box.left, -box.top, box.right - width, box.bottom - height
+        return self._add_canvas(self.picture().cropped(box), "Crop", margins, rest, "")
+
+    def _add_canvas(
+        self, picture: Picture, label: str, margins: tuple[int, int, int, int], selection: PackedMask | None, infotext: str
+    ) -> State:
         left, top, right, bottom = (before + more for before, more in zip(self.margins(), margins, strict=True))
-        return self._add_version(label, picture, {}, Frame(picture, (left, top, right, bottom)), None, infotext)
+        return self._add_version(label, picture, {}, Frame(picture, (left, top, right, bottom)), selection, infotext)
 
     def margins(self, version: int | None = None) -> tuple[int, int, int, int]:
         """(left, top, right, bottom), how many pixels more a version has than the original; None for the one shown now."""

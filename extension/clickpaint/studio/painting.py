@@ -248,7 +248,7 @@ def _pictures_of(canvas: PaintedCanvas, picture: Picture, options: PaintOptions)
     for pixels, result in zip(canvas.pictures(), canvas.results, strict=True):
         opacity = result.opacity_in(canvas.opacity)
         expanded = options.task == "expand"
-        made = picture.expanded(pixels, options.expand, opacity) if expanded else picture.with_pixels(pixels, opacity)
+        made = picture.on_canvas(pixels, options.expand, opacity) if expanded else picture.with_pixels(pixels, opacity)
         yield made.with_text(parameters=result.infotext)
 
 

@@ -33,6 +33,8 @@ KINDS = {
     "text": "text is found and selected",
     "everything": "all regions are found, or found and described",
     "erase": "what is selected is removed",
+    "crop": "a part of the picture takes its place",
+    "cutout": "what is selected is cut out, with its edge",
     "undo": "one step back",
     "redo": "one step forth",
     "paint": "something is painted, or a result once more",

@@ -20,6 +20,7 @@ from clickpaint.settings import MEGABYTE, MEGAPIXEL
 from clickpaint.studio.control_maps import ControlMaps
 from clickpaint.studio.downloads import Downloads
 from clickpaint.studio.erasing import Erasing
+from clickpaint.studio.extracting import Extracting
 from clickpaint.studio.inventory import Inventory
 from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
@@ -55,7 +56,7 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, painting, control_maps, words, downloads, inventory: the use-cases.
+        selecting, reading, erasing, extracting, painting, control_maps, words, downloads, inventory: the use-cases.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -73,6 +74,7 @@ class Studio:
         self.selecting = Selecting(self.requests, self.pool)
         self.reading = Reading(self.requests, self.pool)
         self.erasing = Erasing(host, self.requests, self.pool, self._picture_changed)
+        self.extracting = Extracting(self.requests, self.pool, self._picture_changed)
         self.painting = Painting(host, self.pool, self.own_sampler, self.requests, self._picture_changed)
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.words = Words(host, self.requests, self.pool, self.selecting)

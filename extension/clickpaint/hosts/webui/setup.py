@@ -25,6 +25,7 @@ PACKAGES = {
     "rapidocr": "rapidocr==3.10.0",  # reads text, with what it imports
     "pyclipper": "pyclipper==1.4.0",
     "shapely": "shapely==2.1.2" if _OLD else "shapely==2.2.0",
+    "pymatting": "pymatting==1.1.16",  # the edges of cut-outs; it works where numba is, which web UIs have for facexlib
     "omegaconf": "omegaconf==2.4.0",
     "colorlog": "colorlog==6.12.0",
     "six": "six==1.17.0",
