@@ -13,11 +13,13 @@ import {DescribePanel} from "./clickpaint/panels/describe_panel.mjs";
 import {MapPanel} from "./clickpaint/panels/map_panel.mjs";
 import {ModelList} from "./clickpaint/panels/model_list.mjs";
 import {SettingsDialog} from "./clickpaint/panels/settings_dialog.mjs";
+import {ModelManager} from "./clickpaint/panels/model_manager.mjs";
 import {TouchUpPicker} from "./clickpaint/panels/touchup_picker.mjs";
 
 const ELEMENTS = {
     "clickpaint-canvas": ClickpaintCanvas,
     "clickpaint-models": ModelList,
+    "clickpaint-model-manager": ModelManager,
     "clickpaint-checkpoint": CheckpointPanel,
     "clickpaint-control": ControlNetPanel,
     "clickpaint-maps": MapPanel,

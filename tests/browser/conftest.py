@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,12 +75,18 @@ def serving(studio: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the program behind `address`."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def address(data_folder: Path) -> Iterator[str]:
     """Where the stand-alone program answers, on a machine without weights and without network."""
     from clickpaint.hosts.embedded import EmbeddedHost
     from clickpaint.studio.studio import Studio
 
-    host = EmbeddedHost(tmp_path_factory.mktemp("data"), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
+    host = EmbeddedHost(data_folder, overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
     with serving(Studio(host)) as address:
         yield address
 

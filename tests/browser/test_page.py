@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, expect, photograph
+from tests.toys.text import GROUND, LEVEL, sign
 
 DISK = np.pi * BALL_RADIUS**2
 
@@ -383,8 +384,8 @@ def test_chinese(visit: Any, photo: bytes, tmp_path: Path) -> None:
 def test_models_are_offered(visit: Any) -> None:
     tab = visit()
     offer = tab.page.locator(".cp-offer")
-    expect(offer).to_contain_text("Classic")
-    expect(offer.get_by_role("button", name="Download")).to_contain_text("MB)")
+    expect(offer).to_contain_text("MobileSAM + MI-GAN")
+    expect(offer.get_by_role("button", name="Better selections and removals: 69 MB")).to_be_visible()
     tab.page.locator("#clickpaint_models").get_by_text("Models").first.click()
     rows = tab.page.locator("#clickpaint_models clickpaint-models li")
     rows.first.wait_for()
@@ -409,14 +410,72 @@ def test_a_download_shows_bytes_and_time(visit: Any) -> None:
     tab.page.route("**/models/*/download", started)
     tab.page.route("**/progress*", lambda route: route.fulfill(json={"tasks": [task] if asked else []}))
     offer = tab.page.locator(".cp-offer")
-    offer.get_by_role("button", name="Download").click()
-    offer.get_by_text("10 MB / 40 MB").wait_for()
-    assert asked[0].endswith("/models/mobile_sam/download")
+    offer.get_by_role("button", name="69 MB").click()
+    offer.get_by_text("10 MB / 69 MB").wait_for()
+    assert sorted(url.split("/")[-2] for url in asked) == ["migan", "mobile_sam"]
     expect(offer).to_contain_text("12 s left")
-    expect(offer.get_by_role("button", name="Download")).to_be_hidden()
+    expect(offer.get_by_role("button", name="69 MB")).to_be_hidden()
     task |= {"state": "failed", "text": "The download broke off."}
     tab.page.get_by_role("alert").get_by_text("The download broke off.").wait_for()
-    expect(offer.get_by_role("button", name="Download"), "it can be tried again").to_be_visible()
+    expect(offer.get_by_role("button", name="69 MB"), "it can be tried again").to_be_visible()
+
+
+def test_models_are_managed_in_one_place(visit: Any, data_folder: Path) -> None:
+    """What there is and what it takes; a file put into its folder is found without a reload, checked, and deleted by a second press."""
+    tab = visit()
+    tab.page.locator("#clickpaint_models").get_by_text("Models").first.click()
+    manager = tab.page.locator("clickpaint-model-manager")
+    manager.locator(".cp-manager-top").scroll_into_view_if_needed()
+    expect(manager.locator("h2").first, "checkpoints come first").to_have_text("Painting")
+    expect(manager.locator(".cp-usage")).to_contain_text("On the disk: 0 kB")
+    row = manager.locator("li").filter(has_text="MI-GAN")
+    expect(row.get_by_role("button", name="Delete")).to_have_count(0)
+
+    file = data_folder / "models" / "lama" / "migan_pipeline_v2.onnx"
+    file.parent.mkdir(parents=True)
+    own = data_folder / "models" / "VAE" / "soft.safetensors"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(bytes(2_000_000))
+    with file.open("wb") as sparse:
+        sparse.truncate(28_079_181)
+    tab.page.evaluate("() => window.dispatchEvent(new Event('focus'))")
+    expect(row.get_by_role("button", name="Delete")).to_be_visible()
+    expect(manager.locator(".cp-usage")).to_contain_text("On the disk: 28 MB")
+    expect(manager.locator(".cp-own")).to_contain_text("soft.safetensors")
+    expect(tab.page.locator(".cp-offer").get_by_role("button", name="Better selections: 41 MB")).to_be_visible()
+    row.get_by_role("button", name="Delete MI-GAN").click()
+    assert file.exists()
+    row.get_by_role("button", name="Really delete MI-GAN").click()
+    expect(row.get_by_role("button", name="Delete")).to_have_count(0)
+    assert not file.exists() and own.exists()
+    own.unlink()
+
+    with file.open("wb") as sparse:
+        sparse.truncate(28_079_181)
+    manager.get_by_role("button", name="Refresh").click()
+    row.get_by_role("button", name="Check MI-GAN").click()
+    tab.page.get_by_role("alert").get_by_text("MI-GAN is not what the catalog promises").wait_for()
+    assert not file.exists(), "it was set aside"
+
+
+def test_text_is_selected_line_by_line_and_removed(visit: Any) -> None:
+    pytest.importorskip("rapidocr")
+    file = io.BytesIO()
+    Image.fromarray(sign()).save(file, "PNG")
+    tab = visit()
+    tab.open(file.getvalue(), "sign.png")
+    tab.page.get_by_role("button", name="Select text").click()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.regions")
+    both = tab.area
+    tab.click(LEVEL[0] + 20, LEVEL[1] + 12)
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.state.selection.area < {both}")
+    tab.page.locator(".cp-selection").get_by_role("button", name="Remove").click()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.state.version === 1")
+    now = np.asarray(Image.open(io.BytesIO(tab.fetch("image?version=1")))).astype(int)
+    changed = (now != sign()).any(axis=2)
+    assert changed[LEVEL[1] : LEVEL[3], LEVEL[0] : LEVEL[2]].any() and not changed[130:].any(), "the other line stays"
+    assert np.abs(now[: LEVEL[3] + 10] - GROUND).max() <= 12
+    assert tab.js("e.regions") is None
 
 
 def test_while_a_picture_opens_nothing_is_asked_about_the_one_before(visit: Any, photo: bytes) -> None:

@@ -9,7 +9,7 @@ import {actionOf, arrow, SHORTCUTS} from "../../javascript/clickpaint/canvas/sho
 import {decodeGrey} from "../../javascript/clickpaint/picture/label_map.mjs";
 import {squaresAround, whiten} from "../../javascript/clickpaint/picture/mask_layer.mjs";
 import {filled, said, translated} from "../../javascript/clickpaint/language/server_sentences.mjs";
-import {betterSegmenter, blockedSegmenter} from "../../javascript/clickpaint/canvas/status_bar.mjs";
+import {blockedSegmenter, recommended, together} from "../../javascript/clickpaint/canvas/offer.mjs";
 import {blocked} from "../../javascript/clickpaint/server/downloads.mjs";
 import {en, zh_CN} from "../../javascript/clickpaint/language/sentences.mjs";
 import {modeOf} from "../../javascript/clickpaint/canvas/tools.mjs";
@@ -26,7 +26,7 @@ test("both languages say the same things with the same values", () => {
 test("every sentence that the code asks for is there, and every one that is there is asked for", () => {
     const code = readdirSync(FOLDER, {recursive: true}).map((name) => name.replaceAll("\\", "/")).filter((name) => name.endsWith(".mjs") && !/\/sentences/.test(name)).map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
     for (const [, name] of code.matchAll(/\bt\("([^"]+)"/g)) assert.ok(name in en, name);
-    const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "help.", "compare.", "control.", "task.", "say.", "loss.", "choice.", "fixed.", "describe.fill", "describe.replace"];
+    const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "kind.", "better.", "help.", "compare.", "control.", "task.", "say.", "loss.", "choice.", "fixed.", "describe.fill", "describe.replace"];
     for (const name of Object.keys(en)) assert.ok(code.includes(`"${name}"`) || built.some((start) => name.startsWith(start)) || SHORTCUTS.some((one) => one.action === name), name);
 });
 
@@ -113,25 +113,23 @@ test("each candidate fills its square, a small one less than a large one", () =>
     assert.equal(none.length, 3);
 });
 
-test("MobileSAM is offered while the classic segmenter works, nothing once a better one does", () => {
-    const capabilities = {segmenters: [{name: "classic", model: null}, {name: "mobile_sam", model: "mobile_sam"}, {name: "sam_vit_b", model: "sam_vit_b"}]};
-    const models = [{name: "sam_vit_b", state: "missing", bytes: 9}, {name: "mobile_sam", state: "missing", bytes: 10}, {name: "lama", state: "missing", bytes: 1}];
-    assert.equal(betterSegmenter(capabilities, "classic", models).name, "mobile_sam");
-    assert.equal(betterSegmenter(capabilities, "mobile_sam", models), null);
-    assert.equal(betterSegmenter(capabilities, "classic", models.map((one) => ({...one, state: "unavailable"}))), null);
-    assert.equal(betterSegmenter(null, "classic", models), null);
+test("what the server recommends is offered together, with one progress", () => {
+    const models = [{name: "mobile_sam", state: "missing", bytes: 40, recommended: true}, {name: "lama", state: "missing", bytes: 200}, {name: "migan", state: "partial", bytes: 28, bytes_done: 8, recommended: true}];
+    assert.deepEqual(recommended(models).map((model) => model.name), ["mobile_sam", "migan"]);
+    assert.deepEqual(recommended(models.map((model) => ({...model, state: "unavailable"}))), []);
+    assert.deepEqual(recommended(null), []);
+    const tasks = {mobile_sam: {done: 10, seconds_left: 7}};
+    assert.deepEqual(together(recommended(models), (name) => tasks[name]), {done: 18, total: 68, fraction: 18 / 68, seconds_left: 7});
+    assert.equal(together([{...models[0], state: "present"}, models[2]], () => undefined).done, 48);
 });
 
-test("nothing is offered whose package is missing, and the page says so where that is true of all", () => {
+test("the page says so where the packages of all are missing", () => {
     const capabilities = {segmenters: [{name: "classic", model: null}, {name: "mobile_sam", model: "mobile_sam", blocked: true}, {name: "sam_vit_b", model: "sam_vit_b"}]};
-    const models = [{name: "sam_vit_b", state: "missing", bytes: 9}, {name: "mobile_sam", state: "missing", bytes: 10}];
-    assert.equal(betterSegmenter(capabilities, "classic", models).name, "sam_vit_b");
     assert.equal(blockedSegmenter(capabilities, "classic"), null, "one could run");
     assert.equal(blocked(capabilities, "mobile_sam").name, "mobile_sam");
     assert.equal(blocked(capabilities, "sam_vit_b"), null);
     assert.equal(blocked(capabilities, "of_nobody"), null);
     capabilities.segmenters[2].blocked = true;
-    assert.equal(betterSegmenter(capabilities, "classic", models), null);
     assert.equal(blockedSegmenter(capabilities, "classic").name, "mobile_sam");
     assert.equal(blockedSegmenter(capabilities, "sam_vit_b"), null, "it is at work");
     assert.equal(blockedSegmenter(null, "classic"), null);

@@ -173,11 +173,11 @@ def send_here(source: str, button_class: Callable[..., Any]) -> None:
 
 
 def models() -> None:
-    """The files that can be had."""
+    """All models in one place: what is there, what is used, what can be had."""
     import gradio as gr
 
     with gr.Accordion("Models", open=False, elem_id="clickpaint_models"):
-        compat.html("<clickpaint-models></clickpaint-models>")
+        compat.html("<clickpaint-model-manager></clickpaint-model-manager>")
 
 
 def _eraser_names(studio: Front, diffusion: bool) -> dict[str, str]:

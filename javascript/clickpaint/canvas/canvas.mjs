@@ -1,17 +1,18 @@
 /** <clickpaint-canvas>: the picture, what is selected in it, and the bars around. No shadow root, so that the host's styles reach it. */
 
 import {h, Listeners, tellTop} from "../common/dom.mjs";
-import {bytes, languageOf, t, useLanguage} from "../language/language.mjs";
-import {said} from "../language/server_sentences.mjs";
+import {languageOf, t, useLanguage} from "../language/language.mjs";
 import {ReloadMemory, tabStorage} from "../picture/reload_memory.mjs";
 import {View} from "../picture/viewport.mjs";
 import {Workbench} from "../picture/workbench.mjs";
 import {Api, rootOf} from "../server/api.mjs";
-import {blocked, Downloads} from "../server/downloads.mjs";
+import {Downloads} from "../server/downloads.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
+import {failed, listenToDownloads} from "./download_news.mjs";
 import {Keyboard} from "./keyboard.mjs";
 import {Help, Welcome} from "./overlays.mjs";
 import {MarchingAnts} from "./marching_ants.mjs";
+import {Offer} from "./offer.mjs";
 import {PictureFiles} from "./picture_files.mjs";
 import {Pointers} from "./pointers.mjs";
 import {ProgressBar} from "./progress_bar.mjs";
@@ -19,7 +20,7 @@ import {Renderer} from "./renderer.mjs";
 import {LivePreview, ResultStrip} from "./result_strip.mjs";
 import {SelectionBar} from "./selection_bar.mjs";
 import {isText} from "./shortcuts.mjs";
-import {Offer, StatusBar} from "./status_bar.mjs";
+import {StatusBar} from "./status_bar.mjs";
 import {Toasts} from "./toasts.mjs";
 import {ActionBar, ToolBar, ToolOptions, ZoomBar} from "./toolbars.mjs";
 import {createTools} from "./tools.mjs";
@@ -35,6 +36,7 @@ import {UnsavedQuestion} from "./unsaved.mjs";
  * @property {() => void} undo
  * @property {() => void} redo
  * @property {() => void} everything
+ * @property {() => void} text
  * @property {() => void} compare
  * @property {() => void} remove
  * @property {() => void} act what the open tab does with the selection
@@ -186,6 +188,7 @@ export class ClickpaintCanvas extends HTMLElement {
             undo: () => timeline.undo(),
             redo: () => timeline.redo(),
             everything: () => selecting.everything(),
+            text: () => selecting.text(),
             compare: () => this.compare.toggle(),
             remove: () => this.#begin("remove"),
             act: () => this.#begin(this.workbench.diffusion.action),
@@ -220,7 +223,7 @@ export class ClickpaintCanvas extends HTMLElement {
 
     #listen() {
         const on = (target, type, handler) => this.#listeners.on(target, type, handler);
-        const {editor, downloads} = this;
+        const {editor} = this;
         this.pointers = new Pointers(this.stage, this.view, editor, this.#listeners);
         this.keyboard = new Keyboard(this, this.#listeners);
         this.compare.listen(this.stage, this.#listeners);
@@ -230,41 +233,19 @@ export class ClickpaintCanvas extends HTMLElement {
         on(editor, "redraw", () => this.#redrawSoon());
         on(editor, "view", () => this.bars.zoom.update());
         on(editor, "task", ({detail}) => (this.toasts.next(), this.progress.add(detail)));
-        on(editor, "error", ({detail}) => this.#failed(detail));
+        on(editor, "error", ({detail}) => failed(this, detail));
         on(editor, "done", ({detail}) => this.toasts.done(detail));
         on(editor, "opened", ({detail}) => (this.compare.off(), this.progress.watch(), this.toasts.losses(detail.losses ?? [])));
         on(this.workbench.diffusion, "live", ({detail}) => this.live.show(detail));
         on(editor, "result", ({detail}) => this.dispatchEvent(new CustomEvent("clickpaint:result", {detail, bubbles: true})));
-        on(downloads, "models", ({detail}) => this.bars.offer.models(detail));
+        listenToDownloads(this, this.#listeners);
         on(document, "clickpaint:models", () => this.bars.results.ranking.forget());
-        on(downloads, "tasks", () => this.bars.offer.update());
-        on(downloads, "error", ({detail}) => this.toasts.error(detail));
-        on(downloads, "failed", ({detail}) => this.toasts.bad(said(detail, "text")));
-        on(downloads, "done", ({detail}) => this.#downloaded(detail));
         on(this.stage, "pointerenter", () => (this.overStage = true));
         on(this.stage, "pointerleave", () => (this.overStage = false));
         on(this.stage, "blur", () => ((editor.crosshair = null), editor.redraw()));
         this.#listeners.observe(new ResizeObserver(() => this.#resize()), this.stage);
         this.#listeners.observe(new MutationObserver(() => this.#recolour()), document.documentElement, {attributes: true, attributeFilter: ["class", "data-theme"]});
         this.#listeners.observe(new MutationObserver(() => this.#recolour()), document.body, {attributes: true, attributeFilter: ["class"]});
-    }
-
-    /** An error; one that a download would heal comes with the offer of it. */
-    #failed(error) {
-        const name = error.data?.model ?? error.data?.name;
-        const model = error.kind === "ModelMissing" || error.kind === "CorruptModel" ? this.downloads.list?.find((file) => file.name === name) : null;
-        const {capabilities} = this.editor, offline = capabilities?.offline || (model && blocked(capabilities, model.name));
-        const able = model?.bytes && !offline && ["missing", "partial", "corrupt"].includes(model.state);
-        if (!able) return this.toasts.error(error);
-        return this.toasts.missing(error, t("offer", {title: model.title, size: bytes(model.bytes)}), () => this.downloads.start(name));
-    }
-
-    async #downloaded(name) {
-        const model = this.downloads.list?.find((file) => file.name === name);
-        this.toasts.good(t("downloaded", {title: model?.title ?? name}));
-        this.editor.segmenter = this.editor.eraser = "";
-        await this.workbench.opening.loadCapabilities().catch((error) => this.toasts.error(error));
-        this.dispatchEvent(new CustomEvent("clickpaint:models", {bubbles: true}));
     }
 
     /** Whether keys and pastes are meant for this canvas: it is seen, and nothing lies over the page. */

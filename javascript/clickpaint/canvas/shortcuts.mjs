@@ -7,6 +7,7 @@ export const SHORTCUTS = [
     {group: "tools", keys: ["B"], match: plain("b"), action: "tool:brush"},
     {group: "tools", keys: ["E"], match: plain("e"), action: "tool:eraser"},
     {group: "tools", keys: ["A"], match: plain("a"), action: "everything"},
+    {group: "tools", keys: ["T"], match: plain("t"), action: "text"},
     {group: "tools", keys: ["["], match: plain("["), action: "smaller"},
     {group: "tools", keys: ["]"], match: plain("]"), action: "larger"},
     {group: "selection", keys: ["Click"], action: "help:add"},

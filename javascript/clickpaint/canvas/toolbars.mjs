@@ -22,13 +22,15 @@ export class ToolBar {
         /** @type {Record<string, HTMLButtonElement>} */
         this.buttons = Object.fromEntries(TOOLS.map((name) => [name, iconButton(name, t(`tool.${name}`), () => editor.use(name), {key: KEYS[name]})]));
         this.everything = iconButton("everything", t("everything"), () => selecting.everything(), {key: "A"});
-        this.element = toolbar("cp-tools", t("tools"), ...Object.values(this.buttons), h("hr"), this.everything, this.transparent);
+        this.text = iconButton("text", t("text"), () => selecting.text(), {key: "T"});
+        this.element = toolbar("cp-tools", t("tools"), ...Object.values(this.buttons), h("hr"), this.everything, this.text, this.transparent);
     }
 
     update() {
         const {editor} = this;
         for (const [name, button] of Object.entries(this.buttons)) pressed(button, editor.tool.name === name && !(editor.regions && name === "click"));
-        pressed(this.everything, Boolean(editor.regions));
+        pressed(this.everything, Boolean(editor.regions?.overview));
+        pressed(this.text, Boolean(editor.regions && !editor.regions.overview));
         this.transparent.hidden = !this.versions.transparent;
         this.element.hidden = !editor.ready;
     }

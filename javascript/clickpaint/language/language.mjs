@@ -38,7 +38,7 @@ export function t(key, values = {}) {
 /** 39 MB, 2.6 GB: as people say it. */
 export function bytes(n) {
     if (n >= 1e9) return `${(n / 1e9).toFixed(1)} GB`;
-    return n >= 1e6 ? `${Math.round(n / 1e6)} MB` : `${Math.max(Math.round(n / 1e3), 1)} kB`;
+    return n >= 1e6 ? `${Math.round(n / 1e6)} MB` : `${n ? Math.max(Math.round(n / 1e3), 1) : 0} kB`;
 }
 
 export function duration(seconds) {

@@ -1,15 +1,20 @@
-/** <clickpaint-models>: the files that can be had, their licences, and their downloads; with data-role only those for one purpose. */
+/** <clickpaint-models>: the files that can be had, their licences, and what can be done with them; with data-role only those for one purpose. */
 
-import {downloadText} from "../canvas/status_bar.mjs";
-import {h} from "../common/dom.mjs";
+import {downloadText} from "../canvas/offer.mjs";
+import {h, Listeners} from "../common/dom.mjs";
 import {bytes, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {blocked} from "../server/downloads.mjs";
 
-const ROLES = ["segmenter", "eraser", "checkpoint", "preprocessor", "captioner"];
+const ROLES = ["checkpoint", "segmenter", "eraser", "preprocessor", "captioner"];
+const GETTABLE = ["missing", "partial", "corrupt"];
+/** Milliseconds in which the second press must come that deletes. */
+const SURE = 5000;
 
 export class ModelList extends HTMLElement {
-    #redraw = () => this.#draw();
+    #listeners = new Listeners();
+    /** Which model's deletion waits for its second press. */
+    #asked = "";
     /** @type {import("../canvas/canvas.mjs").ClickpaintCanvas | null} */
     canvas = null;
     /** @type {import("../server/downloads.mjs").Downloads | undefined} */
@@ -23,17 +28,16 @@ export class ModelList extends HTMLElement {
 
     /** The canvas may come before or after this list. */
     #attach = () => {
+        this.#listeners.off();
         this.canvas = document.querySelector("clickpaint-canvas");
         this.downloads = this.canvas?.downloads;
-        this.downloads?.addEventListener("models", this.#redraw);
-        this.downloads?.addEventListener("tasks", this.#redraw);
+        if (this.downloads) for (const type of ["models", "tasks"]) this.#listeners.on(this.downloads, type, () => this.#draw());
         this.#draw();
     };
 
     disconnectedCallback() {
         document.removeEventListener("clickpaint:ready", this.#attach);
-        this.downloads?.removeEventListener("models", this.#redraw);
-        this.downloads?.removeEventListener("tasks", this.#redraw);
+        this.#listeners.off();
     }
 
     #draw() {
@@ -41,24 +45,28 @@ export class ModelList extends HTMLElement {
         if (!list) return this.replaceChildren(h("p", {}, t("models.empty")));
         const roles = this.dataset.role ? [this.dataset.role] : ROLES;
         const groups = roles.map((role) => ({role, models: list.filter((model) => model.role === role)})).filter(({models}) => models.length);
-        return this.replaceChildren(
+        const focused = this.contains(document.activeElement) ? document.activeElement?.getAttribute("data-does") : null;
+        this.replaceChildren(
             ...groups.map(({role, models}) => h("section", {}, h("h2", {}, t(`role.${role}`)), h("ul", {}, ...models.map((model) => this.#row(model))))),
         );
+        if (focused) /** @type {HTMLElement | null} */ (this.querySelector(`[data-does="${focused}"]`))?.focus();
     }
 
     #row(model) {
         const task = this.downloads?.task(model.name);
         const facts = [model.bytes ? bytes(model.bytes) : "", model.licence].filter(Boolean).join(" · ");
         const unable = this.#unable(model), shown = unable ? "unavailable" : model.state;
-        const state = h(`span.cp-state.cp-${shown}`, {title: said(unable ?? model, "reason")}, t(`state.${shown}`));
+        const word = shown === "present" && model.used ? t("models.used") : t(`state.${shown}`);
+        const state = h(`span.cp-state.cp-${shown}`, {title: said(unable ?? model, "reason")}, word);
         const away = {href: model.source, target: "_blank", rel: "noreferrer noopener", title: t("models.source")};
         const title = /^https?:/.test(model.source ?? "") ? h("a", away, model.title) : model.title;
         return h(
             "li",
             {},
             h("div.cp-model-text", {}, h("strong", {}, title), h("small", {title: model.note || null}, facts)),
+            model.recommended && !task ? h("span.cp-state.cp-wanted", {}, t("models.recommended")) : null,
             task ? this.#running(model, task) : shown === "missing" ? null : state,
-            this.#button(model, task),
+            ...this.#buttons(model, task),
         );
     }
 
@@ -68,16 +76,35 @@ export class ModelList extends HTMLElement {
     }
 
     #running(model, task) {
-        const fill = h("div.cp-progress-fill");
+        const fill = h("div.cp-progress-fill"), text = downloadText(model.title, task);
         fill.style.width = `${Math.round(100 * (task.fraction ?? 0))}%`;
-        return h("div.cp-progress-track", {role: "progressbar", title: downloadText(model.title, task), "aria-label": downloadText(model.title, task)}, fill);
+        return h("div.cp-progress-track", {role: "progressbar", title: text, "aria-label": text}, fill);
     }
 
-    #button(model, task) {
-        const {downloads} = this;
-        if (task) return h("button.cp-text", {type: "button", onclick: () => downloads?.cancel(model.name)}, t("models.cancel"));
-        if (this.canvas?.workbench.editor.capabilities?.offline || !["missing", "partial", "corrupt"].includes(model.state) || this.#unable(model)) return null;
-        const label = t(model.state === "corrupt" ? "models.retry" : "models.download");
-        return h("button.cp-text", {type: "button", "aria-label": `${label} ${model.title}`, onclick: () => downloads?.start(model.name)}, label);
+    #buttons(model, task) {
+        const {downloads} = this, capabilities = this.canvas?.workbench.editor.capabilities;
+        if (capabilities?.public) return [];
+        if (task) return [this.#button("cancel", t("models.cancel"), model, () => downloads?.cancel(model.name))];
+        const buttons = [];
+        if (!capabilities?.offline && GETTABLE.includes(model.state) && !this.#unable(model))
+            buttons.push(this.#button("download", t(model.state === "corrupt" ? "models.retry" : "models.download"), model, () => downloads?.start(model.name)));
+        if (model.state === "present") buttons.push(this.#button("verify", t("models.verify"), model, () => downloads?.verify(model.name)));
+        if (model.removable) buttons.push(this.#button("remove", t(this.#asked === model.name ? "models.sure" : "models.remove"), model, () => this.#remove(model)));
+        return buttons;
+    }
+
+    /** Only the second press deletes. */
+    #remove(model) {
+        if (this.#asked === model.name) {
+            this.#asked = "";
+            return this.downloads?.remove(model.name);
+        }
+        this.#asked = model.name;
+        setTimeout(() => this.#asked === model.name && ((this.#asked = ""), this.#draw()), SURE);
+        return this.#draw();
+    }
+
+    #button(does, label, model, onclick) {
+        return h("button.cp-text", {type: "button", "aria-label": `${label} ${model.title}`, "data-does": `${does} ${model.name}`, onclick}, label);
     }
 }

@@ -1,6 +1,6 @@
 /** One preprocessor of the panel of control maps: which one, what it lacks, and its sliders. */
 
-import {downloadText} from "../canvas/status_bar.mjs";
+import {downloadText} from "../canvas/offer.mjs";
 import {h} from "../common/dom.mjs";
 import {choice, options, range, valuesOf} from "../common/form_fields.mjs";
 import {bytes, t} from "../language/language.mjs";

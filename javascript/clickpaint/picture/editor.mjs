@@ -51,7 +51,7 @@ export class Editor extends EventTarget {
     layer = null;
     /** Clicks that the server has not answered yet. @type {(Point & {label: number, pending: true})[]} */
     pending = [];
-    /** All that can be clicked, while that is shown. @type {{list: any[], overview: ImageBitmap, labels: import("./label_map.mjs").LabelMap} | null} */
+    /** All that can be clicked, while that is shown; without an overview: lines of text. @type {{list: any[], overview: ImageBitmap | null, labels: import("./label_map.mjs").LabelMap} | null} */
     regions = null;
     /** What the last click cost the server. */
     clickMilliseconds = Infinity;
@@ -208,7 +208,7 @@ export class Editor extends EventTarget {
     }
 
     leaveEverything() {
-        this.regions?.overview.close();
+        this.regions?.overview?.close();
         this.regions = null;
         this.hover(null);
         this.changed();

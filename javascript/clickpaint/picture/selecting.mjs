@@ -156,6 +156,17 @@ export class Selecting {
         });
     }
 
+    /** Select all text; a click then takes one line of it. */
+    text() {
+        const {editor} = this, {mode} = editor;
+        if (editor.regions) editor.leaveEverything();
+        editor.use("click");
+        return editor.change("text", async () => {
+            const answer = await this.#reselect(() => this.api.selectText(editor.id, mode));
+            editor.regions = {list: answer.lines, overview: null, labels: await decodeLabels(answer.labels)};
+        });
+    }
+
     /**
      * @param {Point} point of the overview
      * @param {Mode} mode

@@ -157,6 +157,11 @@ export class Api {
         return this.request("GET", `workspaces/${id}/shadow`, {signal});
     }
 
+    /** Select all text; the answer has its lines too. */
+    selectText(id, mode) {
+        return this.request("POST", `workspaces/${id}/text`, {body: {mode}});
+    }
+
     erase(id, body) {
         return this.request("POST", `workspaces/${id}/erase`, {body});
     }
@@ -306,6 +311,24 @@ export class Api {
 
     download(name) {
         return this.request("POST", `models/${encodeURIComponent(name)}/download`);
+    }
+
+    verifyModel(name) {
+        return this.request("POST", `models/${encodeURIComponent(name)}/verify`);
+    }
+
+    removeModel(name) {
+        return this.request("DELETE", `models/${encodeURIComponent(name)}`);
+    }
+
+    /** What models take on the disk and in memory. */
+    modelUsage() {
+        return this.request("GET", "models/usage");
+    }
+
+    /** Forget loaded models; what they take afterwards. */
+    freeMemory() {
+        return this.request("POST", "models/free");
     }
 
     cancelDownload(name) {

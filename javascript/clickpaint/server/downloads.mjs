@@ -1,7 +1,8 @@
-/** Downloads of model files: one per page, shared by the offer under the canvas and the list of models. */
+/** What is done with model files: downloads, checks, deletions. One per page, shared by the offer under the canvas and the lists of models. */
 
 const PERIOD = 500;
 const ACTIVE = new Set(["waiting", "running"]);
+const KINDS = new Set(["download", "verify"]);
 
 /**
  * The segmenter or eraser that a model's file is for, if that cannot run here whatever is downloaded: `reason` says which package it lacks.
@@ -14,12 +15,20 @@ export function blocked(capabilities, model) {
     return engines.length && engines.every((engine) => engine.blocked) ? engines[0] : null;
 }
 
-/** Events: "models" (detail: the list), "tasks", "error", "failed" (detail: the task), "done" (detail: model name). */
+/** The names of the models that are there, as one text. */
+const present = (list) => (list ?? []).filter((model) => model.state === "present").map((model) => model.name).join();
+
+/**
+ * Events: "models" (detail: the list), "moved" (files came or went), "tasks", "error", "failed" (detail: the task), "done" and "verified"
+ * (detail: the model's name).
+ */
 export class Downloads extends EventTarget {
     /** Those under way, by the model's name. @type {Map<string, any>} */
     #tasks = new Map();
     /** @type {ReturnType<typeof setTimeout> | null} */
     #timer = null;
+    /** @type {Promise<void> | null} */
+    #refreshing = null;
     /** What the server has and could have; null while it has not told. @type {any[] | null} */
     list = null;
 
@@ -37,21 +46,47 @@ export class Downloads extends EventTarget {
         this.dispatchEvent(new CustomEvent(type, {detail}));
     }
 
-    async refresh() {
+    /** Ask what there is now, once however many ask at a time. */
+    refresh() {
+        this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+        return this.#refreshing;
+    }
+
+    async #refresh() {
+        const before = this.list;
         this.list = await this.api.models();
         this.#emit("models", this.list);
+        if (before && present(before) !== present(this.list)) this.#emit("moved");
         this.watch();
     }
 
-    async start(name) {
+    start(name) {
+        return this.#begin("download", name, () => this.api.download(name));
+    }
+
+    verify(name) {
+        return this.#begin("verify", name, () => this.api.verifyModel(name));
+    }
+
+    async #begin(kind, name, ask) {
         try {
-            await this.api.download(name);
-            this.#tasks.set(name, {subject: name, state: "waiting", fraction: null});
+            await ask();
+            this.#tasks.set(name, {kind, subject: name, state: "waiting", fraction: null});
             this.#emit("tasks");
             this.watch();
         } catch (error) {
             this.#emit("error", error);
         }
+    }
+
+    /** Delete a model's files. */
+    async remove(name) {
+        try {
+            await this.api.removeModel(name);
+        } catch (error) {
+            this.#emit("error", error);
+        }
+        await this.refresh().catch((error) => this.#emit("error", error));
     }
 
     async cancel(name) {
@@ -74,17 +109,17 @@ export class Downloads extends EventTarget {
             // The next request of the user will say what is wrong.
         }
         this.#timer = null;
-        const downloads = tasks.filter((task) => task.kind === "download");
-        const active = downloads.filter((task) => ACTIVE.has(task.state));
+        const known = tasks.filter((task) => KINDS.has(task.kind));
+        const active = known.filter((task) => ACTIVE.has(task.state));
         const ended = [...this.#tasks.keys()].filter((name) => !active.some((task) => task.subject === name));
         this.#tasks = new Map(active.map((task) => [task.subject, task]));
         this.#emit("tasks");
-        for (const name of ended) {
-            const last = downloads.filter((task) => task.subject === name).at(-1);
-            if (last?.state === "failed") this.#emit("failed", last);
-            else if (last?.state === "done") this.#emit("done", name);
-        }
         if (ended.length) await this.refresh().catch(() => {});
+        for (const name of ended) {
+            const last = known.filter((task) => task.subject === name).at(-1);
+            if (last?.state === "failed") this.#emit("failed", last);
+            else if (last?.state === "done") this.#emit(last.kind === "verify" ? "verified" : "done", name);
+        }
         if (active.length) this.watch();
     }
 
