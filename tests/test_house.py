@@ -214,7 +214,7 @@ import clickpaint.app.webui, clickpaint.studio.model_pool, clickpaint.ui.tab
 from clickpaint.hosts.webui import captioning, hooks, host, preprocessors, settings_section, runner, script, sending, within
 print(" ".join(name for name in sys.modules if name.startswith("clickpaint.")))
 """
-    allowed = """compat compat.packages studio studio.model_pool erase erase.registry errors hosts hosts.base hosts.webui
+    allowed = """compat compat.packages studio studio.model_pool erase erase.registry errors hosts hosts.base hosts.model_family hosts.webui
         hosts.webui.captioning
         hosts.webui.hooks hosts.webui.host hosts.webui.settings_section hosts.webui.preprocessors hosts.webui.probe
         hosts.webui.runner hosts.webui.script hosts.webui.sending hosts.webui.within progress segment segment.registry settings

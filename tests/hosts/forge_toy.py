@@ -1,6 +1,6 @@
-"""Start Forge on the toy checkpoint: Forge recognises models by the real sizes, so the toy's are put beside them first.
+"""Start Forge, Forge Neo or ersatzForge on the toy checkpoint: they recognise models by the real sizes, so the toy's are put beside them.
 
-Run in Forge's folder by Forge's Python: `python forge_toy.py launch-arguments…`.
+Run in its folder by its Python: `python forge_toy.py launch-arguments…`.
 """
 
 from __future__ import annotations
@@ -43,14 +43,16 @@ def teach_toy_sizes() -> None:
 if __name__ == "__main__":
     # Forge reads its arguments while its modules are imported, so they must be in place before
     forge = Path.cwd()
-    sys.path[:0] = [str(forge), str(forge / "repositories" / "huggingface_guess"), str(Path(__file__).resolve().parents[2])]
+    places = ("repositories/huggingface_guess", "modules_forge/packages", "packages")  # of huggingface_guess: Forge, Neo, ersatzForge
+    guess = next(forge / place for place in places if (forge / place).is_dir())
+    sys.path[:0] = [str(forge), str(guess), str(Path(__file__).resolve().parents[2])]
     sys.argv = [str(forge / "launch.py"), *sys.argv[1:]]
     from modules_forge import initialization
 
     initialize = initialization.initialize_forge
 
-    def initialize_and_teach() -> None:
-        initialize()
+    def initialize_and_teach(*arguments: object) -> None:
+        initialize(*arguments)  # Neo's takes one
         teach_toy_sizes()
 
     initialization.initialize_forge = initialize_and_teach

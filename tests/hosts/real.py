@@ -1,6 +1,7 @@
 """Starts a real web UI on a toy checkpoint, with this extension, in a data folder of its own: the installation itself is not touched.
 
-CLICKPAINT_A1111_DIR and CLICKPAINT_FORGE_DIR name the installations; `venv` in them is used if it is there.
+CLICKPAINT_A1111_DIR, CLICKPAINT_FORGE_DIR, CLICKPAINT_NEO_DIR (Forge Neo) and CLICKPAINT_ERSATZ_DIR (ersatzForge) name the installations;
+`venv` in them is used if it is there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ from tests.toys import checkpoint
 from tests.toys.tokenizer import write_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = {"a1111": "CLICKPAINT_A1111_DIR", "forge": "CLICKPAINT_FORGE_DIR"}
+FOLDERS = {
+    "a1111": "CLICKPAINT_A1111_DIR", "forge": "CLICKPAINT_FORGE_DIR", "neo": "CLICKPAINT_NEO_DIR", "ersatz": "CLICKPAINT_ERSATZ_DIR",
+}  # fmt: skip
+FORGES = ("forge", "neo", "ersatz")
+NO_CKPT = ("neo", "ersatz")
+"""Those that take `--ckpt` for `--ckpt-dirs`: the checkpoint of the settings is theirs."""
 CONTROLNET = "sd-webui-controlnet"
 """The extension that brings ControlNet to A1111, if the installation has it; Forge has its own."""
 _START_SECONDS = 240
@@ -50,16 +56,27 @@ class RealHost:
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = data / f"log-{self.port}.txt"
         prepare(data, self.folder, extension)
-        if flavor == "forge":
+        if flavor in FORGES:
             start = ["launch.py" if checkpoint else str(ROOT / "tests/hosts/forge_toy.py"), "--always-cpu"]
         else:
             start = ["launch.py", "--use-cpu", "all", "--no-half"]
         weights = data / "models/Stable-diffusion" / (checkpoint or "tiny.safetensors")
         common = [
-            "--skip-prepare-environment", "--skip-install", "--skip-torch-cuda-test", "--no-half-vae", "--no-download-sd-model",
-            "--data-dir", str(data), "--ckpt", str(weights), "--port", str(self.port),
-        ]  # fmt: skip
-        if flavor == "forge":
+            "--skip-prepare-environment",
+            "--skip-install",
+            "--skip-torch-cuda-test",
+            "--data-dir",
+            str(data),
+            "--port",
+            str(self.port),
+        ]
+        if flavor in NO_CKPT:
+            choose(data, sd_model_checkpoint=weights.name)
+        else:
+            common += ["--no-half-vae", "--no-download-sd-model", "--ckpt", str(weights)]
+        if flavor == "ersatz":
+            common.append("--skip-google-blockly")
+        if flavor in FORGES:
             # with a data folder of its own, Forge's page may not load the scripts of Forge's own folder otherwise
             common += ["--gradio-allowed-path", str(self.folder)]
         # as users start it: compiled files are kept, so that they are made once and not at every start
@@ -82,7 +99,7 @@ class RealHost:
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:
             log = self.log
-            if "Startup time" in log and (self.flavor == "forge" or "Model loaded" in log):
+            if "Startup time" in log and (self.flavor in FORGES or "Model loaded" in log):
                 time.sleep(1)
                 return
             if self._process.poll() is not None:
@@ -144,7 +161,16 @@ def prepare(data: Path, host: Path, extension: bool) -> None:
     helper = data / "extensions/test-helper/scripts/test_helper.py"
     helper.parent.mkdir(parents=True)
     helper.write_text(_HELPER.replace("MODEL_CHANNELS", str(checkpoint.MODEL_CHANNELS)))
-    (data / "config.json").write_text(json.dumps({"samples_save": False, "grid_save": False}))
+    (data / "tmp").mkdir()  # Neo's galleries fail without
+    # live previews of some models, and "Approx NN", would download a network
+    quiet = {"live_previews_enable": False, "show_progress_type": "Approx cheap", "forge_preset": "sd"}
+    (data / "config.json").write_text(json.dumps({"samples_save": False, "grid_save": False, **quiet}))
+
+
+def choose(data: Path, **options: Any) -> None:
+    """Set options of the web UI before it starts."""
+    config = data / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **options}))
 
 
 _HELPER = '''"""For tests: makes the next generation fail in the middle, and tells of weights, routes and scripts in the process."""

@@ -145,6 +145,8 @@ def _samplers_and_models(web: WebUI) -> None:
     web._set("modules.sd_models.checkpoints_list", {"tiny [abc]": object()})
     web._set("modules.sd_models.checkpoint_tiles", lambda use_short=False: list(web.sd_models.checkpoints_list))
     web._instance("modules.sd_models.model_data", sd_model=web.shared.sd_model)
+    if "forge_model_reload" in web.contract["modules.sd_models"]:
+        web._set("modules.sd_models.forge_model_reload", lambda: (web.shared.sd_model, False))
     web._set("modules.sd_models.apply_token_merging", lambda sd_model, token_merging_ratio: web.merged.append(token_merging_ratio))
     web._instance("modules.sd_hijack.model_hijack", {"apply_circular": lambda hijack, enable: web.circular.append(enable)})
     web._set("modules.sd_vae.vae_dict", {"good.safetensors": "models/VAE/good.safetensors"})

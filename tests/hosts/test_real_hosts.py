@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from clickpaint.image.blend import alpha
-from tests.hosts.real import CONTROLNET, FOLDERS, RealHost, file_of, picture, pixels_of
+from tests.hosts.real import CONTROLNET, FOLDERS, FORGES, RealHost, file_of, picture, pixels_of
 
 FLAVORS = [
     pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
@@ -159,11 +159,12 @@ def test_a_click_is_answered_while_the_host_generates(host):
 
 def test_an_exception_in_the_middle_leaves_everything_usable(host):
     id, mask = opened(host)
+    clip_skip = host.request("GET", "/sdapi/v1/options")[1]["CLIP_stop_at_last_layers"]
     host.request("GET", "/test-helper/break")
     status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "clip_skip": 3})
     assert status == 500 and "broken on purpose" in told["message"] and told["remedy"]
     assert np.array_equal(shown(host, id), picture())
-    assert host.request("GET", "/sdapi/v1/options")[1]["CLIP_stop_at_last_layers"] == 1
+    assert host.request("GET", "/sdapi/v1/options")[1]["CLIP_stop_at_last_layers"] == clip_skip
     host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "grow": 0, "feather": 0})
     assert np.array_equal(shown(host, id)[~mask], picture()[~mask])
 
@@ -291,7 +292,7 @@ def test_a_preprocessor_looks_at_the_crop_and_two_units_add_up(host, control):
 
 def test_a_touch_up_does_not_see_the_controlnet_of_its_generation(host, control):
     """The map of a generation has another place than the crop that is painted in it."""
-    if host.flavor == "forge":
+    if host.flavor in FORGES:
         pytest.skip("Forge's own generations on the toy checkpoint look the same with this ControlNet and without")
     wish = {"task": "replace", "box": "32,32,64,64", "prompt": "a tree", "grow": 0, "feather": 0}
     half = np.zeros((128, 128, 3), np.uint8)

@@ -14,7 +14,7 @@ import pytest
 
 from clickpaint.control import registry
 from clickpaint.hosts.webui.preprocessors import OFFERED, PREFIX
-from tests.hosts.real import CONTROLNET, FOLDERS, RealHost, file_of, picture, pixels_of
+from tests.hosts.real import CONTROLNET, FOLDERS, FORGES, RealHost, file_of, picture, pixels_of
 
 FLAVORS = [
     pytest.param(flavor, marks=pytest.mark.skipif(variable not in os.environ, reason=f"{variable} names no web UI to try"))
@@ -100,7 +100,7 @@ def test_the_map_is_the_one_that_our_own_api_makes_of_the_selected_object(host, 
 
 
 def test_a_mask_that_is_given_comes_first(host):
-    if host.flavor == "forge":
+    if host.flavor in FORGES:
         pytest.skip("Forge's API has no masks")
     pixels = busy()
     id = opened(host, pixels)

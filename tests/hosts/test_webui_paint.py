@@ -376,7 +376,19 @@ def test_every_option_is_used():
         "task", "seed", "denoising_strength", "masked_content", "batch_count", "grow", "feather", "resolution", "refine",
         "refine_strength", "expand", "control", "soft_inpainting", "engine", "image_cfg_scale", "repaint_jump", "repaint_resamples",
     }  # fmt: skip
-    here = {"prompt", "negative_prompt", "styles", "sampler", "scheduler", "steps", "cfg_scale", "clip_skip", "vae", "token_merging_ratio"}
+    here = {
+        "prompt",
+        "negative_prompt",
+        "styles",
+        "sampler",
+        "scheduler",
+        "steps",
+        "cfg_scale",
+        "clip_skip",
+        "vae",
+        "token_merging_ratio",
+        "distilled_cfg_scale",
+    }
     assert {*flat_options.DEFAULTS} == elsewhere | here
 
 

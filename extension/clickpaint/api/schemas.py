@@ -130,10 +130,13 @@ class PaintBody(Body):
     prompt: StrictStr = ""
     negative_prompt: StrictStr = ""
     styles: list[StrictStr] = Field([], **at_most(100))
-    sampler: StrictStr = Field("", description="Left out: the host's first.")
-    scheduler: StrictStr = ""
+    sampler: StrictStr = Field("", description="Left out: the host's for the loaded model, or its first.")
+    scheduler: StrictStr = Field("", description="Left out: the host's for the loaded model.")
     steps: Integer = 20
-    cfg_scale: Number = 7.0
+    cfg_scale: Number = Field(0.0, description="0: what the host starts with for the loaded model; stand-alone 7.")
+    distilled_cfg_scale: Number = Field(
+        0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the host's."
+    )
     seed: WholeNumber = Field(-1, description="-1: a random one.")
     denoising_strength: Number = 0.75
     masked_content: Literal["fill", "original", "latent noise", "latent nothing", "erased"] = "fill"

@@ -66,7 +66,7 @@ def _add_paint_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheduler", default="", metavar="NAME", help='spacing of the noise levels: "Karras", "Exponential" …')
     for name, help in (
         ("steps", "denoising steps"),
-        ("cfg_scale", "how closely the prompt is followed"),
+        ("cfg_scale", "how closely the prompt is followed; 0: 7"),
         ("image_cfg_scale", "how closely an instruction keeps to the picture"),
         ("seed", "-1 for a random one"),
         ("denoising_strength", "0: nothing changes, 1: nothing is kept"),

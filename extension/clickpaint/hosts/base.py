@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from clickpaint.hosts.model_family import ModelFamily, Preset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +42,9 @@ class Capabilities:
         styles: names of its prompt styles.
         checkpoint: the one that is loaded, "" for none yet.
         native_size: side in pixels of the square that the checkpoint was trained on.
+        family: what the loaded checkpoint is; None where none is loaded (yet).
+        distilled: whether its sampler takes a distilled CFG scale, for families that have one.
+        preset: what painting starts with where the user says nothing.
         reason: one sentence, why it cannot paint; "" where it can.
         public: whether strangers use it, so that it keeps no files and its models and settings are not theirs to change.
     """
@@ -55,6 +60,9 @@ class Capabilities:
     styles: tuple[str, ...] = ()
     checkpoint: str = ""
     native_size: int = 512
+    family: ModelFamily | None = None
+    preset: Preset = field(default_factory=Preset)
+    distilled: bool = False
     reason: str = ""
     public: bool = False
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, HostUnsupported
 from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
 from clickpaint.hosts.checkpoint_files import LocalCheckpoints
+from clickpaint.hosts.model_family import ModelFamily
 from clickpaint.hosts.saved_files import save_new
 from clickpaint.hosts.settings_file import SettingsFile
 from clickpaint.paint.diffusion.samplers import SAMPLERS
@@ -115,6 +116,7 @@ class EmbeddedHost:
             checkpoints=names,
             checkpoint=current[0] if current is not None else "",
             native_size=kind.native_size if kind is not None else 512,
+            family=ModelFamily(kind.title, kind.native_size, instructs=kind.in_channels == 8) if kind is not None else None,
             reason=reason,
         )
 

@@ -24,8 +24,8 @@ _ENGINE = f"{TASK} engine"  # of engines of ours alone
 _JUMP, _RESAMPLES = "RePaint jump", "RePaint resamples"
 
 _NUMBERS = {
-    "steps": "Steps", "seed": "Seed", "cfg_scale": "CFG scale", "image_cfg_scale": "Image CFG scale", "repaint_jump": _JUMP,
-    "repaint_resamples": _RESAMPLES,
+    "steps": "Steps", "seed": "Seed", "cfg_scale": "CFG scale", "distilled_cfg_scale": "Distilled CFG Scale",
+    "image_cfg_scale": "Image CFG scale", "repaint_jump": _JUMP, "repaint_resamples": _RESAMPLES,
 }  # fmt: skip
 """Name of `flat_options.DEFAULTS` → field."""
 
@@ -47,7 +47,7 @@ def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint
         "Steps": options.sampling.steps,
         "Sampler": sampler,
         "Schedule type": schedule,
-        "CFG scale": f"{options.sampling.cfg_scale:g}",
+        "CFG scale": f"{options.sampling.guidance_scale:g}",
         **({"Image CFG scale": f"{options.sampling.image_cfg_scale:g}"} if instructed else {}),
         "Seed": seed,
         "Size": f"{job.width}x{job.height}",

@@ -85,7 +85,9 @@ class Sampling:
     Attributes:
         sampler, scheduler: by their names (`diffusion.samplers`, or the host's own); empty for the engine's or the host's default.
         steps: denoising steps, 1..150.
-        cfg_scale: how closely the prompt is followed, 0..30.
+        cfg_scale: how closely the prompt is followed, 0..30; 0 for what the host starts with for the loaded model.
+        distilled_cfg_scale: the guidance that was distilled into a model (Flux) or the shift of its schedule (Z-Image), 0..30; 0 for the
+            host's. Only the host's own sampler has such models.
         image_cfg_scale: how closely the engine "instruct" keeps to the picture, 0..30.
         seed: 0..2**32 - 1, of the first result; -1 for a random one.
         denoising_strength: 0..1; 0 changes nothing, 1 keeps nothing.
@@ -95,7 +97,8 @@ class Sampling:
     sampler: str = ""
     scheduler: str = ""
     steps: int = 20
-    cfg_scale: float = 7.0
+    cfg_scale: float = 0.0
+    distilled_cfg_scale: float = 0.0
     image_cfg_scale: float = 1.5
     seed: int = -1
     denoising_strength: float = 0.75
@@ -104,10 +107,16 @@ class Sampling:
     def __post_init__(self) -> None:
         _within("The number of steps", self.steps, 1, 150)
         _within("The CFG scale", self.cfg_scale, 0, 30)
+        _within("The distilled CFG scale", self.distilled_cfg_scale, 0, 30)
         _within("The image CFG scale", self.image_cfg_scale, 0, 30)
         _within("The seed", self.seed, -1, 2**32 - 1)
         _within("The denoising strength", self.denoising_strength, 0, 1)
         _within("The number of results", self.batch_count, 1, 16)
+
+    @property
+    def guidance_scale(self) -> float:
+        """The CFG scale of engines of ours, for Stable Diffusion."""
+        return self.cfg_scale or 7.0
 
     def first_seed(self) -> int:
         """`seed`, or a random one that leaves room for those of the other results; never -1."""

@@ -119,7 +119,12 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
         if can.schedulers:
             others = [name for name in can.schedulers if name != panels.AUTOMATIC]  # the web UI has one of that name, too
             widgets["scheduler"] = _choice("Schedule type", [panels.AUTOMATIC, *others], "scheduler")
-        widgets["cfg_scale"] = gr.Slider(1, 30, 7, step=0.5, label="CFG scale", elem_id="clickpaint_cfg_scale")
+        widgets["cfg_scale"] = gr.Slider(0, 30, 0, step=0.5, label="CFG scale (0: the model's own)", elem_id="clickpaint_cfg_scale")
+        if can.distilled:
+            with gr.Row(elem_id="clickpaint_distilled", elem_classes=["cp-hidden"]):
+                widgets["distilled_cfg_scale"] = gr.Slider(
+                    0, 30, 0, step=0.1, label="Distilled CFG, or shift (0: the model's own)", elem_id="clickpaint_distilled_cfg_scale"
+                )
         widgets["denoising_strength"] = gr.Slider(0, 1, 0.75, step=0.01, label="Denoising strength", elem_id="clickpaint_denoising")
         widgets["batch_count"] = gr.Slider(1, 16, 1, step=1, label="Number of results", elem_id="clickpaint_batch_count")
         with gr.Row(elem_classes=["cp-seed"]):
@@ -163,8 +168,8 @@ def _pasted(eraser: Any, starters: list[tuple[str, Any, dict[str, Any], list[Any
     engines = {name.lower(): name for name in ENGINES}
     fields.append(field(sampling["engine"], lambda read: engines.get(read["engine"], sampling["engine"].value)))
     plain = (
-        "steps", "sampler", "scheduler", "cfg_scale", "denoising_strength", "seed", "resolution", "soft_inpainting", "styles",
-        "repaint_jump", "repaint_resamples",
+        "steps", "sampler", "scheduler", "cfg_scale", "distilled_cfg_scale", "denoising_strength", "seed", "resolution", "soft_inpainting",
+        "styles", "repaint_jump", "repaint_resamples",
     )  # fmt: skip
     return fields + [field(sampling[name], lambda read, name=name: read[name]) for name in plain if name in sampling]
 

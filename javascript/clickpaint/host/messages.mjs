@@ -38,7 +38,9 @@ const HANDLERS = {
 
     /** Which of the tasks' tabs is open: it decides what is drawn over the picture. */
     tab({task}) {
-        canvas()?.workbench.diffusion.setTask(task);
+        const workbench = canvas()?.workbench;
+        workbench?.diffusion.setTask(task);
+        workbench?.opening.loadCapabilities().catch(() => {}); // the web UI may have loaded another model, to which other settings belong
         return [];
     },
 

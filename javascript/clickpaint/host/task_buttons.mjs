@@ -2,6 +2,7 @@
 
 import {showEdge} from "./edge_pixels.mjs";
 import {canvas} from "./elements.mjs";
+import {showGuidance} from "./guidance_widget.mjs";
 
 const NEED_A_SELECTION = ["remove", "fill", "replace"];
 
@@ -33,6 +34,7 @@ export function joinTaskButtons() {
         const {selected} = /** @type {CustomEvent} */ (event).detail;
         for (const task of NEED_A_SELECTION) button(task)?.classList.toggle("cp-idle", !selected);
         showEdge();
+        showGuidance();
         document.getElementById("clickpaint_painting")?.classList.toggle("cp-shown", paints(canvas()));
     });
 }

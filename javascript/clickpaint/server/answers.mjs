@@ -38,7 +38,7 @@
  * @property {{segmenter: string, eraser: string}} defaults
  * @property {boolean} offline
  * @property {boolean} public
- * @property {{own_sampler: boolean, checkpoints: string[], checkpoint: string | null, reason: string}} paint
+ * @property {{own_sampler: boolean, checkpoints: string[], checkpoint: string | null, reason: string, family: {name: string, guidance: string, instructs: boolean} | null}} paint
  *
  * @typedef {object} Problem the body of an error
  * @property {string} [error] the kind, such as "NotFound"

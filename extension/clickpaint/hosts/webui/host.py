@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
-from clickpaint.hosts.webui.probe import extensions_folder, flavor, loaded_model, native_size, sampler_names
+from clickpaint.hosts.model_family import Preset
+from clickpaint.hosts.webui.probe import extensions_folder, flavor, loaded_model, sampler_names
 from clickpaint.hosts.webui.settings_section import OPTION
 from clickpaint.settings import usable
 from clickpaint.weights.folders import is_folder
@@ -58,7 +59,7 @@ class WebUIHost:
     def capabilities(self) -> Capabilities:
         from modules import sd_models, shared
 
-        from clickpaint.hosts.webui import captioning, runner
+        from clickpaint.hosts.webui import captioning, loaded_family, runner
 
         schedulers: tuple[str, ...] = ()
         if flavor().schedulers:
@@ -67,6 +68,7 @@ class WebUIHost:
             schedulers = tuple(scheduler.label for scheduler in sd_schedulers.schedulers)
         checkpoints = tuple(sd_models.checkpoint_tiles())
         model = loaded_model()
+        family = loaded_family.family_of(model) if model is not None else None
         silent = captioning.unavailable()
         return Capabilities(
             paint=bool(checkpoints),
@@ -78,7 +80,10 @@ class WebUIHost:
             checkpoints=checkpoints,
             styles=tuple(shared.prompt_styles.styles),
             checkpoint=model.sd_checkpoint_info.title if model is not None else "",
-            native_size=native_size(model) if model is not None else 512,
+            native_size=family.native_size if family is not None else 512,
+            family=family,
+            distilled=flavor().distilled,
+            preset=loaded_family.preset_for(family) if family is not None else Preset(),
             reason="" if checkpoints else "The web UI has no checkpoint: put one into its models/Stable-diffusion folder.",
         )
 

@@ -11,8 +11,10 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.errors import HostUnsupported, Interrupted
+from clickpaint.hosts.model_family import Preset
 from clickpaint.hosts.webui import failures, within
-from clickpaint.hosts.webui.probe import flavor, sampler_names
+from clickpaint.hosts.webui.loaded_family import family_of, preset_for
+from clickpaint.hosts.webui.probe import flavor, loaded_model, sampler_names
 from clickpaint.hosts.webui.runner import runner_for
 from clickpaint.paint.infotext import own_fields
 from clickpaint.paint.paint_job import ModelOptions, Painted, PaintJob
@@ -107,7 +109,8 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
     """Arguments of `StableDiffusionProcessingImg2Img`: the whole crop at its own size, so that the host neither crops nor scales."""
     from modules import shared
 
-    options = job.options
+    options, model = job.options, loaded_model()
+    preset = Preset() if model is None else preset_for(family_of(model))
     parameters: dict[str, Any] = {
         "sd_model": shared.sd_model,
         "outpath_samples": shared.opts.outdir_samples or shared.opts.outdir_img2img_samples,
@@ -116,11 +119,11 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "negative_prompt": options.prompt.negative,
         "styles": list(options.prompt.styles),
         "seed": job.seed,
-        "sampler_name": _sampler(options.sampling.sampler),
+        "sampler_name": _sampler(options.sampling.sampler or preset.sampler),
         "batch_size": 1,
         "n_iter": job.count,
         "steps": options.sampling.steps,
-        "cfg_scale": options.sampling.cfg_scale,
+        "cfg_scale": options.sampling.cfg_scale or preset.cfg_scale,
         "width": job.width,
         "height": job.height,
         "init_images": [Image.fromarray(job.pixels)],
@@ -137,7 +140,10 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "extra_generation_params": own_fields(job),  # the web UI's own fields say the rest
     }
     if flavor().schedulers:  # without one, the web UI warns in its log that it takes this
-        parameters["scheduler"] = _scheduler(options.sampling.scheduler or "Automatic")
+        parameters["scheduler"] = _scheduler(options.sampling.scheduler or preset.scheduler or "Automatic")
+    distilled = options.sampling.distilled_cfg_scale or preset.distilled_cfg_scale
+    if distilled and flavor().distilled:
+        parameters["distilled_cfg_scale"] = distilled
     return parameters
 
 
@@ -210,7 +216,8 @@ def _ready() -> None:
     if not sd_models.checkpoints_list:
         raise HostUnsupported("The web UI has no checkpoint.", "Put a Stable Diffusion checkpoint into its models/Stable-diffusion folder.")
     if flavor().forge:
-        return  # process_images loads what is chosen
+        sd_models.forge_model_reload()  # as process_images would, for what it starts with follows from the model's family
+        return
     if shared.sd_model is None:
         raise HostUnsupported(
             "The web UI could not load its checkpoint.", "Choose another one at the top of the page; its log says what is wrong."

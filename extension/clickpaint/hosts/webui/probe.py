@@ -20,12 +20,14 @@ class Flavor:
     Attributes:
         name: for people.
         schedulers: whether sampler and scheduler are chosen apart (1.9 and later).
+        distilled: whether a generation takes a distilled CFG scale (Forge and its forks).
         forge: models lie in `forge_objects` and memory is managed by Forge.
     """
 
     name: str
     forge: bool
     schedulers: bool
+    distilled: bool = False
 
 
 @functools.lru_cache(maxsize=1)
@@ -34,8 +36,8 @@ def flavor() -> Flavor:
 
     forge = importlib.util.find_spec("modules_forge") is not None
     reforge = forge and importlib.util.find_spec("ldm_patched") is not None and importlib.util.find_spec("backend") is None
-    schedulers = "scheduler" in inspect.signature(processing.StableDiffusionProcessingImg2Img).parameters
-    return Flavor("reForge" if reforge else "Forge" if forge else "A1111", forge, schedulers)
+    taken = inspect.signature(processing.StableDiffusionProcessingImg2Img).parameters
+    return Flavor("reForge" if reforge else "Forge" if forge else "A1111", forge, "scheduler" in taken, "distilled_cfg_scale" in taken)
 
 
 def sampler_names() -> list[str]:

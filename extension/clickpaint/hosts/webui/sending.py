@@ -111,7 +111,11 @@ def of_form(form: Form, width: int, height: int) -> str:
     fields = {"Steps": "steps", "Sampler": "sampler", "Schedule type": "scheduler", "CFG scale": "cfg_scale"}
     values = {label: form.get(name, "") for label, name in fields.items()}
     values |= {"Size": f"{width}x{height}", "Denoising strength": form.get("denoising_strength", "")}
-    chosen = [f"{label}: {infotext_module().quote(value)}" for label, value in values.items() if value not in ("", "Automatic")]
+    chosen = [
+        f"{label}: {infotext_module().quote(value)}"
+        for label, value in values.items()
+        if value not in ("", "Automatic") and (label, value) != ("CFG scale", "0")
+    ]
     negative = form.get("negative_prompt", "").strip()
     lines = [form["prompt"].strip(), *([f"Negative prompt: {negative}"] if negative else []), ", ".join(chosen)]
     return "\n".join(lines)

@@ -173,4 +173,4 @@ class Engine(ABC):
     def recipe(self, scene: Scene) -> Recipe: ...
 
     def guidance(self, options: PaintOptions) -> Guidance:
-        return ClassifierFree(options.sampling.cfg_scale)
+        return ClassifierFree(options.sampling.guidance_scale)

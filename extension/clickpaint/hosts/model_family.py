@@ -1,0 +1,47 @@
+"""Which family a loaded model belongs to, and what a host starts with for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Guidance = Literal["", "distilled CFG", "shift"]
+"""What the web UI's "Distilled CFG Scale" is for a model: nothing, the guidance that was distilled into it (Flux dev), or the shift of
+its flow's schedule (Z-Image, Lumina, Wan)."""
+
+
+@dataclass(frozen=True)
+class ModelFamily:
+    """What a model is, and which settings act on it.
+
+    Attributes:
+        name: for people.
+        native_size: side in pixels of the square that it was trained on.
+        guidance: what acts beside or in place of the CFG scale.
+        cfg_scale: that its makers recommend; 1 for models into which guidance was distilled, on which a negative prompt does not act.
+        instructs: whether it was trained to do to a picture what a prompt says (Kontext, Qwen-Image-Edit, Klein).
+        presets: names of the web UIs' presets for it, the fitting one first.
+    """
+
+    name: str
+    native_size: int = 1024
+    guidance: Guidance = ""
+    cfg_scale: float = 7.0
+    instructs: bool = False
+    presets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a generation starts with where the user says nothing.
+
+    Attributes:
+        sampler, scheduler: by the host's names; "" for the host's first.
+        cfg_scale: 0..30.
+        distilled_cfg_scale: 0..30, the distilled guidance or the shift, whichever the family has; 0 for the host's.
+    """
+
+    sampler: str = ""
+    scheduler: str = ""
+    cfg_scale: float = 7.0
+    distilled_cfg_scale: float = 0.0
