@@ -37,6 +37,12 @@ globalThis.clickpaint = {
     /** A widget of ours sends data; see host/messages.mjs. */
     send: handle,
 
+    /** Gradio's widgets have come: what they show of the canvas is told them once more. */
+    joined() {
+        canvas()?.editor.changed();
+        document.dispatchEvent(new CustomEvent("clickpaint:joined"));
+    },
+
     /** Where to look for parameters: the open tab's prompt, and [workspace, version, index of the result or -1] of the picture shown. */
     reading() {
         const {editor, diffusion} = canvas()?.workbench ?? {};

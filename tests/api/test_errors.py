@@ -233,6 +233,7 @@ def test_all_is_documented(app):
         "/caption-everything": {"post"},
         "/find": {"post"},
         "/progress": {"get"}, "/events": {"get"}, "/interrupt": {"post"}, "/samples": {"get"}, "/samples/{name}": {"get"},
+        "/samples/{name}/thumbnail": {"get"},
     }  # fmt: skip
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

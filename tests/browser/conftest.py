@@ -201,6 +201,7 @@ class Window:
             self.page.mouse.move(0, 0)
             self.page.reload()
         self.page.wait_for_selector(".cp-sample")
+        self.page.wait_for_function("() => document.querySelector('#clickpaint_remove.cp-idle')")  # Gradio's part has come, too
         self.free, self._heard, self.faults, self.expected = False, True, [], expected
         return Visit(self.page)
 

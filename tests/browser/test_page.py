@@ -517,3 +517,36 @@ def test_a_canvas_that_appears_may_be_drawn_before_it_is_measured(visit: Any) ->
     })"""
     shown, tint = visit().page.evaluate(script)
     assert shown and tint
+
+
+def test_the_modules_do_the_same_one_by_one(visit: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All other tests run on the modules as one script."""
+    together = visit(alone=True)
+    scripts = "() => performance.getEntriesByType('resource').map(({name}) => name).filter((name) => name.includes('clickpaint/static'))"
+    assert len([name for name in together.page.evaluate(scripts) if ".mjs" in name]) == 1
+    monkeypatch.setenv("CLICKPAINT_MODULES", "1")
+    apart = visit(alone=True)
+    assert len([name for name in apart.page.evaluate(scripts) if ".mjs" in name]) > 50
+    shown = []
+    for tab in (together, apart):
+        tab.open(photo)
+        tab.click(*BALL)
+        shown.append((tab.area, tab.page.locator("clickpaint-canvas").inner_text()))
+    assert shown[0] == shown[1] and abs(shown[0][0] / DISK - 1) < 0.15
+
+
+def test_the_canvas_is_usable_before_gradio_has_come(visit: Any, photo: bytes) -> None:
+    tab = visit(alone=True)
+    held: list[Any] = []
+    tab.page.route("**/assets/*.js", held.append)
+    tab.page.reload()
+    tab.page.wait_for_selector(".cp-sample")
+    tab.open(photo)
+    tab.click(*BALL)
+    assert tab.area and not tab.page.locator("#clickpaint_remove").count()
+    tab.page.unroute("**/assets/*.js")
+    for route in held:
+        route.continue_()
+    expect(tab.page.locator("#clickpaint_remove"), "it knows that something is selected").not_to_have_class("cp-idle")
+    tab.page.locator("#clickpaint_remove").click()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.state.version === 1")

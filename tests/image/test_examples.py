@@ -25,6 +25,15 @@ def test_the_thing_to_remove_stands_out():
     assert abs(ball - sand).sum() > 120
 
 
-def test_unknown():
+def test_a_thumbnail_is_the_picture_in_small():
+    data = examples.thumbnail("beach")
+    small, whole = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(examples.png("beach")))
+    assert small.size == (288, 192) and len(data) < 30_000
+    difference = np.asarray(small, int) - np.asarray(whole.resize(small.size, Image.Resampling.BOX), int)
+    assert np.abs(difference).mean() < 6
+
+
+@pytest.mark.parametrize("file", [examples.png, examples.thumbnail])
+def test_unknown(file):
     with pytest.raises(NotFound, match="eagle"):
-        examples.png("eagle")
+        file("eagle")

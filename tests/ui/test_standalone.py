@@ -40,10 +40,46 @@ def client(studio: Any) -> Iterator[Any]:
 def test_the_page_and_its_files(client: Any) -> None:
     page = client.get("/")
     assert page.status_code == 200
-    for address in ("clickpaint/static/javascript/clickpaint.mjs", "clickpaint/static/style.css"):
-        assert address in page.text
-        assert f'"/{address}' not in page.text, "an absolute address fails behind a proxy"
-    assert "clickpaint-canvas" in page.text
+    for kind, name in (("text/javascript", "clickpaint.mjs"), ("text/css", "style.css")):
+        found = re.search(rf'"(clickpaint/static/[0-9a-f]+/{re.escape(name)})"', page.text)
+        assert found, f"{name}: an absolute address would fail behind a proxy"
+        answer = client.get(found[1], headers={"accept-encoding": "gzip"})
+        assert answer.headers["content-type"].startswith(kind)
+        assert "immutable" in answer.headers["cache-control"] and answer.headers["content-encoding"] == "gzip"
+        other = client.get(re.sub("[0-9a-f]{16}", "0" * 16, found[1]))  # of a page from before an update
+        assert other.status_code == 200 and other.headers["cache-control"] == "no-cache"
+        again = client.get(found[1], headers={"accept-encoding": "gzip", "if-none-match": answer.headers["etag"]})
+        assert again.status_code == 304 and not again.content
+    body = page.text.partition("<body")[2]
+    assert body.index("<clickpaint-canvas") < body.index("<gradio-app"), "the canvas waits for Gradio"
+    assert page.text.count("<clickpaint-canvas") == 1
+    assert not re.search(r'<script type="module"[^>]* src="./assets/', page.text), "Gradio's script would compete with ours"
+    assert re.search(r'import\("./assets/index[^"]+"\)', page.text)
+
+
+def test_modules_one_by_one_for_developers(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKPAINT_MODULES", "1")
+    page = client.get("/").text
+    for module in ("clickpaint.mjs", "clickpaint/host/gradio_labels.mjs"):
+        assert f'"clickpaint/static/javascript/{module}"' in page
+    assert client.get(f"/clickpaint/static/{'0' * 16}/clickpaint.mjs").status_code == 404
+
+
+def test_gradios_own_files_are_packed_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = re.search(r'import\("\./(assets/index[^"]+)"\)', client.get("/").text)
+    assert entry
+    first = client.get(entry[1])
+    monkeypatch.setattr("starlette.responses.FileResponse.__call__", None)  # nobody reads it again
+    again = client.get(entry[1])
+    assert again.content == first.content and "immutable" in again.headers["cache-control"]
+    assert again.headers["content-encoding"] == first.headers["content-encoding"]
+
+
+def test_a_page_that_is_none_of_gradios_stays_as_it_is() -> None:
+    from clickpaint.ui.shell import with_canvas
+
+    page = b"<html><head><base href='./'></head><body>Log in</body></html>"
+    assert with_canvas(page, "<title>x</title>", "", "<clickpaint-canvas></clickpaint-canvas>") == page
 
 
 @pytest.mark.parametrize("path", sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "javascript").rglob("*.mjs")))

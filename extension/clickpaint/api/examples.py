@@ -23,3 +23,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 responses={200: {"content": {"image/png": {}}}})  # fmt: skip
     def sample(name: str) -> Response:
         return Response(examples.png(name), 200, {"Cache-Control": "private, max-age=3600"}, "image/png")
+
+    @router.get("/samples/{name}/thumbnail", tags=tags, summary="One of them, small", response_class=Response,
+                responses={200: {"content": {"image/jpeg": {}}}})  # fmt: skip
+    def sample_thumbnail(name: str) -> Response:
+        return Response(examples.thumbnail(name), 200, {"Cache-Control": "private, max-age=3600"}, "image/jpeg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from urllib.parse import urlsplit
 
@@ -40,7 +41,7 @@ class PrefixMiddleware:
             # by ASGI, the path begins with the root path
             scope = {**scope, "root_path": prefix, "path": prefix + inner, "raw_path": (prefix + inner).encode()}
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == prefix + "/":
-            scope, send = _uncompressed(scope), _Page(send).send
+            scope, send = _uncompressed(scope), _Page(send, packed="gzip" in headers.get("accept-encoding", "")).send
         await self._app(scope, receive, send)
 
 
@@ -70,10 +71,10 @@ def _uncompressed(scope: Scope) -> Scope:
 
 
 class _Page:
-    """Puts `_ROOT` into a page of Gradio's, behind its configuration."""
+    """Puts `_ROOT` into a page of Gradio's, behind its configuration. `packed`: whether it may be sent in gzip."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, send: Send, *, packed: bool) -> None:
+        self._send, self._packed = send, packed
         self._start: Message | None = None
         self._body = b""
 
@@ -97,5 +98,8 @@ class _Page:
             rest = re.sub(rb'const root = "[^"]*"', b"const root = window.gradio_config.root", rest, count=1)
             self._body = before.replace(b'"/manifest.json"', b'"./manifest.json"') + config + settings + end + _ROOT + rest
         headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        if self._packed:
+            self._body = gzip.compress(self._body, 6)
+            headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(self._body)).encode())]})
         await self._send({"type": "http.response.body", "body": self._body})

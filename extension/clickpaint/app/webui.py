@@ -162,9 +162,11 @@ def _started(page: Any, app: Any) -> None:
     from clickpaint.api.lazy import LazyRoutes
     from clickpaint.hosts.webui import touchup_requests
     from clickpaint.hosts.webui.gate import WebUIGate
+    from clickpaint.ui.page_files import PageScript, WebUIScript
 
     touchup_requests.check(app, TITLE)
-    app.router.routes.insert(0, LazyRoutes(TITLE, studio, WebUIGate(app)))
+    gate = WebUIGate(app)
+    app.router.routes[:0] = [LazyRoutes(TITLE, studio, gate), WebUIScript(PageScript(), gate.shows_page)]
 
 
 def _after_component(component: Any, elem_id: str | None = None, **_: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import threading
 import unicodedata
 import uuid
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
-from functools import partial
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 _RESULTS = ("_mask", "_removed", "_cutout", "_cropped", "_map", "_filled", "_replaced", "_expanded", "_instructed")
 """What the commands put behind a picture's name for theirs."""
 
+_UNDER_WAY = 3
+"""Pictures of a folder that are in memory at once."""
+
 _LONGEST = 255
 """Bytes of a file's name, where the file system does not say."""
 
@@ -40,6 +43,7 @@ class Outputs:
     def __init__(self, inputs: Iterable[Path]) -> None:
         self._inputs: set[tuple[int, int]] = set()
         self._taken: set[str] = set()
+        self._lock = threading.Lock()
         for path in inputs:
             with suppress(OSError):
                 status = path.stat()
@@ -62,11 +66,12 @@ class Outputs:
             further: only with numbers, and a file that is there already is never replaced.
         """
         plain = [] if further else [(stem, what + ending) for stem in stems]
-        for stem, tail in chain(plain, ((stems[0], f"{what}_{number}{ending}") for number in count(2))):
-            path = folder / _fitting(folder, stem, tail)
-            if not self._is_taken(path) and not (further and os.path.lexists(path)):
-                self._taken.add(_key(path))
-                return path
+        with self._lock:  # several pictures are under way at once
+            for stem, tail in chain(plain, ((stems[0], f"{what}_{number}{ending}") for number in count(2))):
+                path = folder / _fitting(folder, stem, tail)
+                if not self._is_taken(path) and not (further and os.path.lexists(path)):
+                    self._taken.add(_key(path))
+                    return path
         raise AssertionError("numbers do not end")
 
     def claim_named(self, path: Path) -> Path:
@@ -261,10 +266,10 @@ def _for_each_in(
         names = [file.stem, file.name] if stems[_alike(file.stem)] == 1 else [file.name]
         places[file] = Place(outputs.claim(folder, names, suffix(file)), False, outputs, file)
     failed = 0
-    with tqdm(total=len(files), unit="picture", disable=None) as bar:
-        for file, place in places.items():
+    with tqdm(total=len(files), unit="picture", disable=None) as bar, _begun_ahead(studio, work, places) as begun:
+        for file, future in begun:
             try:
-                line = _attended(studio, partial(work, file, place), bar.set_postfix_str)
+                line = _awaited(studio, future, bar.set_postfix_str)
             except Interrupted:
                 raise
             except Exception as error:
@@ -292,17 +297,49 @@ def _is_result(file: Path, stems: Container[str]) -> bool:
     return any(name.endswith(ending) and _alike(name[: -len(ending)]) in stems for ending in _RESULTS for name in candidates)
 
 
+@contextmanager
+def _begun_ahead(
+    studio: Studio, work: Callable[[Path, Place], str], places: dict[Path, Place]
+) -> Iterator[Iterator[tuple[Path, Future[str]]]]:
+    """Every file with its work, in their order; the next ones are under way meanwhile: while one picture is computed, another is read and
+    the one before is packed and written. The lanes still compute one after the other, and no more than `_UNDER_WAY` are in memory."""
+    pool = ThreadPoolExecutor(_UNDER_WAY, "clickpaint-picture")
+    begun: deque[tuple[Path, Future[str]]] = deque()
+
+    def in_order() -> Iterator[tuple[Path, Future[str]]]:
+        for file, place in places.items():
+            begun.append((file, pool.submit(work, file, place)))
+            if len(begun) == _UNDER_WAY:
+                yield begun.popleft()
+        while begun:
+            yield begun.popleft()
+
+    try:
+        yield in_order()
+    except BaseException:
+        left = [future for _, future in begun if not future.cancel()]
+        while left and wait(left, timeout=0.2).not_done:
+            studio.shut_down()  # again and again: a picture that is still being read begins to compute only then
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _attended(studio: Studio, work: Callable[[], str], show: Callable[[str], None]) -> str:
-    """`work()` on another thread, so that what it is about can be shown meanwhile, and Ctrl-C is heard on every system."""
+    """`work()` on another thread; see `_awaited`."""
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
-        try:
-            while not wait([future], timeout=0.2).done:
-                show(next((task.step.text for task in studio.tasks.visible() if task.active), ""))
-        except KeyboardInterrupt:
-            studio.shut_down()
-            raise
-        return future.result()
+        return _awaited(studio, pool.submit(work), show)
+
+
+def _awaited(studio: Studio, future: Future[str], show: Callable[[str], None]) -> str:
+    """What other threads do, and what it is about is shown meanwhile; Ctrl-C is heard on every system."""
+    try:
+        while not wait([future], timeout=0.2).done:
+            show(next((task.step.text for task in studio.tasks.visible() if task.active), ""))
+    except KeyboardInterrupt:
+        studio.shut_down()
+        raise
+    return future.result()
 
 
 def with_losses(line: str, picture: Picture) -> str:

@@ -15,11 +15,13 @@ from clickpaint.weights.device import Device
 class Lama(NeuralEraser):
     """TorchScript: image [1, 3, H, W] in 0..1 and mask [1, 1, H, W] in {0, 1} → [1, 3, H, W]; H, W multiples of 8.
 
-    Trained at 256, holds up to about 1024, beyond which wide holes turn to blur: hence the largest working size.
+    Trained at 256, holds up to about 1024, beyond which wide holes turn to blur: hence the largest working size. Its training pictures
+    had a tenth to a half of them masked; half a diagonal around a square hole leaves it a sixth of the crop, where a whole diagonal
+    left 7 %, for twice the time, and shrank holes of over 270 pixels.
     """
 
     name = "lama"
-    rules = CropRules(padding=1.0, padding_min=64, min_size=256, multiple=8, max_size=1024)
+    rules = CropRules(padding=0.5, padding_min=64, min_size=256, multiple=8, max_size=1024)
 
     def load(self, device: Device) -> tuple[Any, int]:
         scripts, size = self.scripts(device)

@@ -26,6 +26,15 @@ def png(name: str) -> bytes:
     return stream.getvalue()
 
 
+@functools.cache
+def thumbnail(name: str) -> bytes:
+    """A small JPEG of it, of 288 × 192 pixels. Raises `NotFound`."""
+    stream = io.BytesIO()
+    picture = Image.open(io.BytesIO(png(name)))
+    picture.resize((288, 192), Image.Resampling.LANCZOS).save(stream, "JPEG", quality=85)
+    return stream.getvalue()
+
+
 class _Painting:
     """float [h, w, 3] in 0..1, with shapes laid over each other; their covers are soft at the edge, which smoothes it."""
 

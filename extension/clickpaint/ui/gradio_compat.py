@@ -130,10 +130,8 @@ def theme(**variables: str) -> Any:
     return base.set(**accepted(base.set, **variables))
 
 
-def mount(app: FastAPI, page: gr.Blocks, *, head: str, theme: Any) -> FastAPI:
-    """Put the page at the root of `app`, with `head` in its <head>. For gradio 6, the stand-alone program's."""
+def mount(app: FastAPI, page: gr.Blocks, *, theme: Any) -> FastAPI:
+    """Put the page at the root of `app`. For gradio 6, the stand-alone program's."""
     import gradio as gr
 
-    return gr.mount_gradio_app(
-        app, page, path="/", head=head, theme=theme, footer_links=[], run_history=False, ssr_mode=False, mcp_server=False
-    )
+    return gr.mount_gradio_app(app, page, path="/", theme=theme, footer_links=[], run_history=False, ssr_mode=False, mcp_server=False)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from clickpaint import __version__
 from clickpaint.ui import gradio_compat as compat
 from clickpaint.ui import tab
+from clickpaint.ui.page_files import PROJECT, SCRIPT, PageScript, StandaloneFiles
+from clickpaint.ui.shell import ShellMiddleware, with_canvas
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from clickpaint.api.access import LocalGate, PublicGate
     from clickpaint.studio.studio import Studio
 
-PROJECT = Path(__file__).resolve().parents[3]
-STATIC = "clickpaint/static"
 
 _SHAPES = '<circle cx="10" cy="10" r="4.2"/><path d="M10 2v2.4M10 15.6V18M2 10h2.4M15.6 10H18"/>'
 _ICON = (
@@ -69,16 +68,25 @@ def create_app(studio: Studio, gate: LocalGate | PublicGate) -> FastAPI:
 
     app = FastAPI(title="Clickpaint", version=__version__, docs_url=None, redoc_url=None, openapi_url="/clickpaint/openapi.json")
     app.include_router(create_router(studio, gate))
-    add_files(app)
-    _add_preferences(app, studio)
+    files = StandaloneFiles(PageScript((SCRIPT, "clickpaint/host/gradio_labels.mjs")))
+    files.add_to(app)
+    setting = studio.host.setting
+    widgets = {key: setting(key) for key in tab.SETTINGS.values()}  # what they begin with, whatever is chosen later
+
+    def page(gradios: bytes) -> bytes:
+        preferences = {key: setting(key) for key in ("language", "theme", *widgets)}
+        first = head({**preferences, "widgets": widgets}) + files.tags()
+        return with_canvas(gradios, first, _HEADER, tab.canvas(studio, setting("language")))
+
+    app.add_middleware(ShellMiddleware, page=page)
     app.add_middleware(PrefixMiddleware)
     # asked first (the last one added is the outermost), for what a Referer makes `PrefixMiddleware` add, any page can have written
     app.add_middleware(AccessMiddleware, gate=gate)
     with _without_proxies():
         import gradio  # noqa: F401
 
-        page = tab.build(studio, header=_HEADER)
-    return compat.mount(app, page, head=head(), theme=compat.theme(**_THEME))
+        blocks = tab.build_beside_canvas(studio)
+    return compat.mount(app, blocks, theme=compat.theme(**_THEME))
 
 
 @contextmanager
@@ -94,58 +102,14 @@ def _without_proxies() -> Iterator[None]:
         os.environ.update(proxies)
 
 
-def head() -> str:
-    """What a web UI puts into its pages by itself: the style, the module, and the translations of Gradio's labels."""
+def head(preferences: Mapping[str, Any]) -> str:
+    """The title, the icon, the settings as they are now, and the translations of Gradio's labels, which a web UI puts into its pages by
+    itself."""
     table = json.loads((PROJECT / "localizations" / "zh_CN.json").read_text("utf-8"))
-    data = json.dumps({"zh_CN": table}).replace("<", "\\u003c")
-    module = PROJECT / "javascript" / "clickpaint.mjs"
+    data, values = (json.dumps(one).replace("<", "\\u003c") for one in ({"zh_CN": table}, preferences))
     return f"""
-<link rel="stylesheet" href="{STATIC}/style.css?{_changed(PROJECT / "style.css")}">
+<title>Clickpaint</title>
 <link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">
-<script src="{STATIC}/preferences.js"></script>
+<script>globalThis.clickpaintPreferences = {values};</script>
 <script type="application/json" id="clickpaint_localization">{data}</script>
-<script type="module" src="{STATIC}/javascript/clickpaint.mjs?{_changed(module)}"></script>
-<script type="module" src="{STATIC}/javascript/clickpaint/host/gradio_labels.mjs"></script>
 """
-
-
-def add_files(app: FastAPI) -> None:
-    """Serve the modules and the style. A browser asks about them again each time, so that an update is seen at once."""
-    from starlette.requests import Request
-    from starlette.responses import FileResponse, Response
-    from starlette.staticfiles import StaticFiles
-
-    class Modules(StaticFiles):
-        def file_response(self, *args: Any, **kwargs: Any) -> Response:
-            response = super().file_response(*args, **kwargs)
-            # said here, because on Windows the registry may call them text/plain, and browsers refuse to run that
-            response.headers["content-type"] = "text/javascript; charset=utf-8"
-            response.headers["cache-control"] = "no-cache"
-            response.headers["x-content-type-options"] = "nosniff"
-            return response
-
-    def style(request: Request) -> Response:
-        return FileResponse(PROJECT / "style.css", media_type="text/css", headers={"cache-control": "no-cache"})
-
-    app.mount(f"/{STATIC}/javascript", Modules(directory=PROJECT / "javascript"), name="clickpaint-javascript")
-    app.add_route(f"/{STATIC}/style.css", style)
-
-
-def _add_preferences(app: FastAPI, studio: Studio) -> None:
-    """Tell the page the settings that it starts with, as they are now: the page itself is made once, when the program starts."""
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    keys = ("language", "theme", *tab.SETTINGS.values())
-
-    def preferences(request: Request) -> Response:
-        values = json.dumps({key: studio.host.setting(key) for key in keys})
-        return Response(
-            f"globalThis.clickpaintPreferences = {values};", 200, {"Cache-Control": "no-store"}, "text/javascript; charset=utf-8"
-        )
-
-    app.add_route(f"/{STATIC}/preferences.js", preferences)
-
-
-def _changed(file: Path) -> int:
-    return int(file.stat().st_mtime)

@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 
 def build(
-    studio: Front, *, header: str = "", language: str | None = None, below: Callable[[], None] | None = None, paste: Paste | None = None,
-    token: str = "",
+    studio: Front, *, language: str | None = None, below: Callable[[], None] | None = None, paste: Paste | None = None, token: str = "",
 ) -> gr.Blocks:  # fmt: skip
-    """The page as Gradio blocks. The page must load `javascript/clickpaint.mjs` and `style.css`; a web UI does so by itself.
+    """The tab of a web UI as Gradio blocks. The page must load `javascript/clickpaint.mjs` and `style.css`; a web UI does so by itself.
 
     Args:
-        header: HTML above the canvas; a web UI has its own.
         language: "auto", "en" or "zh_CN" for the canvas; None for the setting's.
         below: makes what a host puts below the canvas.
         paste: tells a host which widgets take what from an infotext.
@@ -32,32 +30,44 @@ def build(
     """
     import gradio as gr
 
-    with compat.blocks("Clickpaint") as page:
-        if header:
-            compat.html(header, elem_id="clickpaint_header")
-        with gr.Row(elem_id="clickpaint_page", elem_classes=["cp-page"], **compat.accepted(gr.Row.__init__, equal_height=False)):
-            with gr.Column(scale=5, min_width=320, elem_classes=["cp-main"]):
-                compat.html(canvas(studio, language or studio.host.setting("language"), token), elem_id="clickpaint_canvas")
-                if below is not None:
-                    below()
-            with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
-                can = studio.host.capabilities()
-                tasks = can.paint or not can.own_sampler  # without a web UI, a checkpoint may come while the page is open
-                if tasks:
-                    removing = task_tabs.tasks(studio, can, paste, panels.saving)
-                else:
-                    removing = panels.removing(studio)
-                    panels.starts_removing(removing)
-                    panels.saving()
-                segmenter = panels.selecting(studio)
-                panels.follow_files(studio, segmenter, removing.eraser, diffusion=tasks)
-                if studio.host.settings_file is not None:
-                    panels.follow_settings(studio, removing, segmenter, diffusion=tasks)
-                describe.panel()
-                control.maps()
-                panels.results(studio)
-                panels.models()
+    level = compat.accepted(gr.Row.__init__, equal_height=False)
+    with compat.blocks("Clickpaint") as page, gr.Row(elem_id="clickpaint_page", elem_classes=["cp-page"], **level):
+        with gr.Column(scale=5, min_width=320, elem_classes=["cp-main"]):
+            compat.html(canvas(studio, language or studio.host.setting("language"), token), elem_id="clickpaint_canvas")
+            if below is not None:
+                below()
+        _side(studio, paste)
     return page
+
+
+def build_beside_canvas(studio: Front) -> gr.Blocks:
+    """What is beside the canvas, alone: the stand-alone page has the canvas in its own HTML (`shell.with_canvas`)."""
+    with compat.blocks("Clickpaint") as page:
+        _side(studio, None)
+        compat.on(page.load, "() => (window.clickpaint?.joined(), [])")
+    return page
+
+
+def _side(studio: Front, paste: Paste | None) -> None:
+    import gradio as gr
+
+    with gr.Column(scale=1, min_width=290, elem_classes=["cp-side"]):
+        can = studio.host.capabilities()
+        tasks = can.paint or not can.own_sampler  # without a web UI, a checkpoint may come while the page is open
+        if tasks:
+            removing = task_tabs.tasks(studio, can, paste, panels.saving)
+        else:
+            removing = panels.removing(studio)
+            panels.starts_removing(removing)
+            panels.saving()
+        segmenter = panels.selecting(studio)
+        panels.follow_files(studio, segmenter, removing.eraser, diffusion=tasks)
+        if studio.host.settings_file is not None:
+            panels.follow_settings(studio, removing, segmenter, diffusion=tasks)
+        describe.panel()
+        control.maps()
+        panels.results(studio)
+        panels.models()
 
 
 def canvas(studio: Front, language: str, token: str = "") -> str:

@@ -99,6 +99,8 @@ export class ClickpaintCanvas extends HTMLElement {
     #appear = () => {};
     /** Resolves when the canvas is shown for the first time: in a web UI many who load the page never open its tab, and nothing is asked before. */
     shown = /** @type {Promise<void>} */ (new Promise((resolve) => (this.#appear = resolve)));
+    /** Resolves when the canvas can be used, or has said why it cannot; undefined before it is in a page. @type {Promise<void> | undefined} */
+    started;
 
     connectedCallback() {
         if (!this.#built) this.#build();
@@ -169,7 +171,7 @@ export class ClickpaintCanvas extends HTMLElement {
         );
         this.classList.add("cp");
         this.replaceChildren(this.stage, offer.element, status.element, this.help.element, this.question.element, this.files.input);
-        this.#start();
+        this.started = this.#start();
         this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
     }
 

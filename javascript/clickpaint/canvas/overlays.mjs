@@ -31,9 +31,9 @@ export class Welcome {
         const list = await api.samples();
         this.samples.replaceChildren(
             ...list.map(({name, title}) => {
-                const picture = h("img", {alt: "", draggable: false}), file = api.sample(name);
-                showBlob(picture, file);
-                const open = async () => this.opening.open(await file.catch(() => api.sample(name)), `${name}.png`);
+                const picture = h("img", {alt: "", draggable: false});
+                showBlob(picture, api.sampleThumbnail(name));
+                const open = async () => this.opening.open(await api.sample(name), `${name}.png`);
                 const button = h("button.cp-sample", {type: "button", title, "aria-label": title, onclick: () => open().catch((error) => this.editor.emit("error", error))}, picture);
                 return h("div", {role: "listitem"}, button);
             }),

@@ -1,9 +1,7 @@
-/** Stand-alone only: the page as the settings want it. They come from the server before anything else; see `ui/standalone.py`. */
+/** Stand-alone only: the page as the settings want it. They stand in the page; see `ui/standalone.py`. */
 
-import {canvas} from "./elements.mjs";
-
-/** From the settings to the canvas's options that begin with them. */
-const OPTIONS = {segmenter: "segmenter", eraser: "eraser", erase_grow: "grow", erase_feather: "feather"};
+/** The settings that widgets begin with. */
+const OPTIONS = ["segmenter", "eraser", "erase_grow", "erase_feather"];
 
 /** @returns {Record<string, any> | undefined} the settings; undefined inside a web UI, which has its own */
 const preferences = () => globalThis.clickpaintPreferences;
@@ -25,15 +23,14 @@ export function followPreferences() {
     if (!preferences()) return;
     new MutationObserver(() => preferences()?.theme !== "auto" && dress()).observe(document.body, {attributes: true, attributeFilter: ["class"]});
     if (preferences()?.theme !== "auto") dress();
-    document.addEventListener("clickpaint:ready", () => {
-        const begun = JSON.parse(canvas()?.dataset.options ?? "{}"), now = preferences() ?? {};
-        const same = ([key, option]) => !(option in begun) || begun[option] === now[key] || (begun[option] === null && now[key] < 0);
-        if (!Object.entries(OPTIONS).every(same)) refresh();
+    document.addEventListener("clickpaint:joined", () => {
+        const now = preferences() ?? {};
+        if (OPTIONS.some((key) => now.widgets?.[key] !== now[key])) refresh();
     });
     document.addEventListener("clickpaint:setting", (event) => {
         const {key, value} = /** @type {CustomEvent} */ (event).detail, now = preferences() ?? {};
         now[key] = value;
         if (key === "theme") dress();
-        if (key in OPTIONS) refresh();
+        if (OPTIONS.includes(key)) refresh();
     });
 }

@@ -359,6 +359,10 @@ export class Api {
     sample(name) {
         return this.request("GET", `samples/${encodeURIComponent(name)}`, {blob: true});
     }
+
+    sampleThumbnail(name) {
+        return this.request("GET", `samples/${encodeURIComponent(name)}/thumbnail`, {blob: true});
+    }
 }
 
 async function problem(response) {

@@ -42,6 +42,11 @@ def needed(app: Any) -> bool:
     return bool(_login_on(app) or _passwords())
 
 
+def page_shown(app: Any, cookies: dict[str, str]) -> bool:
+    """Whether the page is shown to whoever has these cookies: to everybody, where it asks for no login."""
+    return not _login_on(app) or logged_in(app, cookies)
+
+
 def logged_in(app: Any, cookies: dict[str, str]) -> bool:
     """Whether these cookies are those of somebody who logged in to the page."""
     if not _login_on(app):

@@ -25,6 +25,10 @@ class WebUIGate:
         """Nobody knows how many use a web UI."""
         return False
 
+    def shows_page(self, connection: HTTPConnection) -> bool:
+        """Whether the web UI shows its page to whoever asks."""
+        return credentials.page_shown(self._app, dict(connection.cookies))
+
     def check(self, connection: HTTPConnection) -> None:
         """Raises `AccessDenied`."""
         if not credentials.origin_allowed(connection.headers.get("origin"), connection.headers.get("host", "")):
