@@ -537,15 +537,15 @@ def test_the_modules_do_the_same_one_by_one(visit: Any, photo: bytes, monkeypatc
 
 def test_the_canvas_is_usable_before_gradio_has_come(visit: Any, photo: bytes) -> None:
     tab = visit(alone=True)
-    held: list[Any] = []
-    tab.page.route("**/assets/*.js", held.append)
+    held: list[Any] | None = []
+    tab.page.route("**/assets/*.js", lambda route: route.continue_() if held is None else held.append(route))
     tab.page.reload()
     tab.page.wait_for_selector(".cp-sample")
     tab.open(photo)
     tab.click(*BALL)
     assert tab.area and not tab.page.locator("#clickpaint_remove").count()
-    tab.page.unroute("**/assets/*.js")
-    for route in held:
+    routes, held = held, None
+    for route in routes:
         route.continue_()
     expect(tab.page.locator("#clickpaint_remove"), "it knows that something is selected").not_to_have_class("cp-idle")
     tab.page.locator("#clickpaint_remove").click()

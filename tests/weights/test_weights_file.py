@@ -16,7 +16,7 @@ import pytest
 
 from clickpaint.errors import CorruptModel, InvalidInput
 from clickpaint.weights.store import load_state_dict
-from clickpaint.weights.weights_file import read_weights_file, safetensors_header, weights_format
+from clickpaint.weights.weights_file import mapped_in_pieces, read_weights_file, safetensors_header, weights_format
 
 torch = pytest.importorskip("torch")
 from safetensors.torch import save, save_file  # noqa: E402
@@ -115,6 +115,17 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path):
     path.chmod(0)
     with pytest.raises(CorruptModel, match=r"locked\.ckpt cannot be read: Permission denied"):
         read_weights_file(path)
+
+
+def test_a_file_in_pieces_is_the_file(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({**TENSORS, "c": torch.zeros(40)}, path)
+    types = {"a": torch.float32, "b": torch.float32, "c": torch.float32, "elsewhere": torch.float32}
+    pieces = list(mapped_in_pieces(path, types, most=28))  # a and b: 24 + 4 bytes; c alone is more
+    assert sorted(key for piece in pieces for key in piece) == ["a", "c"], "b is of another type than expected"
+    assert len(pieces) > 1 and torch.equal(next(piece["a"] for piece in pieces if "a" in piece), TENSORS["a"])
+    path.write_bytes(saved(TENSORS))
+    assert list(mapped_in_pieces(path, types)) == [], "no mapping, no pieces"
 
 
 @pytest.mark.parametrize("legacy", [False, True])

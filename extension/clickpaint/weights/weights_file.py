@@ -6,14 +6,17 @@ import json
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clickpaint.errors import CorruptModel, InvalidInput, Sentence
 from clickpaint.weights.device import out_of_memory
+
+if TYPE_CHECKING:
+    import torch
 
 WeightsFormat = Literal["safetensors", "zip", "pickle"]
 """safetensors; PyTorch's format since 1.6, a ZIP of a pickle and raw numbers; and the one before, several pickles in a row."""
@@ -148,10 +151,12 @@ class TensorHeader:
     Attributes:
         shape: its sides.
         dtype: the type of its numbers by safetensors' name ("F16", "F8_E4M3", …).
+        bytes: that it takes in the file.
     """
 
     shape: tuple[int, ...]
     dtype: str
+    bytes: int
 
 
 def safetensors_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, str]]:
@@ -167,7 +172,10 @@ def safetensors_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, s
                 raise ValueError("too long")
             header = json.loads(stream.read(length))
         metadata = header.pop("__metadata__", None) or {}
-        tensors = {key: TensorHeader(tuple(map(int, entry["shape"])), str(entry["dtype"])) for key, entry in header.items()}
+        tensors = {
+            key: TensorHeader(tuple(map(int, entry["shape"])), str(entry["dtype"]), _length(*entry["data_offsets"]))
+            for key, entry in header.items()
+        }
         end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
         missing = 8 + length + end - path.stat().st_size
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error) as error:
@@ -175,6 +183,10 @@ def safetensors_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, s
     if missing > 0:
         raise _unusable(path, Sentence("it is cut off, {count} bytes are missing", count=missing))
     return tensors, {str(key): str(value) for key, value in metadata.items()}
+
+
+def _length(start: int, end: int) -> int:
+    return int(end) - int(start)
 
 
 def read_weights_file(path: Path, mapped: bool = True) -> tuple[Any, dict[str, str]]:
@@ -217,6 +229,30 @@ def read_weights_file(path: Path, mapped: bool = True) -> tuple[Any, dict[str, s
             ) from error
         reason = "a type of numbers in it is not known here" if kind == "safetensors" else "it is damaged"
         raise _unusable(path, reason) from error
+
+
+def mapped_in_pieces(path: Path, wanted: Mapping[str, torch.dtype], most: int = 64 << 20) -> Iterator[dict[str, torch.Tensor]]:
+    """The tensors of a safetensors file, few at a time: each piece lies in a mapping of its own, which goes with the piece.
+
+    Args:
+        path: the file; of any other format there are no pieces.
+        wanted: keys and the types that they are expected in; what the file has in another type, or has not, is left out.
+        most: bytes of a piece, unless one tensor is larger.
+    """
+    if weights_format(path) != "safetensors":
+        return
+    from safetensors import safe_open
+
+    sizes = {key: header.bytes for key, header in safetensors_header(path)[0].items() if key in wanted}
+    keys = list(sizes)
+    while keys:
+        total, piece = 0, []
+        while keys and (not piece or total + sizes[keys[0]] <= most):
+            total += sizes[keys[0]]
+            piece.append(keys.pop(0))
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            tensors = {key: file.get_tensor(key) for key in piece}
+        yield {key: tensor for key, tensor in tensors.items() if tensor.dtype == wanted[key]}
 
 
 def _unpickled(path: Path, mapped: bool) -> Any:

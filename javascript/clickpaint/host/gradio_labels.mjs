@@ -8,7 +8,7 @@ const table = tables[languageOf("auto")];
 function translate(node) {
     if (node.nodeType === Node.TEXT_NODE) {
         const text = node.data.trim(), better = table[text];
-        if (better && !node.parentElement?.closest("clickpaint-canvas, clickpaint-models, clickpaint-describe, clickpaint-settings, script, style, textarea")) node.data = node.data.replace(text, better);
+        if (better && better !== text && !node.parentElement?.closest("clickpaint-canvas, clickpaint-models, clickpaint-describe, clickpaint-settings, script, style, textarea")) node.data = node.data.replace(text, better);
         return;
     }
     if (node.title && table[node.title]) node.title = table[node.title];

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from clickpaint.errors import CorruptModel, InvalidInput
 from clickpaint.paint.checkpoint.kind import Prediction
 from clickpaint.paint.checkpoint.quantised import unscaled
-from clickpaint.weights.weights_file import read_weights_file
+from clickpaint.weights.weights_file import mapped_in_pieces, read_weights_file
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +99,7 @@ class FileSource:
             return tensors
         if self._moved is None or self._moved[:2] != (stamp, self._device):
             self._moved = None  # before the next ones take their place
-            self._moved = (stamp, self._device, {key: _moved(tensor, self._device) for key, tensor in tensors.items()})
+            self._moved = (stamp, self._device, self._all_moved(tensors, self._device))
         return self._moved[2]
 
     def version(self) -> Hashable:
@@ -117,6 +117,15 @@ class FileSource:
     def release(self) -> None:
         """Let go of what was moved or converted."""
         self._moved = self._device = None
+
+    def _all_moved(self, tensors: Mapping[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+        """Every tensor where and as it is computed with. A file that can be mapped is mapped anew for every few of them, so that what
+        was read of it does not lie in memory beside what was made of it."""
+        moved: dict[str, torch.Tensor] = {}
+        own = {key: tensor for key, tensor in tensors.items() if self.vae is None or not key.startswith(_VAE)}
+        for piece in mapped_in_pieces(self.path, {key: tensor.dtype for key, tensor in own.items()}):
+            moved.update({key: _moved(tensor, device) for key, tensor in piece.items() if _moves(tensor, device)})
+        return {key: moved[key] if key in moved else _moved(tensor, device) for key, tensor in tensors.items()}
 
     def _stamp(self) -> Hashable:
         files = [file for file in (self.path, self.vae) if file is not None]
@@ -137,8 +146,15 @@ class FileSource:
         return self._opened
 
 
+_VAE = "first_stage_model."
+
+
 def _slow_on_cpu(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() and tensor.element_size() < 4
+
+
+def _moves(tensor: torch.Tensor, device: torch.device) -> bool:
+    return device.type != "cpu" or _slow_on_cpu(tensor)
 
 
 def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -155,8 +171,8 @@ def with_vae(tensors: Mapping[str, torch.Tensor], vae: Mapping[str, torch.Tensor
     prefix = next((key.removesuffix(first) for key in vae if key.endswith(first)), None)
     if prefix is None:
         raise InvalidInput("{name} holds no VAE: {key} is missing.", "Choose another VAE file.", key=first, name=name)
-    kept = {key: tensor for key, tensor in tensors.items() if not key.startswith("first_stage_model.")}
-    return kept | {f"first_stage_model.{key[len(prefix) :]}": tensor for key, tensor in vae.items() if key.startswith(prefix)}
+    kept = {key: tensor for key, tensor in tensors.items() if not key.startswith(_VAE)}
+    return kept | {f"{_VAE}{key[len(prefix) :]}": tensor for key, tensor in vae.items() if key.startswith(prefix)}
 
 
 def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
