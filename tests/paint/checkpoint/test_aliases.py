@@ -265,11 +265,13 @@ def test_half_precision_is_widened_for_the_cpu_only_while_it_is_needed(tmp_path)
     source, checkpoints = FileSource(tmp_path / "half.safetensors"), Checkpoints()
     key = "model.diffusion_model.out.2.weight"
     assert source.tensors()[key].dtype == torch.float16
+    before = resident(tmp_path / "half.safetensors")
     with checkpoints.using(source, "cpu") as checkpoint:
         assert checkpoint.dtype == torch.float32
         first = source.tensors()[key]
         assert all(torch.equal(tensor, weights[key].float()) for key, tensor in source.tensors().items())
-        assert resident(tmp_path / "half.safetensors") <= 0.02 * (tmp_path / "half.safetensors").stat().st_size
+        read = resident(tmp_path / "half.safetensors") - before
+        assert read <= 0.1 * (tmp_path / "half.safetensors").stat().st_size, "what was widened lies in memory twice"
     with checkpoints.using(source, "cpu"):
         assert source.tensors()[key] is first
     source.release()
