@@ -17,8 +17,8 @@ _APP = re.compile(rb"<gradio-app\b.*?</gradio-app>", re.DOTALL)
 _THEME_OF_BROWSER = b"""<script>
 {
     const asked = new URL(location.href).searchParams.get("__theme"), {theme = "auto"} = globalThis.clickpaintPreferences ?? {};
-    const wanted = theme === "auto" ? asked : theme;
-    if (wanted === "dark" || (wanted !== "light" && matchMedia("(prefers-color-scheme: dark)").matches)) document.body.classList.add("dark");
+    const wanted = theme === "auto" ? asked : theme, system = matchMedia("(prefers-color-scheme: dark)");
+    if (wanted === "dark" || (wanted !== "light" && system.matches)) document.body.classList.add("dark");
 }
 </script>"""
 """Dark or light as the settings and Gradio decide it, before Gradio is there to do so."""
