@@ -215,7 +215,9 @@ def test_the_engines_get_ready_in_the_background(studio):
 
 def test_the_checkpoint_is_opened_once_for_a_painting_of_two_passes(studio, monkeypatch):
     from clickpaint.paint.checkpoint.opening import Checkpoints
+    from clickpaint.studio import painting
 
+    monkeypatch.setattr(painting, "_REFINED", 0.125)  # of the checkpoint's 512 pixels
     opened, using = [], Checkpoints.using
     monkeypatch.setattr(Checkpoints, "using", lambda self, source, device: opened.append(source) or using(self, source, device))
     workspace = studio.open(studio.encode(from_pixels(drawing().repeat(2, 0).repeat(2, 1)), "PNG"), "a.png")
@@ -225,7 +227,7 @@ def test_the_checkpoint_is_opened_once_for_a_painting_of_two_passes(studio, monk
     assert len(opened) == 1
     studio.painting.refine(workspace, 1, FAST)
     assert len(opened) == 2
-    studio.painting.generate(FAST)
+    studio.painting.generate(FAST, SIZE, SIZE)
     assert len(opened) == 3
 
 

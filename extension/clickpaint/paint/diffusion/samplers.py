@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 import re
 from collections.abc import Mapping
@@ -192,10 +194,16 @@ def _parameters(kind: str) -> Any:
 
 def _made(kind: str, options: Mapping[str, Any]) -> Any:
     """diffusers' scheduler of this class with those of the options that it knows."""
+    parameters = _parameters(kind)
+    return copy.deepcopy(_fresh(kind, tuple(sorted((key, value) for key, value in options.items() if key in parameters))))
+
+
+@functools.lru_cache(maxsize=32)
+def _fresh(kind: str, options: tuple[tuple[str, Any], ...]) -> Any:
+    """A scheduler of which only copies are used: some classes work out all thousand training steps, for half a second, when made."""
     import diffusers
 
-    known = _parameters(kind)
-    return getattr(diffusers, kind)(**{key: value for key, value in options.items() if key in known})
+    return getattr(diffusers, kind)(**dict(options))
 
 
 def _levels(alphas_cumprod: Any) -> Any:
