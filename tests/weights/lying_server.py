@@ -165,3 +165,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def to_ftp(self, wanted: str | None) -> None:
         self.head(302, 0, Location="ftp://127.0.0.1/file")
+
+    def to_nowhere(self, wanted: str | None) -> None:
+        self.head(302, 0, Location="http://[half/an/address")

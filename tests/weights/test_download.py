@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import types
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,21 @@ def test_says_why_it_failed_and_leaves_nothing_that_counts(behaviour, said, mode
         download(model(f"/{behaviour}"), tmp_path, network)
     assert caught.value.remedy
     assert not (tmp_path / "toy.pt").exists()
+
+
+@pytest.mark.parametrize("behaviour", ["to_a_file", "to_ftp", "to_nowhere", "missing"])
+def test_an_answer_that_is_not_read_is_closed(behaviour, model, network, tmp_path, monkeypatch):
+    answers = []
+
+    class Kept(HTTPResponse):
+        def begin(self) -> None:
+            answers.append(self)
+            super().begin()
+
+    monkeypatch.setattr(HTTPConnection, "response_class", Kept)
+    with pytest.raises(DownloadFailed):
+        download(model(f"/{behaviour}"), tmp_path, network)
+    assert answers and all(answer.isclosed() for answer in answers)
 
 
 def test_the_next_address_is_asked_and_goes_on_with_the_bytes(server, model, network, body, tmp_path):

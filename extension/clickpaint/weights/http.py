@@ -93,7 +93,7 @@ class Answer:
             self._put(error)
         except TimeoutError:
             self._put(TimeoutError(f"no byte came for {self._timeout:g} seconds"))
-        except (OSError, URLError, HTTPException, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             self._put(error if isinstance(error, OSError) else ConnectionError(f"{type(error).__name__}: {error}"))
 
 
@@ -102,6 +102,17 @@ class ProxyUnusable(URLError):
 
 
 class _HttpOnly(urllib.request.HTTPRedirectHandler):
+    """Follows to http and https addresses only. The answer that led nowhere is closed: urllib leaves that to whoever catches the error."""
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except BaseException:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urlsplit(newurl).scheme not in ("http", "https"):
             raise URLError(f"it redirects to {newurl}, which is not an http(s) address")
