@@ -74,7 +74,7 @@ def test_the_hooks_run_what_the_tests_check_with_the_pinned_tools():
     commands = [hook["entry"].split() for hook in repository["hooks"]]
     assert {(command[0], command[1]) for command in commands} == {("python", "-m")} and {command[2] for command in commands} <= pins
     assert {" ".join(command[2:4]) for command in commands} >= {"ruff check", "ruff format"}
-    assert {"pyright", "pytest"} <= {command[2] for command in commands}
+    assert {"pyrefly", "pytest"} <= {command[2] for command in commands}
     named = [word for command in commands for word in command if word.startswith("tests/")]
     assert "tests/test_house.py" in named and all((ROOT / file).is_file() for file in named)
     assert all(hook["language"] == "system" and hook["name"] and hook["id"] for hook in repository["hooks"])

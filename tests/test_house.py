@@ -303,7 +303,7 @@ def test_every_command_of_the_readme_exists():
         elif command[1] == "-m" and command[2].startswith("tests.benchmarks."):
             assert (ROOT / Path(*command[2].split("."))).with_suffix(".py").exists(), command
         else:
-            assert command[1] == "-m" and command[2] in ("pytest", "venv", "ruff", "pyright"), f"who checks {shlex.join(command)}?"
+            assert command[1] == "-m" and command[2] in ("pytest", "venv", "ruff", "pyrefly"), f"who checks {shlex.join(command)}?"
         places = [word for word in command if re.match(r"(tests|extension)/", word)]
         assert [place for place in places if not (ROOT / place).exists()] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,9 @@ class Setting:
                 value=value,
                 choices=", ".join(self.choices),
             )
-        if (self.minimum is not None and parsed < self.minimum) or (self.maximum is not None and parsed > self.maximum):
+        lowest = -math.inf if self.minimum is None else self.minimum
+        highest = math.inf if self.maximum is None else self.maximum
+        if not isinstance(parsed, str) and (parsed < lowest or parsed > highest):
             raise InvalidInput(
                 "The setting {key} cannot be {value!r}.",
                 "It goes from {minimum:g} to {maximum:g}.",

@@ -129,7 +129,8 @@ def _unit(unit: schemas.ControlBody, studio: Studio | None, workspace: Workspace
         if made.size != workspace.size:
             raise InvalidInput("The picture has another size than when this map was made.", "Make the map again.")
         drawn = made.map.pixels[..., :3]
-    return ControlUnit(**{**dict(unit), "values": tuple(unit.values.items()), "map": drawn})
+    fields: dict[str, Any] = {**dict(unit), "values": tuple(unit.values.items()), "map": drawn}
+    return ControlUnit(**fields)
 
 
 def _files(studio: Studio, painted: PaintedPictures, format: str) -> dict[str, Any]:

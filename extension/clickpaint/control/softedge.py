@@ -104,7 +104,8 @@ _SCRIBBLE = ("scribble", "sketch")
 
 
 def _described(name: str, label: str, types: tuple[str, ...], run: Any, network: Network, **more: Any) -> Preprocessor:
-    return Preprocessor(name, label, types, run, models=(network.model,), packages=NEEDS, **{"control_models": ("softedge", "hed"), **more})
+    fields: dict[str, Any] = {"control_models": ("softedge", "hed"), **more}
+    return Preprocessor(name, label, types, run, models=(network.model,), packages=NEEDS, **fields)
 
 
 PREPROCESSORS = (

@@ -216,7 +216,7 @@ def _in_palette(samples: Samples, changed: np.ndarray, faded: np.ndarray, after:
     array = samples.array.copy()
     if len(missing) <= len(free):
         palette[free[: len(missing)]] = np.array(missing, np.uint32).view(np.uint8).reshape(-1, 4)
-        known |= dict(zip(missing, free.tolist(), strict=False))
+        known |= dict(zip(missing, map(int, free), strict=False))
         array[changed] = np.array([known[colour] for colour in colours.tolist()], np.uint8)[which.reshape(-1)]
     elif not only_palette:
         return from_rgb(pixels, alpha)

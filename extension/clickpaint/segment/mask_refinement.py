@@ -32,7 +32,7 @@ def sharpen(pixels: np.ndarray, mask: np.ndarray, known: Pixels, band: int = 5) 
         return mask
     cv2.setRNGSeed(1)
     models = np.zeros((2, 1, 65))
-    cv2.grabCut(crop, state, None, models[0], models[1], 1, cv2.GC_INIT_WITH_MASK)  # pyright: ignore
+    cv2.grabCut(crop, state, None, models[0], models[1], 1, cv2.GC_INIT_WITH_MASK)  # type: ignore
     result = mask.copy()
     result[box] = (state == cv2.GC_FGD) | (state == cv2.GC_PR_FGD)
     return result

@@ -121,7 +121,7 @@ def _palette(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(centers) > COLOURS:
         cv2.setRNGSeed(1)  # k-means++ draws its starting points
         stop = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 12, 0.5)
-        centers = cv2.kmeans(sample, COLOURS, None, stop, 1, cv2.KMEANS_PP_CENTERS)[2]  # pyright: ignore
+        centers = cv2.kmeans(sample, COLOURS, None, stop, 1, cv2.KMEANS_PP_CENTERS)[2]  # type: ignore
     nearest = ((centers**2).sum(1) - 2 * points @ centers.T).argmin(1)
     return centers, nearest.reshape(lab.shape[:2])
 

@@ -168,7 +168,7 @@ class ControlMaps:
         self._maps: WeakKeyDictionary[Workspace, OrderedDict[str, WorkspaceMap]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def list(self) -> list[PreprocessorListing]:
+    def list(self) -> Sequence[PreprocessorListing]:
         """Every preprocessor, in the order that sd-webui-controlnet lists them in."""
         return [self._listing(preprocessor) for preprocessor in registry.ordered()]
 
@@ -339,7 +339,7 @@ class ControlMaps:
         extra = {key: value for map in reversed(maps) for key, value in map.extra.items()}
         return replace(maps[0], pixels=pixels, extra=extra)
 
-    def _compute_all(self, request: RunningRequest, picture: Picture, wanted: Sequence[tuple[str, Request]]) -> list[ControlMap]:
+    def _compute_all(self, request: RunningRequest, picture: Picture, wanted: Sequence[tuple[str, Request]]) -> Sequence[ControlMap]:
         flat = _on_white(picture)
 
         def compute(name: str, layer: Request, progress: Progress) -> ControlMap:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clickpaint.compat.packages import Installed, installed
 from clickpaint.erase import registry as erasers
+from clickpaint.erase.registry import EraserInfo
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.progress import Progress
 from clickpaint.segment import registry as segmenters
+from clickpaint.segment.registry import SegmenterInfo
 from clickpaint.settings import MEGABYTE
 from clickpaint.weights.cache import EmbeddingCache, ModelCache
 from clickpaint.weights.catalog import files_of
@@ -152,9 +154,7 @@ class ModelPool:
         self._resolved[role] = (time.monotonic(), best)
         return best
 
-    def _listings(
-        self, infos: Iterable[segmenters.SegmenterInfo | erasers.EraserInfo], unavailable: Callable[[str, Installed], str | None]
-    ) -> list[Listing]:
+    def _listings(self, infos: Iterable[SegmenterInfo | EraserInfo], unavailable: Callable[[str, Installed], str | None]) -> list[Listing]:
         # everything is looked for once: the start of a web UI waits for this
         store, look = self.store.for_a_list(), functools.cache(installed)
         return [_listing(info, unavailable(info.name, look) or "", store) for info in infos]
@@ -167,7 +167,7 @@ class ModelPool:
         release(self.host.device())
 
 
-def _listing(info: segmenters.SegmenterInfo | erasers.EraserInfo, reason: str, store: Store) -> Listing:
+def _listing(info: SegmenterInfo | EraserInfo, reason: str, store: Store) -> Listing:
     state, blocked = "present", bool(reason)
     if info.model is not None:
         try:

@@ -35,6 +35,8 @@ from clickpaint.errors import InvalidInput, OutOfMemory
 
 if TYPE_CHECKING:
     import torch
+    from torch import device as TorchDevice
+    from torch import dtype as TorchType
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -60,13 +62,13 @@ class Device:
         return self.type.partition(":")[0]
 
     @property
-    def torch(self) -> torch.device:
+    def torch(self) -> TorchDevice:
         import torch
 
         return torch.device(self.type)
 
     @property
-    def torch_dtype(self) -> torch.dtype:
+    def torch_dtype(self) -> TorchType:
         import torch
 
         return getattr(torch, self.dtype)

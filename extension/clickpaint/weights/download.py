@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
@@ -345,7 +346,8 @@ class _Transfer:
         self.progress.report(fraction, text, done=self.done, total=self.total, unit="B", seconds_left=left)
 
 
-def _sum_of(path: Path, file: ModelFile, progress: Progress) -> hashlib._Hash:
+def _sum_of(path: Path, file: ModelFile, progress: Progress) -> Any:
+    """The hash object of what is in the file so far, to go on with."""
     assert file.checksum is not None
     hasher = hashlib.new(file.checksum.algorithm, usedforsecurity=False)
     total, done = path.stat().st_size, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import zlib
 from pathlib import Path
@@ -47,7 +46,7 @@ def _in_text(picture: Image.Image) -> dict[str, Any] | None:
             continue
         try:
             content = _decoded(base64.b64decode(text.strip().removeprefix(_KEY).lstrip(": ").encode(), validate=True))
-        except (ValueError, binascii.Error, RecursionError):
+        except (ValueError, RecursionError):
             continue
         if content is not None:
             return content

@@ -76,7 +76,7 @@ def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Check
     texts = [_text_part(parts, width, source.name) for width in kind.encoders]
     if previous is not None and (previous.layout, previous.kind.family) != (layout, kind.family):
         previous = None
-    unet = _build_unet(parts.unet, layout, kind, previous and previous.unet)
+    unet = _build_unet(parts.unet, layout, kind, previous.unet if previous else None)
     dtype, device = main_dtype(unet), unet.device
     known = source.prediction is not None or "v_pred" in parts.markers
     if kind.family == "sd2" and kind.in_channels == 4 and not known:
@@ -89,7 +89,7 @@ def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Check
         kind=kind,
         layout=layout,
         unet=unet,
-        vae=_build_vae(parts.vae, kind, previous and previous.vae),
+        vae=_build_vae(parts.vae, kind, previous.vae if previous else None),
         text_encoders=tuple(build_text_encoder(part, kind, old) for part, old in zip(texts, before, strict=True)),
         scheduler_config=kind.scheduler_config(),
         dtype=dtype,

@@ -110,7 +110,7 @@ def dpm_fast(x: torch.Tensor, levels: Sequence[float], draw: Draw, eta: float = 
         _, clean = yield x, first
         return clean
     orders = [3] * (looks // 3 - 1) + [2, 1] if looks % 3 == 0 else [3] * (looks // 3) + [looks % 3]
-    stops = np.geomspace(first, last, len(orders) + 1).tolist()
+    stops = [float(stop) for stop in np.geomspace(first, last, len(orders) + 1)]
     for order, (level, following) in zip(orders, itertools.pairwise(stops), strict=True):
         down, up = _ancestral_above(level, following, last, eta)
         x, clean = yield x, level
