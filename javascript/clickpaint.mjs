@@ -10,6 +10,7 @@ import {pasted, promptOf} from "./clickpaint/host/widgets.mjs";
 import {CheckpointPanel} from "./clickpaint/panels/checkpoint_panel.mjs";
 import {ControlNetPanel} from "./clickpaint/panels/controlnet_panel.mjs";
 import {DescribePanel} from "./clickpaint/panels/describe_panel.mjs";
+import {HistoryPanel} from "./clickpaint/panels/history_panel.mjs";
 import {MapPanel} from "./clickpaint/panels/map_panel.mjs";
 import {ModelList} from "./clickpaint/panels/model_list.mjs";
 import {SettingsDialog} from "./clickpaint/panels/settings_dialog.mjs";
@@ -25,6 +26,7 @@ const ELEMENTS = {
     "clickpaint-maps": MapPanel,
     "clickpaint-describe": DescribePanel,
     "clickpaint-settings": SettingsDialog,
+    "clickpaint-history": HistoryPanel,
     "clickpaint-touchup": TouchUpPicker,
 };
 

@@ -88,6 +88,7 @@ def test_the_history(started):
     (entry,) = client.get("workspaces").json()
     schemas.StoredWorkspaceAnswer(**entry)
     assert (entry["id"], entry["name"], entry["width"], entry["height"], entry["versions"]) == (id, "toy.png", 60, 40, [0, 1])
+    assert entry["steps"] == ["Remove"]
     small = client.get(entry["thumbnail"])
     assert small.headers["content-type"] == "image/jpeg" and decode(small.content).size == (60, 40)
     assert client.get("workspaces", params={"ids": f"{'x' * 24},{id},../..,"}).json() == [entry]

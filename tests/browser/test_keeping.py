@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import BALL, SIZE, Visit, expect, photograph
+from clickpaint.studio.studio import Studio
+from tests.browser.conftest import BALL, SIZE, Visit, expect, photograph, serving
 from tests.browser.test_hands import removed
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    from clickpaint.hosts.embedded import EmbeddedHost
+
+    host = EmbeddedHost(tmp_path_factory.mktemp("keeping"), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
+    return Studio(host)
+
+
+@pytest.fixture(scope="module")
+def address(studio: Studio) -> Iterator[str]:
+    with serving(studio) as address:
+        yield address
+
+
+def named(tab: Visit, name: str) -> None:
+    """Until the picture of this name is open."""
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').editor.state.name === '{name}'")
+    tab.idle()
 
 
 def choose(tab: Visit, data: bytes, name: str = "next.png") -> None:
@@ -53,6 +75,99 @@ def test_another_picture_never_takes_an_unsaved_results_place_unasked(visit: Cal
     choose(tab, photo, "third.png")
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.state.name === 'third.png'")
     expect(question, "what is saved may go").to_be_hidden()
+
+
+def test_the_history_opens_at_full_resolution_and_lets_go(visit: Callable[..., Visit], studio: Studio, photo: bytes) -> None:
+    tab = visit()
+    tab.open(photo, "one.png")
+    tab.click(*BALL)
+    tab.key("Delete")
+    removed(tab)
+    tab.page.evaluate("() => document.querySelector('clickpaint-canvas').editor.keepSaved()")
+    first, result = tab.js("e.id"), tab.fetch("image")
+    tab.open(photograph((120, 120)), "two.png")
+    tab.open(photograph((200, 120)), "three.png")
+    studio.workspaces.settle()
+
+    tab.page.keyboard.press("h")
+    history = tab.page.get_by_role("dialog", name="History")
+    item = history.get_by_role("button", name="one.png. Remove")
+    item.wait_for()
+    tab.page.wait_for_function("() => [...document.querySelectorAll('.cp-history img')].every((picture) => picture.naturalWidth > 0)")
+    item.click()
+    named(tab, "one.png")
+    assert (tab.js("e.id"), tab.fetch("image")) == (first, result)
+    tab.key("Control+z")
+    assert tab.js("e.state.version") == 0, "with its steps"
+
+    tab.page.keyboard.press("h")
+    items = history.locator(".cp-past-item")
+    expect(history.get_by_role("button", name="Remove three.png")).to_be_visible()
+    before = items.count()
+    history.get_by_role("button", name="Remove two.png").click()
+    expect(items, "one goes").to_have_count(before - 1)
+    assert {entry.name for entry in studio.workspaces.history()} >= {"one.png", "three.png"}
+    assert "two.png" not in {entry.name for entry in studio.workspaces.history()}
+    history.get_by_role("button", name="Remove all").click()
+    history.get_by_role("button", name="for good").click()
+    expect(items, "the open one stays").to_have_count(1)
+    assert [entry.id for entry in studio.workspaces.history()] == [first]
+
+
+def test_a_closed_tab_comes_back_once(visit: Callable[..., Visit], studio: Studio, address: str, photo: bytes) -> None:
+    tab = visit(alone=True, expected=("AbortError", "Connection errored out"))
+    tab.open(photo)
+    tab.click(*BALL)
+    tab.key("Delete")
+    removed(tab)
+    id, context = tab.js("e.id"), tab.page.context
+    studio.workspaces.settle()
+    studio.workspaces.put_away(id)  # as after a restart
+    blank = context.new_page()
+    tab.page.close()
+
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    asked: list[Any] = []
+    page.route(f"**/workspaces/{id}", lambda route: asked.append(route))
+    page.goto(address)
+    page.wait_for_function("() => document.querySelector('.cp-restoring img')?.naturalWidth > 0")
+    expect(page.get_by_text("Bringing meadow.png back"), "before the server has read it").to_be_visible()
+    expect(page.locator(".cp-welcome")).to_be_hidden()
+    for route in asked:
+        route.continue_()
+    page.unroute_all()
+    again = Visit(page)
+    page.wait_for_selector("clickpaint-canvas.cp-ready")
+    again.idle()
+    assert (again.js("e.id"), again.js("e.state.version")) == (id, 1)
+    expect(page.locator(".cp-restoring")).to_be_hidden()
+
+    blank.goto(address)
+    blank.wait_for_selector(".cp-welcome .cp-past-item img")
+    other = Visit(blank)
+    assert not other.js("e.ready"), "two tabs do not work on one picture"
+    blank.locator(".cp-past-open").first.click()
+    blank.get_by_text("is open in another tab").wait_for()
+
+
+def test_what_the_server_has_lost_is_uploaded_again(visit: Callable[..., Visit], studio: Studio, photo: bytes) -> None:
+    tab = visit(expected=("404", "AbortError", "Connection errored out"))
+    tab.open(photo)
+    for how in ("in the middle", "after a reload"):
+        lost = tab.js("e.id")
+        studio.close(lost)
+        if how == "in the middle":
+            tab.click(*BALL)
+        else:
+            tab.page.reload()
+        tab.page.get_by_text("it was uploaded again").wait_for()
+        tab.idle()
+        assert tab.js("e.id") != lost and tab.js("e.state.name") == "meadow.png"
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(tab.fetch("image")))), np.asarray(Image.open(io.BytesIO(photo))))
+        tab.page.keyboard.press("Escape")
+    tab.click(*BALL)
+    assert tab.area > 5000
 
 
 def test_what_is_transparent_is_selected_by_a_button(visit: Callable[..., Visit], photo: bytes) -> None:

@@ -132,6 +132,7 @@ def test_a_forgotten_picture_leaves_an_empty_page_that_says_so(visit: Callable[.
     tab = visit(expected=("404", *CUT_OFF))
     tab.open(photo)
     studio.close(tab.js("e.id"))
+    tab.page.evaluate("() => document.querySelector('clickpaint-canvas').workbench.opening.files.forget(" + f"'{tab.js('e.id')}')")
     reload(tab)
     expect(tab.page.get_by_text("is not on the server any more")).to_be_visible()
     expect(tab.page.get_by_role("heading", name="Click on anything")).to_be_visible()

@@ -313,6 +313,7 @@ def test_a_timeline_with_larger_canvases_gives_back_every_version(steps, seed):
             width, height = workspace.size_of(version)
             part = Box(width // 3, height // 4, width, height - 1)
             assert np.array_equal(workspace.part(version, part), made[version][part.slices])
+            assert np.array_equal(workspace.sampled(version, 3), made[version][::3, ::3])
             changed = workspace.difference(version, workspace.state.version)
             if changed is not None:
                 outside = np.ones(made[version].shape[:2], bool)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from clickpaint.api import caption_schemas as schemas
 from clickpaint.api import translate
@@ -96,10 +96,10 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return answer(_panorama(panorama))
 
     @router.post("/workspaces/{id}/find", tags=tags, summary="Select what a phrase names", response_model=schemas.FoundAnswer)
-    def find(id: str, body: schemas.FindBody) -> Response:
+    def find(id: str, body: schemas.FindBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         state, place = words.find(workspace, body.phrase, body.mode, body.segmenter)
-        return answer({**translate.position(workspace, state=state), "score": round(place.score, 4), "found_by": place.how})
+        return answer({**translate.position(workspace, state=state, side=side), "score": round(place.score, 4), "found_by": place.how})
 
     @router.post("/workspaces/{id}/text", tags=tags, summary="Select all text", response_model=schemas.TextAnswer)
     def select_text(id: str, body: schemas.TextBody | None = None) -> Response:
@@ -114,10 +114,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return answer({**_text(text), "mask": data_url(mask_png(text.mask))})
 
     @router.post("/workspaces/{id}/trace", tags=tags, summary="Select what strokes go around or over", response_model=schemas.StateAnswer)
-    def trace(id: str, body: schemas.TraceBody) -> Response:
+    def trace(id: str, body: schemas.TraceBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         _check_strokes(body.strokes)
-        return answer(translate.position(workspace, state=studio.selecting.trace(workspace, body.strokes, body.segmenter, body.mode)))
+        state = studio.selecting.trace(workspace, body.strokes, body.segmenter, body.mode)
+        return answer(translate.position(workspace, state=state, side=side))
 
     @router.post("/workspaces/{id}/results/rank", tags=tags, summary="Which result fits the prompt best", response_model=schemas.RankAnswer)
     def rank(id: str, body: schemas.RankBody) -> Response:

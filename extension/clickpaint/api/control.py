@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from clickpaint.api import control_schemas as schemas
 from clickpaint.api import translate
@@ -62,17 +62,18 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return Response(rgb_png(maps.made(studio.workspace(id), map).map.pixels), 200, _PRIVATE, "image/png")
 
     @router.post("/workspaces/{id}/control/{map}/keep", tags=tags, summary="Lay a map over the picture", response_model=StateAnswer)
-    def keep(id: str, map: str, body: schemas.KeepBody | None = None) -> Response:
+    def keep(id: str, map: str, body: schemas.KeepBody | None = None, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         with _unprocessable():
-            return answer(translate.position(workspace, state=maps.keep(workspace, map, body.opacity if body else 1.0)))
+            state = maps.keep(workspace, map, body.opacity if body else 1.0)
+            return answer(translate.position(workspace, state=state, side=side))
 
     @router.post("/workspaces/{id}/control/{map}/select", tags=tags, summary="Select by a map", response_model=StateAnswer)
-    def select(id: str, map: str, body: schemas.SelectByMapBody) -> Response:
+    def select(id: str, map: str, body: schemas.SelectByMapBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         with _unprocessable():
             state = maps.select(workspace, map, brightness=body.brightness, color=body.color, tolerance=body.tolerance, mode=body.mode)
-            return answer(translate.position(workspace, state=state))
+            return answer(translate.position(workspace, state=state, side=side))
 
     @router.post("/control/detect", tags=tags, summary="As POST /controlnet/detect", response_model=schemas.DetectAnswer)
     def detect(body: schemas.DetectBody) -> Response:

@@ -32,7 +32,7 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
             [
                 {
                     "id": entry.id, "name": entry.name, "width": entry.size[0], "height": entry.size[1], "versions": list(entry.versions),
-                    "opened": entry.opened, "changed": entry.changed, "bytes": entry.nbytes,
+                    "steps": list(entry.steps), "opened": entry.opened, "changed": entry.changed, "bytes": entry.nbytes,
                     "thumbnail": f"workspaces/{quote(entry.id)}/thumbnail",
                 }
                 for entry in studio.workspaces.history(named or None)

@@ -14,6 +14,8 @@ from clickpaint.image.soft_edge import AUTO
 from clickpaint.studio.studio import Studio
 from clickpaint.weights.catalog import files_of, models
 
+_LIMITS = ("max_megapixels", "max_upload_mb", "max_workspaces", "workspace_minutes", "keep_workspaces_days", "keep_workspaces_mb")
+
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
     tags: list[Any] = ["models"]
@@ -31,7 +33,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 "segmenter": studio.pool.segmenter_name(), "eraser": studio.pool.eraser_name(),
                 **{name: AUTO if setting(f"erase_{name}") < 0 else setting(f"erase_{name}") for name in ("grow", "feather")},
             },
-            "limits": {key: setting(key) for key in ("max_megapixels", "max_upload_mb", "max_workspaces", "workspace_minutes")},
+            "limits": {key: setting(key) for key in _LIMITS},
             "paint": {
                 "available": host.paint, "own_sampler": host.own_sampler, "caption": host.caption, "controlnet": host.controlnet,
                 "samplers": list(host.samplers), "schedulers": list(host.schedulers), "checkpoints": list(host.checkpoints),

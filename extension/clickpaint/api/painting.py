@@ -6,7 +6,7 @@ import io
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from clickpaint.api import schemas, translate
 from clickpaint.api.encode import answer, rgb_png
@@ -31,21 +31,21 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         summary="Fill, replace, expand or remove with Stable Diffusion",
         response_model=schemas.PaintAnswer,
     )
-    def paint(id: str, body: schemas.PaintBody) -> Response:
+    def paint(id: str, body: schemas.PaintBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(_gallery(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser)))
+        return answer(_gallery(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser), side))
 
     @router.post("/workspaces/{id}/results/{index}/use", tags=tags, summary="Take another result", response_model=schemas.StateAnswer)
-    def use(id: str, index: str) -> Response:
+    def use(id: str, index: str, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(translate.position(workspace, state=studio.painting.use(workspace, _index(index))))
+        return answer(translate.position(workspace, state=studio.painting.use(workspace, _index(index)), side=side))
 
     @router.post(
         "/workspaces/{id}/results/{index}/refine", tags=tags, summary="Paint a result once more, finer", response_model=schemas.PaintAnswer
     )
-    def refine(id: str, index: str, body: schemas.PaintBody) -> Response:
+    def refine(id: str, index: str, body: schemas.PaintBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(_gallery(workspace, studio.painting.refine(workspace, _index(index), _options(body, studio, workspace))))
+        return answer(_gallery(workspace, studio.painting.refine(workspace, _index(index), _options(body, studio, workspace)), side))
 
     @router.get(
         "/workspaces/{id}/results/{index}",
@@ -138,12 +138,12 @@ def _files(studio: Studio, painted: PaintedPictures, format: str) -> dict[str, A
     return {"images": images, "seeds": list(painted.seeds), **_edge(painted.edge)}
 
 
-def _gallery(workspace: Workspace, gallery: Gallery) -> dict[str, Any]:
+def _gallery(workspace: Workspace, gallery: Gallery, side: int | None) -> dict[str, Any]:
     results = [
         {"index": index, "seed": result.seed, "infotext": result.infotext, "box": list(result.box)}
         for index, result in enumerate(gallery.results)
     ]
-    position = translate.position(workspace, state=gallery.state)
+    position = translate.position(workspace, state=gallery.state, side=side)
     return {**position, "milliseconds": round(gallery.milliseconds, 1), **_edge(gallery.edge), "results": results}
 
 

@@ -226,6 +226,9 @@ class StateAnswer(BaseModel):
     can_undo: bool
     can_redo: bool
     label: str = Field("", description="The step that was made, undone or redone.")
+    changed: tuple[int, int, int, int] | None = Field(
+        None, description="After undo and redo: outside of this box the picture shown is the one before; null where they have not one size."
+    )
 
 
 class TaskAnswer(BaseModel):
@@ -286,6 +289,7 @@ class StoredWorkspaceAnswer(BaseModel):
     width: int
     height: int
     versions: list[int]
+    steps: list[str] = Field(..., description="What was done to the picture to get what it shows, in order.")
     opened: float = Field(..., description="In seconds since 1970.")
     changed: float = Field(..., description="In seconds since 1970.")
     bytes: int = Field(..., description="On the disk.")

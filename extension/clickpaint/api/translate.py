@@ -15,7 +15,7 @@ from clickpaint.api import schemas
 from clickpaint.api.encode import data_url, grey_png, mask_png, rgb_png
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
-from clickpaint.image.packed import PackedMask
+from clickpaint.image.packed import PackedMask, resampled
 from clickpaint.image.picture import Picture, media_type
 from clickpaint.image.soft_edge import automatic
 from clickpaint.segment.base import Candidate, Point, Prompts
@@ -28,6 +28,8 @@ from clickpaint.studio.queue import Task
 from clickpaint.studio.selecting import Clicked, Everything, Segmented
 from clickpaint.studio.studio import Studio
 
+_SILHOUETTE = 256
+"""Pixels of the longer side of a candidate that is not the chosen one: enough for a button and for a look."""
 _URL_LETTERS = bytes.maketrans(b"-_", b"+/")
 _FORMATS = ("source", "png", "jpeg", "webp", "avif")
 _MOST_PIXELS = 512  # of growing, shrinking and feathering
@@ -111,24 +113,55 @@ def everything_options(body: schemas.EverythingBody | None) -> EverythingOptions
     return EverythingOptions(**given).checked()
 
 
-def selection(state: State, workspace: Workspace, known: str | None = None, with_mask: bool = True) -> dict[str, Any] | None:
-    """known: the mask's data URL where it has been made already."""
-    if state.selection is None:
+async def mask_side(mask_side: str = "") -> int | None:
+    """What a route depends on that answers with masks. mask_side: the longer side in pixels, 64 to 65536, in which a mask is looked at;
+    those of larger pictures come in this size then, with a box and an area that are true up to a pixel of it."""
+    if mask_side == "":
         return None
-    selected: dict[str, Any] = {"area": state.selection.area, "box": list(state.selection.box), "feather": state.feather}
+    if not mask_side.isdecimal() or not mask_side.isascii() or not 64 <= int(mask_side[:6]) <= 65536:
+        raise InvalidInput("The length {text!r} cannot be used.", "It goes from 64 to 65536 pixels.", text=mask_side)
+    return int(mask_side)
+
+
+def looked_at(size: tuple[int, int], side: int | None) -> tuple[int, int] | None:
+    """The (width, height) in which a picture's masks are looked at; None for its own. side: as `mask_side` gives it."""
+    if side is None or side >= max(size):
+        return None
+    return max(round(size[0] * side / max(size)), 1), max(round(size[1] * side / max(size)), 1)
+
+
+def selection(
+    state: State, workspace: Workspace, side: int | None = None, shown: np.ndarray | None = None, with_mask: bool = True
+) -> dict[str, Any] | None:
+    """side: as `mask_side` gives it. shown: the mask in that size, where it has been made already."""
+    selected = state.selection
+    if selected is None:
+        return None
+    size = looked_at(workspace.size, side)
+    if size is not None and with_mask:
+        small = selected.scaled(size) if shown is None else shown
+        extent = _extent(small, workspace.size)
+        if extent is not None:  # what is too small to be seen there comes as it is
+            return {**extent, "feather": state.feather, "mask": data_url(_mask_file(small, state.feather * size[0] / workspace.size[0]))}
+    answered: dict[str, Any] = {"area": selected.area, "box": list(selected.box), "feather": state.feather}
     if with_mask:
-        selected["mask"] = known if known is not None and not state.feather else data_url(selection_png(state, workspace))
-    return selected
+        answered["mask"] = data_url(selection_png(state, workspace))
+    return answered
 
 
-def selection_png(state: State, workspace: Workspace) -> bytes:
+def selection_png(state: State, workspace: Workspace, side: int | None = None) -> bytes:
     """What is selected, in white; in greys where its edge is soft."""
+    size = looked_at(workspace.size, side) or workspace.size
     if state.selection is None:
-        return mask_png(np.zeros(workspace.size[::-1], bool))
-    mask = state.selection.mask
-    if not state.feather:
+        return mask_png(np.zeros(size[::-1], bool))
+    mask = state.selection.mask if size == workspace.size else state.selection.scaled(size)
+    return _mask_file(mask, state.feather * size[0] / workspace.size[0])
+
+
+def _mask_file(mask: np.ndarray, feather: float) -> bytes:
+    if round(feather) < 1:
         return mask_png(mask)
-    return grey_png(np.rint(masks.feather(mask, state.feather) * 255).astype(np.uint8))
+    return grey_png(np.rint(masks.feather(mask, round(feather)) * 255).astype(np.uint8))
 
 
 def edge(workspace: Workspace) -> dict[str, int]:
@@ -136,41 +169,86 @@ def edge(workspace: Workspace) -> dict[str, int]:
     return asdict(automatic(workspace.size))
 
 
-def shadow(seen: Shadow | None) -> dict[str, Any]:
+def shadow(seen: Shadow | None, side: int | None) -> dict[str, Any]:
+    """side: as `mask_side` gives it."""
     if seen is None:
         return {"mask": None, "box": None, "confidence": 0.0, "sure": False, "reflected": False}
-    box = masks.bounds(seen.mask)
+    box, size = masks.bounds(seen.mask), looked_at((seen.mask.shape[1], seen.mask.shape[0]), side)
     return {
-        "mask": data_url(mask_png(seen.mask)), "box": None if box is None else list(box),
+        "mask": data_url(mask_png(seen.mask if size is None else resampled(seen.mask, size))), "box": None if box is None else list(box),
         "confidence": round(seen.confidence, 3), "sure": seen.sure, "reflected": seen.reflected,
     }  # fmt: skip
 
 
-def position(workspace: Workspace, label: str = "", state: State | None = None) -> dict[str, Any]:
-    """Where the user is now."""
+def _extent(small: np.ndarray, size: tuple[int, int]) -> dict[str, Any] | None:
+    """The area and the box, as far as a smaller mask, bool [h, w], tells; None where nothing is selected in it. size: the picture's."""
+    packed = PackedMask.of(small)
+    if packed is None:
+        return None
+    across, down = size[0] / packed.size[0], size[1] / packed.size[1]
+    left, top, right, bottom = packed.box
+    box = [int(left * across), int(top * down), min(-int(-right * across // 1), size[0]), min(-int(-bottom * down // 1), size[1])]
+    return {"area": max(round(packed.area * across * down), 1), "box": box}
+
+
+def position(workspace: Workspace, label: str = "", state: State | None = None, side: int | None = None) -> dict[str, Any]:
+    """Where the user is now. side: as `mask_side` gives it."""
     state = state or workspace.state
     width, height = workspace.size
     return {
-        "version": state.version, "width": width, "height": height, "edge": edge(workspace), "selection": selection(state, workspace),
+        "version": state.version, "width": width, "height": height, "edge": edge(workspace),
+        "selection": selection(state, workspace, side),
         "label": label or state.label, "can_undo": workspace.can_undo, "can_redo": workspace.can_redo,
     }  # fmt: skip
 
 
 def candidates(answer: Segmented) -> dict[str, Any]:
+    listed = [{**_whole(candidate), "score": _score(candidate)} for candidate in answer.candidates]
+    return {**_answered(answer), "candidates": listed}
+
+
+def clicked(click: Clicked, workspace: Workspace, size: tuple[int, int] | None, side: int | None) -> dict[str, Any]:
+    """size: (width, height) of the picture clicked in, where the masks are looked at smaller; then only the one that was chosen comes in
+    that size, the others as silhouettes. side: as `mask_side` gives it."""
     listed = [
-        {**_region(candidate, packed), "mask": data_url(mask_png(candidate.mask))}
-        for candidate, packed in zip(answer.candidates, answer.packed, strict=True)
+        {
+            **(_whole(candidate) if size is None else _smaller(candidate, click.shown if index == click.chosen else None, size)),
+            "score": _score(candidate),
+        }
+        for index, candidate in enumerate(click.candidates)
     ]
-    return {"segmenter": answer.segmenter, "milliseconds": round(answer.milliseconds, 1), "candidates": listed}
-
-
-def clicked(click: Clicked, workspace: Workspace, mode: str) -> dict[str, Any]:
-    listed = candidates(click)
-    same = listed["candidates"][click.chosen]["mask"] if mode == "replace" else None
+    state, replaced = click.state, click.state.series is not None and click.state.series.mode == "replace"
+    if replaced and not state.feather and state.selection is not None and listed[click.chosen]["box"] is not None:
+        selected = {name: listed[click.chosen][name] for name in ("mask", "area", "box")} | {"feather": 0}
+    else:
+        selected = selection(state, workspace, side, click.shown if replaced else None)
     return {
-        **listed, "chosen": click.chosen, "version": click.state.version, "selection": selection(click.state, workspace, same),
+        **_answered(click), "candidates": listed, "chosen": click.chosen, "version": state.version, "selection": selected,
         "can_undo": workspace.can_undo, "can_redo": workspace.can_redo,
     }  # fmt: skip
+
+
+def _answered(answer: Segmented) -> dict[str, Any]:
+    return {"segmenter": answer.segmenter, "milliseconds": round(answer.milliseconds, 1)}
+
+
+def _score(candidate: Candidate) -> float:
+    return round(float(candidate.score), 4)
+
+
+def _whole(candidate: Candidate) -> dict[str, Any]:
+    packed = candidate.packed
+    area, box = (0, None) if packed is None else (packed.area, list(packed.box))
+    return {"area": area, "box": box, "mask": data_url(mask_png(candidate.mask))}
+
+
+def _smaller(candidate: Candidate, shown: np.ndarray | None, size: tuple[int, int]) -> dict[str, Any]:
+    """shown: the mask in the size in which it is looked at; None for a silhouette. What that is too small for comes whole."""
+    small = candidate.scaled(looked_at(size, _SILHOUETTE) or size) if shown is None else shown
+    extent = _extent(small, size)
+    if extent is None and candidate.packed is not None:
+        return _whole(candidate)
+    return {**(extent or {"area": 0, "box": None}), "mask": data_url(mask_png(small))}
 
 
 def everything(segmented: Everything) -> dict[str, Any]:
@@ -183,8 +261,3 @@ def everything(segmented: Everything) -> dict[str, Any]:
 
 def tasks(visible: Sequence[Task], studio: Studio) -> list[dict[str, Any]]:
     return [task.describe(studio.requests.position(task)) for task in visible]
-
-
-def _region(candidate: Candidate, packed: PackedMask | None) -> dict[str, Any]:
-    box = None if packed is None else list(packed.box)
-    return {"score": round(float(candidate.score), 4), "area": 0 if packed is None else packed.area, "box": box}

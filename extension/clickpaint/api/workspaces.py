@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import media_type
 from clickpaint.session.workspace import Workspace
-from clickpaint.studio.studio import Studio, file_name
+from clickpaint.studio.studio import Studio, Travel, file_name
 
 _OPEN_BODY = {
     "required": True,
@@ -61,22 +62,24 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return Response(status_code=204)
 
     @router.post("/workspaces/{id}/select", tags=tags, summary="Select what is clicked on", response_model=schemas.SelectAnswer)
-    def select(id: str, body: schemas.SelectBody) -> Response:
+    def select(id: str, body: schemas.SelectBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
+        size = workspace.size
+        shown = translate.looked_at(size, side)
         click = studio.selecting.select(
-            workspace, translate.prompts(body), body.segmenter, body.mode, body.previous, body.candidate, body.preview
+            workspace, translate.prompts(body), body.segmenter, body.mode, body.previous, body.candidate, body.preview, shown
         )
-        return answer(translate.clicked(click, workspace, body.mode))
+        return answer(translate.clicked(click, workspace, size if shown else None, side))
 
     @router.post("/workspaces/{id}/choose", tags=tags, summary="Take another candidate", response_model=schemas.StateAnswer)
-    def choose(id: str, body: schemas.ChooseBody) -> Response:
+    def choose(id: str, body: schemas.ChooseBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(translate.position(workspace, state=studio.selecting.choose(workspace, body.candidate)))
+        return answer(translate.position(workspace, state=studio.selecting.choose(workspace, body.candidate), side=side))
 
     @router.post("/workspaces/{id}/mask", tags=tags, summary="Adjust the selection", response_model=schemas.StateAnswer)
-    def adjust_mask(id: str, body: schemas.MaskBody) -> Response:
+    def adjust_mask(id: str, body: schemas.MaskBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(translate.position(workspace, state=studio.selecting.adjust(workspace, translate.adjustments(body))))
+        return answer(translate.position(workspace, state=studio.selecting.adjust(workspace, translate.adjustments(body)), side=side))
 
     @router.post("/workspaces/{id}/everything", tags=tags, summary="Find all regions", response_model=schemas.EverythingAnswer)
     def find_everything(id: str, body: schemas.EverythingBody | None = None) -> Response:
@@ -85,43 +88,49 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return answer(translate.everything(studio.selecting.everything(workspace, options, body.segmenter if body else None)))
 
     @router.get("/workspaces/{id}/shadow", tags=tags, summary="The selection's shadow", response_model=schemas.ShadowAnswer)
-    def shadow(id: str) -> Response:
+    def shadow(id: str, side: int | None = Depends(translate.mask_side)) -> Response:
         """The cast shadow and the reflection that belong to what is selected."""
-        return answer(translate.shadow(studio.erasing.shadow(studio.workspace(id))))
+        return answer(translate.shadow(studio.erasing.shadow(studio.workspace(id)), side))
 
     @router.post("/workspaces/{id}/erase", tags=tags, summary="Remove what is selected", response_model=schemas.EraseAnswer)
-    def erase_selected(id: str, body: schemas.EraseBody | None = None) -> Response:
+    def erase_selected(id: str, body: schemas.EraseBody | None = None, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         erase = studio.erasing.erase
         done = erase(workspace, body.eraser, body.grow, body.feather, body.shadow) if body else erase(workspace)
-        position = translate.position(workspace, state=done.state)
+        position = translate.position(workspace, state=done.state, side=side)
         return answer({
             **position, "eraser": done.eraser, **asdict(done.edge), "milliseconds": round(done.milliseconds, 1),
             "changed": list(done.changed),
         })  # fmt: skip
 
     @router.post("/workspaces/{id}/undo", tags=tags, summary="One step back", response_model=schemas.StateAnswer)
-    def undo(id: str) -> Response:
+    def undo(id: str, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(translate.position(workspace, studio.undo(workspace).label))
+        return answer(travelled(workspace, studio.undo, side))
 
     @router.post("/workspaces/{id}/redo", tags=tags, summary="One step forth", response_model=schemas.StateAnswer)
-    def redo(id: str) -> Response:
+    def redo(id: str, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(translate.position(workspace, studio.redo(workspace).label))
+        return answer(travelled(workspace, studio.redo, side))
 
     @router.get(
         "/workspaces/{id}/image", tags=tags, summary="The picture", response_class=Response, responses={200: {"content": {"image/*": {}}}}
     )
-    def image(id: str, version: str = "", format: str = "png", download: str = "0", quality: str = "", box: str = "") -> Response:
+    def image(
+        id: str, version: str = "", format: str = "png", download: str = "0", quality: str = "", box: str = "", longest: str = ""
+    ) -> Response:
         """version: a number or "original"; left out, the one shown now. format: png, jpeg, webp or source (as it came in).
         quality: 1 to 100, for jpeg and webp; left out, the source's own or a high one.
-        box: "left,top,right,bottom", only this part, as a PNG for looking at: made quickly, without the source's metadata."""
+        box: "left,top,right,bottom", only this part, as a PNG for looking at: made quickly, without the source's metadata.
+        longest: 1 to 4096, a JPEG for looking at whose longer side has at most so many pixels."""
         workspace = studio.workspace(id)
         number = _version(version)
         if box:
             part = workspace.part(number, _box(box, workspace.size_of(number)))
             return Response(rgb_png(part), 200, {"Cache-Control": "private, no-store"}, "image/png")
+        if longest:
+            small = workspace.small_jpeg(number, _longest(longest))
+            return Response(small, 200, {"Cache-Control": "private, no-store"}, "image/jpeg")
         picture = workspace.picture(number)
         wanted = translate.checked_format(format)
         name = picture.source.format if wanted == "source" else wanted.upper()
@@ -147,10 +156,14 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         response_class=Response,
         responses={200: {"content": {"image/png": {}}}},
     )
-    def mask(id: str) -> Response:
+    def mask(id: str, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        data = translate.selection_png(workspace.state, workspace)
+        data = translate.selection_png(workspace.state, workspace, side)
         return Response(data, 200, {"Cache-Control": "private, no-store"}, "image/png")
+
+    def travelled(workspace: Workspace, way: Callable[[Workspace], Travel], side: int | None) -> dict[str, Any]:
+        travel = way(workspace)
+        return {**translate.position(workspace, travel.step.label, side=side), "changed": travel.changed and list(travel.changed)}
 
     def _described(workspace: Workspace) -> dict[str, Any]:
         state = workspace.state
@@ -180,6 +193,12 @@ def _quality(text: str) -> int | None:
         return None
     if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:4]) <= 100:
         raise InvalidInput("The quality {text!r} cannot be used.", "It goes from 1 to 100.", text=text)
+    return int(text)
+
+
+def _longest(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:5]) <= 4096:
+        raise InvalidInput("The length {text!r} cannot be used.", "It goes from 1 to 4096 pixels.", text=text)
     return int(text)
 
 

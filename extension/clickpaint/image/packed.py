@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +45,89 @@ class PackedMask:
         whole[self.box.slices] = self.inside
         return whole
 
+    def scaled(self, size: tuple[int, int]) -> np.ndarray:
+        """The mask in another (width, height), bool [h, w]: each pixel is the one in its middle. Only the rows asked for are unpacked."""
+        columns, rows = (_middles(to, of) for to, of in zip(size, self.size, strict=True))
+        across = (columns >= self.box.left) & (columns < self.box.right)
+        down = (rows >= self.box.top) & (rows < self.box.bottom)
+        whole = np.zeros((size[1], size[0]), bool)
+        if across.any() and down.any():
+            inside = np.unpackbits(self.bits[rows[down] - self.box.top], axis=1, count=self.box.width).view(bool)
+            whole[np.ix_(down, across)] = inside[:, columns[across] - self.box.left]
+        return whole
+
     @property
     def nbytes(self) -> int:
         return self.bits.nbytes
+
+
+class DeferredMask(PackedMask):
+    """A mask of which only the size is known until somebody asks for more: at 16 megapixels, making one costs as much as a click.
+
+    Args:
+        size: (width, height) of the picture.
+        make: gives the mask, bool [H, W], where something is selected; called once, in the thread of whoever asks first.
+        scaled: gives it in another (width, height), as `PackedMask.scaled`, without making it.
+        nbytes: what the two hold.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], make: Callable[[], np.ndarray], scaled: Callable[[tuple[int, int]], np.ndarray], nbytes: int
+    ) -> None:
+        # a frozen dataclass's own way to set its fields
+        for name, value in (("size", size), ("_source", (make, scaled, nbytes)), ("_made", None), ("_making", threading.Lock())):
+            object.__setattr__(self, name, value)
+
+    @property
+    def made(self) -> PackedMask | None:
+        """The mask, where it has been made already."""
+        return self._made
+
+    def _whole(self) -> PackedMask:
+        with self._making:
+            made, source = self._made, self._source
+            if made is None:
+                assert source is not None
+                made = PackedMask.of(source[0]())
+                assert made is not None, "it selects nothing"
+                object.__setattr__(self, "_made", made)
+                object.__setattr__(self, "_source", None)
+            return made
+
+    @property
+    def box(self) -> Box:
+        return self._whole().box
+
+    @property
+    def bits(self) -> np.ndarray:
+        return self._whole().bits
+
+    @property
+    def area(self) -> int:
+        return self._whole().area
+
+    def scaled(self, size: tuple[int, int]) -> np.ndarray:
+        source = self._source
+        return self._whole().scaled(size) if source is None else source[1](size)
+
+    @property
+    def nbytes(self) -> int:
+        source = self._source
+        return self._whole().nbytes if source is None else source[2]
+
+    _source: tuple[Callable[[], np.ndarray], Callable[[tuple[int, int]], np.ndarray], int] | None
+    _made: PackedMask | None
+    _making: threading.Lock
+
+
+def resampled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask, bool [H, W], in another (width, height): each pixel is the one in its middle."""
+    return mask[np.ix_(_middles(size[1], mask.shape[0]), _middles(size[0], mask.shape[1]))]
+
+
+def _middles(to: int, of: int) -> np.ndarray:
+    """Which of `of` pixels lies in the middle of each of `to` that cover the same."""
+    return ((np.arange(to) * 2 + 1) * of) // (2 * to)
 
 
 def packed_fields(

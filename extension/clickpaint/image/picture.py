@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from clickpaint.errors import InvalidInput, TooLarge
 from clickpaint.image import containers, png, readers, writers
@@ -329,6 +331,23 @@ def encode(picture: Picture, format: str | None = None, *, quality: int | None =
             other="PNG" if target != "PNG" else "TIFF",
             cause=str(error)[:200],
         ) from error
+
+
+def small_jpeg(pixels: np.ndarray, size: tuple[int, int]) -> bytes:
+    """A JPEG for looking at, on white where the picture is transparent.
+
+    Args:
+        pixels: uint8 [H, W, 3], or with alpha [H, W, 4].
+        size: (width, height) of the JPEG.
+    """
+    image = Image.fromarray(pixels)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BOX)
+    if image.mode == "RGBA":
+        image = Image.composite(image, Image.new("RGBA", size, "white"), image.getchannel("A")).convert("RGB")
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=85)
+    return stream.getvalue()
 
 
 def _damaged(error: Exception) -> InvalidInput:

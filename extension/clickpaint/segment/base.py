@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from clickpaint.errors import InvalidInput
+from clickpaint.image.packed import DeferredMask, PackedMask
 from clickpaint.progress import SILENT, Progress
 
 
@@ -85,6 +87,36 @@ class Candidate:
     mask: np.ndarray
     score: float
     logits: np.ndarray | None = None
+
+    @cached_property
+    def packed(self) -> PackedMask | None:
+        """The mask in little memory; None where it selects nothing."""
+        return PackedMask.of(self.mask)
+
+    def scaled(self, size: tuple[int, int]) -> np.ndarray:
+        """The mask for looking at, in a smaller (width, height), bool [h, w]."""
+        packed = self.packed
+        return np.zeros(size[::-1], bool) if packed is None else packed.scaled(size)
+
+
+class DeferredCandidate(Candidate):
+    """A candidate whose mask is made when it is first asked for, and whose smaller ones are made without it.
+
+    Args:
+        deferred: the mask.
+        score, logits: as of every candidate.
+    """
+
+    def __init__(self, deferred: DeferredMask, score: float, logits: np.ndarray | None) -> None:
+        # a frozen dataclass's own way to set its fields
+        for name, value in (("packed", deferred), ("score", score), ("logits", logits)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def mask(self) -> np.ndarray:
+        packed = self.packed
+        assert packed is not None
+        return packed.mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,15 +6,16 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from clickpaint.errors import CorruptModel, InvalidInput
+from clickpaint.image.packed import DeferredMask, resampled
 from clickpaint.progress import SILENT, Progress
-from clickpaint.segment.base import Candidate, Embedding, Prompts
+from clickpaint.segment.base import Candidate, DeferredCandidate, Embedding, Prompts
 from clickpaint.segment.upscale import above
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
@@ -112,12 +113,28 @@ class NeuralSegmenter(ABC):
         with torch.no_grad():
             logits, scores = self._decoded(embedding, given)
             order = self._ranked(logits[0], scores[0], definite)
-            logits, scores = logits[0, order], scores[0, order]
-            masks = [mask for (mask,) in self.masks(embedding, logits)]
-            kept = logits[:, None].cpu().numpy()
-        return [
-            Candidate(mask, min(max(score, 0.0), 1.0), low) for mask, score, low in zip(masks, scores.tolist(), kept, strict=True)
-        ]  # fmt: skip
+            kept, scores = logits[0, order].cpu(), scores[0, order].tolist()
+        return [self._candidate(embedding, low, min(max(score, 0.0), 1.0)) for low, score in zip(kept, scores, strict=True)]
+
+    def _candidate(self, embedding: Embedding, low: Tensor, score: float) -> Candidate:
+        """A candidate from its logits [256, 256] on the CPU."""
+
+        size, frame, logits = (embedding.width, embedding.height), replace(embedding, data=None), low[None].numpy()
+
+        def mask(size: tuple[int, int] = size) -> np.ndarray:
+            import torch
+
+            with torch.no_grad():
+                ((made,),) = above(self._unpadded(frame, low[None]), (size[1], size[0]), (0.0,))  # the encoded picture is not held for it
+            return made
+
+        def scaled(size: tuple[int, int]) -> np.ndarray:
+            part = self._unpadded_part(frame, logits[0]) > 0
+            return resampled(part, size) if max(size) <= LOGITS else mask(size)
+
+        if not _surely_something(self._unpadded_part(frame, logits[0]) > 0):
+            return Candidate(mask(), score, logits)
+        return DeferredCandidate(DeferredMask(size, mask, scaled, logits.nbytes), score, logits)
 
     def decode_points(self, embedding: Embedding, points: np.ndarray) -> tuple[Tensor, Tensor]:
         """The three masks of each of many single positive points at once, for the everything mode.
@@ -175,6 +192,10 @@ class NeuralSegmenter(ABC):
     @abstractmethod
     def _scale(self, embedding: Embedding) -> tuple[float, float]:
         """From the picture's x and y to the encoder's."""
+
+    def _unpadded_part(self, embedding: Embedding, logits: np.ndarray) -> np.ndarray:
+        """Of logits [256, 256] those samples that lie wholly within the picture."""
+        return logits
 
     @abstractmethod
     def _unpadded(self, embedding: Embedding, logits: Tensor) -> Tensor:
@@ -285,6 +306,12 @@ class NeuralSegmenter(ABC):
         """How little the mask changes with its threshold: area above `offset` over area above `-offset`."""
         outer = int((logits > -offset).sum())
         return int((logits > offset).sum()) / outer if outer else 1.0
+
+
+def _surely_something(over: np.ndarray) -> bool:
+    """Whether a field of samples, bool [h, w] for those above the threshold, is above it somewhere however it is enlarged: between four
+    samples that are, every pixel is, and there is one."""
+    return bool((over[:-1, :-1] & over[1:, :-1] & over[:-1, 1:] & over[1:, 1:]).any())
 
 
 @contextmanager

@@ -80,6 +80,10 @@ class Sam(NeuralSegmenter):
         height, width = _fitted(embedding.height, embedding.width)
         return width / embedding.width, height / embedding.height
 
+    def _unpadded_part(self, embedding: Embedding, logits: np.ndarray) -> np.ndarray:
+        height, width = _fitted(embedding.height, embedding.width)
+        return logits[: height * LOGITS // SIDE, : width * LOGITS // SIDE]
+
     def _unpadded(self, embedding: Embedding, logits: Tensor) -> Tensor:
         from torch.nn import functional
 

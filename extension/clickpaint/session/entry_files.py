@@ -9,16 +9,12 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from clickpaint.image.picture import Picture
-
 MANIFEST, SOURCE = "manifest.json", "source"
 _FILE = re.compile(r"(?:mask|tiles|frame|result)-\d+\.npz|thumbnail-\d+\.jpg|source")
-_THUMBNAIL = 320
 
 
 def file_name(name: Any) -> str:
@@ -64,16 +60,3 @@ def measured(folder: Path) -> tuple[float, int]:
         return changed or folder.stat().st_mtime, nbytes
     except OSError:
         return time.time(), nbytes
-
-
-def thumbnail_of(picture: Picture) -> bytes:
-    """A small JPEG, on white where it is transparent."""
-    from PIL import Image
-
-    image = Image.fromarray(picture.pixels)
-    if picture.alpha is not None:
-        image = Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(picture.alpha))
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=85)
-    return stream.getvalue()

@@ -24,7 +24,7 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput, TooLarge
 from clickpaint.image.picture import Picture
-from clickpaint.session.entry_files import MANIFEST, SOURCE, file_name, measured, packed, thumbnail_of, unpacked, write_file
+from clickpaint.session.entry_files import MANIFEST, SOURCE, file_name, measured, packed, unpacked, write_file
 from clickpaint.session.manifest import FORMAT, contents_of, manifest_of
 from clickpaint.session.workspace import Workspace
 
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[A-Za-z0-9_-]{24}")
 _DAY = 24 * 3600.0
+_THUMBNAIL = 320
 _DAMAGED = (
     ValueError,
     KeyError,
@@ -72,6 +73,7 @@ class StoredWorkspace:
         name: of the file that was opened.
         size: (width, height) of what is shown.
         versions: numbers of the results that can be shown, 0 for the original.
+        steps: what was done to the picture to get what is shown, for people, in order.
         opened, changed: in seconds since 1970.
         nbytes: on disk.
     """
@@ -80,6 +82,7 @@ class StoredWorkspace:
     name: str
     size: tuple[int, int]
     versions: tuple[int, ...]
+    steps: tuple[str, ...]
     opened: float
     changed: float
     nbytes: int
@@ -275,7 +278,7 @@ class WorkspaceStorage:
         manifest = manifest_of(workspace.id, contents, name_of)
         shown = contents.states[contents.index].version
         if entry.thumbnail[0] != shown:
-            small = thumbnail_of(workspace.picture(shown))
+            small = workspace.small_jpeg(shown, _THUMBNAIL)
             entry.thumbnail = shown, f"thumbnail-{entry.number}.jpg"
             entry.number += 1
             write_file(folder / entry.thumbnail[1], small)
@@ -357,8 +360,21 @@ class WorkspaceStorage:
                 return None
             width, height = map(int, manifest["size"])
             versions = sorted({0, *(int(state["version"]) for state in manifest["states"])})
+            steps: dict[int, str] = {}
+            for state in manifest["states"][: int(manifest["index"]) + 1]:
+                steps.setdefault(int(state["version"]), str(state["label"]))
+            steps.pop(0, None)
             changed, nbytes = measured(self._folder / id)
-            return StoredWorkspace(id, str(manifest["name"]), (width, height), tuple(versions), float(manifest["opened"]), changed, nbytes)
+            return StoredWorkspace(
+                id,
+                str(manifest["name"]),
+                (width, height),
+                tuple(versions),
+                tuple(steps.values()),
+                float(manifest["opened"]),
+                changed,
+                nbytes,
+            )
         except _DAMAGED as error:
             self._damaged(id, error)
         except OSError as error:

@@ -95,13 +95,7 @@ class Versions:
         Raises:
             NotFound: there is none of that number (any more).
         """
-        number, latest = self._latest
-        if version in (0, number):
-            base, painted = self.original if version == 0 else latest, []
-        else:
-            self._check(version)
-            base, first = self.frame(version), self._framed(version)
-            painted = [number for number in sorted(self.tiles) if first <= number <= version]
+        base, painted = self._layers(version)
         pixels = base.pixels[box.slices]
         pixels = pixels.copy() if base.alpha is None else np.dstack([pixels, base.alpha[box.slices]])
         for number in painted:
@@ -109,6 +103,22 @@ class Versions:
                 common = Box(left, top, left + tile.shape[1], top + tile.shape[0]).intersection(box)
                 if common is not None:
                     pixels[common.shifted(-box.left, -box.top).slices] = tile[common.shifted(-left, -top).slices]
+        return pixels
+
+    def sampled(self, version: int, step: int) -> np.ndarray:
+        """Every `step`th pixel of a version, across and down, uint8 [h, w, 3], or with alpha [h, w, 4]; made without the others.
+
+        Raises:
+            NotFound: there is none of that number (any more).
+        """
+        base, painted = self._layers(version)
+        pixels = base.pixels[::step, ::step]
+        pixels = pixels.copy() if base.alpha is None else np.dstack([pixels, base.alpha[::step, ::step]])
+        for number in painted:
+            for (top, left), tile in self.tiles[number].items():
+                small = tile[-top % step :: step, -left % step :: step]
+                row, column = -(-top // step), -(-left // step)
+                pixels[row : row + small.shape[0], column : column + small.shape[1]] = small
         return pixels
 
     def difference(self, before: int, after: int) -> Box | None:
@@ -208,6 +218,15 @@ class Versions:
         tiles = sum(tile.nbytes for changed in self.tiles.values() for tile in changed.values())
         pictures = sum(_picture_bytes(picture) for picture in (self.original, *(frame.picture for frame in self.frames.values())))
         return tiles + pictures + (self._latest[1].pixels.nbytes if self._latest[0] else 0)
+
+    def _layers(self, version: int) -> tuple[Picture, list[int]]:
+        """A picture, and the numbers of the versions whose tiles make this one of it."""
+        number, latest = self._latest
+        if version in (0, number):
+            return (self.original if version == 0 else latest), []
+        self._check(version)
+        first = self._framed(version)
+        return self.frame(version), [number for number in sorted(self.tiles) if first <= number <= version]
 
     def _check(self, version: int) -> None:
         if version and version not in self.tiles:

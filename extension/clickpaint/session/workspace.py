@@ -15,6 +15,7 @@ import numpy as np
 from clickpaint.errors import Busy, InvalidInput, NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
+from clickpaint.image.picture import small_jpeg
 from clickpaint.session.selection import combine
 from clickpaint.session.steps import State
 from clickpaint.session.versions import Frame, Tiles, Versions
@@ -277,6 +278,27 @@ class Workspace:
         """
         with self._lock:
             return self._versions.part(self._states[self._index].version if version is None else version, box)
+
+    def sampled(self, version: int | None, step: int) -> np.ndarray:
+        """Every `step`th pixel of a version, across and down, as of `part`."""
+        with self._lock:
+            return self._versions.sampled(self._states[self._index].version if version is None else version, step)
+
+    def small_jpeg(self, version: int | None, longest: int) -> bytes:
+        """A version for looking at, on white where it is transparent.
+
+        Args:
+            version: its number, 0 for the original; None for the one shown now.
+            longest: pixels of the longer side, at most.
+
+        Raises:
+            NotFound: there is none of that number (any more).
+        """
+        width, height = self.size_of(version)
+        scale = min(1.0, longest / max(width, height))
+        # two pixels for each of the result: a mean of those is smooth enough, and of a large picture little is touched
+        pixels = self.sampled(version, max(int(0.5 / scale), 1))
+        return small_jpeg(pixels, (max(round(width * scale), 1), max(round(height * scale), 1)))
 
     def size_of(self, version: int | None) -> tuple[int, int]:
         """(width, height) of a version; None for the one shown now."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clickpaint.errors import InvalidInput
-from clickpaint.image.packed import PackedMask
+from clickpaint.image.packed import DeferredMask, PackedMask
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
 from clickpaint.segment import everything as everything_mode
@@ -29,19 +29,19 @@ _ALONG = 5
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
-    """What a segmenter answered to prompts. To a list of candidates it adds whose they are, and each in little memory.
+    """What a segmenter answered to prompts: a list of candidates, and whose they are.
 
     Attributes:
         segmenter: its name.
         milliseconds: from the request to the answer.
         candidates: best first, at least one.
-        packed: the same masks; None for one that selects nothing.
+        shown: where only that is asked for, the one that is the answer in the size asked for, bool [h, w].
     """
 
     segmenter: str
     milliseconds: float
     candidates: tuple[Candidate, ...]
-    packed: tuple[PackedMask | None, ...]
+    shown: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Selecting:
 
     def select(
         self, workspace: Workspace, prompts: Prompts, segmenter: str | None = None, mode: str = "replace",
-        previous: int | None = None, candidate: int | None = None, preview: bool = False,
+        previous: int | None = None, candidate: int | None = None, preview: bool = False, shown: tuple[int, int] | None = None,
     ) -> Clicked:  # fmt: skip
         """Select what was pointed at.
 
@@ -96,6 +96,7 @@ class Selecting:
             previous: refine the candidate with this index of the last answer.
             candidate: make this candidate the selection instead of the best.
             preview: change nothing.
+            shown: (width, height) in which the answer is looked at; its whole mask is made when it is needed.
 
         Raises:
             InvalidInput: prompts outside the picture, an unknown name, or nothing is there.
@@ -103,9 +104,9 @@ class Selecting:
         prompts.checked(*workspace.size)
         with self._requests.run("select", workspace) as request:
             if preview:
-                return self._clicked(workspace, request, prompts, segmenter, mode, previous, candidate)
+                return self._clicked(workspace, request, prompts, segmenter, mode, previous, candidate, shown)
             with request.turn():
-                clicked = self._clicked(workspace, request, prompts, segmenter, mode, previous, candidate)
+                clicked = self._clicked(workspace, request, prompts, segmenter, mode, previous, candidate, shown)
                 workspace.segmenter = clicked.segmenter
                 workspace.push(clicked.state)
                 return clicked
@@ -201,7 +202,7 @@ class Selecting:
 
     def _clicked(
         self, workspace: Workspace, request: RunningRequest, prompts: Prompts, segmenter: str | None, mode: str,
-        previous: int | None, candidate: int | None,
+        previous: int | None, candidate: int | None, shown: tuple[int, int] | None,
     ) -> Clicked:  # fmt: skip
         state, picture = workspace.snapshot()
         name = self._pool.segmenter_name(segmenter)
@@ -213,31 +214,40 @@ class Selecting:
                 _check_index("previous", previous, len(state.answer.masks))
                 logits = state.answer.logits[previous] if state.answer.segmenter == name else None
                 prompts = replace(prompts, previous=logits)
-        answer = self._predicted(request, picture, prompts, name)
+        answer = self._predicted(request, picture, prompts, name, candidate or 0, shown)
         if candidate is not None:
             _check_index("candidate", candidate, len(answer.candidates))
         chosen = candidate or 0
         series = state.series
         base = series.base if series is not None and series.continued_by(prompts.points, prompts.box) else state.selection
         series = Series(prompts.points, prompts.box, mode, base)
-        selection = answer.packed[chosen] if mode == "replace" else _combined(series, answer.candidates[chosen].mask)
+        best = answer.candidates[chosen]
+        selection = best.packed if mode == "replace" else _added(series, best) or _combined(series, best.mask)
+        candidates = answer.candidates
         remembered = Answer(
-            name, answer.packed, tuple(each.score for each in answer.candidates), tuple(each.logits for each in answer.candidates)
-        )
+            name, tuple(each.packed for each in candidates), tuple(each.score for each in candidates),
+            tuple(each.logits for each in candidates),
+        )  # fmt: skip
         after = State("Click" if prompts.points else "Box", state.version, selection, state.feather, series, remembered, chosen)
-        return Clicked(name, answer.milliseconds, answer.candidates, answer.packed, chosen, after)
+        return Clicked(name, answer.milliseconds, answer.candidates, answer.shown, chosen, after)
 
-    def _predicted(self, request: RunningRequest, picture: Picture, prompts: Prompts, name: str) -> Segmented:
+    def _predicted(
+        self, request: RunningRequest, picture: Picture, prompts: Prompts, name: str, chosen: int = 0, shown: tuple[int, int] | None = None
+    ) -> Segmented:
         began = time.perf_counter()
 
-        def work(progress: Progress) -> Sequence[Candidate]:
-            return segmented(self._pool, name, picture, lambda made, embedding, rest: made.predict(embedding, prompts, rest), progress)
+        def work(progress: Progress) -> tuple[Sequence[Candidate], np.ndarray | None]:
+            candidates = segmented(
+                self._pool, name, picture, lambda made, embedding, rest: made.predict(embedding, prompts, rest), progress
+            )
+            # here, as torch keeps a pool of workers for every thread that it is called in
+            small = candidates[chosen].scaled(shown) if shown is not None and chosen < len(candidates) else None
+            return candidates, small
 
-        candidates = tuple(request.click(work))
+        candidates, small = request.click(work)
         if not candidates:
             raise InvalidInput("Nothing was found there.", "Click somewhere else, or draw a box around it.")
-        packed = tuple(PackedMask.of(candidate.mask) for candidate in candidates)
-        return Segmented(name, (time.perf_counter() - began) * 1000, candidates, packed)
+        return Segmented(name, (time.perf_counter() - began) * 1000, tuple(candidates), small)
 
     def _everything(self, request: RunningRequest, picture: Picture, options: EverythingOptions, name: str | None) -> Everything:
         name = self._pool.segmenter_name(name)
@@ -290,6 +300,16 @@ def regions_of(pool: ModelPool, name: str, picture: Picture, options: Everything
 
 def _unpacked(selection: PackedMask | None, size: tuple[int, int]) -> np.ndarray:
     return np.zeros(size[::-1], bool) if selection is None else selection.mask
+
+
+def _added(series: Series, candidate: Candidate) -> PackedMask | None:
+    """The candidate added to what was selected before, made when it is needed; None where that cannot wait."""
+    base, new = series.base, candidate.packed
+    if series.mode != "add" or base is None or not isinstance(new, DeferredMask):
+        return None
+    return DeferredMask(
+        new.size, lambda: combine(base.mask, new.mask, "add"), lambda size: combine(base.scaled(size), new.scaled(size), "add"), new.nbytes
+    )
 
 
 def _combined(series: Series, mask: np.ndarray) -> PackedMask | None:

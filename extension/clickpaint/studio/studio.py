@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
+from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Limits, Picture
 from clickpaint.progress import Progress
 from clickpaint.session.steps import State
@@ -43,6 +45,19 @@ def file_name(name: str, format: str) -> str:
         format: "PNG" and so on.
     """
     return (PurePosixPath(name).stem or "picture") + pictures.extension(format)
+
+
+@dataclass(frozen=True)
+class Travel:
+    """A step back or forth.
+
+    Attributes:
+        step: the one undone or redone.
+        changed: outside of this box the picture shown is the one before, an empty box where all of it is; None where their sizes differ.
+    """
+
+    step: State
+    changed: Box | None
 
 
 class Studio:
@@ -154,15 +169,20 @@ class Studio:
         if not self.workspaces.put_away(id) and not self.workspaces.history([id]):
             raise NotFound("There is no such workspace (any more).", "Open the picture again.")
 
-    def undo(self, workspace: Workspace) -> State:
-        """One step back, over selections and results alike; returns the step undone. Raises `InvalidInput`."""
+    def undo(self, workspace: Workspace) -> Travel:
+        """One step back, over selections and results alike. Raises `InvalidInput`."""
         with self.requests.run("undo", workspace) as request, request.turn():
-            return workspace.undo()
+            return self._travel(workspace, workspace.undo)
 
-    def redo(self, workspace: Workspace) -> State:
-        """One step forth again; returns the step redone. Raises `InvalidInput`."""
+    def redo(self, workspace: Workspace) -> Travel:
+        """One step forth again. Raises `InvalidInput`."""
         with self.requests.run("redo", workspace) as request, request.turn():
-            return workspace.redo()
+            return self._travel(workspace, workspace.redo)
+
+    def _travel(self, workspace: Workspace, way: Callable[[], State]) -> Travel:
+        before = workspace.state.version
+        step = way()
+        return Travel(step, workspace.difference(before, workspace.state.version))
 
     def interrupt(self, workspace: str | None = None) -> int:
         """Stop what waits or runs for one workspace, or for requests without one (None); returns how many."""

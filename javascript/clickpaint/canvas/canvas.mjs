@@ -2,13 +2,14 @@
 
 import {h, Listeners, tellTop} from "../common/dom.mjs";
 import {languageOf, t, useLanguage} from "../language/language.mjs";
-import {ReloadMemory, tabStorage} from "../picture/reload_memory.mjs";
+import {tabStorage} from "../picture/reload_memory.mjs";
 import {View} from "../picture/viewport.mjs";
 import {Workbench} from "../picture/workbench.mjs";
 import {Api, rootOf} from "../server/api.mjs";
 import {Downloads} from "../server/downloads.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
 import {failed, listenToDownloads} from "./download_news.mjs";
+import {Keeping} from "./keeping.mjs";
 import {Keyboard} from "./keyboard.mjs";
 import {Help, Welcome} from "./overlays.mjs";
 import {MarchingAnts} from "./marching_ants.mjs";
@@ -24,7 +25,6 @@ import {StatusBar} from "./status_bar.mjs";
 import {Toasts} from "./toasts.mjs";
 import {ActionBar, ToolBar, ToolOptions, ZoomBar} from "./toolbars.mjs";
 import {createTools} from "./tools.mjs";
-import {UnsavedQuestion} from "./unsaved.mjs";
 
 /**
  * What buttons and keys can do.
@@ -42,6 +42,7 @@ import {UnsavedQuestion} from "./unsaved.mjs";
  * @property {() => void} act what the open tab does with the selection
  * @property {() => void} help
  * @property {() => void} settings
+ * @property {() => void} history
  * @property {() => void} escape
  * @property {() => void} fit
  * @property {(factor: number) => void} zoom
@@ -80,10 +81,8 @@ export class ClickpaintCanvas extends HTMLElement {
     compare;
     /** @type {PictureFiles} */
     files;
-    /** @type {ReloadMemory} */
-    memory;
-    /** @type {UnsavedQuestion} */
-    question;
+    /** @type {Keeping} */
+    keeping;
     /** @type {Welcome} */
     welcome;
     /** @type {HTMLDivElement} */
@@ -149,9 +148,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.renderer = new Renderer(picture, overlay, this.view);
         this.compare = new CompareSlider(editor);
         this.files = new PictureFiles(this, workbench);
-        this.question = new UnsavedQuestion(editor, () => this.files.save());
-        workbench.opening.mayOpen = async () => (await this.shown, this.question.mayOpen());
-        this.memory = new ReloadMemory(workbench, tabStorage());
+        this.keeping = new Keeping(workbench, () => this.files.save(), () => this.shown);
         this.welcome = new Welcome(workbench, this.files);
         this.stage = h(
             "div.cp-stage",
@@ -159,6 +156,7 @@ export class ClickpaintCanvas extends HTMLElement {
             picture,
             overlay,
             this.welcome.element,
+            this.keeping.restoring.element,
             this.compare.element,
             tools.element,
             h("div.cp-top", {}, options.element, actions.element),
@@ -170,7 +168,7 @@ export class ClickpaintCanvas extends HTMLElement {
             h("div.cp-drop", {}, h("span", {}, t("drop"))),
         );
         this.classList.add("cp");
-        this.replaceChildren(this.stage, offer.element, status.element, this.help.element, this.question.element, this.files.input);
+        this.replaceChildren(this.stage, offer.element, status.element, this.help.element, ...this.keeping.dialogs, this.files.input);
         this.started = this.#start();
         this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
     }
@@ -196,6 +194,7 @@ export class ClickpaintCanvas extends HTMLElement {
             act: () => this.#begin(this.workbench.diffusion.action),
             help: () => this.help.toggle(),
             settings: () => this.dispatchEvent(new CustomEvent("clickpaint:settings", {bubbles: true})),
+            history: () => this.keeping.history.toggle().catch((error) => this.toasts.error(error)),
             escape: () => this.#escape(),
             fit: () => (this.view.fit(), editor.viewChanged()),
             zoom: (factor) => (this.view.zoom(factor), editor.viewChanged()),
@@ -211,13 +210,12 @@ export class ClickpaintCanvas extends HTMLElement {
     }
 
     async #start() {
-        const {editor, opening} = this.workbench, left = this.memory.take();
+        const {editor, opening} = this.workbench;
         editor.changed();
-        await this.shown;
-        if (left) opening.restore(left);
+        await this.keeping.start(this.shown);
         try {
             await opening.loadCapabilities();
-            await Promise.all([this.welcome.load(), this.downloads.refresh()]);
+            await Promise.all([this.welcome.load(), this.downloads.refresh(), this.keeping.load()]);
         } catch (error) {
             this.toasts.error(error);
         }
@@ -229,13 +227,13 @@ export class ClickpaintCanvas extends HTMLElement {
         this.pointers = new Pointers(this.stage, this.view, editor, this.#listeners);
         this.keyboard = new Keyboard(this, this.#listeners);
         this.compare.listen(this.stage, this.#listeners);
-        this.memory.listen(this.#listeners);
+        this.keeping.listen(this.#listeners);
         this.files.listen(this.#listeners, (target) => this.isActive(target) && !isText(target));
         on(editor, "change", () => this.#update());
         on(editor, "redraw", () => this.#redrawSoon());
         on(editor, "view", () => this.bars.zoom.update());
         on(editor, "task", ({detail}) => (this.toasts.next(), this.progress.add(detail)));
-        on(editor, "error", ({detail}) => failed(this, detail));
+        on(editor, "error", ({detail}) => this.keeping.recovers(detail) || failed(this, detail));
         on(editor, "done", ({detail}) => this.toasts.done(detail));
         on(editor, "opened", ({detail}) => (this.compare.off(), this.progress.watch(), this.toasts.losses(detail.losses ?? [])));
         on(this.workbench.diffusion, "live", ({detail}) => this.live.show(detail));
@@ -295,6 +293,7 @@ export class ClickpaintCanvas extends HTMLElement {
     #update() {
         for (const bar of Object.values(this.bars)) bar.update(this.compare.active);
         this.welcome.update();
+        this.keeping.update();
         this.compare.update();
         this.classList.toggle("cp-ready", this.editor.ready);
         this.dispatchEvent(new CustomEvent("clickpaint:change", {detail: {selected: this.editor.state.selection !== null}, bubbles: true}));

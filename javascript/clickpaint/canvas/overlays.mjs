@@ -23,6 +23,7 @@ export class Welcome {
             h("h2", {}, t("welcome.title")),
             h("p", {}, t("welcome.text"), " ", h("button.cp-link", {type: "button", onclick: () => files.choose()}, t("welcome.choose"))),
             this.some,
+            h("clickpaint-history.cp-some", {"data-most": "6"}),
         );
     }
 
@@ -42,7 +43,7 @@ export class Welcome {
     }
 
     update() {
-        this.element.hidden = this.editor.ready;
+        this.element.hidden = this.editor.ready || this.editor.restoring !== null;
     }
 }
 

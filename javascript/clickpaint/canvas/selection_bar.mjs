@@ -83,7 +83,7 @@ export class SelectionBar {
     }
 
     async #silhouette(canvas, {mask, box}, square) {
-        const layer = await layerOf(mask, box);
+        const layer = await layerOf(mask, box, this.editor.size);
         drawSilhouette(canvas, layer, square, getComputedStyle(this.element).getPropertyValue("--cp-tint"));
         layer?.close();
     }

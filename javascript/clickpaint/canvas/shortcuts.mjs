@@ -24,6 +24,7 @@ export const SHORTCUTS = [
     {group: "picture", keys: ["Shift+Ctrl+Z", "Ctrl+Y"], match: (e) => command("z", true)(e) || command("y")(e), action: "redo"},
     {group: "picture", keys: ["Tab", "O"], match: plain("tab", "o"), action: "compare"},
     {group: "picture", keys: ["Ctrl+O"], match: command("o"), action: "open"},
+    {group: "picture", keys: ["H"], match: plain("h"), action: "history"},
     {group: "picture", keys: ["Ctrl+V"], action: "help:paste"},
     {group: "picture", keys: ["Ctrl+C"], match: command("c"), action: "copy"},
     {group: "picture", keys: ["Ctrl+S"], match: command("s"), action: "save"},

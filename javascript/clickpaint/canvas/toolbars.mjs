@@ -84,7 +84,8 @@ export class ActionBar {
         this.copy = iconButton("copy", t("copy"), actions.copy, {key: "Ctrl+C"});
         this.save = iconButton("save", t("save"), actions.save, {key: "Ctrl+S", className: "cp-strong"});
         this.open = iconButton("open", t("open"), actions.open, {key: "Ctrl+O"});
-        this.element = toolbar("cp-actions", t("actions"), this.open, h("hr"), this.undo, this.redo, this.compare, h("hr"), this.copy, this.save);
+        this.history = iconButton("history", t("history"), actions.history, {key: "H"});
+        this.element = toolbar("cp-actions", t("actions"), this.open, this.history, h("hr"), this.undo, this.redo, this.compare, h("hr"), this.copy, this.save);
     }
 
     update(comparing) {

@@ -45,3 +45,11 @@ export function duration(seconds) {
     if (seconds >= 90) return t("minutes", {n: Math.round(seconds / 60)});
     return t("seconds", {n: seconds < 9.95 ? Math.max(seconds, 0.1).toFixed(1).replace(/\.0$/, "") : Math.round(seconds)});
 }
+
+/** How long ago a moment was, as people say it. @param {number} moment in seconds since 1970 @param {number} now */
+export function ago(moment, now = Date.now() / 1000) {
+    const format = new Intl.RelativeTimeFormat(currentLanguage().replace("_", "-"), {numeric: "auto", style: "long"});
+    const seconds = Math.max(now - moment, 0);
+    if (seconds < 3600) return format.format(-Math.round(seconds / 60), "minute");
+    return seconds < 86400 ? format.format(-Math.round(seconds / 3600), "hour") : format.format(-Math.round(seconds / 86400), "day");
+}

@@ -27,7 +27,8 @@ import {State} from "./state.mjs";
 /**
  * Events: "change" (buttons and status to be redrawn), "redraw" (the canvas), "view" (zoomed or panned), "hover" (detail: the point under
  * the pointer or null), "layer" (another selection is shown), "opened" (detail: the server's answer), "task" (detail: {kind, promise}),
- * "error" (detail: the error), "done" (detail: {key, …values}), "result" (detail: {workspace, version}), "traced".
+ * "error" (detail: the error), "done" (detail: {key, …values}), "result" (detail: {workspace, version}), "traced", "gone"
+ * (detail: the id of a workspace that the server does not have).
  */
 export class Editor extends EventTarget {
     /** @type {import("../server/answers.mjs").Capabilities | null} */
@@ -70,6 +71,15 @@ export class Editor extends EventTarget {
         this.view = view;
         /** @type {Tool} */
         this.tool = {name: "", cursor: ""};
+    }
+
+    /** The picture that is being brought back; null for none. @type {{id: string, name: string} | null} */
+    restoring = null;
+
+    /** @param {{id: string, name: string} | null} kept what is being brought back from now on */
+    restore(kept) {
+        this.restoring = kept;
+        this.changed();
     }
 
     /** The version that was saved or copied last. @type {{id: string, version: number} | null} */
@@ -205,6 +215,13 @@ export class Editor extends EventTarget {
         if (this.layer !== layer) this.layer?.close();
         this.layer = layer;
         this.emit("layer");
+    }
+
+    /** @param {import("./mask_layer.mjs").MaskLayer} layer the same selection, seen nearer; from now on ours */
+    refineLayer(layer) {
+        if (this.layer !== layer) this.layer?.close();
+        this.layer = layer;
+        this.redraw();
     }
 
     leaveEverything() {

@@ -2,14 +2,20 @@
 
 import {contextOf} from "../common/context.mjs";
 
-/** A mask's selected pixels, white with the mask as alpha, cut to its box [left, top, right, bottom]. */
 /** Pixels of each side of what `touches` looks at. */
 const LOOKED_AT = 64;
 
+/** A mask's selected pixels, white with the mask as alpha, cut to its box [left, top, right, bottom], which the bitmap fills. */
 export class MaskLayer {
-    constructor(bitmap, box) {
+    /**
+     * @param {ImageBitmap} bitmap
+     * @param {import("../server/answers.mjs").Box} box
+     * @param {number} [resolution] how many of its pixels stand for one of the picture's, less than 1 for one that is only looked at
+     */
+    constructor(bitmap, box, resolution = 1) {
         this.bitmap = bitmap;
         this.box = box;
+        this.resolution = resolution;
     }
 
     get width() {
@@ -26,7 +32,7 @@ export class MaskLayer {
         const context = contextOf(canvas, {willReadFrequently: true});
         context.scale(scale, scale);
         context.translate(this.box[0] - x + reach, this.box[1] - y + reach);
-        context.drawImage(this.bitmap, 0, 0);
+        context.drawImage(this.bitmap, 0, 0, this.width, this.height);
         const {data} = context.getImageData(0, 0, side, side);
         for (let i = 0; i < side * side; i++) {
             if (data[4 * i + 3] && Math.hypot((i % side) + 0.5 - side / 2, Math.floor(i / side) + 0.5 - side / 2) <= side / 2) return true;
@@ -56,19 +62,27 @@ export async function urlOf(blob) {
     });
 }
 
-/** The layer of a PNG data URL (white = selected); null where nothing is selected. Only the box's pixels are touched. */
-export async function layerOf(dataUrl, box) {
+/**
+ * The layer of a PNG data URL (white = selected); null where nothing is selected. Only the box's pixels are touched.
+ *
+ * @param {string} dataUrl of the whole picture's mask, maybe in a smaller size
+ * @param {number[] | null} box around what is selected, in pixels of the picture
+ * @param {{width: number, height: number} | null} picture its size; null where the mask has that
+ */
+export async function layerOf(dataUrl, box, picture = null) {
     if (!dataUrl || !box) return null;
-    const [left, top, right, bottom] = box.map(Math.round);
-    if (right <= left || bottom <= top) return null;
     const whole = await createImageBitmap(blobOf(dataUrl));
+    const across = picture ? whole.width / picture.width : 1, down = picture ? whole.height / picture.height : 1;
+    const left = Math.floor(box[0] * across + 1e-6), top = Math.floor(box[1] * down + 1e-6);
+    const right = Math.min(Math.ceil(box[2] * across - 1e-6), whole.width), bottom = Math.min(Math.ceil(box[3] * down - 1e-6), whole.height);
+    if (right <= left || bottom <= top) return whole.close(), null;
     const canvas = new OffscreenCanvas(right - left, bottom - top);
     const context = contextOf(canvas, {willReadFrequently: true});
     context.drawImage(whole, -left, -top);
     whole.close();
     const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
     whiten(new Uint32Array(pixels.data.buffer));
-    return new MaskLayer(await createImageBitmap(pixels), [left, top, right, bottom]);
+    return new MaskLayer(await createImageBitmap(pixels), [left / across, top / down, right / across, bottom / down], across);
 }
 
 /** Grey RGBA pixels (little-endian words) become white ones whose alpha is the grey. */

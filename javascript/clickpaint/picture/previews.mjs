@@ -60,7 +60,7 @@ export class Previews {
                 const answer = await this.api.select(editor.id, body, signal);
                 editor.clickMilliseconds = answer.milliseconds;
                 const {mask, box} = answer.candidates[answer.chosen ?? 0] ?? {};
-                return layerOf(mask, box);
+                return layerOf(mask, box, editor.size);
             });
             if (layer !== undefined) this.show(layer);
         } catch {
@@ -89,7 +89,7 @@ export class Previews {
             this.stop();
             return this.show(null);
         }
-        const layer = await this.#latest.run(() => layerOf(candidate.mask, candidate.box));
+        const layer = await this.#latest.run(() => layerOf(candidate.mask, candidate.box, this.editor.size));
         return layer === undefined ? undefined : this.show(layer);
     }
 }

@@ -17,6 +17,11 @@ export class Pyramid {
         this.height = bitmap.height;
     }
 
+    /** What it takes, its smaller levels included. */
+    get nbytes() {
+        return (this.width * this.height * 16) / 3;
+    }
+
     static async of(blob) {
         return new Pyramid(await createImageBitmap(blob));
     }

@@ -182,7 +182,8 @@ export class Selecting {
  *
  * @param {import("./editor.mjs").Editor} editor
  * @param {import("../server/answers.mjs").Selection | null} selection
+ * @param {{width: number, height: number}} size of the picture that it belongs to
  */
-export async function showSelection(editor, selection) {
-    editor.setLayer(selection ? await layerOf(selection.mask, selection.box) : null);
+export async function showSelection(editor, selection, size = editor.size) {
+    editor.setLayer(selection ? await layerOf(selection.mask, selection.box, size) : null);
 }

@@ -57,7 +57,7 @@ export class Shadows {
         const found = await this.#latest
             .run(async (signal) => {
                 const {mask, box, sure} = await this.api.shadow(editor.id, signal);
-                return {layer: await layerOf(mask, box), sure};
+                return {layer: await layerOf(mask, box, editor.size), sure};
             })
             .catch(() => undefined);
         if (!found) return undefined;

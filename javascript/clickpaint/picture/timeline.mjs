@@ -29,7 +29,7 @@ export class Timeline {
         return editor.change(kind, async () => {
             const answer = await ask();
             await this.versions.show(answer.version, null, answer);
-            await showSelection(editor, answer.selection);
+            await showSelection(editor, answer.selection, answer);
             editor.leaveEverything();
             editor.state.painted(answer, margins);
             editor.followSize();
@@ -71,8 +71,8 @@ export class Timeline {
         return editor.change("timeline", async () => {
             if (!(way === "undo" ? editor.state.canUndo : editor.state.canRedo)) return;
             const answer = await this.api[way](editor.id);
-            await this.versions.show(answer.version, null, answer);
-            await showSelection(editor, answer.selection);
+            await this.versions.show(answer.version, answer.changed ?? null, answer);
+            await showSelection(editor, answer.selection, answer);
             editor.state[way === "undo" ? "undone" : "redone"](answer);
             editor.followSize();
             editor.emit("done", {key: way === "undo" ? "undone" : "redone"});

@@ -2,6 +2,9 @@
 
 import {Pyramid} from "./pyramid.mjs";
 
+/** Bytes of pictures that are kept at hand, besides those that have to be. */
+const ROOM = 400e6;
+
 export class Versions {
     /** @type {Map<number, Pyramid>} */
     #versions = new Map();
@@ -72,20 +75,22 @@ export class Versions {
     }
 
     /**
-     * Have a picture at hand. Of others only two stay.
+     * Have a picture at hand. Others stay as long as there is room: going back to them then asks for nothing.
      *
      * @param {number} version
-     * @param {import("../server/answers.mjs").Box | null} changed where alone it differs from the one shown; null for anywhere
+     * @param {import("../server/answers.mjs").Box | null} changed where alone it differs from the one shown, maybe nowhere; null for anywhere
      * @param {{width: number, height: number}} size its own
      */
     async show(version, changed, size) {
         await this.#exact;
         const {id, state} = this.editor, before = state.version, shown = this.at(before);
         if (!this.#versions.has(version)) this.#keep(version, await (changed && shown ? this.#patch(shown, version, changed) : this.fetch(id, version, size)));
+        else this.#keep(version, /** @type {Pyramid} */ (this.at(version)));
         this.#forget(0, before, version);
     }
 
-    async #patch(shown, version, box) {
+    async #patch(shown, version, changed) {
+        const box = changed[0] < changed[2] ? changed : [0, 0, 1, 1];
         const patch = await createImageBitmap(await this.api.picture(this.editor.id, version, box));
         const made = await shown.patched(patch, box[0], box[1]);
         patch.close();
@@ -103,14 +108,20 @@ export class Versions {
     }
 
     #keep(version, pyramid) {
-        this.at(version)?.close();
+        const known = this.at(version);
+        this.#versions.delete(version); // the one used last stands last
         this.#versions.set(version, pyramid);
+        if (known === pyramid) return;
+        known?.close();
         pyramid.build().then(() => this.editor.redraw(), () => {});
     }
 
+    /** Let go of those used longest ago that there is no room for; all but `keep` where that is empty. */
     #forget(...keep) {
-        for (const [version, pyramid] of this.#versions) {
-            if (keep.includes(version)) continue;
+        let room = keep.length ? ROOM : -1;
+        for (const version of new Set(keep)) room -= this.at(version)?.nbytes ?? 0;
+        for (const [version, pyramid] of [...this.#versions].reverse()) {
+            if (keep.includes(version) || (room -= pyramid.nbytes) >= 0) continue;
             pyramid.close();
             this.#versions.delete(version);
         }

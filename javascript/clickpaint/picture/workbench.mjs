@@ -2,6 +2,7 @@
 
 import {Diffusion} from "./diffusion.mjs";
 import {Editor} from "./editor.mjs";
+import {MaskDetail, maskSide} from "./mask_detail.mjs";
 import {Opening} from "./opening.mjs";
 import {Previews} from "./previews.mjs";
 import {Selecting} from "./selecting.mjs";
@@ -24,6 +25,8 @@ export class Workbench {
         this.diffusion = new Diffusion(editor, api, this.timeline);
         this.opening = new Opening(editor, api, this.versions, this.diffusion);
         this.previews = new Previews(editor, api);
+        this.detail = new MaskDetail(editor, api);
+        api.maskSide = () => maskSide(editor);
     }
 
     /**
@@ -42,6 +45,7 @@ export class Workbench {
     dispose() {
         this.previews.stop();
         this.shadows.stop();
+        this.detail.stop();
         this.diffusion.dispose();
     }
 }

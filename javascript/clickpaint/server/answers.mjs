@@ -38,6 +38,7 @@
  * @property {{segmenter: string, eraser: string}} defaults
  * @property {boolean} offline
  * @property {boolean} public
+ * @property {Record<string, number>} limits of the settings, by their keys
  * @property {{own_sampler: boolean, checkpoints: string[], checkpoint: string | null, reason: string, family: {name: string, guidance: string, instructs: boolean} | null}} paint
  *
  * @typedef {object} Problem the body of an error

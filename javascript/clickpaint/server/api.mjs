@@ -50,6 +50,14 @@ export class Api {
         this.fetch = fetcher;
     }
 
+    /** The longer side in pixels in which masks are looked at, for what answers with some; null for the picture's own. @returns {number | null} */
+    maskSide = () => null;
+
+    /** @param {string} path @param {{body?: unknown, signal?: AbortSignal}} [asked] */
+    #masked(path, asked) {
+        return this.request("POST", path, {...asked, query: {mask_side: this.maskSide()}});
+    }
+
     /** The address of a request. The browser must not ask for it by itself, as for a picture in the page: only `request` shows who asks. */
     #url(path, query = {}) {
         const entries = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [name, `${value}`]);
@@ -132,20 +140,34 @@ export class Api {
         return this.request("POST", "workspaces", {body: form});
     }
 
+    /**
+     * What was opened and made before, the one changed last first.
+     *
+     * @param {string[]} [ids] only these; otherwise all, where the server has one user
+     */
+    history(ids) {
+        return this.request("GET", "workspaces", {query: {ids: ids?.join(",")}});
+    }
+
+    /** A small picture of what a workspace of the history shows. */
+    thumbnail(id) {
+        return this.request("GET", `workspaces/${id}/thumbnail`, {blob: true});
+    }
+
     workspace(id) {
         return this.request("GET", `workspaces/${id}`);
     }
 
     select(id, body, signal) {
-        return this.request("POST", `workspaces/${id}/select`, {body, signal});
+        return this.#masked(`workspaces/${id}/select`, {body, signal});
     }
 
     choose(id, candidate) {
-        return this.request("POST", `workspaces/${id}/choose`, {body: {candidate}});
+        return this.#masked(`workspaces/${id}/choose`, {body: {candidate}});
     }
 
     adjust(id, operations) {
-        return this.request("POST", `workspaces/${id}/mask`, {body: {operations}});
+        return this.#masked(`workspaces/${id}/mask`, {body: {operations}});
     }
 
     everything(id, body = {}) {
@@ -154,7 +176,7 @@ export class Api {
 
     /** The shadow of what is selected. */
     shadow(id, signal) {
-        return this.request("GET", `workspaces/${id}/shadow`, {signal});
+        return this.request("GET", `workspaces/${id}/shadow`, {query: {mask_side: this.maskSide()}, signal});
     }
 
     /** Select all text; the answer has its lines too. */
@@ -163,16 +185,16 @@ export class Api {
     }
 
     erase(id, body) {
-        return this.request("POST", `workspaces/${id}/erase`, {body});
+        return this.#masked(`workspaces/${id}/erase`, {body});
     }
 
     /** Paint with the host's checkpoint. */
     paint(id, body) {
-        return this.request("POST", `workspaces/${id}/paint`, {body});
+        return this.#masked(`workspaces/${id}/paint`, {body});
     }
 
     useResult(id, index) {
-        return this.request("POST", `workspaces/${id}/results/${index}/use`);
+        return this.#masked(`workspaces/${id}/results/${index}/use`);
     }
 
     /** The picture that a result of the painting of `version` is. */
@@ -181,7 +203,7 @@ export class Api {
     }
 
     refine(id, index, body) {
-        return this.request("POST", `workspaces/${id}/results/${index}/refine`, {body});
+        return this.#masked(`workspaces/${id}/results/${index}/refine`, {body});
     }
 
     rank(id, prompt) {
@@ -198,8 +220,9 @@ export class Api {
         return this.request("POST", `workspaces/${id}/save`, {body});
     }
 
-    mask(id) {
-        return this.request("GET", `workspaces/${id}/mask`, {blob: true});
+    /** The selection, whole or with a longer side of at most `side` pixels. @param {string} id @param {{side?: number, signal?: AbortSignal}} [how] */
+    mask(id, {side, signal} = {}) {
+        return this.request("GET", `workspaces/${id}/mask`, {query: {mask_side: side}, signal, blob: true});
     }
 
     preprocessors() {
@@ -220,11 +243,11 @@ export class Api {
     }
 
     keepMap(id, map, opacity) {
-        return this.request("POST", `workspaces/${id}/control/${map}/keep`, {body: {opacity}});
+        return this.#masked(`workspaces/${id}/control/${map}/keep`, {body: {opacity}});
     }
 
     selectByMap(id, map, body) {
-        return this.request("POST", `workspaces/${id}/control/${map}/select`, {body});
+        return this.#masked(`workspaces/${id}/control/${map}/select`, {body});
     }
 
     chooseCheckpoint(name) {
@@ -267,19 +290,19 @@ export class Api {
     }
 
     find(id, body) {
-        return this.request("POST", `workspaces/${id}/find`, {body});
+        return this.#masked(`workspaces/${id}/find`, {body});
     }
 
     trace(id, body) {
-        return this.request("POST", `workspaces/${id}/trace`, {body});
+        return this.#masked(`workspaces/${id}/trace`, {body});
     }
 
     undo(id) {
-        return this.request("POST", `workspaces/${id}/undo`);
+        return this.#masked(`workspaces/${id}/undo`);
     }
 
     redo(id) {
-        return this.request("POST", `workspaces/${id}/redo`);
+        return this.#masked(`workspaces/${id}/redo`);
     }
 
     /**
@@ -291,6 +314,11 @@ export class Api {
      */
     picture(id, version, box = null) {
         return this.request("GET", `workspaces/${id}/image`, {query: {version, box: box?.join(",")}, blob: true});
+    }
+
+    /** A JPEG of a version whose longer side has at most so many pixels. */
+    small(id, version, longest) {
+        return this.request("GET", `workspaces/${id}/image`, {query: {version, longest}, blob: true});
     }
 
     /**

@@ -87,7 +87,7 @@ def click(bench: Bench) -> Iterator[Row]:
         with clicks.served(studio) as port:
             for size in ((300, 200),) if bench.small else ((1200, 800), (4896, 3264)):
                 pixels = clicks.picture(None, size)
-                decoder, predict, whole, _ = clicks.measure(studio, clicks.Client(port), pixels, 2 if bench.small else 30)
+                decoder, predict, whole, _, _ = clicks.measure(studio, clicks.Client(port), pixels, 2 if bench.small else 30)
                 millions = size[0] * size[1] / 1e6
                 yield Row(
                     f"click over HTTP against the decoder, {millions:.0f} megapixels", whole, decoder, note=f"predict {predict:.1f} ms"
