@@ -1,7 +1,10 @@
 /** The REST API, by its names. Addresses hang on where this very module came from, so they survive sub-paths, proxies and shares. */
 
 import {isAbort} from "../common/request_order.mjs";
+import {ApiError, problem} from "./api_error.mjs";
 import {eventsOf} from "./event_stream.mjs";
+
+export {ApiError};
 
 /**
  * The address that the program's root has. Ends with a slash.
@@ -21,23 +24,6 @@ const PAGE_HEADER = "X-Clickpaint-Page";
 /** What a web UI put into its page, so that whoever is shown it may use it beside passwords of the API; "" where there is none. */
 function tokenOfPage() {
     return globalThis.document?.querySelector?.("clickpaint-canvas")?.getAttribute("data-token") ?? "";
-}
-
-/** What went wrong, in the server's English; `said` of language/server_sentences.mjs translates it. */
-export class ApiError extends Error {
-    /**
-     * @param {number} status HTTP's; 0 where the server was not asked or did not answer
-     * @param {import("./answers.mjs").Problem} problem
-     */
-    constructor(status, {error = "", message = "", remedy = "", code = undefined, remedy_code = undefined, data = {}} = {}) {
-        super(message);
-        this.status = status;
-        this.kind = error;
-        this.remedy = remedy;
-        this.code = code;
-        this.remedy_code = remedy_code;
-        this.data = data;
-    }
 }
 
 export class Api {
@@ -316,11 +302,6 @@ export class Api {
         return this.request("GET", `workspaces/${id}/image`, {query: {version, box: box?.join(",")}, blob: true});
     }
 
-    /** A JPEG of a version whose longer side has at most so many pixels. */
-    small(id, version, longest) {
-        return this.request("GET", `workspaces/${id}/image`, {query: {version, longest}, blob: true});
-    }
-
     /**
      * @param {string} id
      * @param {boolean} [keep] whether it stays in the history, from where it can be asked for again
@@ -390,16 +371,5 @@ export class Api {
 
     sampleThumbnail(name) {
         return this.request("GET", `samples/${encodeURIComponent(name)}/thumbnail`, {blob: true});
-    }
-}
-
-async function problem(response) {
-    try {
-        const body = await response.json();
-        if (body.message) return body;
-        const detail = body.detail ?? body.error;
-        return {message: typeof detail === "string" ? detail : ""};
-    } catch {
-        return {};
     }
 }
