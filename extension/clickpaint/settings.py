@@ -97,6 +97,8 @@ _ALL = (
             choices=("auto", "full", "half"), restart=True),
     Setting("models_budget_mb", 0, "Memory for loaded models (MB)", "0: half of the device's free memory.", minimum=0, maximum=1 << 20),
     Setting("embeddings_budget_mb", 512, "Memory for encoded pictures (MB)", minimum=0, maximum=1 << 20),
+    Setting("video_budget_mb", 512, "Memory for a clip under way (MB)", "Whatever its length: frames and motions beyond it are read again.",
+            minimum=64, maximum=1 << 20),
     Setting("max_workspaces", 32, "Open pictures at most", "Over all users; the one unused longest is closed.", minimum=1, maximum=4096),
     Setting("workspaces_budget_mb", 4096, "Memory for open pictures (MB)", minimum=64, maximum=1 << 20),
     Setting("workspace_minutes", 240, "Close unused pictures after (minutes)", "Those that are kept on the disk open again by themselves.",

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
 from clickpaint.image.picture import ENDINGS, format_of
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from clickpaint.image.picture import Picture
+    from clickpaint.progress import Step
     from clickpaint.studio.studio import Studio
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -198,16 +201,13 @@ def for_each(
     Returns:
         The exit status.
     """
-    from tqdm import tqdm
-
     source: Path = options.image
     try:
         if source.is_dir():
             return _for_each_in(source, options, studio, what, suffix, work)
         outputs = Outputs(_inputs([source], options))
         place = place_for(options.output, existing(source).stem, suffix(source), outputs, source, f"_{what}")
-        with tqdm(bar_format="{desc}", leave=False, disable=None) as bar:
-            line = _attended(studio, lambda: work(source, place), bar.set_description_str)
+        line = with_bar(studio, lambda: work(source, place))
         print(f"{printable(str(place.path))}: {line}")
         return 0
     except OSError as error:
@@ -325,21 +325,27 @@ def _begun_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _attended(studio: Studio, work: Callable[[], str], show: Callable[[str], None]) -> str:
-    """`work()` on another thread; see `_awaited`."""
-    with ThreadPoolExecutor(1) as pool:
-        return _awaited(studio, pool.submit(work), show)
+def with_bar(studio: Studio, work: Callable[[], T]) -> T:
+    """`work()` on another thread, with one line meanwhile that says what it is about; see `_awaited`."""
+    from tqdm import tqdm
+
+    with tqdm(bar_format="{desc}", leave=False, disable=None) as bar, ThreadPoolExecutor(1) as pool:
+        return _awaited(studio, pool.submit(work), bar.set_description_str)
 
 
-def _awaited(studio: Studio, future: Future[str], show: Callable[[str], None]) -> str:
+def _awaited(studio: Studio, future: Future[T], show: Callable[[str], None]) -> T:
     """What other threads do, and what it is about is shown meanwhile; Ctrl-C is heard on every system."""
     try:
         while not wait([future], timeout=0.2).done:
-            show(next((task.step.text for task in studio.tasks.visible() if task.active), ""))
+            show(next((_shown(task.step) for task in studio.tasks.visible() if task.active), ""))
     except KeyboardInterrupt:
         studio.shut_down()
         raise
     return future.result()
+
+
+def _shown(step: Step) -> str:
+    return f"{step.text} ({step.done} of {step.total})" if step.unit == "frame" and step.total else step.text
 
 
 def with_losses(line: str, picture: Picture) -> str:

@@ -35,13 +35,18 @@ def add_picture_options(parser: argparse.ArgumentParser, output: str, output_hel
     parser.add_argument(
         "image", nargs=many, type=Path, metavar="IMAGE", help="a picture, or a folder of pictures, which all get the same points"
     )
+    add_prompt_options(parser)
+    parser.add_argument("-o", "--output", metavar=output, help=output_help)
+    add_host_options(parser)
+
+
+def add_prompt_options(parser: argparse.ArgumentParser) -> None:
+    """What is pointed at, and what makes a mask of it."""
     parser.add_argument(
         "--point", type=_point, action="append", default=[], metavar="X,Y[,0]", help="a click in pixels; with ,0 one that removes"
     )
     parser.add_argument("--box", type=_box, metavar="L,T,R,B", help="a box in pixels, right and bottom exclusive")
     parser.add_argument("--segmenter", metavar="NAME", help=SETTINGS["segmenter"].help)
-    parser.add_argument("-o", "--output", metavar=output, help=output_help)
-    add_host_options(parser)
 
 
 def pixels_or_auto(text: str) -> Any:

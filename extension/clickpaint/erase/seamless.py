@@ -65,6 +65,29 @@ def merged(picture: np.ndarray, hole: np.ndarray, rows: np.ndarray, columns: np.
     return result
 
 
+def solved(content: np.ndarray, hole: np.ndarray, gradients: tuple[np.ndarray, np.ndarray], trust: float, progress: Progress) -> np.ndarray:
+    """`content` changed inside the hole so that it has the given gradients and meets what is around the hole.
+
+    Args:
+        content: float32 [h, w, C]; outside the hole what is to be met, inside what counts by `trust`.
+        hole: bool [h, w].
+        gradients: float32 [h - 1, w, C] downwards and [h, w - 1, C] to the right: each pixel minus the one before it.
+        trust: as of `merged`.
+
+    Returns:
+        float32 [h, w, C], equal to `content` outside the hole.
+    """
+    solver = _Multigrid(hole, trust)
+    right = np.zeros_like(content)
+    right[1:] += gradients[0]
+    right[:-1] -= gradients[0]
+    right[:, 1:] += gradients[1]
+    right[:, :-1] -= gradients[1]
+    level = solver.levels[0]
+    residual = (right + trust * content - level.applied(content)) * level.unknown
+    return content + solver.solved(residual.astype(np.float32), progress)
+
+
 def membrane(picture: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
     """`picture` (float32 [h, w, C]) with the smoothest surface over `hole` that meets its rim."""
     start = np.where(hole[..., None], picture[~hole].mean(axis=0), picture)

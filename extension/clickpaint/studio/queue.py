@@ -35,6 +35,7 @@ KINDS = {
     "erase": "what is selected is removed",
     "crop": "a part of the picture takes its place",
     "cutout": "what is selected is cut out, with its edge",
+    "follow": "an object is followed through a clip",
     "undo": "one step back",
     "redo": "one step forth",
     "paint": "something is painted, or a result once more",

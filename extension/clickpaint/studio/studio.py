@@ -32,6 +32,7 @@ from clickpaint.studio.queue import Compute, Tasks
 from clickpaint.studio.reading import Reading
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
+from clickpaint.studio.videos import Videos
 from clickpaint.studio.words import Words
 
 _MOST_CODECS = 4  # pictures decoded or encoded at once: each may take several times its size
@@ -71,7 +72,7 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, control_maps, words, downloads, inventory: the use-cases.
+        selecting, reading, erasing, extracting, painting, control_maps, words, videos, downloads, inventory: the use-cases.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -93,6 +94,7 @@ class Studio:
         self.painting = Painting(host, self.pool, self.own_sampler, self.requests, self._picture_changed)
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.words = Words(host, self.requests, self.pool, self.selecting)
+        self.videos = Videos(host, self.requests, self.pool, self.selecting)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self.inventory = Inventory(host, self.pool)
         self._codecs = threading.BoundedSemaphore(_MOST_CODECS)

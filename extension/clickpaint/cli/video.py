@@ -1,0 +1,150 @@
+"""`video remove` and `video track`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clickpaint.cli.files import existing, printable, with_bar
+from clickpaint.cli.options import add_command, add_host_options, add_prompt_options, prompts_of, studio_of
+from clickpaint.errors import InvalidInput
+from clickpaint.settings import SETTINGS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from clickpaint.studio.studio import Studio
+    from clickpaint.video.clips import Clip
+    from clickpaint.video.tracking import TrackedMasks
+
+
+def add_commands(commands: Any) -> None:
+    group = commands.add_parser("video", help="work on clips", description="Work on clips.")
+    family = group.add_subparsers(metavar="COMMAND", required=True)
+
+    remove = add_command(family, "remove", remove_from_clip, "remove something from every frame of a clip")
+    _add_clip_options(remove, "OUT", "where the result goes: a folder for PNGs, a GIF, or a video; beside the clip by default")
+    remove.add_argument("--masks", type=Path, metavar="MASKS", help="what to remove in each frame: a folder of masks, or a clip of them")
+    remove.add_argument("--eraser", metavar="NAME", help="what paints where no frame shows what is behind. " + SETTINGS["eraser"].help)
+    remove.add_argument("--grow", type=int, metavar="N", help="pixels by which the masks are grown (4; with --masks 0)")
+    remove.add_argument("--feather", type=int, metavar="N", default=0, help="pixels over which the result fades into the frames (0)")
+    remove.add_argument("--lossless", action="store_true", help="keep every value outside of the masks; larger files")
+
+    track = add_command(family, "track", track_in_clip, "make the masks of something in every frame of a clip")
+    _add_clip_options(track, "MASKS", "where the masks go: a folder for PNGs, a GIF, or a video; a folder beside the clip by default")
+
+
+def _add_clip_options(parser: argparse.ArgumentParser, output: str, output_help: str) -> None:
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="a video, an animated GIF, WebP or PNG, or a folder of pictures")
+    parser.add_argument("--frame", type=int, metavar="N", default=0, help="the frame that is pointed at; 0 is the first (%(default)s)")
+    add_prompt_options(parser)
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="the object in that frame: white, or alpha")
+    parser.add_argument("--tracker", metavar="NAME", help="what follows the object; auto: the best one whose file is here")
+    parser.add_argument("-o", "--output", type=str, metavar=output, help=output_help)
+    add_host_options(parser)
+
+
+def remove_from_clip(options: argparse.Namespace) -> int:
+    from clickpaint.video.clip_writing import check_target
+    from clickpaint.video.clips import masks_for
+
+    studio = studio_of(options)
+    _check_selection(options)
+    clip = _opened(options.clip, studio)
+    try:
+        target = _target(options, "removed")
+        check_target(target, [path for path in (options.clip, options.masks, options.mask) if path is not None])
+        lines = []
+        if options.masks is not None:
+            masks = masks_for(_opened(options.masks, studio), clip)
+            masks.mask(0)
+        else:
+            how, masks = _followed(options, studio, clip)
+            lines.append(how)
+        grow = options.grow if options.grow is not None else 0 if options.masks is not None else 4
+        used = with_bar(studio, lambda: studio.videos.remove(clip, masks, target, options.eraser, grow, options.feather, options.lossless))
+        lines.append(f"{len(clip)} frames by {used.eraser}; {used.painter} painted what no frame shows.")
+    finally:
+        clip.close()
+    print(f"{printable(str(target))}: {' '.join(lines)}")
+    return 0
+
+
+def track_in_clip(options: argparse.Namespace) -> int:
+    from clickpaint.video.clip_writing import check_target
+
+    studio = studio_of(options)
+    options.masks = None
+    _check_selection(options)
+    clip = _opened(options.clip, studio)
+    try:
+        target = _target(options, "masks")
+        check_target(target, [path for path in (options.clip, options.mask) if path is not None])
+        how, masks = _followed(options, studio, clip)
+        studio.videos.write_masks((masks.mask(number) for number in range(len(masks))), target, clip)
+    finally:
+        clip.close()
+    print(f"{printable(str(target))}: {how}")
+    return 0
+
+
+def _check_selection(options: argparse.Namespace) -> None:
+    ways = sum((options.masks is not None, options.mask is not None, bool(options.point) or options.box is not None))
+    if ways > 1:
+        raise InvalidInput("There are several selections.", "Give one of --point (with --box), --mask and --masks.")
+    if ways == 0:
+        prompts_of(options)
+
+
+def _opened(path: Path, studio: Studio) -> Clip:
+    from clickpaint.video.clips import open_clip
+
+    try:
+        return open_clip(path, studio.limits)
+    except OSError as error:
+        raise InvalidInput("{filename}: {reason}.", filename=path, reason=error.strerror or error) from error
+
+
+def _target(options: argparse.Namespace, what: str) -> Path:
+    from clickpaint.video.clip_writing import is_folder
+
+    if options.output is not None:
+        return Path(options.output)
+    source: Path = options.clip.absolute()
+    if what == "masks" or is_folder(source):
+        return source.with_name(f"{source.stem}_{what}")
+    return source.with_name(f"{source.stem}_{what}{source.suffix}")
+
+
+def _followed(options: argparse.Namespace, studio: Studio, clip: Clip) -> tuple[str, TrackedMasks]:
+    """What is said about it, and the masks."""
+    mask = _first_mask(options, studio, clip)
+    name, masks = with_bar(studio, lambda: studio.videos.follow(clip, {options.frame: mask}, options.tracker))
+    doubtful = masks.doubtful()
+    line = f"{name} followed it through {len(masks)} frames."
+    if doubtful:
+        line += f" Look at {_ranges(doubtful)}: it is unsure there."
+    return line, masks
+
+
+def _first_mask(options: argparse.Namespace, studio: Studio, clip: Clip) -> np.ndarray:
+    from clickpaint.image import mask as masks
+    from clickpaint.video.registry import check_frame
+
+    check_frame(clip, options.frame)
+    if options.mask is not None:
+        return masks.from_file(existing(options.mask).read_bytes(), clip.size)
+    return studio.videos.select(clip, options.frame, prompts_of(options), options.segmenter)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """ "frames 3, 7-9" for people."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+    return f"frame {shown}" if len(numbers) == 1 else f"frames {shown}"

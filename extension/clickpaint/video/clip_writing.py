@@ -1,0 +1,183 @@
+"""Clips as they are written: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clickpaint.errors import InvalidInput
+from clickpaint.image import mask as masks_
+from clickpaint.image.picture import encode, from_pixels
+from clickpaint.video.clips import ANIMATIONS, Clip, FolderClip
+
+
+def is_folder(target: Path | str) -> bool:
+    """Whether a clip goes to a folder of pictures: one that is there, or a name without the ending of a file."""
+    path = Path(target)
+    return path.is_dir() or str(target).endswith(("/", os.sep)) or not path.suffix
+
+
+def write_clip(target: Path, frames: Iterable[np.ndarray], source: Clip, lossless: bool = False) -> None:
+    """Write `frames` (uint8 [H, W, 3]) as a folder of PNGs, an animated picture or a video, as the name of `target` says.
+
+    Args:
+        source: the clip that they were made of: names, times, sound and whatever else is kept.
+        lossless: keep every value, also where the format usually loses some.
+
+    Raises:
+        InvalidInput: it cannot be written; then nothing of it is there.
+    """
+    if is_folder(target):
+        with _new_folder(target) as folder:
+            for number, pixels in enumerate(frames):
+                name, data = f"{number:04d}.png", None
+                if isinstance(source, FolderClip):  # its names, its depth and whatever travels with its pictures
+                    name = source.files[number].with_suffix(".png").name
+                    data = encode(source.picture(number).with_pixels(pixels), "PNG")
+                _write_whole(folder / name, data or encode(from_pixels(pixels), "PNG"))
+    elif target.suffix.lower() in ANIMATIONS:
+        with new_file(target) as part:
+            _write_animation(part, ANIMATIONS[target.suffix.lower()], frames, source)
+    else:
+        raise InvalidInput("A clip cannot be written to {file}.", "Name a folder, a GIF or a video.", file=target.name)
+
+
+def write_masks(target: Path, masks: Iterable[np.ndarray], source: Clip) -> None:
+    """Write masks (bool [H, W]) as `write_clip` does: PNGs of one channel in a folder, white on black otherwise."""
+    if not is_folder(target):
+        write_clip(target, (np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 255 for mask in masks), source, lossless=True)
+        return
+    with _new_folder(target) as folder:
+        for number, mask in enumerate(masks):
+            name = source.files[number].with_suffix(".png").name if isinstance(source, FolderClip) else f"{number:04d}.png"
+            _write_whole(folder / name, masks_.to_png(mask))
+
+
+def check_target(target: Path, inputs: Iterable[Path]) -> None:
+    """Raises `InvalidInput` where writing to `target` would overwrite what comes in, or a device."""
+    for path in inputs:
+        if target.exists() and path.exists() and target.resolve() == path.resolve():
+            raise InvalidInput("{path} would be overwritten.", "Name another file with -o.", path=target)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise InvalidInput("{target} is no file.", "Name a file or a folder with -o.", target=target)
+
+
+def _write_whole(file: Path, data: bytes) -> None:
+    with file.open("wb") as opened:
+        opened.write(data)
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """A folder to write into that takes the place of `target`, or whose files take their places in it, once all are written."""
+    part = target.absolute().parent / f".{uuid.uuid4().hex[:12]}.part"
+    with _told(target):
+        try:
+            part.mkdir(parents=True)
+            yield part
+            if target.is_dir():
+                for file in sorted(part.iterdir()):
+                    file.replace(target / file.name)
+                part.rmdir()
+            else:
+                part.replace(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `target` once it is whole."""
+    target = target.resolve() if target.is_symlink() else target
+    part = target.absolute().with_name(f".{uuid.uuid4().hex[:12]}.part{target.suffix}")
+    with _told(target):
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            part.replace(target)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInput(
+            "{target} cannot be written: {reason}.",
+            "Make room there, or name another place with -o.",
+            target=target,
+            reason=error.strerror or error,
+        ) from error
+
+
+def _write_animation(path: Path, format: str, frames: Iterable[np.ndarray], source: Clip) -> None:
+    from PIL import Image
+
+    if format == "PNG":  # Pillow goes through these twice
+        with _Spool(path.parent) as spool:
+            for pixels in frames:
+                spool.add(pixels)
+            _save_animation(path, format, spool, source)
+        return
+    _save_animation(path, format, (Image.fromarray(pixels) for pixels in frames), source)
+
+
+class _Spool:
+    """Frames on the disk, to be gone through more than once."""
+
+    def __init__(self, beside: Path) -> None:
+        self._folder = beside / f".{uuid.uuid4().hex[:12]}.part"
+        self._count = 0
+
+    def __enter__(self) -> _Spool:
+        self._folder.mkdir()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, pixels: np.ndarray) -> None:
+        np.save(self._folder / f"{self._count}.npy", pixels)
+        self._count += 1
+
+    def __iter__(self) -> Iterator[Any]:
+        from PIL import Image
+
+        return (Image.fromarray(np.load(self._folder / f"{number}.npy")) for number in range(self._count))
+
+
+class _Rest:
+    """All but the first of something that can be gone through again."""
+
+    def __init__(self, whole: Iterable[Any]) -> None:
+        self._whole = whole
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self._whole), 1, None)
+
+
+def _save_animation(path: Path, format: str, images: Iterable[Any], source: Clip) -> None:
+    again = not isinstance(images, Iterator)
+    first = next(iter(images))
+    durations = [max(round(source.seconds(number) * 1000), 10) for number in range(len(source))]
+    # A loop of 0 is for ever; a GIF without that word plays once.
+    loop = getattr(source, "loop", 0)
+    options = {"save_all": True, "append_images": _Rest(images) if again else images, "duration": durations, "format": format}
+    if format != "GIF" or loop != 1:
+        options["loop"] = loop
+    if format == "WEBP":
+        options |= {"lossless": True, "quality": 60, "exact": True}
+    elif format == "GIF":
+        options |= {"disposal": 1, "optimize": False}
+    first.save(path, **options)

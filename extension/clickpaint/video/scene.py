@@ -1,0 +1,110 @@
+"""A clip and its holes as propagation sees them: what is visible where, and how things move between neighbouring frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clickpaint.image import mask as masks_
+from clickpaint.video.base import Frames, Masks, Recent
+from clickpaint.video.flow import Flow, both_ways, completed, grid, sampled, work_size
+from clickpaint.video.motion import Camera, camera, transformed
+
+HALO = 2
+"""Pixels around a hole that no other frame takes anything from: the object's soft edge."""
+CUT = 0.35
+"""Share of the visible pixels whose flow must be consistent; below, the scene has changed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """From one frame to a neighbour.
+
+    Attributes:
+        flow: float32 [h, w, 2] at the size of work, in its pixels, completed everywhere.
+        camera: see `Camera`; None where the flow follows none.
+        cut: nothing of the one is to be found in the other.
+    """
+
+    flow: np.ndarray
+    camera: Camera | None
+    cut: bool
+
+
+class Scene:
+    """Frames, holes and motions by number, each made once as long as it is near what was asked for last.
+
+    Args:
+        most: how many frames are kept.
+
+    Attributes:
+        size: (width, height) of the frames.
+        scale: (x, y) pixels of a frame for one pixel at the size of work.
+    """
+
+    def __init__(self, frames: Frames, masks: Masks, most: int) -> None:
+        self.frames, self.masks = frames, masks
+        self.size = frames.size
+        self._work = work_size(self.size)
+        self.scale = self.size[0] / self._work[0], self.size[1] / self._work[1]
+        self.frame: Recent[np.ndarray] = Recent(frames.frame, most)
+        self.hole: Recent[np.ndarray] = Recent(masks.mask, most)
+        self.seen: Recent[np.ndarray] = Recent(self._seen, most)
+        self._small: Recent[tuple[np.ndarray, np.ndarray]] = Recent(self._shrunk, 3)
+        self._motions: Recent[tuple[Motion, Motion]] = Recent(self._moved, most)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def motion(self, number: int, step: int) -> Motion:
+        """From frame `number` to its neighbour `number + step`, step 1 or -1."""
+        return self._motions(number)[0] if step > 0 else self._motions(number - 1)[1]
+
+    def _seen(self, number: int) -> np.ndarray:
+        """uint8 [H, W], 255 where the frame shows what it may lend to others."""
+        return np.where(masks_.grow(self.hole(number), HALO), 0, 255).astype(np.uint8)
+
+    def _shrunk(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The frame in grey at the size of work with its holes filled smoothly, and the holes."""
+        import cv2
+
+        hole = self.hole(number)
+        gray = cv2.cvtColor(self.frame(number), cv2.COLOR_RGB2GRAY)
+        if self._work != self.size:
+            gray = cv2.resize(gray, self._work, interpolation=cv2.INTER_AREA)
+            hole = cv2.resize(hole.astype(np.float32), self._work, interpolation=cv2.INTER_AREA) > 0
+        if not hole.any():
+            return gray, hole
+        # The object is taken out first: it would drag the flow around it along.
+        filled = completed(gray.astype(np.float32), ~masks_.grow(hole, 1))
+        return np.where(hole, np.clip(np.rint(filled), 0, 255).astype(np.uint8), gray), hole
+
+    def _moved(self, number: int) -> tuple[Motion, Motion]:
+        """Between frame `number` and the next, both ways."""
+        (first, first_hole), (second, second_hole) = self._small(number), self._small(number + 1)
+        forth, back = both_ways(first, second, first_hole, second_hole)
+        return self._motion(forth, first, first_hole), self._motion(back, second, second_hole)
+
+    def _motion(self, flow: Flow, gray: np.ndarray, hole: np.ndarray) -> Motion:
+        import cv2
+
+        texture = np.abs(cv2.Sobel(gray, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(gray, cv2.CV_32F, 0, 1))
+        found = camera(flow, texture, self.scale)
+        visible = ~hole
+        trusted = float(flow.trusted[visible].mean()) if visible.any() else 0.0
+        height, width = hole.shape
+        base = np.zeros((height, width, 2), np.float32)
+        if found is not None:
+            here = grid(width, height)
+            scale = np.array(self.scale, np.float32)
+            base = (transformed(found.matrix, (here + 0.5) * scale - 0.5) + 0.5) / scale - 0.5 - here
+        # What is hidden moves as its surroundings do, beyond what the camera does.
+        residual = completed(flow.vectors - base, flow.trusted) if flow.trusted.any() else np.zeros_like(base)
+        return Motion((base + residual).astype(np.float32), found, trusted < CUT)
+
+    def follow(self, places: np.ndarray, number: int, step: int) -> np.ndarray:
+        """Where `places` (float32 [h, w, 2], in pixels of frame `number`) are in the frame `number + step`, step 1 or -1."""
+        scale = np.array(self.scale, np.float32)
+        at_work = (places + 0.5) / scale - 0.5
+        return places + sampled(self.motion(number, step).flow, at_work) * scale

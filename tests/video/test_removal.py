@@ -1,0 +1,76 @@
+"""Erasing from clips whose truth is known, the masks' tracking, and the command line over folders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clickpaint.erase.base import EraseOptions
+from clickpaint.erase.classic_eraser import ClassicEraser, TeleaEraser
+from clickpaint.errors import InvalidInput
+from clickpaint.video.propagating_eraser import PropagatingEraser
+from clickpaint.video.video_eraser import VideoEraseOptions
+from tests.video.drawn import KINDS, Drawn, drawn
+
+
+def psnr(clip: Drawn, frames: list[np.ndarray]) -> float:
+    squared = [((f.astype(float) - t) ** 2)[m].mean() for f, t, m in zip(frames, clip.truth, clip.masks, strict=True) if m.any()]
+    return float(10 * np.log10(255**2 / np.mean(squared)))
+
+
+def erased(clip: Drawn, **options: object) -> list[np.ndarray]:
+    return list(PropagatingEraser(ClassicEraser()).erase(clip, clip, VideoEraseOptions(**options)))  # type: ignore[arg-type]
+
+
+LEAST = {"static": 45, "pan": 30, "zoom": 34, "rotation": 34, "parallax": 19, "brightness": 31, "noise": 22}
+"""dB in the hole; where the camera pans, what lies at the border is never seen."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_other_frames_show_comes_back(kind):
+    clip = drawn(kind, (112, 80), 7)
+    frames = erased(clip)
+    assert psnr(clip, frames) >= LEAST[kind]
+    by_frame = [TeleaEraser().erase(f, m, EraseOptions(0, 0)) for f, m in zip(clip.shown, clip.masks, strict=True)]
+    assert psnr(clip, frames) >= psnr(clip, by_frame) + 2
+    for before, after, mask in zip(clip.shown, frames, clip.masks, strict=True):
+        assert (before == after)[~mask].all()
+
+
+def test_a_still_camera_gives_back_what_was_there_and_an_input_is_not_written_to():
+    clip = drawn("static", (112, 80), 5)
+    before = [frame.copy() for frame in clip.shown]
+    frames = erased(clip)
+    off = [np.abs(f.astype(int) - t)[m] for f, t, m in zip(frames, clip.truth, clip.masks, strict=True)]
+    assert np.mean(np.concatenate(off) <= 2) > 0.99
+    assert all((a == b).all() for a, b in zip(before, clip.shown, strict=True))
+
+
+def test_what_is_never_seen_is_painted_once_and_stays():
+    clip = drawn("static", (112, 80), 5)
+    hole = clip.masks[2]
+    rng = np.random.default_rng(0)
+    noisy = [np.clip(frame + rng.normal(0, 4, frame.shape), 0, 255).astype(np.uint8) for frame in clip.truth]
+    frames = erased(Drawn(noisy, [hole] * 5, clip.truth), grain=False)
+    off = [np.abs(frame[hole].astype(int) - frames[0][hole]).mean() for frame in frames]
+    alone = [ClassicEraser().erase(frame, hole, EraseOptions(0, 0)) for frame in noisy]
+    assert max(off) < 4 < max(np.abs(frame[hole].astype(int) - alone[0][hole]).mean() for frame in alone)
+
+
+def test_grain_is_that_of_the_surroundings():
+    clip = drawn("noise", (112, 80), 7)
+    rough, smooth = erased(clip), erased(clip, grain=False)
+    inner = clip.masks[3]
+    assert 3 < np.std(rough[3].astype(float) - smooth[3], where=inner[..., None]) < 8  # of 6, less what the layers have
+
+
+def test_a_cut_is_not_looked_across():
+    first, second = drawn("static", (64, 48), 4), drawn("static", (64, 48), 4, seed=9)
+    both = Drawn(first.shown + second.shown, first.masks + second.masks, first.truth + second.truth)
+    assert psnr(both, erased(both)) > 30
+
+
+def test_masks_of_another_size_are_refused():
+    clip = drawn("static", (64, 48), 2)
+    with pytest.raises(InvalidInput, match="The masks are 32 × 48, the frames 64 × 48"):
+        erased(Drawn(clip.shown, [mask[:, :32] for mask in clip.masks], clip.truth))
