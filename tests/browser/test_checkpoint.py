@@ -41,17 +41,20 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
     tab.open(photo)
     turn_to(tab, "Fill")
     place = tab.page.locator("clickpaint-checkpoint")
-    place.get_by_text("models/Stable-diffusion").wait_for()
-
     models = folder / "models" / "Stable-diffusion"
-    models.mkdir(parents=True)
-    for channels, name in ((4, "a"), (8, "instructed")):
-        save_file(
-            {key: tensor.float().contiguous() for key, tensor in toy.state_dict(channels).items()}, str(models / f"{name}.safetensors")
-        )
-    tab.page.evaluate("() => document.querySelector('clickpaint-checkpoint').load()")
+    place.get_by_text(str(models)).wait_for()  # where its owner finds it
+
+    def weights(channels: int, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({key: tensor.float().contiguous() for key, tensor in toy.state_dict(channels).items()}, str(file))
+
+    weights(4, folder / "chosen" / "a.safetensors")
+    place.locator("input[type=file]").set_input_files(str(folder / "chosen" / "a.safetensors"))
     choice = place.locator("select")
     expect(choice).to_have_value("a.safetensors")
+    weights(8, models / "instructed.safetensors")
+    tab.page.evaluate("() => document.querySelector('clickpaint-checkpoint').load()")
+    expect(choice.locator("option")).to_have_count(2)
 
     tab.click(*BALL)
     tab.page.locator("#clickpaint_fill_prompt textarea").fill("a red kite")

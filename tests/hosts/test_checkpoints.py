@@ -32,7 +32,7 @@ def save(weights: dict, file: Path) -> Path:
 def test_without_one_the_host_says_where_it_goes(tmp_path):
     host = EmbeddedHost(tmp_path, environment={})
     can = host.capabilities()
-    assert not can.paint and "models/Stable-diffusion" in can.reason and host.checkpoint() is None
+    assert not can.paint and str(tmp_path / "models" / "Stable-diffusion") in can.reason and host.checkpoint() is None
 
 
 def test_all_are_listed_and_one_is_chosen(tmp_path, weights):

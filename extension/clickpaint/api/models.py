@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from clickpaint import __version__
 from clickpaint.api import schemas
@@ -56,6 +57,19 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def free() -> Response:
         studio.pool.free()
         return answer(asdict(studio.inventory.usage()))
+
+    @router.post(
+        "/models/files",
+        tags=tags,
+        summary="The next piece of a model file of one's own (stand-alone)",
+        response_model=schemas.ReceivedAnswer,
+        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+    )
+    async def receive(request: Request, kind: str, name: str, offset: int, total: int) -> Response:
+        """kind: "Stable-diffusion", "VAE", "Lora", "embeddings" or "ControlNet". offset: where the piece begins; 0 begins anew.
+        total: bytes of the whole file. After the last piece it lies in its folder, and a checkpoint is what paints."""
+        data = await request.body()
+        return answer(asdict(await run_in_threadpool(studio.own_files.receive, kind, name, offset, total, data)))
 
     @router.post("/models/{name}/download", tags=tags, summary="Begin a download", status_code=202, response_model=schemas.TaskStarted)
     def download(name: str) -> Response:

@@ -440,6 +440,12 @@ class UsageAnswer(BaseModel):
     memory_used: int
     loaded: list[LoadedAnswer]
     files: list[OwnFileAnswer]
+    folders: dict[str, str] = Field(..., description="Where files of each kind are put; empty on a server for everybody.")
+
+
+class ReceivedAnswer(BaseModel):
+    bytes: int = Field(..., description="Of the file that are here; the next piece begins there.")
+    complete: bool
 
 
 class Freed(BaseModel):

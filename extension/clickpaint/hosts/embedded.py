@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import ClickpaintError, HostUnsupported
+from clickpaint.errors import ClickpaintError, HostUnsupported, Sentence
 from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
 from clickpaint.hosts.checkpoint_files import LocalCheckpoints
 from clickpaint.hosts.model_family import ModelFamily
@@ -106,7 +106,10 @@ class EmbeddedHost:
         except ClickpaintError as error:
             current, kind, reason = None, None, error.sentence
         if not names:
-            reason = "There is no checkpoint: put one (.safetensors) into models/Stable-diffusion, or start with --checkpoint FILE."
+            folder = self.folders("Stable-diffusion")[0]
+            reason = Sentence(
+                "There is no checkpoint: put one (.safetensors) into {folder}, or start with --checkpoint FILE.", folder=folder
+            )
         return Capabilities(
             paint=kind is not None,
             own_sampler=False,

@@ -46,7 +46,8 @@ class PublicHost(EmbeddedHost):
         super().__init__(data_dir, models_dirs=models_dirs, overrides={**limits, **(overrides or {})}, environment=environment)
 
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities(), public=True)
+        can = super().capabilities()
+        return replace(can, public=True, reason=can.reason and "This server has no checkpoint to paint with.")  # the reason names folders
 
     def keep(self, result: Picture, name: str, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
         """Nothing is kept."""

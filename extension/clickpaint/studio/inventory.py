@@ -56,6 +56,7 @@ class Usage:
         memory_used: bytes that they take, encoded pictures included.
         loaded: what is in memory.
         files: the user's own files.
+        folders: where the files of each kind are put; empty where strangers ask.
     """
 
     disk_free: int | None
@@ -64,6 +65,7 @@ class Usage:
     memory_used: int
     loaded: tuple[Loaded, ...]
     files: tuple[OwnFile, ...]
+    folders: dict[str, str]
 
 
 class Inventory:
@@ -82,6 +84,7 @@ class Inventory:
             memory_used=cached.nbytes + self._pool.embeddings.nbytes,
             loaded=tuple(Loaded(_title(held.key), held.nbytes) for held in cached.contents()),
             files=tuple(self._own_files()),
+            folders=self._folders(),
         )
 
     def used(self) -> frozenset[str]:
@@ -95,6 +98,11 @@ class Inventory:
             used |= {listing.model for listing in listings() if listing.name == name and listing.model is not None}
         chosen = Path(self._host.capabilities().checkpoint).name
         return frozenset(used | {file.part_of for file in catalog().values() if file.role == "checkpoint" and file.filename == chosen})
+
+    def _folders(self) -> dict[str, str]:
+        if self._host.capabilities().public:
+            return {}
+        return {kind: str(self._host.folders(kind)[0]) for kind in (*NAMED_BY_USERS, "captioner")}
 
     def _own_files(self) -> Iterator[OwnFile]:
         known = {filename for file in catalog().values() for filename in file.filenames}

@@ -26,6 +26,7 @@ from clickpaint.studio.extracting import Extracting
 from clickpaint.studio.inventory import Inventory
 from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
+from clickpaint.studio.own_files import OwnFiles
 from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.painting import Painting
 from clickpaint.studio.queue import Compute, Tasks
@@ -72,7 +73,8 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, control_maps, words, videos, downloads, inventory: the use-cases.
+        selecting, reading, erasing, extracting, painting, control_maps, words, videos, downloads, inventory, own_files: the
+            use-cases.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -97,6 +99,7 @@ class Studio:
         self.videos = Videos(host, self.requests, self.pool, self.selecting)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self.inventory = Inventory(host, self.pool)
+        self.own_files = OwnFiles(host, self.pool)
         self._codecs = threading.BoundedSemaphore(_MOST_CODECS)
 
     @property

@@ -4,6 +4,7 @@ import {h, Listeners} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {Api, rootOf} from "../server/api.mjs";
+import {filePlace} from "./file_place.mjs";
 
 /** Milliseconds between two looks for a file that was put into the folder, while there is none and the panel is seen. */
 const PERIOD = 4000;
@@ -51,8 +52,8 @@ export class CheckpointPanel extends HTMLElement {
         let {checkpoint} = paint;
         if (empty && this.#empty) return; // as it is shown: a download may be under way in its list
         this.#empty = empty;
-        const notice = h("p", {role: "status"}, checkpoint ? "" : said(paint, "reason"));
-        if (empty) return this.replaceChildren(notice, h("p", {}, t("checkpoint.get")), h("clickpaint-models", {"data-role": "checkpoint"}));
+        const notice = h("p", {role: "status"}, checkpoint ? "" : empty ? t("checkpoint.none") : said(paint, "reason"));
+        if (empty) return this.replaceChildren(notice, filePlace("Stable-diffusion"), h("p", {}, t("checkpoint.get")), h("clickpaint-models", {"data-role": "checkpoint"}));
         const options = checkpoints.map((name) => h("option", {value: name, selected: name === checkpoint}, name));
         const select = h("select", {"aria-label": t("checkpoint")}, ...options);
         select.addEventListener("change", async () => {

@@ -6,6 +6,7 @@ import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {Api, rootOf} from "../server/api.mjs";
 import {canvas} from "../host/elements.mjs";
+import {filePlace} from "./file_place.mjs";
 import {fittingModel, MAP, noneOf, unitOf} from "./controlnet_unit.mjs";
 
 /**
@@ -36,11 +37,18 @@ export class ControlNetPanel extends HTMLElement {
         this.classList.add("cp");
         this.#observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#load());
         this.#observer.observe(this);
+        document.addEventListener("clickpaint:models", this.#came);
     }
 
     disconnectedCallback() {
         this.#observer?.disconnect();
+        document.removeEventListener("clickpaint:models", this.#came);
     }
+
+    /** A first file may have come. */
+    #came = () => {
+        if (!this.#units.length && this.getClientRects().length) this.#load();
+    };
 
     get #units() {
         return [...this.querySelectorAll("fieldset")];
@@ -104,7 +112,8 @@ export class ControlNetPanel extends HTMLElement {
             if (usable.length) this.replaceChildren(...Array.from({length: UNITS}, (_, i) => unitFields(i + 1, preprocessors, usable)));
             else {
                 this.#loading = null; // a file may come
-                this.replaceChildren(h("p", {}, t(noneOf(canvas()?.workbench.editor.capabilities))));
+                const says = noneOf(canvas()?.workbench.editor.capabilities), own = says === "control.none_here";
+                this.replaceChildren(h("p", {}, t(says)), ...(own ? [filePlace("ControlNet")] : []));
             }
         } catch (error) {
             this.#loading = null;

@@ -5,6 +5,7 @@ import {canvas} from "../host/elements.mjs";
 import {bytes, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {Api, rootOf} from "../server/api.mjs";
+import {filePlace} from "./file_place.mjs";
 
 export class ModelManager extends HTMLElement {
     #listeners = new Listeners();
@@ -14,12 +15,14 @@ export class ModelManager extends HTMLElement {
     #api = new Api(rootOf(import.meta.url, document.baseURI));
     #usage = h("p.cp-usage", {role: "status"});
     #own = h("section.cp-own");
+    #places = h("details.cp-places", {}, h("summary", {}, t("place.all")));
     #free = h("button.cp-text", {type: "button", onclick: () => this.#show(this.#api.freeMemory())}, t("models.free"));
     #refresh = h("button.cp-text", {type: "button", onclick: () => this.refresh()}, t("models.refresh"));
 
     connectedCallback() {
         this.classList.add("cp");
-        this.replaceChildren(h("div.cp-manager-top", {}, this.#usage, this.#refresh, this.#free), this.#own, h("clickpaint-models"));
+        this.replaceChildren(h("div.cp-manager-top", {}, this.#usage, this.#refresh, this.#free), this.#own, this.#places, h("clickpaint-models"));
+        this.#places.addEventListener("toggle", () => this.#fill());
         this.#observer = new IntersectionObserver((entries) => {
             const seen = entries[entries.length - 1].isIntersecting;
             if (seen && !this.#seen) this.refresh();
@@ -34,6 +37,14 @@ export class ModelManager extends HTMLElement {
     disconnectedCallback() {
         this.#observer?.disconnect();
         this.#listeners.off();
+    }
+
+    /** What is inside of the list of folders is made when it is opened first. */
+    #fill() {
+        if (this.#places.children.length > 1) return;
+        const kinds = ["Stable-diffusion", "VAE", "Lora", "embeddings", "ControlNet", "captioner"];
+        const choose = canvas()?.workbench.editor.capabilities?.paint.own_sampler === false;
+        this.#places.append(...kinds.map((kind) => h("div", {}, h("strong", {}, t(`kind.${kind}`)), filePlace(kind, {choose: choose && kind !== "captioner"}))));
     }
 
     /** Look for files that came or went. */

@@ -104,7 +104,7 @@ export class Api {
         /** @type {RequestInit} */
         const options = {method, signal, credentials: "same-origin"};
         const headers = (options.headers = /** @type {Record<string, string>} */ ({[PAGE_HEADER]: tokenOfPage() || "page"}));
-        if (body instanceof FormData) options.body = body;
+        if (body instanceof FormData || body instanceof Blob) options.body = body;
         else if (body !== undefined) {
             options.body = JSON.stringify(body);
             headers["Content-Type"] = "application/json";
@@ -328,6 +328,11 @@ export class Api {
 
     removeModel(name) {
         return this.request("DELETE", `models/${encodeURIComponent(name)}`);
+    }
+
+    /** A piece of a model file of one's own. @param {Record<string, unknown>} query @param {Blob} piece */
+    sendModelFile(query, piece) {
+        return this.request("POST", "models/files", {query, body: piece});
     }
 
     /** What models take on the disk and in memory. */
