@@ -29,7 +29,7 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 
 STUDIO = (
     "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler", "painting",
-    "control_maps", "words", "videos", "downloads", "inventory", "own_files", "studio", "touchup",
+    "control_maps", "words", "several_pictures", "videos", "downloads", "inventory", "own_files", "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""
 

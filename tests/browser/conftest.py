@@ -170,7 +170,8 @@ class Visit:
 
 
 FORGET = """() => {
-    const {editor} = document.querySelector('clickpaint-canvas').workbench;
+    const canvas = document.querySelector('clickpaint-canvas'), {editor} = canvas.workbench;
+    canvas.pictures.set.entries = [];
     editor.state.close(); // so that the reload does not bring the picture back
     editor.setLayer(null);
     localStorage.clear();

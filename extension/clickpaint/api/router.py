@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clickpaint.api import (
+    batch,
     caption,
     control,
     cutting,
@@ -49,7 +50,7 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         return studio.host.setting("max_upload_mb") * MEGABYTE * 4 // 3 + MEGABYTE
 
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit), responses=responses)
-    for part in (workspaces, cutting, painting, control, caption, stateless, models, events, examples):
+    for part in (workspaces, cutting, painting, control, caption, stateless, batch, models, events, examples):
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
     program_settings.add_routes(router, studio, gate)

@@ -15,6 +15,7 @@ from clickpaint.api.pydantic_compat import Body, Integer, Number, Pixels, WholeN
 MOST_POINTS = 1000
 MOST_STROKE_POINTS = 200_000
 MOST_OPERATIONS = 100
+MOST_PICTURES = 500
 
 Mode = Literal["replace", "add", "subtract", "intersect"]
 Box = tuple[Number, Number, Number, Number]
@@ -100,6 +101,24 @@ class EraseBody(Body):
 
 class SettingsBody(Body):
     values: dict[str, Any] = Field(..., description="By the settings' keys; null for the default.")
+
+
+class SelectAsInBody(Body):
+    workspace: StrictStr = Field(..., description="The other picture's.")
+    version: Integer | None = Field(None, description="What was selected when that version of it was made; left out, what is selected now.")
+    how: Literal["place", "box"] = Field("place", description="The same part of the picture, or what the segmenter finds in its box.")
+    segmenter: StrictStr | None = Field(None, description="Its name, for a box; left out, the setting's.")
+
+
+class ArchivedPicture(Body):
+    workspace: StrictStr
+    version: Integer | None = Field(None, description="0 for the original; left out, the one shown now.")
+
+
+class ArchiveBody(Body):
+    pictures: list[ArchivedPicture] = Field(..., **at_most(MOST_PICTURES))
+    format: StrictStr = Field("source", description="png, jpeg, webp or source, as it came in.")
+    quality: Integer | None = Field(None, description="1 to 100, for jpeg and webp.")
 
 
 class SaveBody(Body):

@@ -33,6 +33,7 @@ from clickpaint.studio.queue import Compute, Tasks
 from clickpaint.studio.reading import Reading
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
+from clickpaint.studio.several_pictures import SeveralPictures
 from clickpaint.studio.videos import Videos
 from clickpaint.studio.words import Words
 
@@ -73,8 +74,8 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, control_maps, words, videos, downloads, inventory, own_files: the
-            use-cases.
+        selecting, reading, erasing, extracting, painting, control_maps, words, several_pictures, videos, downloads, inventory,
+            own_files: the use-cases.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -96,6 +97,7 @@ class Studio:
         self.painting = Painting(host, self.pool, self.own_sampler, self.requests, self._picture_changed)
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.words = Words(host, self.requests, self.pool, self.selecting)
+        self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
         self.videos = Videos(host, self.requests, self.pool, self.selecting)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self.inventory = Inventory(host, self.pool)

@@ -20,6 +20,7 @@ import {ProgressBar} from "./progress_bar.mjs";
 import {Renderer} from "./renderer.mjs";
 import {LivePreview, ResultStrip} from "./result_strip.mjs";
 import {SelectionBar} from "./selection_bar.mjs";
+import {SeveralPictures} from "./several_pictures.mjs";
 import {isText} from "./shortcuts.mjs";
 import {StatusBar} from "./status_bar.mjs";
 import {Toasts} from "./toasts.mjs";
@@ -79,6 +80,8 @@ export class ClickpaintCanvas extends HTMLElement {
     renderer;
     /** @type {CompareSlider} */
     compare;
+    /** @type {SeveralPictures} */
+    pictures;
     /** @type {PictureFiles} */
     files;
     /** @type {Keeping} */
@@ -147,8 +150,10 @@ export class ClickpaintCanvas extends HTMLElement {
         const picture = h("canvas.cp-picture"), overlay = h("canvas.cp-overlay");
         this.renderer = new Renderer(picture, overlay, this.view);
         this.compare = new CompareSlider(editor);
-        this.files = new PictureFiles(this, workbench);
+        this.pictures = new SeveralPictures(workbench, () => this.files, tabStorage());
+        this.files = new PictureFiles(this, workbench, this.pictures.set);
         this.keeping = new Keeping(workbench, () => this.files.save(), () => this.shown);
+        this.pictures.keepOpen();
         this.welcome = new Welcome(workbench, this.files);
         this.stage = h(
             "div.cp-stage",
@@ -168,7 +173,8 @@ export class ClickpaintCanvas extends HTMLElement {
             h("div.cp-drop", {}, h("span", {}, t("drop"))),
         );
         this.classList.add("cp");
-        this.replaceChildren(this.stage, offer.element, status.element, this.help.element, ...this.keeping.dialogs, this.files.input);
+        const {strip, dialog} = this.pictures, dialogs = [this.help.element, ...this.keeping.dialogs, dialog.element];
+        this.replaceChildren(this.stage, strip.element, offer.element, status.element, ...dialogs, this.files.input);
         this.started = this.#start();
         this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
     }
@@ -212,6 +218,7 @@ export class ClickpaintCanvas extends HTMLElement {
     async #start() {
         const {editor, opening} = this.workbench;
         editor.changed();
+        this.pictures.resume();
         await this.keeping.start(this.shown);
         try {
             await opening.loadCapabilities();
@@ -228,6 +235,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.keyboard = new Keyboard(this, this.#listeners);
         this.compare.listen(this.stage, this.#listeners);
         this.keeping.listen(this.#listeners);
+        this.pictures.listen(this.#listeners);
         this.files.listen(this.#listeners, (target) => this.isActive(target) && !isText(target));
         on(editor, "change", () => this.#update());
         on(editor, "redraw", () => this.#redrawSoon());

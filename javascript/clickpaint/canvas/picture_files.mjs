@@ -9,37 +9,39 @@ const isPicture = (file) => file.type.startsWith("image/") || /\.(png|jpe?g|webp
 /** Milliseconds for which a saved picture's address is kept: browsers read it after the click. */
 const KEPT = 60_000;
 
-/** The first picture among dropped or pasted things; undefined if there is none. */
-export function pictureIn(transfer) {
-    return [...(transfer?.files ?? [])].find(isPicture);
+/** The pictures among dropped or pasted things. */
+export function picturesIn(transfer) {
+    return [...(transfer?.files ?? [])].filter(isPicture);
 }
 
 export class PictureFiles {
     /**
      * @param {HTMLElement} root the canvas's element
      * @param {Pick<import("../picture/workbench.mjs").Workbench, "api" | "editor" | "opening">} workbench
+     * @param {import("../picture/picture_set.mjs").PictureSet} pictures
      */
-    constructor(root, {api, editor, opening}) {
+    constructor(root, {api, editor, opening}, pictures) {
+        this.pictures = pictures;
         this.root = root;
         this.api = api;
         this.editor = editor;
         this.opening = opening;
-        this.input = h("input.cp-file", {type: "file", accept: "image/*,.tif,.tiff,.heic,.heif,.avif", tabIndex: -1, "aria-hidden": "true"});
+        this.input = h("input.cp-file", {type: "file", multiple: true, accept: "image/*,.tif,.tiff,.heic,.heif,.avif", tabIndex: -1, "aria-hidden": "true"});
     }
 
     /** `wanted(target)`: whether a paste there is meant for the canvas. */
     listen(listeners, wanted) {
         const {root} = this;
         listeners.on(this.input, "change", () => {
-            const [file] = this.input.files;
-            if (file) this.open(file);
+            const files = [...this.input.files];
+            if (files.length) this.open(files);
             this.input.value = "";
         });
         this.#drop(root, listeners);
         listeners.on(document, "paste", (event) => {
             if (!wanted(event.target)) return;
-            const file = pictureIn(event.clipboardData);
-            if (file) this.open(file);
+            const files = picturesIn(event.clipboardData);
+            if (files.length) this.open(files);
             else if (event.clipboardData?.types.includes("Files")) this.#none();
             else return;
             event.preventDefault();
@@ -59,8 +61,8 @@ export class PictureFiles {
             event.stopPropagation();
             depth = 0;
             mark(false);
-            const file = pictureIn(event.dataTransfer);
-            if (file) this.open(file);
+            const files = picturesIn(event.dataTransfer);
+            if (files.length) this.open(files);
             else this.#none();
         });
     }
@@ -69,8 +71,9 @@ export class PictureFiles {
         this.editor.emit("error", new ApiError(0, {error: "InvalidInput", message: t("error.no_picture")}));
     }
 
-    open(file) {
-        return this.opening.open(file, file.name);
+    /** One picture takes the place of the one that is open; several, or one more of several, stand beside it. @param {File[]} files */
+    open(files) {
+        return files.length > 1 || this.pictures.shown ? this.pictures.add(files) : this.opening.open(files[0], files[0].name);
     }
 
     choose() {
@@ -85,12 +88,7 @@ export class PictureFiles {
         const {format, quality} = editor.options;
         const wanted = {version: editor.state.version, format, quality: format === "jpeg" || format === "webp" ? quality : null};
         try {
-            const {blob, name} = await this.api.file(`workspaces/${editor.id}/image`, {...wanted, download: 1});
-            const link = h("a", {href: URL.createObjectURL(blob), download: name, hidden: true});
-            this.root.append(link);
-            link.click();
-            link.remove();
-            setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
+            this.#hand(await this.api.file(`workspaces/${editor.id}/image`, {...wanted, download: 1}));
             editor.keepSaved();
             if (!editor.capabilities?.public) await this.api.save(editor.id, wanted);
             return true;
@@ -98,6 +96,32 @@ export class PictureFiles {
             editor.emit("error", error);
             return false;
         }
+    }
+
+    /** Let the browser download all open pictures as one file. */
+    async downloadAll() {
+        try {
+            this.#hand(await this.pictures.archive());
+        } catch (error) {
+            this.editor.emit("error", error);
+        }
+    }
+
+    /** Save all open pictures in the program's folder. */
+    async saveAll() {
+        try {
+            this.editor.emit("done", {key: "again.saved", n: await this.pictures.save()});
+        } catch (error) {
+            this.editor.emit("error", error);
+        }
+    }
+
+    #hand({blob, name}) {
+        const link = h("a", {href: URL.createObjectURL(blob), download: name, hidden: true});
+        this.root.append(link);
+        link.click();
+        link.remove();
+        setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
     }
 
     async copy() {

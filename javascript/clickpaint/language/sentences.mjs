@@ -2,6 +2,7 @@
 
 import {en as words, zh_CN as words_zh_CN} from "./sentences_describe.mjs";
 import {en as maps, zh_CN as maps_zh_CN} from "./sentences_maps.mjs";
+import {en as pictures, zh_CN as pictures_zh_CN} from "./sentences_pictures.mjs";
 import {en as settings, zh_CN as settings_zh_CN} from "./sentences_settings.mjs";
 import {en as models, zh_CN as models_zh_CN} from "./sentences_models.mjs";
 
@@ -191,6 +192,7 @@ export const en = {
     "control.mode.prompt": "The prompt",
     "control.mode.control": "ControlNet",
     ...maps,
+    ...pictures,
     ...settings,
     ...models,
     ...words,
@@ -382,6 +384,7 @@ export const zh_CN = {
     "control.mode.prompt": "提示词",
     "control.mode.control": "ControlNet",
     ...maps_zh_CN,
+    ...pictures_zh_CN,
     ...settings_zh_CN,
     ...models_zh_CN,
     ...words_zh_CN,

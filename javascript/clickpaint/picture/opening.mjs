@@ -28,6 +28,8 @@ export class Opening {
         this.files = new KeptFiles(`${api.base}files`);
         /** Whether the picture that is open may go; asks the user. @type {() => Promise<boolean>} */
         this.mayOpen = async () => true;
+        /** Whether a workspace is still of use when another is opened. @type {(id: string) => boolean} */
+        this.stays = () => false;
     }
 
     async loadCapabilities() {
@@ -48,7 +50,7 @@ export class Opening {
         editor.hover(null);
         return editor.change("open", async () => {
             const before = editor.state.workspace?.id, answer = await this.#upload(blob, name);
-            if (before) api.close(before, true).catch(() => {});
+            if (before && !this.stays(before)) api.close(before, true).catch(() => {});
             return answer;
         });
     }
@@ -92,7 +94,7 @@ export class Opening {
         await editor.changes.idle();
         if (kept.id === before || !(await this.mayOpen())) return undefined;
         const answer = await this.restore(kept);
-        if (answer && before) api.close(before, true).catch(() => {});
+        if (answer && before && !this.stays(before)) api.close(before, true).catch(() => {});
         return answer;
     }
 

@@ -4,6 +4,9 @@ import {ApiError} from "../server/api.mjs";
 import {showSelection} from "./selecting.mjs";
 
 export class Timeline {
+    /** How something was removed last: the body of the request. @type {Record<string, any>} */
+    erased = {};
+
     /**
      * @param {import("./editor.mjs").Editor} editor
      * @param {import("../server/api.mjs").Api} api
@@ -44,7 +47,8 @@ export class Timeline {
         return editor.change("erase", async () => {
             if (!editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
             const {eraser, auto_edge, grow, feather} = editor.options, edge = auto_edge ? {grow: "auto", feather: "auto"} : {grow, feather};
-            const answer = await this.api.erase(editor.id, {eraser, ...edge, shadow: this.shadows.taken});
+            this.erased = {eraser, ...edge, shadow: this.shadows.taken};
+            const answer = await this.api.erase(editor.id, this.erased);
             editor.eraser = answer.eraser;
             await this.versions.show(answer.version, answer.changed, editor.size);
             editor.setLayer(null);

@@ -72,9 +72,12 @@ export class Api {
      * @returns {Promise<{blob: Blob, name: string}>} name: as the server calls it
      */
     async file(path, query) {
-        const response = await this.#answer("GET", path, {query});
-        const [, name = "picture"] = response.headers.get("Content-Disposition")?.match(/filename\*=UTF-8''([^;]+)/) ?? [];
-        return {blob: await response.blob(), name: decodeURIComponent(name)};
+        return fileOf(await this.#answer("GET", path, {query}));
+    }
+
+    /** Many pictures as one file. @param {Record<string, unknown>} body */
+    async archive(body) {
+        return fileOf(await this.#answer("POST", "archive", {body}));
     }
 
     /**
@@ -150,6 +153,11 @@ export class Api {
 
     choose(id, candidate) {
         return this.#masked(`workspaces/${id}/choose`, {body: {candidate}});
+    }
+
+    /** Select what is selected in another picture; see the server's `SelectAsInBody`. */
+    selectAsIn(id, body) {
+        return this.request("POST", `workspaces/${id}/select-as-in`, {body});
     }
 
     adjust(id, operations) {
@@ -377,4 +385,10 @@ export class Api {
     sampleThumbnail(name) {
         return this.request("GET", `samples/${encodeURIComponent(name)}/thumbnail`, {blob: true});
     }
+}
+
+/** A file that was asked for, under the name that the server gives it. */
+async function fileOf(response) {
+    const [, name = "picture"] = response.headers.get("Content-Disposition")?.match(/filename\*=UTF-8''([^;]+)/) ?? [];
+    return {blob: await response.blob(), name: decodeURIComponent(name)};
 }
