@@ -30,15 +30,72 @@ BOUND = 240
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 
 
+FORKING = """
+import os, sys
+from clickpaint.app.main import main
+if sys.platform == "linux":  # elsewhere the system's own libraries may not like to be forked once they are loaded
+    import clickpaint.ui.standalone, clickpaint.api.router, gradio, torch, uvicorn
+    from clickpaint.compat import torchvision
+    torchvision.available()  # before diffusers is imported
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        os._exit(main(sys.argv[1:]))
+    print("process", child, flush=True)
+    print("ended", os.waitpid(child, 0)[1], flush=True)
+"""
+"""A process that starts the program once for each line that it is given, after the one before has ended. Only the first start waits
+for libraries to be imported."""
+
+
+class Starter:
+    """The process that starts the stand-alone program, each time in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        serve = ["serve", "--port", "0", "--no-browser", "--device", "cpu", "--data-dir", str(folder)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", FORKING, *serve], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+        )
+        self.running: int | None = None
+
+    def start(self) -> str:
+        """The address of the program that was started."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write("start\n")
+        self.process.stdin.flush()
+        address = ""
+        for line in self.process.stdout:
+            words = line.split()
+            if words[:1] == ["process"]:
+                self.running = int(words[1])
+            elif " is at " in line:
+                address = words[3]
+            if address and self.running:
+                return address
+        raise AssertionError("the program did not start")
+
+    def kill(self) -> None:
+        if self.running is None:
+            return
+        assert self.process.stdout is not None
+        os.kill(self.running, signal.SIGKILL)
+        self.running = None
+        assert int(next(line.split()[1] for line in self.process.stdout if line.startswith("ended"))) == signal.SIGKILL
+
+    def close(self) -> None:
+        self.kill()
+        self.process.communicate(timeout=BOUND)
+
+
 class Killable:
     """The stand-alone program in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "clickpaint", "serve", "--port", "0", "--no-browser", "--device", "cpu", "--data-dir", str(folder)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=folder)
-        assert self.process.stdout is not None
-        self.url = next(line.split()[3] for line in self.process.stdout if " is at " in line) + "clickpaint/v1/"
+    def __init__(self, starter: Starter) -> None:
+        self.starter = starter
+        self.url = starter.start() + "clickpaint/v1/"
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(self, method, path, body=None, data=None, kind="application/json"):
@@ -71,8 +128,7 @@ class Killable:
         return self.ask("GET", f"progress?workspace={id}")["tasks"]
 
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(BOUND)
+        self.starter.kill()
 
 
 def until_true(condition):
@@ -101,17 +157,9 @@ def stored(folder, id):
 
 @pytest.fixture
 def start(tmp_path):
-    started = []
-
-    def go():
-        started.append(Killable(tmp_path))
-        return started[-1]
-
-    yield go
-    for server in started:
-        server.process.kill()
-        server.process.wait(BOUND)
-        server.process.stdout.close()
+    starter = Starter(tmp_path)
+    yield lambda: Killable(starter)
+    starter.close()
 
 
 def test_a_server_that_is_killed_loses_nothing_that_was_complete(start, tmp_path):
