@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,11 +32,19 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target, self.says = urlsplit(target), says
         self.astray: list[str] = []
+        self.behind: set[http.client.HTTPConnection] = set()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
     def address(self) -> str:
         return f"http://localhost:{self.server_port}{PATH}/"
+
+    def hang_up(self) -> None:
+        """Ends the answers that would go on as long as anybody listens, for whose end the server behind waits."""
+        for connection in tuple(self.behind):
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):  # it ended by itself meanwhile
+                    connection.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass  # browsers hang up
@@ -57,18 +67,20 @@ class _Handler(BaseHTTPRequestHandler):
             headers |= {"Host": self.headers["Host"], "X-Forwarded-Prefix": PATH, "X-Forwarded-Host": self.headers["Host"]}
         else:
             headers["Host"] = self.server.target.netloc
-        connection = http.client.HTTPConnection(self.server.target.hostname or "", self.server.target.port, timeout=300)
-        connection.request(self.command, self.path.removeprefix(PATH), body, headers)
-        answer = connection.getresponse()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
-                self.send_header(name, value)
-        self.send_header("Connection", "close")
-        self.end_headers()
-        while block := answer.read1(65536):
-            self.wfile.write(block)
-            self.wfile.flush()
+        target = self.server.target
+        with contextlib.closing(http.client.HTTPConnection(target.hostname or "", target.port, timeout=300)) as connection:
+            self.server.behind.add(connection)
+            connection.request(self.command, self.path.removeprefix(PATH), body, headers)
+            answer = connection.getresponse()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                    self.send_header(name, value)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while block := answer.read1(65536):
+                self.wfile.write(block)
+                self.wfile.flush()
 
     do_GET = do_POST = do_DELETE = do_HEAD = forward
 
@@ -83,6 +95,7 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Proxy]:
         running = Proxy(address, request.param)
         yield running
         running.shutdown()
+        running.hang_up()
         running.server_close()
 
 
