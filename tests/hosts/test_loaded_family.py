@@ -83,3 +83,31 @@ def test_a_painting_starts_with_the_preset_and_what_the_user_says_goes_before(we
 
 def test_without_a_preset_the_makers_recommendation_counts(web):
     assert preset_for(ModelFamily("Chroma", cfg_scale=4.0, presets=("no_such",))) == Preset(cfg_scale=4.0)
+
+
+def test_an_edit_model_is_shown_the_crop_and_leaves_no_picture_behind(web, monkeypatch):
+    if web.flavor != "forge":
+        pytest.skip("engines are Forge's")
+    model = engine("Flux", use_distilled_cfg_scale=True, ref_latents=["of the page"])
+    switches = {"kontext": True, "edit": False, "ref_latents": ["of the last generation"]}
+    monkeypatch.setitem(sys.modules, "backend", types.ModuleType("backend"))
+    monkeypatch.setitem(sys.modules, "backend.args", types.SimpleNamespace(dynamic_args=switches))
+    monkeypatch.setattr(web.sd_models.model_data, "sd_model", model)
+    monkeypatch.setattr(web.shared, "sd_model", model)
+    seen = []
+
+    def step(p):
+        seen.append(
+            (p.image_mask, p.denoising_strength, list(switches["ref_latents"]), list(model.ref_latents), p.cached_c is type(p).cached_c)
+        )
+        model.ref_latents.append("ours")
+        switches["ref_latents"] = ["ours"]
+
+    web.on_step = step
+    mask = np.zeros((16, 16), bool)
+    mask[4:12, 4:12] = True
+    job = PaintJob(np.zeros((16, 16, 3), np.uint8), mask, grouped(task="instruct", steps=2, prompt="make it red"), "original", 0.5, 3)
+    with WebUIHost().exclusive():
+        WebUIHost().paint(job, SILENT)
+    assert seen[0] == (None, 1.0, [], [], False)
+    assert (model.ref_latents, switches["ref_latents"]) == (["of the page"], ["of the last generation"])

@@ -17,6 +17,7 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.mask import bounds
 from clickpaint.image.soft_edge import SoftEdge, automatic
 from clickpaint.image.transparency import painted_over
+from clickpaint.paint.alignment import align
 from clickpaint.paint.context import plan, scaled, scaled_mask
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
@@ -114,6 +115,7 @@ def paint(
     native: int,
     erase: Erase | None = None,
     opacity: np.ndarray | None = None,
+    anew: bool = False,
     progress: Progress = SILENT,
 ) -> PaintedCanvas:
     """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
@@ -123,6 +125,7 @@ def paint(
         native: side of the square in pixels that the loaded model was trained on.
         erase: needed for the masked content "erased" alone.
         opacity: uint8 [H, W], the picture's alpha; what is painted where it is transparent becomes visible. None for a picture without.
+        anew: the model paints the whole crop anew, so that what it gives is brought back into register with it first.
 
     Raises:
         InvalidInput: nothing is selected, or everything is and the task is to replace what is around it.
@@ -172,6 +175,8 @@ def paint(
             for result, part in zip(painted, parts, strict=True)
         ]
     progress.check()
+    if anew:
+        painted = [replace(result, pixels=align(result.pixels, first.pixels, first.mask).pixels) for result in painted]
     results = tuple(_put_back(result, canvas, where.box) for result in painted)
     return PaintedCanvas(canvas.pixels, canvas.mask, results, canvas.opacity, canvas.edge)
 

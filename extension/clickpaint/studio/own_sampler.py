@@ -72,10 +72,12 @@ class OwnSampler:
 
     def paints(self, options: PaintOptions) -> bool:
         """Whether an engine of ours is to paint this, and not the host's own sampler: one is asked for, or the host has no sampler,
-        cannot follow instructions, or has no ControlNet for the units."""
-        if options.engine != "auto" or options.task == "instruct":
+        cannot follow instructions with the model that is loaded, or has no ControlNet for the units."""
+        if options.engine != "auto":
             return True
         can = self._host.capabilities()
+        if options.task == "instruct":
+            return not (can.own_sampler and can.family is not None and can.family.instructs)
         return not can.own_sampler or bool(options.control and not can.controlnet)
 
     def prepare(self) -> None:

@@ -216,12 +216,14 @@ class Painting:
 
         def work(progress: Progress) -> PaintedCanvas:
             self._make_room()
-            with self._sampler(options) as (native, run):
+            with self._sampler(options) as (native, run, anew):
                 wanted = options
                 if refined is not None:
                     # beyond the picture's own resolution there is nothing to gain: what is painted larger is only scaled down again
                     wanted = refining(options, round(min(max(math.sqrt(refined.area), native), _REFINED * native)))
-                return paint(picture.pixels, mask, wanted, run, native=native, erase=erase, opacity=picture.alpha, progress=progress)
+                return paint(
+                    picture.pixels, mask, wanted, run, native=native, erase=erase, opacity=picture.alpha, anew=anew, progress=progress
+                )
 
         canvas = request.compute(work)
         if not canvas.results:
@@ -229,13 +231,14 @@ class Painting:
         return canvas
 
     @contextmanager
-    def _sampler(self, options: PaintOptions) -> Iterator[tuple[int, Run]]:
-        """(side in pixels of the square that the checkpoint was trained on, what paints a job); the caller holds the host's lock."""
+    def _sampler(self, options: PaintOptions) -> Iterator[tuple[int, Run, bool]]:
+        """(side in pixels of the square that the checkpoint was trained on, what paints a job, whether that paints the whole crop anew);
+        the caller holds the host's lock."""
         if self._own_sampler.paints(options):
             with self._own_sampler.opened(options) as checkpoint:
-                yield checkpoint.native_size, checkpoint.run
+                yield checkpoint.native_size, checkpoint.run, False
         else:
-            yield self._host.capabilities().native_size, self._host.paint
+            yield self._host.capabilities().native_size, self._host.paint, options.task == "instruct"
 
     def _make_room(self) -> None:
         device = self._host.device()

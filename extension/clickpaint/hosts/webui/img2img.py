@@ -12,7 +12,7 @@ from PIL import Image
 
 from clickpaint.errors import HostUnsupported, Interrupted
 from clickpaint.hosts.model_family import Preset
-from clickpaint.hosts.webui import failures, within
+from clickpaint.hosts.webui import failures, references, within
 from clickpaint.hosts.webui.loaded_family import family_of, preset_for
 from clickpaint.hosts.webui.probe import flavor, loaded_model, sampler_names
 from clickpaint.hosts.webui.runner import runner_for
@@ -71,7 +71,7 @@ def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]
         p.scripts = runner
         p.script_args = arguments
         # the history of prompts (params.txt) is that of the page's own generations
-        with around(p), within.replaced(shared.cmd_opts, "no_prompt_history", True):
+        with around(p), references.kept(p), within.replaced(shared.cmd_opts, "no_prompt_history", True):
             try:
                 processed = processing.process_images(p)
             except Exception as error:
@@ -110,6 +110,7 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
     from modules import shared
 
     options, model = job.options, loaded_model()
+    instructed = options.task == "instruct"
     preset = Preset() if model is None else preset_for(family_of(model))
     parameters: dict[str, Any] = {
         "sd_model": shared.sd_model,
@@ -127,12 +128,12 @@ def _parameters(job: PaintJob) -> dict[str, Any]:
         "width": job.width,
         "height": job.height,
         "init_images": [Image.fromarray(job.pixels)],
-        "mask": Image.fromarray(np.rint((job.mask if job.soft is None else job.soft) * 255.0).astype(np.uint8)),
+        "mask": None if instructed else Image.fromarray(np.rint((job.mask if job.soft is None else job.soft) * 255.0).astype(np.uint8)),
         "mask_blur": 0,  # our own band is blended afterwards, at the picture's resolution
         "inpainting_fill": _FILL[job.masked_content],
         "inpaint_full_res": False,
         "resize_mode": 0,
-        "denoising_strength": job.strength,
+        "denoising_strength": 1.0 if instructed else job.strength,  # an edit model starts from noise and looks at the picture beside
         "do_not_save_samples": True,
         "do_not_save_grid": True,
         "override_settings": _overrides(options.model),

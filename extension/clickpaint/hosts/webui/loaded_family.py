@@ -20,7 +20,7 @@ _ENGINES = {
     "StableDiffusionXLRefiner": replace(_SDXL, name="Stable Diffusion XL refiner"),
     "StableDiffusion3": ModelFamily("Stable Diffusion 3.5", cfg_scale=4.5, presets=("sd3", "sd35")),
     "Flux": ModelFamily("Flux", cfg_scale=1.0, presets=("flux",)),
-    "Flux2": ModelFamily("Flux.2 Klein", cfg_scale=1.0, instructs=True, presets=("klein", "flux2", "flux")),
+    "Flux2": ModelFamily("Flux.2 Klein", cfg_scale=1.0, presets=("klein", "flux2", "flux")),
     "Chroma": ModelFamily("Chroma", cfg_scale=4.0, presets=("chroma", "flux")),
     "ChromaDCT": ModelFamily("Chroma Radiance", cfg_scale=4.0, presets=("chroma", "flux")),
     "Lumina2": ModelFamily("Lumina 2", cfg_scale=4.5, presets=_LUMINA),
@@ -54,7 +54,8 @@ def family_of(model: Any) -> ModelFamily:
 
 
 def _instructed(family: ModelFamily, engine: str) -> ModelFamily:
-    """Forge Neo tells Kontext and Qwen-Image-Edit from their brothers by the file's name, and keeps that where it keeps everything."""
+    """Forge Neo tells Kontext and Qwen-Image-Edit from their brothers by the file's name, and keeps that where it keeps everything; in
+    ersatzForge a script of its own gives them their pictures, which is not asked here."""
     try:
         from backend.args import dynamic_args
     except ImportError:
