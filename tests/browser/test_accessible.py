@@ -40,3 +40,9 @@ def test_there_are_no_violations(visit: Callable[..., Visit], photo: bytes, loca
     tab.page.locator("#clickpaint_results button").first.click()
     tab.page.wait_for_selector("#clickpaint_gallery img")
     assert violations(tab) == [], "with results"
+    tab.page.locator("#clickpaint_models button").first.click()
+    manager = tab.page.locator("clickpaint-model-manager")
+    manager.locator(".cp-manager-top").scroll_into_view_if_needed()
+    manager.locator("summary").click()
+    manager.locator(".cp-place code").first.wait_for()
+    assert violations(tab) == [], "with the models"

@@ -19,7 +19,7 @@ export class StatusBar {
         this.picture = h("span.cp-picture-name");
         this.element = h(
             "div.cp-status",
-            {},
+            {role: "region", "aria-label": t("status")}, // it may stand outside of the page's other landmarks
             this.engines,
             notices,
             this.hint,
