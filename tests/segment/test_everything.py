@@ -59,7 +59,7 @@ class Discs(NeuralSegmenter):
     def _unused(self, *_: Any) -> Any:
         raise AssertionError
 
-    _build = _prepared = _blocks = _encoded = _decode = _scale = _unused
+    _build = _encoder_size = _blocks = _encoded = _decode = _scale = _unused
 
 
 def blank(height: int = 200, width: int = 300) -> np.ndarray:

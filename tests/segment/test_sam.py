@@ -138,6 +138,17 @@ def test_half_precision_changes_the_masks_little(segmenter: sam.Sam, store: toys
             assert iou(one.mask, other.mask) >= 0.98
 
 
+def test_a_picture_resized_as_on_a_card_has_the_same_masks(segmenter: sam.Sam, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clickpaint.segment import resizing
+
+    pixels = np.random.default_rng(5).integers(0, 256, (150, 200, 3), np.uint8)
+    prompts = Prompts((Point(90, 60),))
+    expected = segmenter.predict(segmenter.encode(pixels), prompts)
+    monkeypatch.setattr(resizing, "_FILTERS", ("cpu",))
+    for ours, reference in zip(segmenter.predict(segmenter.encode(pixels), prompts), expected, strict=True):
+        assert (ours.mask ^ reference.mask).mean() < 0.002 and abs(ours.score - reference.score) < 0.01
+
+
 def test_sam_hq_gives_its_predictors_mask_first(tmp_path: Path) -> None:
     hq = pytest.importorskip("segment_anything_hq")
     reference = toys.randomised(toys.build_hq)

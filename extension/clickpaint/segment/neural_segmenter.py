@@ -16,6 +16,7 @@ from clickpaint.errors import CorruptModel, InvalidInput
 from clickpaint.image.packed import DeferredMask, resampled
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, DeferredCandidate, Embedding, Prompts
+from clickpaint.segment.resizing import resized
 from clickpaint.segment.upscale import above
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
@@ -174,8 +175,8 @@ class NeuralSegmenter(ABC):
         """The network with these weights, on the CPU, and what computes its dense positional encoding."""
 
     @abstractmethod
-    def _prepared(self, pixels: np.ndarray) -> np.ndarray:
-        """`pixels` resized for the encoder, uint8 [h, w, 3]."""
+    def _encoder_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) at which the encoder sees a picture of this size."""
 
     @abstractmethod
     def _blocks(self, module: nn.Module) -> list[nn.Module]:
@@ -231,7 +232,7 @@ class NeuralSegmenter(ABC):
 
         network = self._network(progress)
         progress.report(0.0, "Encoding the picture")
-        image = torch.from_numpy(self._prepared(pixels)).permute(2, 0, 1)[None].to(self._device.torch)
+        image = resized(pixels, self._encoder_size(pixels.shape[1], pixels.shape[0]), self._device)
         with torch.no_grad(), _reporting(network, self._blocks(network.module), progress):
             return tuple(tensor.float() for tensor in self._encoded(network, image))
 

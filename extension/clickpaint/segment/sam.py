@@ -9,9 +9,6 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from PIL import Image
-
 from clickpaint.compat import torchvision
 from clickpaint.segment.base import Embedding
 from clickpaint.segment.neural_segmenter import LOGITS, SIDE, Given, Network, NeuralSegmenter
@@ -47,10 +44,9 @@ class Sam(NeuralSegmenter):
             warnings.simplefilter("ignore")
             return importlib.import_module(self.package).sam_model_registry[self.builders[self.model]]
 
-    def _prepared(self, pixels: np.ndarray) -> np.ndarray:
-        height, width = _fitted(*pixels.shape[:2])
-        # What ResizeLongestSide.apply_image does, without torchvision: PIL's antialiased bilinear filter.
-        return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+    def _encoder_size(self, width: int, height: int) -> tuple[int, int]:
+        height, width = _fitted(height, width)
+        return width, height
 
     def _blocks(self, module: nn.Module) -> list[nn.Module]:
         return list(cast(Any, module).image_encoder.blocks)

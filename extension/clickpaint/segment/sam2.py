@@ -7,9 +7,6 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from PIL import Image
-
 from clickpaint.compat import torchvision
 from clickpaint.segment.base import Embedding
 from clickpaint.segment.neural_segmenter import SIDE, Given, Network, NeuralSegmenter
@@ -61,8 +58,8 @@ class Sam2(NeuralSegmenter):
         cast(Any, module.mask_decoder)._dynamic_multimask_via_stability = lambda masks, scores: (masks, scores)
         return module, _dense_pe
 
-    def _prepared(self, pixels: np.ndarray) -> np.ndarray:
-        return np.array(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    def _encoder_size(self, width: int, height: int) -> tuple[int, int]:
+        return SIDE, SIDE
 
     def _blocks(self, module: nn.Module) -> list[nn.Module]:
         return list(cast(Any, module).vision_encoder.backbone.blocks)
