@@ -14,6 +14,7 @@ from clickpaint.segment.base import Embedding
 from clickpaint.segment.neural_segmenter import LOGITS, SIDE, Given, Network, NeuralSegmenter
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
