@@ -137,7 +137,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Downloads": ("offline", "download_mirror"),
     "Memory and disk": (
         "max_workspaces", "workspaces_budget_mb", "workspace_minutes", "keep_workspaces_days", "keep_workspaces_mb", "models_budget_mb",
-        "embeddings_budget_mb",
+        "embeddings_budget_mb", "video_budget_mb",
     ),
     "Limits": ("max_megapixels", "max_upload_mb"),
     "Computing": ("device", "precision"),

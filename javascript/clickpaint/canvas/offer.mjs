@@ -3,7 +3,7 @@
 import {h, iconButton} from "../common/dom.mjs";
 import {icon} from "../common/icons.mjs";
 import {bytes, duration, t} from "../language/language.mjs";
-import {said} from "../language/server_sentences.mjs";
+import {said, translated} from "../language/server_sentences.mjs";
 
 const GETTABLE = ["missing", "partial", "corrupt"];
 const DISMISSED = "clickpaint:offer_dismissed";
@@ -96,8 +96,8 @@ export class Offer {
             this.text.textContent = downloadText(names(running), progress);
             this.bar.style.width = `${Math.round(100 * progress.fraction)}%`;
         } else if (unable) {
-            const classic = capabilities.segmenters.find((one) => one.name === "classic")?.title ?? "Classic";
-            this.text.textContent = `${t("blocked", {title: classic, better: unable.title, reason: said(unable, "reason")})} ${t("blocked.remedy")}`;
+            const classic = translated(capabilities.segmenters.find((one) => one.name === "classic")?.title ?? "Classic");
+            this.text.textContent = `${t("blocked", {title: classic, better: translated(unable.title), reason: said(unable, "reason")})} ${t("blocked.remedy")}`;
         } else if (offered.length) {
             this.text.textContent = capabilities.offline ? `${t("better.why", {names: names(offered)})} ${t("offline")}` : t("better.why", {names: names(offered)});
             this.button.textContent = t(offered.length > 1 ? "better" : `better.${offered[0].role}`, {size: bytes(offered.reduce((sum, model) => sum + model.bytes, 0))});

@@ -5,6 +5,11 @@ import {icon} from "../common/icons.mjs";
 import {t} from "../language/language.mjs";
 import {SHORTCUTS} from "./shortcuts.mjs";
 
+/** What can be done here, each with its icon. */
+const CAN = {remove: "remove", fill: "brush", expand: "fit", describe: "image", many: "everything"};
+/** The samples for which the page has words of its own. */
+const HINTS = new Set(["beach", "bricks", "meadow"]);
+
 export class Welcome {
     /**
      * @param {Pick<import("../picture/workbench.mjs").Workbench, "api" | "editor" | "opening">} workbench
@@ -22,6 +27,7 @@ export class Welcome {
             h("div.cp-emblem", {}, icon("click")),
             h("h2", {}, t("welcome.title")),
             h("p", {}, t("welcome.text"), " ", h("button.cp-link", {type: "button", onclick: () => files.choose()}, t("welcome.choose"))),
+            h("ul.cp-can", {"aria-label": t("welcome.can")}, ...Object.entries(CAN).map(([what, sign]) => h("li", {}, icon(sign), h("span", {}, t(`welcome.can.${what}`))))),
             this.some,
             h("clickpaint-history.cp-some", {"data-most": "6"}),
         );
@@ -35,7 +41,8 @@ export class Welcome {
                 const picture = h("img", {alt: "", draggable: false});
                 showBlob(picture, api.sampleThumbnail(name));
                 const open = async () => this.opening.open(await api.sample(name), `${name}.png`);
-                const button = h("button.cp-sample", {type: "button", title, "aria-label": title, onclick: () => open().catch((error) => this.editor.emit("error", error))}, picture);
+                const words = h("span.cp-sample-words", {}, h("strong", {}, HINTS.has(name) ? t(`sample.${name}`) : title), HINTS.has(name) ? h("small", {}, t(`sample.${name}.hint`)) : null);
+                const button = h("button.cp-sample", {type: "button", onclick: () => open().catch((error) => this.editor.emit("error", error))}, h("span.cp-sample-picture", {}, picture), words);
                 return h("div", {role: "listitem"}, button);
             }),
         );
@@ -76,7 +83,12 @@ const NAMES = {
 };
 const OWN = new Set(["smaller", "larger", "candidate", "resize", "escape", "move", "press"]);
 
+/** Of what is pressed, what is a word and not what stands on the key. */
+const WORDS = {Click: "key.click", "Right click": "key.right_click", Drag: "key.drag", "Middle drag": "key.middle_drag", Wheel: "key.wheel", Arrows: "key.arrows", Space: "key.space"};
+
+const keyName = (keys) => (keys === "+" ? keys : keys.split("+").map((key) => (WORDS[key] ? t(WORDS[key]) : key)).join("+"));
+
 function row({keys, action}) {
     const name = action.startsWith("help:") ? action.replace(":", ".") : OWN.has(action) ? `help.${action}` : (NAMES[action] ?? action);
-    return [h("dt", {}, ...keys.flatMap((key, i) => [i ? " " : "", h("kbd", {}, key)])), h("dd", {}, t(name))];
+    return [h("dt", {}, ...keys.flatMap((key, i) => [i ? " " : "", h("kbd", {}, keyName(key))])), h("dd", {}, t(name))];
 }

@@ -2,6 +2,7 @@
 
 import {h, iconButton} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
+import {translated} from "../language/server_sentences.mjs";
 
 export class StatusBar {
     /**
@@ -32,7 +33,7 @@ export class StatusBar {
 
     update() {
         const {editor} = this, {state, capabilities} = editor;
-        const title = (list, name) => list?.find((one) => one.name === name)?.title ?? name;
+        const title = (list, name) => translated(list?.find((one) => one.name === name)?.title ?? name);
         const segmenter = title(capabilities?.segmenters, editor.segmenter), eraser = title(capabilities?.erasers, editor.eraser);
         this.engines.textContent = capabilities ? t("at_work", {segmenter, eraser}) : "";
         this.engines.title = this.engines.textContent;

@@ -5,14 +5,24 @@ import {languageOf} from "../language/language.mjs";
 const tables = JSON.parse(document.getElementById("clickpaint_localization")?.textContent ?? "{}");
 const table = tables[languageOf("auto")];
 
+const ATTRIBUTES = ["title", "aria-label", "placeholder"];
+/** What Gradio calls the parts of a widget, after which comes the widget's label. */
+const PARTS = /^(number input for|range slider for) (.+)$/;
+
+/** An attribute in the page's language. */
+function reword(element, name) {
+    const text = element.getAttribute(name), [, part, label] = text.match(PARTS) ?? [];
+    const better = part ? table[part] && `${table[label] ?? label}${table[part]}` : table[text];
+    if (better) element.setAttribute(name, better);
+}
+
 function translate(node) {
     if (node.nodeType === Node.TEXT_NODE) {
         const text = node.data.trim(), better = table[text];
         if (better && better !== text && !node.parentElement?.closest("clickpaint-canvas, clickpaint-models, clickpaint-describe, clickpaint-settings, script, style, textarea")) node.data = node.data.replace(text, better);
         return;
     }
-    if (node.title && table[node.title]) node.title = table[node.title];
-    if (node.ariaLabel && table[node.ariaLabel]) node.ariaLabel = table[node.ariaLabel];
+    for (const name of ATTRIBUTES) if (node.hasAttribute?.(name)) reword(node, name);
     node.childNodes.forEach(translate);
 }
 
@@ -20,9 +30,10 @@ if (table) {
     document.documentElement.lang = "zh-CN";
     translate(document.body);
     new MutationObserver((changes) => {
-        for (const {addedNodes, target, type} of changes) {
+        for (const {addedNodes, attributeName, target, type} of changes) {
             if (type === "characterData") translate(target);
+            if (type === "attributes") reword(target, attributeName);
             addedNodes.forEach(translate);
         }
-    }).observe(document.body, {childList: true, subtree: true, characterData: true});
+    }).observe(document.body, {childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ATTRIBUTES});
 }

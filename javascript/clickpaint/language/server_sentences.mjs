@@ -3,11 +3,12 @@
  * code, and data. What is not in the table stays English.
  */
 
+import {zh_CN as names} from "./catalog_zh_CN.mjs";
 import {currentLanguage} from "./language.mjs";
 import {zh_CN} from "./server_sentences_zh_CN.mjs";
 
 /** From templates to templates. @type {Record<string, Record<string, string>>} */
-const TABLES = {zh_CN};
+const TABLES = {zh_CN: {...names, ...zh_CN}};
 
 const PLACEHOLDER = /\{\{|\}\}|\{(\w+)(?:![rs])?(?::([^{}]*))?\}/g;
 

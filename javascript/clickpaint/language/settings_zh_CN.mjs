@@ -55,6 +55,8 @@ export const zh_CN = {
     "The oldest go first. 0: keep none.": "最旧的先删除。0：不保留。",
     "Memory for loaded models (MB)": "已加载模型可用内存（MB）",
     "0: half of the device's free memory.": "0：设备空闲内存的一半。",
+    "Memory for a clip under way (MB)": "正在处理的视频片段可用内存（MB）",
+    "Whatever its length: frames and motions beyond it are read again.": "不论长短：超出的帧和运动会重新读取。",
     "Memory for encoded pictures (MB)": "已编码图片可用内存（MB）",
     "Largest picture (megapixels)": "最大图片（百万像素）",
     "Largest file (MB)": "最大文件（MB）",

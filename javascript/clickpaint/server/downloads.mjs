@@ -1,5 +1,7 @@
 /** What is done with model files: downloads, checks, deletions. One per page, shared by the offer under the canvas and the lists of models. */
 
+import {translated} from "../language/server_sentences.mjs";
+
 const PERIOD = 500;
 const ACTIVE = new Set(["waiting", "running"]);
 const KINDS = new Set(["download", "verify"]);
@@ -14,6 +16,9 @@ export function blocked(capabilities, model) {
     const engines = [...(capabilities?.segmenters ?? []), ...(capabilities?.erasers ?? [])].filter((engine) => engine.model === model);
     return engines.length && engines.every((engine) => engine.blocked) ? engines[0] : null;
 }
+
+/** A file of the list, in the page's language. */
+const named = (model) => ({...model, title: translated(model.title), licence: translated(model.licence), note: translated(model.note)});
 
 /** The names of the models that are there, as one text. */
 const present = (list) => (list ?? []).filter((model) => model.state === "present").map((model) => model.name).join();
@@ -54,7 +59,7 @@ export class Downloads extends EventTarget {
 
     async #refresh() {
         const before = this.list;
-        this.list = await this.api.models();
+        this.list = (await this.api.models()).map(named);
         this.#emit("models", this.list);
         if (before && present(before) !== present(this.list)) this.#emit("moved");
         this.watch();
