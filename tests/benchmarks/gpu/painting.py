@@ -84,10 +84,11 @@ def outside(bench: Bench) -> Iterator[Row]:
     def run(job: PaintJob, progress: Progress) -> list[Painted]:
         return paint_with(checkpoint, job, tools=Tools(bench.device), progress=progress)
 
+    side = 64 if bench.small else 256
     cases: tuple[tuple[Task, MaskedContent], ...] = (("fill", "original"), ("fill", "latent noise"), ("replace", "fill"))
     for task, content in cases:
-        options = grouped(task=task, prompt="a ball", steps=4, seed=1, masked_content=content, grow=4, feather=6, resolution=256)
-        canvas = paint(pixels, mask, options, run, native=256)
+        options = grouped(task=task, prompt="a ball", steps=4, seed=1, masked_content=content, grow=4, feather=6, resolution=side)
+        canvas = paint(pixels, mask, options, run, native=side)
         kept = ~blend.hole(mask, 4, 6) if task == "fill" else mask
         differs = (canvas.results[0].placed_in(pixels) != pixels).any(axis=2)
         changed, note = int(differs[kept].sum()), f"{int(differs[~kept].sum())} px painted"
