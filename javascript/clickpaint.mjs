@@ -2,6 +2,7 @@
 
 import {ClickpaintCanvas} from "./clickpaint/canvas/canvas.mjs";
 import {canvas} from "./clickpaint/host/elements.mjs";
+import {fillMargins} from "./clickpaint/host/margin_fields.mjs";
 import {handle} from "./clickpaint/host/messages.mjs";
 import {followPreferences} from "./clickpaint/host/preferences.mjs";
 import {joinTaskButtons} from "./clickpaint/host/task_buttons.mjs";
@@ -100,4 +101,5 @@ globalThis.recalculate_prompts_inpaint ??= (...values) => globalThis.recalculate
 
 document.addEventListener("clickpaint:settings", openSettings);
 document.addEventListener("clickpaint:result", () => document.getElementById("clickpaint_result")?.click());
+document.addEventListener("clickpaint:margins", (event) => fillMargins(/** @type {CustomEvent} */ (event).detail));
 document.addEventListener("clickpaint:models", () => document.getElementById("clickpaint_refresh")?.click());

@@ -35,6 +35,17 @@ def test_there_are_no_violations(visit: Callable[..., Visit], photo: bytes, loca
     assert violations(tab) == [], "with a picture"
     tab.click(*BALL)
     assert violations(tab) == [], "with a selection"
+    tab.page.locator(".cp-more button").first.click()
+    assert violations(tab) == [], "with the menu of the selection"
+    tab.page.keyboard.press("Escape")
+    tab.key("x")
+    tab.drag((100, 100), (300, 250))
+    assert violations(tab) == [], "with a crop"
+    tab.key("c")
+    tab.page.locator("[id^=clickpaint_tab_expand]").first.click()
+    tab.idle()
+    assert violations(tab) == [], "with the frame of an expanded canvas"
+    tab.page.locator("[id^=clickpaint_tab_remove]").first.click()
     tab.key("Delete")
     removed(tab)
     tab.page.locator("#clickpaint_results button").first.click()

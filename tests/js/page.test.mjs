@@ -26,7 +26,7 @@ test("both languages say the same things with the same values", () => {
 test("every sentence that the code asks for is there, and every one that is there is asked for", () => {
     const code = readdirSync(FOLDER, {recursive: true}).map((name) => name.replaceAll("\\", "/")).filter((name) => name.endsWith(".mjs") && !/\/sentences/.test(name)).map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
     for (const [, name] of code.matchAll(/\bt\("([^"]+)"/g)) assert.ok(name in en, name);
-    const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "kind.", "better.", "help.", "compare.", "control.", "task.", "say.", "loss.", "choice.", "fixed.", "again.", "sample.", "welcome.can.", "describe.fill", "describe.replace"];
+    const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "kind.", "better.", "help.", "compare.", "control.", "task.", "say.", "loss.", "choice.", "fixed.", "side.", "crop.", "again.", "sample.", "welcome.can.", "describe.fill", "describe.replace"];
     for (const name of Object.keys(en)) assert.ok(code.includes(`"${name}"`) || built.some((start) => name.startsWith(start)) || SHORTCUTS.some((one) => one.action === name), name);
 });
 
@@ -83,7 +83,8 @@ test("keys do what the help says", () => {
     assert.equal(actionOf(key("2")), "candidate");
     assert.equal(actionOf(key("?", {shiftKey: true})), "help");
     assert.equal(actionOf(key("Enter", {altKey: true})), "press");
-    assert.equal(actionOf(key("q")), null);
+    assert.equal(actionOf(key("q")), "tool:quick");
+    assert.equal(actionOf(key("w")), null);
     assert.equal(actionOf(key("b", {altKey: true})), null);
     assert.deepEqual(arrow("ArrowUp"), {x: 0, y: -1});
 });

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from clickpaint.errors import InvalidInput, OutOfMemory
+from clickpaint.image.mask import Stroke
 from clickpaint.image.soft_edge import SoftEdge
 from clickpaint.session.selection import Adjustment
 from tests.toys import shadow_scenes
-from tests.toys.session import at, image, opened
+from tests.toys.session import at, image, opened, red
 
 
 def test_the_selections_feather_is_the_erasers(studio):
@@ -78,3 +79,14 @@ def test_a_shadow_goes_with_its_object_only_when_asked(studio):
     assert (workspace.picture().pixels != scene).any(axis=2)[shadow.mask].mean() > 0.9
     assert together.changed.right > alone.changed.right
     assert not (workspace.picture().pixels != scene).any(axis=2)[: together.changed.top].any()
+
+
+def test_what_strokes_select_is_removed_in_one_step_and_the_selection_stays(studio):
+    workspace = opened(studio)
+    studio.selecting.select(workspace, at((30, 20)))
+    stroke = Adjustment("strokes", strokes=(Stroke([(5, 5), (9, 5)], 2),))
+    state = studio.erasing.erase(workspace, grow=0, feather=0, adjustments=[stroke]).state
+    changed = (workspace.picture().pixels != image).any(axis=2)
+    assert changed[5, 5:10].all() and not changed[10:].any() and np.array_equal(state.selection.mask, red)
+    studio.undo(workspace)
+    assert np.array_equal(workspace.picture().pixels, image) and workspace.state.label == "Click"

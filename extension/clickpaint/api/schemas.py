@@ -97,6 +97,9 @@ class EraseBody(Body):
         None, description="Of the soft edge, in pixels; auto: what fits; left out: the selection's or the setting's."
     )
     shadow: StrictBool = Field(False, description="Whether its shadow and reflection, as GET shadow shows them, go too.")
+    operations: list[OperationBody] = Field(
+        [], description="What is removed instead of the selection, which stays.", **at_most(MOST_OPERATIONS)
+    )
 
 
 class SettingsBody(Body):

@@ -82,7 +82,7 @@ def prompts(body: schemas.SelectBody | schemas.SegmentBody) -> Prompts:
     return Prompts(tuple(Point(point.x, point.y, point.label) for point in body.points), body.box)
 
 
-def adjustments(body: schemas.MaskBody) -> list[Adjustment]:
+def adjustments(body: schemas.MaskBody | schemas.EraseBody) -> list[Adjustment]:
     for name, count in (
         ("strokes", sum(len(stroke.points) for operation in body.operations for stroke in operation.strokes)),
         ("lassos", sum(len(operation.points) for operation in body.operations)),

@@ -96,7 +96,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def erase_selected(id: str, body: schemas.EraseBody | None = None, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         erase = studio.erasing.erase
-        done = erase(workspace, body.eraser, body.grow, body.feather, body.shadow) if body else erase(workspace)
+        drawn = translate.adjustments(body) if body else ()
+        done = erase(workspace, body.eraser, body.grow, body.feather, body.shadow, drawn) if body else erase(workspace)
         position = translate.position(workspace, state=done.state, side=side)
         return answer({
             **position, "eraser": done.eraser, **asdict(done.edge), "milliseconds": round(done.milliseconds, 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +14,12 @@ from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
 from clickpaint.image import mask as masks
 from clickpaint.image.geometry import Box
+from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture
 from clickpaint.image.soft_edge import AUTO, SoftEdge, automatic
 from clickpaint.image.transparency import without_object
 from clickpaint.segment.shadow import Shadow, find_shadow
+from clickpaint.session.selection import Adjustment, adjusted
 from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
@@ -77,7 +79,7 @@ class Erasing:
 
     def erase(
         self, workspace: Workspace, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None,
-        shadow: bool = False,
+        shadow: bool = False, adjustments: Sequence[Adjustment] = (),
     ) -> Erased:  # fmt: skip
         """Remove what is selected; the next version of the picture.
 
@@ -86,24 +88,27 @@ class Erasing:
             grow: pixels by which the selection is made larger; "auto" for what fits the picture, None for the setting's.
             feather: width in pixels of the soft edge; "auto" as above; None for the selection's, or without one the setting's.
             shadow: whether its shadow and its reflection go too, where `shadow` finds them.
+            adjustments: what is removed instead of the selection, which stays: what they select, beginning with nothing.
 
         Raises:
             InvalidInput: nothing is selected, or an unknown name.
         """
         with self._requests.run("erase", workspace) as request, request.turn():
             state = workspace.state
-            if state.selection is None:
+            selection = self._of(workspace, adjustments) if adjustments else state.selection
+            if selection is None:
                 raise InvalidInput("Nothing is selected.", "Click on what is to be removed first.")
             options = self._options(workspace.size, grow, state.feather or None if feather is None else feather)
             began = time.perf_counter()
-            picture, mask, box = workspace.picture(), state.selection.mask, state.selection.box
+            picture, mask, box = workspace.picture(), selection.mask, selection.box
             if shadow:
                 mask = _with_shadow(picture, mask)
                 box = masks.bounds(mask) or box
             name, pixels = self._erase(request, picture, mask, eraser, options)
             around = options.grow + options.feather + 1
             changed = box.padded(around).clipped(*workspace.size)
-            after = workspace.add_result(pixels, "Remove", changed, opacity=_opacity(picture, mask, options))
+            left = state.selection if adjustments else None
+            after = workspace.add_result(pixels, "Remove", changed, left, opacity=_opacity(picture, mask, options))
             milliseconds = (time.perf_counter() - began) * 1000
         self._picture_changed(workspace)
         return Erased(name, milliseconds, changed, SoftEdge(options.grow, options.feather), after)
@@ -135,6 +140,10 @@ class Erasing:
     ) -> tuple[str, np.ndarray]:
         name = self._pool.eraser_name(name)
         return name, request.compute(lambda progress: self._pool.eraser(name).erase(picture.pixels, mask, options, progress))
+
+    def _of(self, workspace: Workspace, adjustments: Sequence[Adjustment]) -> PackedMask | None:
+        nothing = np.zeros(workspace.size[::-1], bool)
+        return PackedMask.of(adjusted(nothing, 0, adjustments, workspace.regions, workspace.picture().alpha)[0])
 
     def _options(self, size: tuple[int, int], grow: Pixels | None, feather: Pixels | None) -> EraseOptions:
         """size: (width, height) of the picture."""

@@ -9,6 +9,7 @@ import {Api, rootOf} from "../server/api.mjs";
 import {Downloads} from "../server/downloads.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
 import {failed, listenToDownloads} from "./download_news.mjs";
+import {ExpandFrame} from "./expand_frame.mjs";
 import {Keeping} from "./keeping.mjs";
 import {Keyboard} from "./keyboard.mjs";
 import {Help, Welcome} from "./overlays.mjs";
@@ -20,6 +21,7 @@ import {ProgressBar} from "./progress_bar.mjs";
 import {Renderer} from "./renderer.mjs";
 import {LivePreview, ResultStrip} from "./result_strip.mjs";
 import {SelectionBar} from "./selection_bar.mjs";
+import {SelectionFiles} from "./selection_files.mjs";
 import {SeveralPictures} from "./several_pictures.mjs";
 import {isText} from "./shortcuts.mjs";
 import {StatusBar} from "./status_bar.mjs";
@@ -86,6 +88,12 @@ export class ClickpaintCanvas extends HTMLElement {
     files;
     /** @type {Keeping} */
     keeping;
+    /** @type {SelectionFiles} */
+    selectionFiles;
+    /** The frames that have handles. @type {{element: HTMLElement, place(): void}[]} */
+    frames;
+    /** @type {ExpandFrame} */
+    expandFrame;
     /** @type {Welcome} */
     welcome;
     /** @type {HTMLDivElement} */
@@ -135,10 +143,13 @@ export class ClickpaintCanvas extends HTMLElement {
         this.progress = new ProgressBar(workbench);
         this.help = new Help();
         this.actions = this.#actions();
+        const selected = (this.selectionFiles = new SelectionFiles(this, workbench));
+        this.expandFrame = new ExpandFrame(workbench, (margins) => this.dispatchEvent(new CustomEvent("clickpaint:margins", {detail: margins, bubbles: true})));
+        this.frames = [this.expandFrame, /** @type {any} */ (editor.tools.crop).handles];
         const bars = (this.bars = {
             tools: new ToolBar(workbench),
             options: new ToolOptions(editor),
-            actions: new ActionBar(editor, this.actions),
+            actions: new ActionBar(editor, this.actions, selected.menu),
             zoom: new ZoomBar(editor, this.actions),
             selection: new SelectionBar(workbench, this.actions),
             results: new ResultStrip(workbench),
@@ -163,6 +174,7 @@ export class ClickpaintCanvas extends HTMLElement {
             this.welcome.element,
             this.keeping.restoring.element,
             this.compare.element,
+            ...this.frames.map(({element}) => element),
             tools.element,
             h("div.cp-top", {}, options.element, actions.element),
             h("div.cp-bottom", {}, selection.element, zoom.element),
@@ -170,11 +182,11 @@ export class ClickpaintCanvas extends HTMLElement {
             this.live.element,
             this.progress.element,
             this.toasts.element,
-            h("div.cp-drop", {}, h("span", {}, t("drop"))),
+            h("div.cp-drop", {}, h("span.cp-drop-picture", {}, t("drop")), h("span.cp-drop-mask", {}, t("drop.mask"))),
         );
         this.classList.add("cp");
         const {strip, dialog} = this.pictures, dialogs = [this.help.element, ...this.keeping.dialogs, dialog.element];
-        this.replaceChildren(this.stage, strip.element, offer.element, status.element, ...dialogs, this.files.input);
+        this.replaceChildren(this.stage, strip.element, offer.element, status.element, ...dialogs, this.files.input, this.selectionFiles.input);
         this.started = this.#start();
         this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
     }
@@ -236,7 +248,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.compare.listen(this.stage, this.#listeners);
         this.keeping.listen(this.#listeners);
         this.pictures.listen(this.#listeners);
-        this.files.listen(this.#listeners, (target) => this.isActive(target) && !isText(target));
+        this.files.listen(this.#listeners, (target) => this.isActive(target) && !isText(target), (file, event) => this.selectionFiles.take(file, event, this.stage));
         on(editor, "change", () => this.#update());
         on(editor, "redraw", () => this.#redrawSoon());
         on(editor, "view", () => this.bars.zoom.update());
@@ -289,6 +301,7 @@ export class ClickpaintCanvas extends HTMLElement {
         const told = toasts.shown;
         if (toasts.clear()) return;
         if (editor.tool.drafting) editor.tool.cancel?.();
+        else if (editor.tool.name === "crop") editor.use("click");
         else if (editor.regions) editor.leaveEverything();
         else if (this.compare.active) this.compare.off();
         else if (versions.over) versions.cover(null);
@@ -373,6 +386,8 @@ export class ClickpaintCanvas extends HTMLElement {
             },
             this.#ants.phase,
         );
+        if (!hidden) this.expandFrame.draw(renderer.overlay, this.view);
+        for (const frame of this.frames) frame.place();
         compare.place(this.view);
     }
 }

@@ -1,5 +1,6 @@
 /** The keyboard on the canvas: from keys to what the canvas can do. Only while the canvas is in use and seen. */
 
+import {BRUSHES} from "./tools.mjs";
 import {actionOf, arrow, belongsToField, isText} from "./shortcuts.mjs";
 
 export class Keyboard {
@@ -104,11 +105,12 @@ export class Keyboard {
 
     #press(event) {
         const {stage} = this.canvas, {editor} = this.canvas.workbench;
+        if (document.activeElement === stage && editor.tool.apply && editor.tool.drafting && !editor.tool.underWay) return editor.tool.apply(), true;
         if (document.activeElement !== stage || !editor.crosshair) return false;
         const at = {...editor.crosshair}, {tool} = editor;
         const like = {button: 0, altKey: event.altKey, shiftKey: event.shiftKey, pointerType: "keyboard"};
         if (tool.pans) tool.tap?.(at, like);
-        else if (tool.name === "brush" || tool.name === "eraser") {
+        else if (BRUSHES.includes(tool.name)) {
             tool.start?.(at, like);
             tool.end?.(at, like);
         } else this.#corner(tool, at, like);

@@ -77,6 +77,8 @@ const NAMES = {
     "tool:lasso": "tool.lasso",
     "tool:brush": "tool.brush",
     "tool:eraser": "tool.eraser",
+    "tool:quick": "tool.quick",
+    "tool:crop": "tool.crop",
     fit: "zoom.fit",
     help: "help",
     act: "help.act",

@@ -1,13 +1,10 @@
 /** Pictures in and out: choosing, dropping, pasting, saving, copying. */
 
-import {h} from "../common/dom.mjs";
+import {downloaded, h} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {ApiError} from "../server/api.mjs";
 
 const isPicture = (file) => file.type.startsWith("image/") || /\.(png|jpe?g|webp|tiff?|bmp|gif|hei[cf]|avif)$/i.test(file.name ?? "");
-
-/** Milliseconds for which a saved picture's address is kept: browsers read it after the click. */
-const KEPT = 60_000;
 
 /** The pictures among dropped or pasted things. */
 export function picturesIn(transfer) {
@@ -29,15 +26,16 @@ export class PictureFiles {
         this.input = h("input.cp-file", {type: "file", multiple: true, accept: "image/*,.tif,.tiff,.heic,.heif,.avif", tabIndex: -1, "aria-hidden": "true"});
     }
 
-    /** `wanted(target)`: whether a paste there is meant for the canvas. */
-    listen(listeners, wanted) {
+    /** `wanted(target)`: whether a paste there is meant for the canvas. `taken(file, event)`: whether somebody else takes a picture that was
+     * dropped there. */
+    listen(listeners, wanted, taken = (_file, _event) => false) {
         const {root} = this;
         listeners.on(this.input, "change", () => {
             const files = [...this.input.files];
             if (files.length) this.open(files);
             this.input.value = "";
         });
-        this.#drop(root, listeners);
+        this.#drop(root, listeners, taken);
         listeners.on(document, "paste", (event) => {
             if (!wanted(event.target)) return;
             const files = picturesIn(event.clipboardData);
@@ -48,7 +46,7 @@ export class PictureFiles {
         });
     }
 
-    #drop(root, listeners) {
+    #drop(root, listeners, taken) {
         const carries = (event) => event.dataTransfer?.types.includes("Files");
         let depth = 0;
         const mark = (over) => root.classList.toggle("cp-dropping", over);
@@ -62,6 +60,7 @@ export class PictureFiles {
             depth = 0;
             mark(false);
             const files = picturesIn(event.dataTransfer);
+            if (files.length === 1 && taken(files[0], event)) return;
             if (files.length) this.open(files);
             else this.#none();
         });
@@ -117,11 +116,7 @@ export class PictureFiles {
     }
 
     #hand({blob, name}) {
-        const link = h("a", {href: URL.createObjectURL(blob), download: name, hidden: true});
-        this.root.append(link);
-        link.click();
-        link.remove();
-        setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
+        downloaded(this.root, blob, name);
     }
 
     async copy() {

@@ -6,6 +6,8 @@ export const SHORTCUTS = [
     {group: "tools", keys: ["L"], match: plain("l"), action: "tool:lasso"},
     {group: "tools", keys: ["B"], match: plain("b"), action: "tool:brush"},
     {group: "tools", keys: ["E"], match: plain("e"), action: "tool:eraser"},
+    {group: "tools", keys: ["Q"], match: plain("q"), action: "tool:quick"},
+    {group: "tools", keys: ["X"], match: plain("x"), action: "tool:crop"},
     {group: "tools", keys: ["A"], match: plain("a"), action: "everything"},
     {group: "tools", keys: ["T"], match: plain("t"), action: "text"},
     {group: "tools", keys: ["["], match: plain("["), action: "smaller"},

@@ -10,7 +10,7 @@ const GOOD = 3200, UNDOABLE = 8000, BAD = 8000, A_LETTER = 60;
 const MOST = 3;
 const LOSSES = ["frames", "trailer", "channels", "depth"];
 /** What was done that Undo takes back. */
-const STEPS = new Set(["removed", "painted"]);
+const STEPS = new Set(["removed", "painted", "cropped"]);
 
 export class Toasts {
     /** @param {() => void} undo */

@@ -2,9 +2,10 @@
 
 import {h, iconButton, toolbar} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
-import {TOOLS} from "./tools.mjs";
+import {CropOptions} from "./crop_options.mjs";
+import {BRUSHES, TOOLS} from "./tools.mjs";
 
-const KEYS = {click: "C", box: "R", lasso: "L", brush: "B", eraser: "E"};
+const KEYS = {click: "C", box: "R", lasso: "L", brush: "B", eraser: "E", quick: "Q", crop: "X"};
 /** @type {import("../server/answers.mjs").Mode[]} */
 const MODES = ["replace", "add", "subtract", "intersect"];
 
@@ -50,15 +51,17 @@ export class ToolOptions {
         this.brush = h("div.cp-group", {}, this.radius, this.pixels);
         this.modes = MODES.map((mode) => h("button.cp-text", {type: "button", onclick: () => editor.setMode(mode)}, t(`mode.${mode}`)));
         this.mode = h("div.cp-group", {role: "group", "aria-label": t("mode"), title: t("mode")}, ...this.modes);
-        this.element = toolbar("cp-options", t("tools"), this.signs, this.brush, this.mode);
+        this.crop = new CropOptions(editor);
+        this.element = toolbar("cp-options", t("tool.options"), this.signs, this.brush, this.mode, this.crop.element);
     }
 
     update() {
-        const {editor} = this, {name} = editor.tool, brush = name === "brush" || name === "eraser";
+        const {editor} = this, {name} = editor.tool, brush = BRUSHES.includes(name);
         this.element.hidden = !editor.ready;
         this.signs.hidden = name !== "click" || Boolean(editor.regions);
         this.brush.hidden = !brush;
-        this.mode.hidden = brush;
+        this.mode.hidden = brush || name === "crop";
+        this.crop.update();
         pressed(this.plus, !editor.negative);
         pressed(this.minus, editor.negative);
         MODES.forEach((mode, i) => pressed(this.modes[i], editor.mode === mode));
@@ -75,9 +78,11 @@ export class ActionBar {
     /**
      * @param {import("../picture/editor.mjs").Editor} editor
      * @param {import("./canvas.mjs").Actions} actions
+     * @param {import("./more_menu.mjs").MoreMenu} more
      */
-    constructor(editor, actions) {
+    constructor(editor, actions, more) {
         this.editor = editor;
+        this.more = more;
         this.undo = iconButton("undo", t("undo"), actions.undo, {key: "Ctrl+Z"});
         this.redo = iconButton("redo", t("redo"), actions.redo, {key: "Shift+Ctrl+Z"});
         this.compare = iconButton("compare", t("compare"), actions.compare, {key: "Tab"});
@@ -85,7 +90,7 @@ export class ActionBar {
         this.save = iconButton("save", t("save"), actions.save, {key: "Ctrl+S", className: "cp-strong"});
         this.open = iconButton("open", t("open"), actions.open, {key: "Ctrl+O"});
         this.history = iconButton("history", t("history"), actions.history, {key: "H"});
-        this.element = toolbar("cp-actions", t("actions"), this.open, this.history, h("hr"), this.undo, this.redo, this.compare, h("hr"), this.copy, this.save);
+        this.element = toolbar("cp-actions", t("actions"), this.open, this.history, h("hr"), this.undo, this.redo, this.compare, h("hr"), this.copy, this.save, more.element);
     }
 
     update(comparing) {
@@ -95,6 +100,7 @@ export class ActionBar {
         this.redo.disabled = !state.canRedo;
         this.compare.disabled = state.version === 0;
         pressed(this.compare, comparing);
+        this.more.update();
     }
 }
 

@@ -1,6 +1,7 @@
 /** What dragging and clicking does. A tool gets points in pixels of the picture and tells the editor; it keeps only its draft. */
 
 import {boxOf, clamped, inside, lassoOperation, nearest, strokesOperation} from "../picture/geometry.mjs";
+import {CropTool} from "./crop_tool.mjs";
 import {outlined} from "./renderer.mjs";
 
 /** @typedef {import("../picture/editor.mjs").Point} Point */
@@ -157,8 +158,8 @@ class BrushTool {
     cursor = "none";
     /** @type {Point[]} */
     #points = [];
-    /** The stroke that the server has not answered yet. @type {{points: Point[], erase: boolean, radius: number} | null} */
-    #sent = null;
+    /** Strokes that the server has not answered yet. @type {Set<{points: Point[], erase: boolean, radius: number}>} */
+    #sent = new Set();
     /** Whether the other button or Alt makes it do the opposite. */
     flipped = false;
 
@@ -184,11 +185,17 @@ class BrushTool {
 
     /** The stroke stays on the screen until the server's mask replaces it. */
     async end() {
-        const points = this.#points, stroke = (this.#sent = {points, erase: this.erase !== this.flipped, radius: this.editor.radius});
+        const points = this.#points, stroke = {points, erase: this.erase !== this.flipped, radius: this.editor.radius};
         this.#points = [];
-        await this.selecting.adjust(strokesOperation(points, stroke.radius, stroke.erase));
-        if (this.#sent === stroke) this.#sent = null;
+        this.#sent.add(stroke);
+        await this.give(stroke);
+        this.#sent.delete(stroke);
         this.editor.redraw();
+    }
+
+    /** @param {{points: Point[], erase: boolean, radius: number}} stroke */
+    give({points, radius, erase}) {
+        return this.selecting.adjust(strokesOperation(points, radius, erase));
     }
 
     cancel() {
@@ -196,7 +203,7 @@ class BrushTool {
     }
 
     draw(context, view, colours) {
-        const drafts = [this.#sent, this.#points.length ? {points: this.#points, erase: this.erase !== this.flipped, radius: this.editor.radius} : null];
+        const drafts = [...this.#sent, this.#points.length ? {points: this.#points, erase: this.erase !== this.flipped, radius: this.editor.radius} : null];
         for (const stroke of drafts) {
             if (!stroke) continue;
             context.beginPath();
@@ -215,6 +222,20 @@ class BrushTool {
     }
 }
 
+/** Paint over something, and it is gone as soon as the brush is lifted. */
+class QuickBrush extends BrushTool {
+    /** @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting" | "timeline">} workbench */
+    constructor({editor, selecting, timeline}) {
+        super({editor, selecting}, false);
+        this.name = "quick";
+        this.timeline = timeline;
+    }
+
+    give({points, radius}) {
+        return this.timeline.erase([strokesOperation(points, radius, false)]);
+    }
+}
+
 function trace(context, view, points) {
     points.forEach((point, i) => {
         const {x, y} = view.toScreen(point.x, point.y);
@@ -224,15 +245,18 @@ function trace(context, view, points) {
 }
 
 /** Those of the tool bar. */
-export const TOOLS = ["click", "box", "lasso", "brush", "eraser"];
+export const TOOLS = ["click", "box", "lasso", "brush", "eraser", "quick", "crop"];
+
+/** Those with a size. */
+export const BRUSHES = ["brush", "eraser", "quick"];
 
 /**
  * All tools of the canvas by their names.
  *
- * @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting">} bench
+ * @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting" | "timeline">} bench
  * @returns {Record<string, import("../picture/editor.mjs").Tool>}
  */
 export function createTools(bench) {
-    const tools = [new ClickTool(bench), new BoxTool(bench), new LassoTool(bench), new BrushTool(bench, false), new BrushTool(bench, true), new StrokeTool(bench)];
+    const tools = [new ClickTool(bench), new BoxTool(bench), new LassoTool(bench), new BrushTool(bench, false), new BrushTool(bench, true), new QuickBrush(bench), new CropTool(bench), new StrokeTool(bench)];
     return Object.fromEntries(tools.map((tool) => [tool.name, tool]));
 }

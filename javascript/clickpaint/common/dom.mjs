@@ -2,6 +2,9 @@
 
 import {icon} from "./icons.mjs";
 
+/** Milliseconds for which a saved file's address is kept: browsers read it after the click. */
+const KEPT = 60_000;
+
 /** h("button.cp-x", {title, onclick, ariaLabel}, ...children) */
 export function h(selector, properties = {}, ...children) {
     const [tag, ...classes] = selector.split(".");
@@ -41,6 +44,21 @@ export async function showBlob(picture, file) {
     const address = URL.createObjectURL(blob);
     picture.addEventListener("load", () => URL.revokeObjectURL(address), {once: true});
     picture.src = address;
+}
+
+/**
+ * Let the browser save a file.
+ *
+ * @param {HTMLElement} root of the page's part that saves it
+ * @param {Blob} blob
+ * @param {string} name
+ */
+export function downloaded(root, blob, name) {
+    const link = h("a", {href: URL.createObjectURL(blob), download: name, hidden: true});
+    root.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
 }
 
 /**

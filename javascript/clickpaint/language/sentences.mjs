@@ -1,6 +1,7 @@
 /** Every sentence of the canvas. `{name}` stands for a value. Labels of the Gradio parts are in localizations/. */
 
 import {en as words, zh_CN as words_zh_CN} from "./sentences_describe.mjs";
+import {en as hands, zh_CN as hands_zh_CN} from "./sentences_hands.mjs";
 import {en as maps, zh_CN as maps_zh_CN} from "./sentences_maps.mjs";
 import {en as pictures, zh_CN as pictures_zh_CN} from "./sentences_pictures.mjs";
 import {en as settings, zh_CN as settings_zh_CN} from "./sentences_settings.mjs";
@@ -211,6 +212,7 @@ export const en = {
     "control.mode.balanced": "Balanced",
     "control.mode.prompt": "The prompt",
     "control.mode.control": "ControlNet",
+    ...hands,
     ...maps,
     ...pictures,
     ...settings,
@@ -423,6 +425,7 @@ export const zh_CN = {
     "control.mode.balanced": "均衡",
     "control.mode.prompt": "提示词",
     "control.mode.control": "ControlNet",
+    ...hands_zh_CN,
     ...maps_zh_CN,
     ...pictures_zh_CN,
     ...settings_zh_CN,

@@ -97,10 +97,12 @@ export class Diffusion extends EventTarget {
      * Margins to add when the picture is expanded; shown as a frame around it.
      *
      * @param {number[]} margins left, top, right, bottom
+     * @param {{settled?: boolean}} [how] settled: the view follows; not while they are being dragged
      */
-    setMargins(margins) {
+    setMargins(margins, {settled = true} = {}) {
         this.margins = margins.map((margin) => Math.round(margin) || 0);
-        this.#frame();
+        if (settled) this.#frame();
+        else this.editor.redraw();
     }
 
     /** @param {string} task of the tab that is open now */

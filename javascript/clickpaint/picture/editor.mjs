@@ -21,6 +21,8 @@ import {State} from "./state.mjs";
  * @property {(point: Point, event: any) => unknown} [end]
  * @property {(point: Point) => boolean} [closes] by keyboard: whether a corner there ends what was begun
  * @property {() => void} [cancel]
+ * @property {() => unknown} [apply] do what was drafted
+ * @property {boolean} [underWay] whether the pointer is still drafting it
  * @property {(context: CanvasRenderingContext2D, view: import("./viewport.mjs").View, colours: Record<string, string>) => void} [draw]
  */
 

@@ -1,4 +1,4 @@
-/** How much to add around a picture, for the presets. */
+/** How much to add around a picture, for the presets and for the frame that is dragged. */
 
 const STEP = 8;
 const up = (n) => Math.ceil(n / STEP) * STEP;
@@ -20,4 +20,15 @@ export function marginsFor(preset, {width, height}, most = 1024) {
     // less than half a step missing is none: nobody sees it, and painting it takes as long
     const half = (n) => (n < STEP / 2 ? 0 : Math.min(up(n / 2), most));
     return [half(across), half(down), half(across), half(down)];
+}
+
+/**
+ * [left, top, right, bottom] in pixels that a frame adds to a picture, multiples of `step` up to `most`.
+ *
+ * @param {import("../server/answers.mjs").Box} frame in pixels of the picture
+ * @param {{width: number, height: number}} size of the picture
+ * @param {number} step
+ */
+export function marginsOf([left, top, right, bottom], {width, height}, step = STEP, most = 1024) {
+    return [-left, -top, right - width, bottom - height].map((margin) => Math.min(Math.max(Math.round(margin / step) * step, 0), most));
 }

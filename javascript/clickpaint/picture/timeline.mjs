@@ -1,5 +1,6 @@
 /** Steps to another picture: erasing, painting's results, undo and redo. */
 
+import {t} from "../language/language.mjs";
 import {ApiError} from "../server/api.mjs";
 import {showSelection} from "./selecting.mjs";
 
@@ -41,17 +42,33 @@ export class Timeline {
         });
     }
 
-    /** Remove what is selected, by the eraser of the options. */
-    erase() {
+    /**
+     * Let a part of the picture take its place.
+     *
+     * @param {import("../server/answers.mjs").Box} box
+     */
+    async crop(box) {
+        const {editor} = this, answer = await this.repaint("crop", () => this.api.request("POST", `workspaces/${editor.id}/crop`, {body: {box}}), [-box[0], -box[1]]);
+        if (answer) editor.emit("done", {key: "cropped", size: t("dimensions", answer)});
+        return answer;
+    }
+
+    /**
+     * Remove what is selected, by the eraser of the options.
+     *
+     * @param {Record<string, unknown>[]} [operations] as the API takes them: what they select instead; the selection stays then
+     */
+    erase(operations = []) {
         const {editor} = this;
         return editor.change("erase", async () => {
-            if (!editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
+            if (!operations.length && !editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
             const {eraser, auto_edge, grow, feather} = editor.options, edge = auto_edge ? {grow: "auto", feather: "auto"} : {grow, feather};
-            this.erased = {eraser, ...edge, shadow: this.shadows.taken};
-            const answer = await this.api.erase(editor.id, this.erased);
+            const wanted = {eraser: eraser === "diffusion" ? null : eraser, ...edge, shadow: !operations.length && this.shadows.taken};
+            if (!operations.length) this.erased = wanted; // what can be done to other pictures, too
+            const answer = await this.api.erase(editor.id, {...wanted, operations});
             editor.eraser = answer.eraser;
             await this.versions.show(answer.version, answer.changed, editor.size);
-            editor.setLayer(null);
+            if (!operations.length) editor.setLayer(null);
             editor.leaveEverything();
             editor.state.painted(answer);
             editor.emit("done", {key: "removed", milliseconds: answer.milliseconds});
