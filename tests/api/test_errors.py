@@ -234,6 +234,20 @@ def test_all_is_documented(app):
         "/find": {"post"},
         "/progress": {"get"}, "/events": {"get"}, "/interrupt": {"post"}, "/samples": {"get"}, "/samples/{name}": {"get"},
         "/samples/{name}/thumbnail": {"get"},
+        "/workspaces/{id}/shadow": {"get"},
+        "/workspaces/{id}/crop": {"post"},
+        "/workspaces/{id}/cutout": {"post"},
+        "/crop": {"post"},
+        "/cutout": {"post"},
+        "/workspaces/{id}/text": {"post"},
+        "/text": {"post"},
+        "/workspaces/{id}/select-as-in": {"post"},
+        "/archive": {"post"},
+        "/models/usage": {"get"},
+        "/models/free": {"post"},
+        "/models/files": {"post"},
+        "/models/{name}": {"delete"},
+        "/settings": {"get", "patch"},
     }  # fmt: skip
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
