@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 
+from clickpaint.errors import HostFailed
 from clickpaint.hosts.model_family import ModelFamily, Preset
 from clickpaint.hosts.webui.host import WebUIHost
 from clickpaint.hosts.webui.loaded_family import family_of, preset_for
@@ -111,3 +112,35 @@ def test_an_edit_model_is_shown_the_crop_and_leaves_no_picture_behind(web, monke
         WebUIHost().paint(job, SILENT)
     assert seen[0] == (None, 1.0, [], [], False)
     assert (model.ref_latents, switches["ref_latents"]) == (["of the page"], ["of the last generation"])
+
+
+class Shifted:
+    """The schedule of a flow, as Forge Neo has it."""
+
+    prediction_type, shift = "const", 3.0
+
+    def set_parameters(self, *, shift):
+        self.shift = shift
+
+
+def test_the_shift_of_a_painting_is_not_that_of_the_next_generation(web, monkeypatch):
+    if web.flavor != "forge":
+        pytest.skip("engines are Forge's")
+    model = engine("ZImage", use_shift=True)
+    predictor = model.forge_objects.unet.model.predictor = Shifted()
+    monkeypatch.setattr(web.sd_models.model_data, "sd_model", model)
+    web.on_step = lambda p: predictor.set_parameters(shift=p.distilled_cfg_scale)
+    assert painted(web, distilled_cfg_scale=6.0).distilled_cfg_scale == 6.0
+    assert predictor.shift == 3.0
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_said(web, monkeypatch):
+    if web.flavor != "forge":
+        pytest.skip("A1111 loads at its start")
+
+    def fails():
+        raise ValueError("Failed to recognize model type!")
+
+    monkeypatch.setattr(web.sd_models, "forge_model_reload", fails)
+    with pytest.raises(HostFailed, match="could not load its checkpoint: Failed to recognize model type"):
+        painted(web)

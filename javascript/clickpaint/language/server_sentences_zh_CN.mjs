@@ -478,6 +478,7 @@ export const zh_CN = {
     "The text model's address sends elsewhere ({status}), which is not followed.": "文本模型的地址会转到别处（{status}），此处不跟随跳转。",
     "The trajectory has no points.": "轨迹中没有点。",
     "The trajectory has too many points.": "轨迹中的点太多。",
+    "The web UI could not load its checkpoint: {reason}": "网页界面无法加载其模型：{reason}",
     "The web UI could not load its checkpoint.": "Web UI 无法加载模型。",
     "The web UI could not paint this: {reason}": "Web UI 无法绘制：{reason}",
     "The web UI downloads it when Interrogate CLIP is pressed for the first time.": "第一次点击 Interrogate CLIP 时，Web UI 会下载它。",

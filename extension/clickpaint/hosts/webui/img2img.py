@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clickpaint.errors import HostUnsupported, Interrupted
+from clickpaint.errors import HostFailed, HostUnsupported, Interrupted, OutOfMemory
 from clickpaint.hosts.model_family import Preset
-from clickpaint.hosts.webui import failures, references, within
+from clickpaint.hosts.webui import failures, model_state, within
 from clickpaint.hosts.webui.loaded_family import family_of, preset_for
 from clickpaint.hosts.webui.probe import flavor, loaded_model, sampler_names
 from clickpaint.hosts.webui.runner import runner_for
@@ -71,7 +71,7 @@ def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]
         p.scripts = runner
         p.script_args = arguments
         # the history of prompts (params.txt) is that of the page's own generations
-        with around(p), references.kept(p), within.replaced(shared.cmd_opts, "no_prompt_history", True):
+        with around(p), model_state.kept(p), within.replaced(shared.cmd_opts, "no_prompt_history", True):
             try:
                 processed = processing.process_images(p)
             except Exception as error:
@@ -217,7 +217,16 @@ def _ready() -> None:
     if not sd_models.checkpoints_list:
         raise HostUnsupported("The web UI has no checkpoint.", "Put a Stable Diffusion checkpoint into its models/Stable-diffusion folder.")
     if flavor().forge:
-        sd_models.forge_model_reload()  # as process_images would, for what it starts with follows from the model's family
+        try:  # as process_images would, for what it starts with follows from the model's family
+            sd_models.forge_model_reload()
+        except Exception as error:
+            if isinstance(failures.explained(error), OutOfMemory):
+                raise
+            raise HostFailed(
+                "The web UI could not load its checkpoint: {reason}",
+                "Choose another one at the top of the page; its log says what is wrong.",
+                reason=failures.reason(error),
+            ) from error
         return
     if shared.sd_model is None:
         raise HostUnsupported(
