@@ -204,7 +204,8 @@ def test_a_large_picture_costs_little_more(peak_memory):
     found = SEGMENTER.predict(embedding, Prompts((Point(1800, 1400),)))
     assert iou(found[0].mask, mask) > 0.98
     spent = peak_memory(lambda: SEGMENTER.predict(embedding, Prompts((Point(1800, 1400),))))
-    assert spent < len(found) * mask.nbytes + 15_000_000  # the masks themselves; what is computed has one size for all
+    # The masks themselves and one on its way; what is computed, at most for the picture at GUIDE, has one size for all.
+    assert spent < (len(found) + 1) * mask.nbytes + 25_000_000
 
 
 def test_regions_cover_the_picture_and_find_the_things():
@@ -251,9 +252,9 @@ def test_the_outline_follows_the_large_pictures_edges():
 
 
 def test_sample_photographs(shared):
-    """Floors a little below what is reached; the published masks were dilated and so is ours, see the benchmark."""
+    """Floors a little below what is reached, with masks as they are; see the benchmark."""
     from tests.benchmarks.segment import measure, samples
 
     rows = [measure(sample)[0] for sample in samples(shared("samples/inpaint-anything"))]
-    assert np.mean([row.click for row in rows]) >= 0.62
-    assert np.mean([row.box for row in rows]) >= 0.84
+    assert np.mean([row.click for row in rows]) >= 0.58
+    assert np.mean([row.box for row in rows]) >= 0.82

@@ -1,7 +1,7 @@
-"""Guesses at the object: many small graph cuts over superpixels, ranked by how much each looks like a thing.
+"""Guesses at the object: many small graph cuts over superpixels.
 
 The recipe is that of constrained parametric min-cuts (Carreira and Sminchisescu 2012): cut with many seeds, boxes and foreground biases,
-then rank what came out. Each cut is GrabCut (Rother et al. 2004) with palette histograms instead of Gaussian mixtures.
+then rank what came out (`ranking`). Each cut is GrabCut (Rother et al. 2004) with palette histograms instead of Gaussian mixtures.
 """
 
 from __future__ import annotations
@@ -17,19 +17,6 @@ from clickpaint.segment.superpixels import Graph
 
 EDGE_DECAY = 0.25
 """Strength at which cutting through a boundary costs 1/e of cutting through plain colour."""
-
-
-CLICK_WEIGHTS = {
-    "edge": 23.6, "plain": -13.6, "contrast": 12.5, "compact": 10.4, "agreed": 7.1,
-    "leaning": -23.8, "size": 0.88, "size2": -0.36, "depth": 12.4,
-}  # fmt: skip
-CLICK_OFFSET = -23.3
-BOX_WEIGHTS = {
-    "edge": 11.7, "plain": -11.7, "contrast": -0.5, "compact": 13.3, "agreed": 1.6,
-    "filled": 4.3, "gap": -17.0, "share": -3.8, "share2": -6.6,
-}  # fmt: skip
-BOX_OFFSET = -2.5
-"""The ranking, fitted by expected IoU to clicks and boxes on objects that annotators of BSDS500 (Arbelaez et al. 2011) agree on."""
 
 CHUNK = 54
 """How many cuts are solved side by side."""
@@ -81,10 +68,16 @@ class Seeds:
     outside: np.ndarray
 
 
-def guess(graph: Graph, windows: Sequence[Window], biases: Sequence[Bias], seeds: Seeds, progress: Progress = SILENT) -> Guesses:
+def guess(
+    graph: Graph, windows: Sequence[Window], biases: Sequence[Bias], seeds: Seeds, progress: Progress = SILENT,
+    known: np.ndarray | None = None,
+) -> Guesses:  # fmt: skip
     """Cut once for every window and bias.
 
     Only parts that hold a seed (the large parts where there is none) are kept, and small holes are filled.
+
+    Args:
+        known: bool [r, n], regions to guess at besides; those that the seeds rule out do not count.
     """
     parts = []
     jobs = [(window, bias) for window in windows for bias in biases]
@@ -92,6 +85,8 @@ def guess(graph: Graph, windows: Sequence[Window], biases: Sequence[Bias], seeds
         progress.check()
         chosen = cut_windows(graph, [job[0] for job in jobs[start : start + CHUNK]], [job[1] for job in jobs[start : start + CHUNK]], seeds)
         parts.append(_whole(graph, chosen[chosen.any(1)], seeds))
+    if known is not None:
+        parts.append(known[known[:, seeds.inside].all(1) & ~known[:, seeds.outside].any(1)])
     masks = np.concatenate([*parts, np.zeros((0, graph.count), bool)])
     masks = masks[masks.any(1)]
     _, first, votes = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True, return_counts=True)
@@ -169,73 +164,11 @@ def min_cuts(graph: Graph, gain: np.ndarray, free: np.ndarray, smoothness: np.nd
     return chosen
 
 
-def rank(graph: Graph, guesses: Guesses, click: tuple[float, float] | None = None, window: Window | None = None) -> np.ndarray:
-    """How much each guess looks like the thing that was meant by a click at `click` or a box `window`, float [g]; see `confidence`.
-
-    What counts (compare Alexe et al. 2012, "Measuring the objectness of image windows"): an outline that follows strong edges and crosses
-    no plain surface, colours unlike those around it, being compact, being what many cuts agree on; for a click a size that things have,
-    not leaning on the picture's border and the click well inside; for a box reaching all its sides.
-    """
-    masks = guesses.masks.astype(np.float32)
-    area = masks @ graph.area
-    split = guesses.masks[:, graph.i] != guesses.masks[:, graph.j]
-    outline = np.maximum(split @ graph.length, 1e-6)
-    border = masks @ graph.border
-    looks = {
-        "edge": split @ (graph.length * graph.strength) / outline,
-        "plain": split @ (graph.length * (graph.strength < 0.3)) / outline,
-        "contrast": _contrast(graph, masks),
-        "compact": 4 * np.sqrt(area) / (outline + border),
-        "agreed": (overlaps(graph, guesses) > 0.8) @ guesses.votes / guesses.votes.sum(),
-    }
-    if window is not None:
-        left, top = (np.where(guesses.masks, side, np.inf).min(1) for side in graph.extent[:, :2].T)
-        right, bottom = (np.where(guesses.masks, side, -np.inf).max(1) for side in graph.extent[:, 2:].T)
-        width, height = window.right - window.left, window.bottom - window.top
-        gaps = (
-            (left - window.left) / width,
-            (top - window.top) / height,
-            (window.right - right) / width,
-            (window.bottom - bottom) / height,
-        )
-        looks["gap"] = np.clip(np.max(gaps, axis=0), 0, 1)
-        looks["filled"] = (right - left) * (bottom - top) / (width * height)
-        looks["share"] = area / (width * height)
-        looks["share2"] = looks["share"] ** 2
-        return BOX_OFFSET + np.sum([looks[name] * weight for name, weight in BOX_WEIGHTS.items()], axis=0)
-    width, height = graph.size
-    looks["leaning"] = border / (outline + border)
-    looks["size"] = np.log(area / (width * height))
-    looks["size2"] = looks["size"] ** 2
-    if click is not None:
-        away = np.hypot(*(graph.center - click).T)
-        depth = np.where(guesses.masks, max(width, height), away).min(1) / np.sqrt(area)
-        looks["depth"] = np.minimum(depth, 0.5)
-    return CLICK_OFFSET + np.sum([values * CLICK_WEIGHTS[name] for name, values in looks.items()], axis=0)
-
-
-def confidence(rank: float) -> float:
-    """The IoU, 0..1, that guesses of this rank had on average in the pictures the ranking was fitted to."""
-    return float(1 / (1 + np.exp(-rank / 12)))
-
-
 def overlaps(graph: Graph, guesses: Guesses) -> np.ndarray:
     """The IoU of every guess with every other, float32 [g, g]."""
     masks = guesses.masks.astype(np.float32)
     common, area = (masks * graph.area) @ masks.T, masks @ graph.area
     return common / (area[:, None] + area[None] - common)
-
-
-def _contrast(graph: Graph, masks: np.ndarray) -> np.ndarray:
-    """Chi-square distance, 0..1, float [g], between the colours of each mask, float32 [g, n], and those of two rows of nodes around it."""
-    links = graph.neighbours()
-    reach = masks.T
-    for _ in range(2):
-        reach = np.minimum(links @ reach + reach, 1)
-    own, ring = masks @ graph.histogram, np.maximum(reach.T - masks, 0) @ graph.histogram
-    own /= own.sum(1, keepdims=True)
-    ring /= np.maximum(ring.sum(1, keepdims=True), 1e-6)
-    return 0.5 * ((own - ring) ** 2 / (own + ring + 1e-6)).sum(1)
 
 
 def _share_within(graph: Graph, boxes: np.ndarray) -> np.ndarray:

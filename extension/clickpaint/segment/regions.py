@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from clickpaint.progress import SILENT, Progress
-from clickpaint.segment.hypotheses import Bias, Seeds, Window, confidence, guess, rank
+from clickpaint.segment.hypotheses import Bias, Seeds, Window, guess
+from clickpaint.segment.ranking import pick, rank
 from clickpaint.segment.superpixels import Graph
 
 _GRID = 7
@@ -15,24 +16,27 @@ _PLAIN = 0.35
 """Links weaker than this do not divide what is left over."""
 
 
-def find_regions(graph: Graph, progress: Progress = SILENT) -> list[tuple[np.ndarray, float]]:
-    """Distinct regions that cover nearly the whole graph: masks, bool [n], with scores 0..1, best first."""
+def find_regions(graph: Graph, known: np.ndarray, progress: Progress = SILENT) -> list[tuple[np.ndarray, float]]:
+    """Distinct regions that cover nearly the whole graph: masks, bool [n], with scores 0..1, best first.
+
+    Args:
+        known: bool [r, n], regions to choose from besides those that the clicks give.
+    """
     width, height = graph.size
     guessed: list[tuple[np.ndarray, float]] = []
     points = [((column + 0.5) * width / _GRID, (row + 0.5) * height / _GRID) for row in range(_GRID) for column in range(_GRID)]
     for index, (x, y) in enumerate(points):
         progress.report(index / len(points), "Looking for everything", done=index, total=len(points))
         seeds = Seeds(graph.labels[int(y), int(x)][None], np.zeros(0, int))
-        guesses = guess(graph, _windows(graph, x, y), _BIASES, seeds, progress)
+        guesses = guess(graph, _windows(graph, x, y), _BIASES, seeds, progress, known)
         if len(guesses.masks):
-            ranks = rank(graph, guesses, (x, y))
-            guessed += [(guesses.masks[k], confidence(float(ranks[k]))) for k in np.argsort(-ranks, kind="stable")[:2]]
+            guessed += pick(graph, guesses, rank(graph, guesses, (x, y)))
     kept = _distinct(graph, sorted(guessed, key=lambda region: -region[1]), 0.0)
     covered = np.any([mask for mask, _ in kept], axis=0) if kept else np.zeros(graph.count, bool)
     rest = graph.parts(~covered, graph.strength < _PLAIN)
     parts = [rest == part for part in np.unique(rest[rest >= 0])]
     left_over = sorted(((mask, 0.1) for mask in parts), key=lambda region: -float(region[0] @ graph.area))
-    return kept + _distinct(graph, left_over, 0.003 * width * height)
+    return kept + _distinct(graph, left_over, 0.001 * width * height)
 
 
 def _windows(graph: Graph, x: float, y: float) -> list[Window]:

@@ -23,7 +23,8 @@ class Graph:
         histogram: float32 [n, k], palette counts, each row sums to area.
         i, j: int [m], the two nodes of a link, i < j.
         length: float32 [m], pixels of common boundary.
-        strength: float32 [m], 0 (no edge at all) .. 1.
+        along: float32 [m], the mean edge along that boundary, 0..1.
+        strength: float32 [m], that edge and the difference of colours in one, 0 (no edge at all) .. 1.
     """
 
     labels: np.ndarray
@@ -35,7 +36,13 @@ class Graph:
     i: np.ndarray
     j: np.ndarray
     length: np.ndarray
+    along: np.ndarray
     strength: np.ndarray
+
+    @staticmethod
+    def strengths(share: np.ndarray, i: np.ndarray, j: np.ndarray, along: np.ndarray) -> np.ndarray:
+        """`strength` from the nodes' colour shares, float32 [n, k], and the edges along their links."""
+        return (0.5 * along + 0.5 * chi_square(share[i], share[j])).astype(np.float32)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,14 +108,30 @@ def build_graph(pixels: np.ndarray, count: int = 700) -> Graph:
     border = sum(np.bincount(side, minlength=n) for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]))
 
     i, j, length, along = _links(labels, edge)
-    share = histogram / area[:, None]
-    a, b = share[i], share[j]
-    difference = np.sqrt(0.5 * ((a - b) ** 2 / (a + b + 1e-6)).sum(1))
-    strength = 0.5 * along + 0.5 * difference
     return Graph(
         labels.astype(np.int32), area, center.astype(np.float32), extent, np.asarray(border, np.float32), histogram,
-        i, j, length.astype(np.float32), strength.astype(np.float32),
+        i, j, length, along, Graph.strengths(histogram / area[:, None], i, j, along),
     )  # fmt: skip
+
+
+def chi_square(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How much distributions differ, 0..1, float [m], from [m, k] (or one [k]) and [m, k] that each sum to 1 in a row."""
+    return np.sqrt(0.5 * ((a - b) ** 2 / (a + b + 1e-6)).sum(-1))
+
+
+def linked(
+    a: np.ndarray, b: np.ndarray, count: int, length: np.ndarray, along: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Each pair once, i < j, int [m], with the sum of its lengths and the mean, by length, of its edges, float32 [m].
+
+    Args:
+        a, b: int [*], labels below `count` that touch, in any order.
+        length, along: [*].
+    """
+    pairs, index = np.unique(np.minimum(a, b).astype(np.int64) * count + np.maximum(a, b), return_inverse=True)
+    total = np.bincount(index, length, len(pairs))
+    mean = np.bincount(index, length * along, len(pairs)) / np.maximum(total, 1)
+    return pairs // count, pairs % count, total.astype(np.float32), mean.astype(np.float32)
 
 
 def _palette(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -215,14 +238,11 @@ def _tidy(labels: np.ndarray, smallest: float) -> np.ndarray:
 
 def _links(labels: np.ndarray, edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of labels that touch: i, j (i < j), the length of their boundary in pixels, the mean of `edge` along it; each [m]."""
-    n = int(labels.max()) + 1
-    keys, values = [], []
+    firsts, seconds, values = [], [], []
     for first, second in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
         differ = labels[first] != labels[second]
-        a, b = labels[first][differ].astype(np.int64), labels[second][differ].astype(np.int64)
-        keys.append(np.minimum(a, b) * n + np.maximum(a, b))
+        firsts.append(labels[first][differ])
+        seconds.append(labels[second][differ])
         values.append(np.maximum(edge[first][differ], edge[second][differ]))
-    pairs, index = np.unique(np.concatenate(keys), return_inverse=True)
-    length = np.bincount(index, minlength=len(pairs))
-    along = np.bincount(index, np.concatenate(values), len(pairs)) / np.maximum(length, 1)
-    return pairs // n, pairs % n, length, along
+    along = np.concatenate(values)
+    return linked(np.concatenate(firsts), np.concatenate(seconds), int(labels.max()) + 1, np.ones(len(along)), along)
