@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.conftest import BALL, Visit
 from tests.browser.test_hands import removed
+from tests.browser.test_several_pictures import choose, shown
 
 AXE = Path(__file__).parents[1] / "js" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -57,3 +58,18 @@ def test_there_are_no_violations(visit: Callable[..., Visit], photo: bytes, loca
     manager.locator("summary").click()
     manager.locator(".cp-place code").first.wait_for()
     assert violations(tab) == [], "with the models"
+    for button, dialog in (
+        (".cp-status .cp-icon:last-child", ".cp-help:not(.cp-ask)[open]"),
+        ("clickpaint-settings > .cp-icon", ".cp-settings .cp-setting"),
+    ):
+        tab.page.locator(button).click()
+        tab.page.locator(dialog).first.wait_for()
+        assert violations(tab) == [], dialog
+        tab.page.keyboard.press("Escape")
+    choose(tab, {"meadow.png": photo, "other.png": photo})
+    tab.page.locator(".cp-strip-picture").first.wait_for()
+    shown(tab, "meadow.png")
+    assert violations(tab) == [], "with several pictures"
+    tab.page.locator(".cp-strip-actions .cp-strong").click()
+    tab.page.locator("dialog.cp-again[open]").wait_for()
+    assert violations(tab) == [], "with the question of doing the same again"

@@ -265,3 +265,24 @@ def test_a_pose_is_read_dragged_and_saved(tab: Visit) -> None:
     assert tab.js("e.tool.name") == "click"
     read(tab, b"no")
     page.get_by_text("The file is no pose in JSON.").wait_for()
+
+
+def test_a_map_over_the_picture_goes_by_a_button_and_by_esc_which_closes_one_thing_after_another(tab: Visit) -> None:
+    tab.click(*BALL)
+    press(tab, "Make map")
+    made(tab, 1)
+    assert tab.pixel("overlay", 10, 10)[3] == 179
+    press(tab, "Take it off the picture")
+    tab.idle()
+    assert tab.pixel("overlay", 10, 10)[3] == 0
+    press(tab, "Lay it over the picture")
+    tab.idle()
+    assert tab.pixel("overlay", 10, 10)[3] == 179
+
+    tab.js("c.toasts.bad('Something is wrong.')")
+    tab.page.locator(".cp-stage").focus()
+    alert = tab.page.get_by_role("alert")
+    for left in ([False, True, True], [False, False, True], [False, False, False]):
+        tab.key("Escape")
+        assert [alert.count() > 0, tab.js("w.versions.over !== null"), tab.area > 0] == left, "message, map, selection: one by one"
+    expect(tab.page.locator("clickpaint-maps").get_by_role("button", name="Lay it over the picture")).to_be_visible()

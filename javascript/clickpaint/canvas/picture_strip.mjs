@@ -24,7 +24,7 @@ export class PictureStrip {
         this.stop = h("button.cp-text", {type: "button", hidden: true, onclick: () => pictures.again.stop()}, t("stop"));
         const download = iconButton("archive", t("again.zip"), actions.download), save = iconButton("save", t("again.save"), actions.save);
         const doing = h("div.cp-strip-actions", {}, this.count, this.again, this.stop, download, save);
-        this.element = h("div.cp-strip", {hidden: true, role: "group", "aria-label": t("pictures")}, this.list, iconButton("plus", t("open"), actions.add), doing);
+        this.element = h("div.cp-strip", {hidden: true, role: "region", "aria-label": t("pictures")}, this.list, iconButton("plus", t("open"), actions.add), doing);
         this.list.addEventListener("keydown", (event) => this.#key(event));
         pictures.addEventListener("change", () => this.update());
     }

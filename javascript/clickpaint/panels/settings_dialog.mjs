@@ -40,7 +40,7 @@ export class SettingsDialog extends HTMLElement {
         this.search = h("input.cp-search", {type: "search", placeholder: t("settings.search"), "aria-label": t("settings.search"), oninput: () => this.#filter()});
         this.notice = h("p.cp-note", {role: "status", hidden: true});
         this.list = h("div.cp-settings-list");
-        const head = h("header", {}, h("h2", {}, t("settings")), this.search, iconButton("close", t("close"), () => this.dialog.close()));
+        const head = h("div.cp-settings-head", {}, h("h2", {}, t("settings")), this.search, iconButton("close", t("close"), () => this.dialog.close()));
         this.dialog = h("dialog.cp-settings", {"aria-label": t("settings")}, head, this.notice, this.list);
         this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
         this.replaceChildren(iconButton("settings", t("settings"), () => this.open()), this.dialog);
