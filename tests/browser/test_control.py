@@ -244,6 +244,12 @@ def test_a_pose_is_read_dragged_and_saved(tab: Visit) -> None:
     tab.drag((180, 180), (120, 140), (60, 100))
     found = made(tab, 2)
     assert found[180, 180].max() == 0 and found[100, 60].max() > 0, "the wrist is elsewhere"
+    tab.page.keyboard.press("Control+z")
+    found = made(tab, 3)
+    assert found[180, 180].max() > 0 and found[100, 60].max() == 0, "the joint is back"
+    tab.page.keyboard.press("Control+y")
+    found = made(tab, 4)
+    assert found[180, 180].max() == 0 and found[100, 60].max() > 0
 
     tab.stage.focus()
     tab.page.evaluate("() => { const e = document.querySelector('clickpaint-canvas').editor; e.crosshair = {x: 300, y: 180} }")
@@ -251,10 +257,10 @@ def test_a_pose_is_read_dragged_and_saved(tab: Visit) -> None:
     for _ in range(8):
         tab.key("Shift+ArrowRight")
     tab.key("Enter")
-    assert made(tab, 3)[180, 300].max() == 0, "by the keyboard too"
+    assert made(tab, 5)[180, 300].max() == 0, "by the keyboard too"
 
     tab.click(220, 280, button="right")
-    found = made(tab, 4)
+    found = made(tab, 6)
     assert found[284, 220].max() == 0, "a joint was taken away"
     with page.expect_download() as download:
         press(tab, "Save pose")

@@ -142,6 +142,7 @@ def test_keyboard_alone(visit: Any, photo: bytes) -> None:
         pytest.fail("the samples cannot be reached by the Tab key")
     tab.page.keyboard.press("Enter")
     tab.page.wait_for_selector("clickpaint-canvas.cp-ready")
+    assert tab.page.evaluate("() => document.activeElement.className") == "cp-stage", "whoever opened it by keyboard goes on there"
     tab.open(photo)
 
     tab.stage.focus()

@@ -97,7 +97,7 @@ test("a joint is moved or left out, and nothing else", () => {
 });
 
 test("the tool drags what is under it, in pixels of a picture of another size", () => {
-    const changes = [], editor = {size: {width: 400, height: 200}, view: {scale: 1}, redraw() {}};
+    const changes = [], editor = {size: {width: 400, height: 200}, view: {scale: 1}, redraw() {}, changed() {}};
     const tool = new PoseTool(editor, (poses) => changes.push(poses));
     tool.start({x: 160, y: 80}, {button: 0});
     assert.ok(!tool.drafting, "there are no poses yet");
@@ -116,6 +116,12 @@ test("the tool drags what is under it, in pixels of a picture of another size", 
     tool.start({x: 200, y: 80}, {button: 0});
     tool.cancel();
     assert.ok(!tool.drafting && changes.length === 2);
+    assert.ok(tool.undo() && tool.undo() && !tool.undo(), "both changes are taken back, one by one");
+    assert.equal(tool.poses, POSES);
+    assert.ok(tool.redo() && tool.canUndo && tool.canRedo);
+    assert.equal(tool.poses, changes[0]);
+    tool.begin();
+    assert.ok(!tool.undo() && !tool.redo(), "another map has no steps yet");
 });
 
 test("what lies over the picture is seen with the version it is of, and closed when it is gone", () => {

@@ -203,8 +203,8 @@ export class ClickpaintCanvas extends HTMLElement {
             open: () => this.files.choose(),
             save: () => this.files.save(),
             copy: () => this.files.copy(),
-            undo: () => timeline.undo(),
-            redo: () => timeline.redo(),
+            undo: () => editor.tool.undo?.() || timeline.undo(),
+            redo: () => editor.tool.redo?.() || timeline.redo(),
             everything: () => selecting.everything(),
             text: () => selecting.text(),
             compare: () => this.compare.toggle(),
@@ -255,7 +255,7 @@ export class ClickpaintCanvas extends HTMLElement {
         on(editor, "task", ({detail}) => (this.toasts.next(), this.progress.add(detail)));
         on(editor, "error", ({detail}) => this.keeping.recovers(detail) || failed(this, detail));
         on(editor, "done", ({detail}) => this.toasts.done(detail));
-        on(editor, "opened", ({detail}) => (this.compare.off(), this.progress.watch(), this.toasts.losses(detail.losses ?? [])));
+        on(editor, "opened", ({detail}) => (this.welcome.element.contains(document.activeElement) && this.stage.focus({preventScroll: true}), this.compare.off(), this.progress.watch(), this.toasts.losses(detail.losses ?? [])));
         on(this.workbench.diffusion, "live", ({detail}) => this.live.show(detail));
         on(editor, "result", ({detail}) => this.dispatchEvent(new CustomEvent("clickpaint:result", {detail, bubbles: true})));
         listenToDownloads(this, this.#listeners);

@@ -15,6 +15,10 @@ export class PoseTool {
     #to = null;
     /** In OpenPose's JSON; null for none. @type {any} */
     poses = null;
+    /** Poses before the changes made here, the oldest first, and those that were undone. @type {any[]} */
+    #past = [];
+    /** @type {any[]} */
+    #future = [];
     /** What of them is drawn; all where it is not said. @type {string[] | undefined} */
     parts = undefined;
 
@@ -29,6 +33,38 @@ export class PoseTool {
 
     get drafting() {
         return this.#held !== null;
+    }
+
+    get canUndo() {
+        return this.#past.length > 0;
+    }
+
+    get canRedo() {
+        return this.#future.length > 0;
+    }
+
+    /** The poses are those of another map: nothing of them was changed here. */
+    begin() {
+        this.#past = [];
+        this.#future = [];
+    }
+
+    /** Take the last change back; whether there was one. */
+    undo() {
+        return this.#travel(this.#past, this.#future);
+    }
+
+    redo() {
+        return this.#travel(this.#future, this.#past);
+    }
+
+    #travel(from, to) {
+        if (!from.length || !this.poses) return false;
+        to.push(this.poses);
+        this.poses = from.pop();
+        this.changed(this.poses);
+        this.editor.changed();
+        return true;
     }
 
     /** By keyboard: Enter takes a joint up, Enter puts it down. */
@@ -75,9 +111,11 @@ export class PoseTool {
 
     /** The joint stays where it was put until the server's drawing follows. */
     #change(joint, to) {
+        this.#past.push(this.poses);
+        this.#future = [];
         this.poses = moved(this.poses, joint, to);
         this.changed(this.poses);
-        this.editor.redraw();
+        this.editor.changed();
     }
 
     draw(context, view, colours) {

@@ -96,8 +96,8 @@ export class ActionBar {
     update(comparing) {
         const {editor} = this, {state} = editor;
         this.element.hidden = !editor.ready;
-        this.undo.disabled = !state.canUndo;
-        this.redo.disabled = !state.canRedo;
+        this.undo.disabled = !(state.canUndo || editor.tool.canUndo);
+        this.redo.disabled = !(state.canRedo || editor.tool.canRedo);
         this.compare.disabled = state.version === 0;
         pressed(this.compare, comparing);
         this.more.update();

@@ -30,7 +30,7 @@ export class MapView {
         this.panel = panel;
         this.workbench = panel.workbench;
         this.editor = panel.workbench.editor;
-        this.tool = this.editor.tools.pose = new PoseTool(this.editor, (poses) => this.#draw(poses, this.made.extra.parts));
+        this.tool = this.editor.tools.pose = new PoseTool(this.editor, (poses) => this.#draw(poses, this.made.extra.parts, true));
         this.picture = h("canvas.cp-map", {role: "img"});
         this.picture.addEventListener("click", (event) => this.#pick(event));
         this.opacity = range(t("maps.opacity"), "opacity", {minimum: 0, maximum: 1, step: 0.05, value: OPACITY});
@@ -84,6 +84,7 @@ export class MapView {
         this.note.textContent = made.extra.note ?? t("dimensions", made);
         this.tool.poses = hasPoses(made.extra.poses) ? made.extra.poses : null;
         this.tool.parts = made.extra.parts;
+        if (!made.edited) this.tool.begin();
         if (!this.tool.poses) this.#leave();
         this.#lay();
         this.actions.replaceChildren(...this.#buttons());
@@ -192,9 +193,9 @@ export class MapView {
     }
 
     /** Let the server draw poses that were edited or read; `parts`: what of them (all). */
-    #draw(poses, parts) {
+    #draw(poses, parts, edited = false) {
         const {editor, panel} = this, [layer] = panel.layers, {info} = this.made ?? layer;
-        const source = this.made ?? {body: panel.body(), info, title: info.label};
+        const source = {...(this.made ?? {body: panel.body(), info, title: info.label}), edited};
         return panel.show(source, () => this.workbench.api.drawPoses(editor.id, poses, parts));
     }
 

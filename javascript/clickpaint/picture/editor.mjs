@@ -21,6 +21,10 @@ import {State} from "./state.mjs";
  * @property {(point: Point, event: any) => unknown} [end]
  * @property {(point: Point) => boolean} [closes] by keyboard: whether a corner there ends what was begun
  * @property {() => void} [cancel]
+ * @property {boolean} [canUndo] whether the tool has steps of its own to take back
+ * @property {boolean} [canRedo]
+ * @property {() => boolean} [undo] take one back; whether there was one
+ * @property {() => boolean} [redo]
  * @property {() => unknown} [apply] do what was drafted
  * @property {boolean} [underWay] whether the pointer is still drafting it
  * @property {(context: CanvasRenderingContext2D, view: import("./viewport.mjs").View, colours: Record<string, string>) => void} [draw]
