@@ -31,6 +31,7 @@ _PACKAGES = {
     "lama_cleaner": "lama-cleaner",
     "onnxruntime": "onnxruntime",
     "rapidocr": "rapidocr",
+    "av": "av",
     "gradio": "gradio",
     "fastapi": "fastapi",
     "uvicorn": "uvicorn",

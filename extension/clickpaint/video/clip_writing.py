@@ -47,7 +47,10 @@ def write_clip(target: Path, frames: Iterable[np.ndarray], source: Clip, lossles
         with new_file(target) as part:
             _write_animation(part, ANIMATIONS[target.suffix.lower()], frames, source)
     else:
-        raise InvalidInput("A clip cannot be written to {file}.", "Name a folder, a GIF or a video.", file=target.name)
+        from clickpaint.video.av_writing import write_video
+
+        with new_file(target) as part:
+            write_video(part, target.suffix.lower(), frames, source, lossless)
 
 
 def write_masks(target: Path, masks: Iterable[np.ndarray], source: Clip) -> None:

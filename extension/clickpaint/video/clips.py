@@ -52,7 +52,9 @@ def open_clip(path: Path, limits: Limits = Limits()) -> Clip:  # noqa: B008 (fro
         raise InvalidInput("There is no file {file}.", file=path)
     if path.suffix.lower() in ENDINGS or path.suffix.lower() in ANIMATIONS:
         return AnimationClip(path, limits)
-    raise InvalidInput("{file} cannot be read.", "Give a folder of pictures, or an animated GIF, WebP or PNG.", file=path.name)
+    from clickpaint.video.av_clips import AvClip
+
+    return AvClip(path, limits)
 
 
 class FolderClip:

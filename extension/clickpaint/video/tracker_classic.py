@@ -54,7 +54,8 @@ class ClassicTracker:
 
     def follow(self, frames: Frames, start: int, mask: np.ndarray, stop: int, progress: Progress = SILENT) -> Iterator[TrackedFrame]:
         step = 1 if stop > start else -1
-        before, now = frames.frame(start), mask
+        before = frames.frame(start)
+        now, margin = _snapped(before, mask)
         colours: _Colours | None = None
         first: _Colours | None = None
         velocity = np.zeros(2)
@@ -71,13 +72,47 @@ class ClassicTracker:
                 for model in (colours, first):
                     model.learn(old, old_mask, np.ones_like(old_mask), 1.0)
             carried, shift, believed = _carried(old, new, old_mask, velocity * view.scale)
-            evidence = 0.5 * (colours.evidence(new) + first.evidence(new))
+            evidence = 0.6 * first.evidence(new) + 0.4 * colours.evidence(new)
+            evidence = np.clip(evidence, -2, 2) + _moves_along(old, new, carried > 0.5, shift)
+            if 0 <= number + step < len(frames):  # what came in at the border, or from behind something, moves along only from now on
+                later = view.crop(frames.frame(number + step))
+                evidence += _moves_along(later, new, carried > 0.5, -shift)
             found = _edged(new, carried, evidence, believed)
             confidence = _confidence(old_mask, carried, found, evidence, believed)
             colours.learn(new, found, np.ones_like(found), _LEARNS * confidence)
             before, now = frame, view.back(found)
             velocity = 0.5 * velocity + 0.5 * shift / view.scale if found.any() else velocity
-            yield TrackedFrame(number, now, confidence)
+            yield TrackedFrame(number, masks_.grow(now, margin) if margin > 0 else now, confidence)
+
+
+def _snapped(frame: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
+    """The mask without the margin that somebody drew around the object, and that margin in pixels: edges are followed, margins are kept.
+
+    What of the mask is the object, its colours say (Rother, Kolmogorov, Blake 2004, "GrabCut").
+    """
+    import cv2
+
+    view = _View((mask.shape[1], mask.shape[0]), mask, np.zeros(2))
+    inside = view.crop(mask.astype(np.float32)) > 0.5
+    if inside.sum() < 100 or not (~inside).any():
+        return mask, 0.0
+    labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+    half = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+    labels[half > 0.6 * half.max()] = cv2.GC_FGD
+    cv2.setRNGSeed(1)
+    cv2.grabCut(view.crop(frame), labels, NOTHING, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
+    object_ = masks_.drop_specks((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD), int(0.1 * inside.sum()))
+    if not object_.any():
+        return mask, 0.0
+
+    def likeness(margin: float) -> float:
+        grown = masks_.grow(object_, margin)
+        return float((grown & inside).sum() / (grown | inside).sum())
+
+    margin = max((0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15), key=likeness)
+    if margin == 0 or likeness(margin) < 0.8:
+        return mask, 0.0
+    return view.back(object_), margin / view.scale
 
 
 class _View:
@@ -147,6 +182,50 @@ def _carried(old: np.ndarray, new: np.ndarray, mask: np.ndarray, velocity: np.nd
     return carried, shift + matrix[:, 2] + (matrix[:, :2] - np.eye(2)) @ np.argwhere(mask).mean(axis=0)[::-1], believed
 
 
+def _moves_along(other: np.ndarray, new: np.ndarray, mask: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """How much better each pixel of `new` fits the object's motion than that of what is around it, float32 [h, w] within ±2.
+
+    Args:
+        other: the frame before or after, uint8 [h, w, 3] as `new`.
+        mask: bool [h, w], where the object is in `new`, roughly.
+        shift: (x, y) of the object from `other` to `new`.
+    """
+    import cv2
+
+    if not mask.any() or mask.all():
+        return np.zeros(mask.shape, np.float32)
+    first, second = (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (other, new))
+    dis = optical_flow()
+    height, width = mask.shape
+    here = grid(width, height)
+    ring = masks_.grow(mask, 0.35 * max(masks_.bounds(mask).size)) & ~masks_.grow(mask, 3)  # type: ignore[union-attr]
+    errors = []
+    for start, where in ((shift, mask), (np.zeros(2), ring)):
+        # The motion of each, fitted to the flow from where it is likely to be.
+        back = dis.calc(second, _moved(first, -start), NOTHING) - start.astype(np.float32)
+        points = np.flatnonzero(where)
+        if len(points) < 24:
+            return np.zeros(mask.shape, np.float32)
+        points = points[:: max(1, len(points) // 1500)]
+        rows, columns = np.divmod(points, width)
+        places = np.stack([columns, rows], axis=1).astype(np.float32)
+        cv2.setRNGSeed(1)
+        matrix, inliers = cv2.estimateAffine2D(places, places + back[rows, columns], ransacReprojThreshold=2.0)
+        if matrix is None or inliers.mean() < 0.25:
+            return np.zeros(mask.shape, np.float32)
+        source = np.dstack([here @ matrix[0, :2] + matrix[0, 2], here @ matrix[1, :2] + matrix[1, 2]]).astype(np.float32)
+        seen = cv2.remap(
+            other.astype(np.float32), source, NOTHING, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(-99,) * 3
+        )
+        outside = seen.min(axis=2) < -20
+        error = cv2.GaussianBlur(np.minimum(np.abs(seen - new).mean(axis=2), 40), (0, 0), 2.0)
+        errors.append((error, outside))
+    (as_object, lost), (as_around, gone) = errors
+    noise = 3 + 0.5 * (as_object + as_around)
+    score = np.clip(2.0 * (as_around - as_object) / noise, -2, 2)
+    return np.where(lost | gone, 0, score).astype(np.float32)
+
+
 def _moved(plane: np.ndarray, shift: np.ndarray, beyond: float | None = None) -> np.ndarray:
     """`plane` as seen from `shift` (x, y) away: its pixel at `place + shift` comes to `place`."""
     import cv2
@@ -189,7 +268,9 @@ def _edged(new: np.ndarray, carried: np.ndarray, evidence: np.ndarray, believed:
     soft = (1 / (1 + np.exp(-np.clip(score, -20, 20)))).astype(np.float32)
     guide = cv2.cvtColor(new, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     soft = _guided(guide, soft, 4, 1e-3)
-    found = ((soft > 0.5) & (depth > -_BAND)) | (depth > 2 * _BAND)
+    # Where the object turns or comes in, it grows by more than the flow's edge is wrong.
+    wide = _BAND + 0.08 * float(np.sqrt(inside.sum()))
+    found = ((soft > 0.5) & (depth > -wide)) | (depth > 3 * _BAND)
     found = masks_.fill_holes(found, max(int(0.01 * found.sum()), 16))
     return masks_.drop_specks(found, max(int(0.03 * found.sum()), 6))
 

@@ -20,6 +20,7 @@ PACKAGES = {
     "pygments": "pygments==2.21.0",
     "controlnet-aux": "controlnet_aux==0.0.10",
     "pillow-heif": "pillow-heif==0.16.0" if sys.version_info < (3, 13) else "pillow-heif==1.1.1",  # the last that takes Pillow 9.5
+    "av": "av==18.1.0" if sys.version_info >= (3, 11) else "av==17.1.0",  # FFmpeg is in it, and it needs nothing else
     "diffusers": "diffusers==0.31.0",  # Forge has it; A1111 has not, and its transformers goes with none newer
     "onnxruntime": "onnxruntime==1.23.2" if _OLD else "onnxruntime==1.32.0",
     "rapidocr": "rapidocr==3.10.0",  # reads text, with what it imports

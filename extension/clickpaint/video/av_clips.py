@@ -1,0 +1,149 @@
+"""Videos as PyAV (FFmpeg) reads them: any frame by its number, in its native samples or in RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clickpaint.compat.packages import installed
+from clickpaint.errors import InvalidInput, ModelMissing
+from clickpaint.image.picture import Limits
+from clickpaint.video.base import Recent
+from clickpaint.video.clips import check_dimensions, check_size
+
+_KEPT = 4
+_FAR = 48
+"""Frames ahead up to which going on decoding is quicker than looking for a key frame."""
+
+
+def pyav() -> Any:
+    """The package, with FFmpeg's own messages kept from people. Raises `ModelMissing`."""
+    if not installed("av"):
+        raise ModelMissing(
+            "The package av, which reads and writes videos, is not installed.",
+            "Install it (pip install av), or use a folder of pictures or an animated GIF, WebP or PNG.",
+        )
+    import av
+    import av.logging
+
+    av.logging.set_level(av.logging.FATAL)
+    return av
+
+
+class AvClip:
+    """A video's first stream of pictures, upright.
+
+    Attributes:
+        times: pts of every frame in units of `time_base`, in the order in which they are shown.
+
+    Raises:
+        InvalidInput: it cannot be read, or holds no pictures.
+        ModelMissing: PyAV is not installed.
+    """
+
+    def __init__(self, path: Path, limits: Limits = Limits()) -> None:  # noqa: B008 (frozen)
+        self.path = path
+        self._av = pyav()
+        self.container = self._opened()
+        try:
+            streams = [stream for stream in self.container.streams.video if not _is_cover(stream)]
+            if not streams:
+                raise InvalidInput("{file} holds no moving pictures.", "Give a video, not sound alone.", file=path.name)
+            self.stream: Any = streams[0]
+            self.index = int(self.stream.index)
+            self.time_base = self.stream.time_base
+            check_dimensions((self.stream.codec_context.width, self.stream.codec_context.height), limits)
+            self.times = self._listed()
+            self._decoder = self._from(0)
+            self._next = 0
+            self._recent: Recent[np.ndarray] = Recent(self._read, _KEPT)
+            first = self._recent(0)
+        except BaseException:
+            self.container.close()
+            raise
+        self.size = first.shape[1], first.shape[0]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def frame(self, number: int) -> np.ndarray:
+        return self._recent(number)
+
+    def seconds(self, number: int) -> float:
+        if number + 1 < len(self.times):
+            return float((self.times[number + 1] - self.times[number]) * self.time_base)
+        return self.seconds(number - 1) if number > 0 else 1 / 25
+
+    def close(self) -> None:
+        self.container.close()
+
+    def reopened(self) -> Any:
+        """The file once more, for a second reader beside this one."""
+        return self._opened()
+
+    def _opened(self) -> Any:
+        try:
+            return self._av.open(str(self.path), metadata_errors="replace")
+        except (self._av.error.FFmpegError, OSError, ValueError) as error:
+            raise InvalidInput("{file} cannot be read.", "It is damaged, cut off, protected, or no video.", file=self.path.name) from error
+
+    def _listed(self) -> list[int]:
+        """The times of all frames, from the packets alone; they decode nothing and take milliseconds."""
+        times = []
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.pts is not None and packet.size > 0 and not packet.is_discard:
+                    times.append(int(packet.pts))
+        except self._av.error.FFmpegError:
+            pass  # cut off: what is there can be shown
+        times = sorted(set(times))
+        if not times:
+            raise InvalidInput("{file} holds no moving pictures.", "Give a video, not sound alone.", file=self.path.name)
+        return times
+
+    def _from(self, number: int) -> Iterator[Any]:
+        """Decoded frames from a key frame at or before `number`."""
+        self.container.seek(self.times[number], stream=self.stream, backward=True)
+        self.stream.codec_context.flush_buffers()
+        return self.container.decode(self.stream)
+
+    def _read(self, number: int) -> np.ndarray:
+        pixels = rgb(self._native(number))
+        if hasattr(self, "size"):
+            check_size((pixels.shape[1], pixels.shape[0]), self.size, number)
+        pixels.setflags(write=False)
+        return pixels
+
+    def _native(self, number: int) -> Any:
+        wanted = self.times[number]
+        if not 0 <= number - self._next <= _FAR:
+            self._decoder = self._from(number)
+        try:
+            for frame in self._decoder:
+                if frame.pts is not None and frame.pts >= wanted:
+                    self._next = number + 1
+                    return frame
+        except self._av.error.FFmpegError as error:
+            raise InvalidInput(
+                "Frame {number} of {file} cannot be read.", "The file is damaged or cut off.", number=number, file=self.path.name
+            ) from error
+        raise InvalidInput(
+            "Frame {number} of {file} cannot be read.", "The file is damaged or cut off.", number=number, file=self.path.name
+        )
+
+
+def rgb(frame: Any) -> np.ndarray:
+    """A decoded frame upright, uint8 [H, W, 3], by its own colour matrix and range."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns(frame)))
+
+
+def turns(frame: Any) -> int:
+    """By how many quarters a frame has to be turned counterclockwise to be upright."""
+    return round((getattr(frame, "rotation", 0) or 0) / 90) % 4
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & type(stream.disposition).attached_pic)

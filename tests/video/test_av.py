@@ -1,0 +1,153 @@
+"""Videos in and out: what is kept, to the bit where nothing may be lost."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clickpaint.app.main import main
+from clickpaint.errors import InvalidInput, ModelMissing
+from clickpaint.video import av_clips, clip_writing
+from clickpaint.video.clips import open_clip
+from tests.video.drawn import Drawn, drawn
+
+av: Any = pytest.importorskip("av")
+TIMES = [0, 40, 90, 120, 200, 240]
+
+
+@pytest.fixture(scope="module")
+def clip() -> Drawn:
+    return drawn("pan", (64, 48), 6)
+
+
+@pytest.fixture
+def masks(clip, tmp_path) -> Path:
+    (tmp_path / "masks").mkdir()
+    for number, mask in enumerate(clip.masks):
+        Image.fromarray(mask.astype(np.uint8) * 255).save(tmp_path / "masks" / f"{number:04d}.png")
+    return tmp_path / "masks"
+
+
+def filmed(path: Path, clip: Drawn, encoder: str = "libx264", format: str = "yuv420p", video: bool = True) -> Path:
+    """A video with frames at uneven times, a title, a pixel aspect, a colour description, and sound."""
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Harbour"
+        stream = container.add_stream(encoder, rate=25) if video else None
+        sound = container.add_stream("aac", rate=44100)
+        if stream is not None:
+            stream.width, stream.height = clip.size
+            stream.pix_fmt = format
+            context = stream.codec_context
+            context.time_base, context.sample_aspect_ratio = Fraction(1, 1000), Fraction(4, 3)
+            context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1
+            for time, pixels in zip(TIMES, clip.shown, strict=True):
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts, frame.time_base = time, Fraction(1, 1000)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        for number in range(12):
+            wave = (np.sin(np.arange(1024) / 20 + number) * 0.3).astype(np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, number * 1024
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    return path
+
+
+def seen(path: Path) -> dict[str, Any]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        facts = {
+            "title": container.metadata.get("title"),
+            "streams": [stream.codec_context.name for stream in container.streams],
+            "format": context.pix_fmt,
+            "aspect": context.sample_aspect_ratio,
+            "colours": (context.color_primaries, context.color_trc, context.colorspace, context.color_range),
+            "sound": [bytes(packet) for packet in container.demux(audio=0) if packet.size],
+        }
+    with av.open(str(path)) as container:
+        frames = [(round(float(frame.pts * frame.time_base), 3), frame.to_ndarray()) for frame in container.decode(video=0)]
+    return facts | {"times": [time for time, _ in frames], "frames": [frame for _, frame in frames]}
+
+
+def remove(*arguments: object) -> int:
+    return main([str(part) for part in ("video", "remove", *arguments, "--eraser", "opencv_telea")])
+
+
+def outside_is_kept(before: dict[str, Any], after: dict[str, Any], clip: Drawn) -> None:
+    for old, new, mask in zip(before["frames"], after["frames"], clip.masks, strict=True):
+        assert (old[:48] == new[:48])[~mask].all()
+        blocks = mask.reshape(24, 2, 32, 2).any(axis=(1, 3))
+        for plane in (0, 1):  # a quarter of the luma's samples each, below it
+            colours = [frame[48:].reshape(2, 24, 32)[plane] for frame in (old, new)]
+            assert (colours[0] == colours[1])[~blocks].all()
+        assert (old[:48] != new[:48])[mask].mean() > 0.5
+
+
+def test_a_video_keeps_all_but_what_is_removed(clip, masks, tmp_path):
+    source = filmed(tmp_path / "in.mp4", clip)
+    assert remove(source, "--masks", masks, "--lossless", "-o", tmp_path / "out.mp4") == 0
+    before, after = seen(source), seen(tmp_path / "out.mp4")
+    outside_is_kept(before, after, clip)
+    for what in ("title", "streams", "format", "aspect", "colours", "sound", "times"):
+        assert before[what] == after[what], what
+    assert after["times"] == [time / 1000 for time in TIMES]
+
+
+def test_ten_bits_stay_ten_bits(clip, masks, tmp_path):
+    source = filmed(tmp_path / "in.mkv", clip, format="yuv420p10le")
+    assert remove(source, "--masks", masks, "--lossless", "-o", tmp_path / "out.mkv") == 0
+    before, after = seen(source), seen(tmp_path / "out.mkv")
+    assert after["format"] == "yuv420p10le" and before["sound"] == after["sound"]
+    outside_is_kept(before, after, clip)
+
+
+def test_any_frame_can_be_read_in_any_order(clip, tmp_path):
+    video = open_clip(filmed(tmp_path / "in.mp4", clip))
+    in_order = [video.frame(number) for number in range(len(video))]
+    assert len(in_order) == 6
+    for number in (5, 0, 3, 2, 4, 1, 5):
+        assert (video.frame(number) == in_order[number]).all()
+    assert np.abs(in_order[2].astype(int) - clip.shown[2]).mean() < 12
+    video.close()
+
+
+def test_a_folder_becomes_a_webm(clip, masks, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, pixels in enumerate(clip.shown):
+        Image.fromarray(pixels).save(tmp_path / "in" / f"{number:04d}.png")
+    assert remove(tmp_path / "in", "--masks", masks, "-o", tmp_path / "out.webm") == 0
+    video = open_clip(tmp_path / "out.webm")
+    assert (len(video), video.size) == (6, (64, 48))
+    video.close()
+
+
+def test_bad_videos_are_told(clip, tmp_path, monkeypatch):
+    with pytest.raises(InvalidInput, match="holds no moving pictures"):
+        open_clip(filmed(tmp_path / "sound.mp4", clip, video=False))
+    whole = filmed(tmp_path / "in.mp4", clip).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InvalidInput, match=r"cut.mp4 cannot be read. It is damaged, cut off, protected, or no video"):
+        open_clip(tmp_path / "cut.mp4")
+    monkeypatch.setattr(av_clips, "installed", lambda name: False)
+    with pytest.raises(ModelMissing, match="The package av, which reads and writes videos, is not installed"):
+        open_clip(tmp_path / "in.mp4")
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out"])
+def test_nothing_half_written_is_left_where_the_disk_is_full(clip, tmp_path, name):
+    def frames():
+        yield clip.shown[0]
+        raise OSError(28, "No space left on device")
+
+    source = open_clip(filmed(tmp_path / "in.mp4", clip))
+    with pytest.raises(InvalidInput, match=r"cannot be written: No space left on device. Make room there"):
+        clip_writing.write_clip(tmp_path / name, frames(), source)
+    source.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["in.mp4"]
