@@ -29,9 +29,14 @@ NOISE = 2.0
 """Levels of disagreement that say nothing: coding and grain."""
 WRONG = 28.0
 """Levels of disagreement at the rim beyond which a layer is worth less than a smooth continuation."""
+PASSING = 14.0
+"""Pixels by which the way back misses, beyond which something else is seen."""
+ASTRAY = 8.0
+"""Levels² of error expected for each squared pixel by which the way back misses."""
 THIN = 5.0
 """Pixels from the rim over which a smooth continuation is worth something."""
 _DENSE = 6
+_SAMPLES = 5_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +113,9 @@ def layers_of(part: Part, scene: Scene, progress: Progress, reach: int = REACH) 
                 continue
             offers = [
                 layer
-                for places in walker.offers()
-                if (layer := layer_at(part, gray, places, walker.number, scene.frame(walker.number), scene.seen(walker.number))) is not None
+                for places, astray in walker.offers()
+                if (layer := layer_at(part, gray, places, walker.number, scene.frame(walker.number), scene.seen(walker.number), astray))
+                is not None
             ]
             if not offers:
                 continue
@@ -132,6 +138,7 @@ class _Walker:
         self.scene, self.step, self.number, self.alive = scene, step, part.number, True
         self._here = grid(part.box.width, part.box.height, part.box.left, part.box.top)
         self._along: np.ndarray = self._here
+        self._before: list[np.ndarray] = []
         self._matrix: np.ndarray | None = np.eye(3)
 
     def go(self) -> bool:
@@ -144,20 +151,39 @@ class _Walker:
         if motion.cut:
             self.alive = False
             return False
+        self._before = self._maps()
         self._along = self.scene.follow(self._along, self.number, self.step)
         self._matrix = None if self._matrix is None or motion.camera is None else motion.camera.matrix @ self._matrix
         self.number = after
         return True
 
-    def offers(self) -> list[np.ndarray]:
-        """The maps, float32 [h, w, 2] each, that lead from the part into the frame."""
-        return [self._along] if self._matrix is None else [transformed(self._matrix, self._here), self._along]
+    def _maps(self) -> list[np.ndarray]:
+        """Along the flow, and with the camera where it has not been lost."""
+        return [self._along] if self._matrix is None else [self._along, transformed(self._matrix, self._here)]
+
+    def offers(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The maps, float32 [h, w, 2] each, that lead from the part into the frame; and by how many pixels of the flow's size what is
+        there comes from elsewhere, float32 [h, w]: then it is not the background, but something that passes in front of it."""
+        scale = max(self.scene.scale)
+        result = []
+        for now, before in zip(self._maps(), self._before, strict=False):
+            back = self.scene.follow(now, self.number, -self.step)
+            result.append((now, np.linalg.norm(back - before, axis=2) / scale))
+        return result[::-1]
 
 
-def layer_at(part: Part, gray: np.ndarray, places: np.ndarray, number: int, frame: np.ndarray, seen: np.ndarray) -> Layer | None:
+def layer_at(
+    part: Part,
+    gray: np.ndarray,
+    places: np.ndarray,
+    number: int,
+    frame: np.ndarray,
+    seen: np.ndarray,
+    astray: np.ndarray | None = None,
+) -> Layer | None:
     """The layer that `frame` (uint8 [H, W, 3]) gives at `places` (float32 [h, w, 2]); None where it shows nothing of the hole.
 
-    gray: float32 [h, w], the part. seen: uint8 [H, W], 255 where the frame shows background.
+    gray: float32 [h, w], the part. seen: uint8 [H, W], 255 where the frame shows background. astray: see `_Walker.offers`.
     """
     height, width = seen.shape
     margin = 8
@@ -174,6 +200,8 @@ def layer_at(part: Part, gray: np.ndarray, places: np.ndarray, number: int, fram
         return None
     local = refined(gray, _gray(source), local, part.ring, visible)
     valid = _visible(visible, local)
+    astray = np.zeros(valid.shape, np.float32) if astray is None else astray * _inwards(part.hole)
+    valid &= astray < PASSING
     if not (valid & part.hole).any():
         return None
     colours = sampled(source, local, smooth=True)
@@ -182,7 +210,16 @@ def layer_at(part: Part, gray: np.ndarray, places: np.ndarray, number: int, fram
         # Nothing to judge it by: what is visible of the hole may still be right, but only if nobody knows better.
         return Layer(number, colours, valid, np.full(valid.shape, WRONG**2, np.float32))
     colours = _exposed(colours, part.pixels, judged)
-    return Layer(number, colours, valid, _expected_error(colours, part.pixels, judged))
+    error = _expected_error(colours, part.pixels, judged)
+    return Layer(number, colours, valid, error + ASTRAY * np.maximum(astray - 1, 0) ** 2)
+
+
+def _inwards(hole: np.ndarray) -> np.ndarray:
+    """0 at the rim, where what is visible speaks for itself, to 1 deep in the hole, float32 [h, w]."""
+    import cv2
+
+    depth = cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    return np.clip((depth - THIN) / (2 * THIN), 0, 1)
 
 
 def _visible(visible: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -195,8 +232,10 @@ def _visible(visible: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _exposed(colours: np.ndarray, wanted: np.ndarray, judged: np.ndarray) -> np.ndarray:
     """`colours` with each channel's gain and offset as the ring wants them; gains are believed only as far as there is contrast."""
     result = colours.copy()
+    sample = np.flatnonzero(judged)
+    sample = sample[:: max(1, len(sample) // _SAMPLES)]
     for channel in range(3):
-        a, b = colours[..., channel][judged], wanted[..., channel][judged]
+        a, b = colours[..., channel].ravel()[sample], wanted[..., channel].ravel()[sample]
         weight = np.ones_like(a)
         gain, offset = 1.0, 0.0
         for _ in range(3):
