@@ -16,6 +16,7 @@ import {MapPanel} from "./clickpaint/panels/map_panel.mjs";
 import {ModelList} from "./clickpaint/panels/model_list.mjs";
 import {SettingsDialog} from "./clickpaint/panels/settings_dialog.mjs";
 import {ModelManager} from "./clickpaint/panels/model_manager.mjs";
+import {ResultGallery} from "./clickpaint/panels/result_gallery.mjs";
 import {TouchUpPicker} from "./clickpaint/panels/touchup_picker.mjs";
 
 const ELEMENTS = {
@@ -28,6 +29,7 @@ const ELEMENTS = {
     "clickpaint-describe": DescribePanel,
     "clickpaint-settings": SettingsDialog,
     "clickpaint-history": HistoryPanel,
+    "clickpaint-results": ResultGallery,
     "clickpaint-touchup": TouchUpPicker,
 };
 
@@ -100,6 +102,5 @@ globalThis.recalculate_prompts_clickpaint = (...values) => values;
 globalThis.recalculate_prompts_inpaint ??= (...values) => globalThis.recalculate_prompts_img2img?.(...values) ?? values;
 
 document.addEventListener("clickpaint:settings", openSettings);
-document.addEventListener("clickpaint:result", () => document.getElementById("clickpaint_result")?.click());
 document.addEventListener("clickpaint:margins", (event) => fillMargins(/** @type {CustomEvent} */ (event).detail));
 document.addEventListener("clickpaint:models", () => document.getElementById("clickpaint_refresh")?.click());

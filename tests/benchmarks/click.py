@@ -12,6 +12,7 @@ import argparse
 import http.client
 import io
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -224,6 +225,7 @@ def reference(name: str, module: Any, pixels: np.ndarray, clicks: int) -> None:
 
 
 def main() -> int:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `clickpaint.app.main` does
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -61,6 +61,7 @@ def test_there_are_no_violations(visit: Callable[..., Visit], photo: bytes, loca
     for button, dialog in (
         (".cp-status .cp-icon:last-child", ".cp-help:not(.cp-ask)[open]"),
         ("clickpaint-settings > .cp-icon", ".cp-settings .cp-setting"),
+        (".cp-actions [title*='(H)']", ".cp-history .cp-past-item img[src]"),
     ):
         tab.page.locator(button).click()
         tab.page.locator(dialog).first.wait_for()

@@ -73,7 +73,10 @@ def test_the_whole_job(visit: Any, photo: bytes, tmp_path: Path) -> None:
     assert np.abs(saved[inside].astype(int) - original[inside]).mean() > 20
 
     tab.page.locator("#clickpaint_results").get_by_text("Results").first.click()
-    tab.page.wait_for_selector("#clickpaint_gallery img")
+    with tab.page.expect_download() as whole:
+        tab.page.locator("#clickpaint_gallery button").click()
+    assert whole.value.suggested_filename == "meadow.png"
+    assert Path(whole.value.path()).read_bytes() == Path(download.value.path()).read_bytes(), "the file itself, not the small copy"
 
 
 def test_negative_clicks_another_object_and_candidates(visit: Any, photo: bytes) -> None:

@@ -209,7 +209,7 @@ def test_lists_offer_what_came_since(visit: Callable[..., Visit], studio: Studio
     tab = visit()
     listed = [*studio.pool.segmenters(), Listing("new_one", "Brand New", True, "", None, "present")]
     monkeypatch.setattr(studio.pool, "segmenters", lambda: listed)
-    tab.page.evaluate("() => document.querySelector('clickpaint-canvas').downloads.dispatchEvent(new CustomEvent('done', {detail: 'x'}))")
+    tab.page.evaluate("() => document.querySelector('clickpaint-canvas').downloads.dispatchEvent(new CustomEvent('moved'))")
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.capabilities.segmenters.at(-1).name === 'new_one'")
     option = tab.page.get_by_role("option", name="Brand New")
     for _ in range(200):

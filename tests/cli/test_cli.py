@@ -346,3 +346,11 @@ def test_ctrl_c_stops_a_folder_at_once(tmp_path, monkeypatch, capsys):
     assert run("remove", tmp_path, *DISC, "-o", tmp_path / "out") == 130
     assert "Stopped." in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*.part"))
+
+
+def test_torchs_workers_sleep_while_they_wait_unless_told_otherwise(monkeypatch, capsys):
+    """Beside busy programs, workers that spin take the processor from the one that they wait for."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert main(["models", "list"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert main(["models", "list"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "PASSIVE"

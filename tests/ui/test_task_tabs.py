@@ -133,7 +133,7 @@ def test_every_message_has_a_handler_in_the_page(rich: Studio) -> None:
 def test_every_label_is_translated(rich: Studio) -> None:
     page = build(rich)
     table = json.loads((ROOT / "localizations" / "zh_CN.json").read_text("utf-8"))
-    hidden = {"clickpaint_workspace", "clickpaint_version", "clickpaint_result", "clickpaint_parameters", "clickpaint_pasted_task"}
+    hidden = {"clickpaint_parameters", "clickpaint_pasted_task"}
     hidden |= {f"clickpaint_read_{name}" for name in ("workspace", "version", "result")}
     shown: set[str] = set()
     for name, config in page.items():

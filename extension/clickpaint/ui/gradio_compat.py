@@ -91,14 +91,6 @@ def ids(widgets: Mapping[str, Any]) -> dict[str, str]:
     return {name: widget.elem_id for name, widget in widgets.items()}
 
 
-def gallery(**arguments: Any) -> gr.Gallery:
-    """A gallery without buttons that would send pictures elsewhere."""
-    import gradio as gr
-
-    kept = accepted(gr.Gallery.__init__, show_share_button=False, buttons=["download", "fullscreen"], interactive=False)
-    return described_once(gr.Gallery(**arguments, **kept))
-
-
 def described_once(component: T) -> T:
     """The same component, whose description for API clients is kept: Gradio 4 derives those of pictures anew, milliseconds for each,
     with every look at the page while it starts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clickpaint.errors import ClickpaintError
 from clickpaint.ui import gradio_compat as compat
 
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 AUTOMATIC = "Automatic"
 DIFFUSION = "Stable Diffusion"
 FORMATS = {"As it came in": "source", "PNG": "png", "JPEG": "jpeg", "WebP": "webp"}
-_MOST_RESULTS = 12
-_THUMBNAIL = 640
 _PIXELS = {"Grow": 8, "Feather": 4}
 """Where the sliders stand when the edge follows the picture: what fits one of a megapixel."""
 
@@ -136,31 +133,12 @@ def saving() -> None:
     compat.send(save.click, {"do": "save"})
 
 
-def results(studio: Front) -> None:
-    """What was made so far, as thumbnails. The canvas presses the hidden button whenever there is a new one."""
+def results() -> None:
+    """What was made so far, as small copies that give the full files."""
     import gradio as gr
 
     with gr.Accordion("Results", open=False, elem_id="clickpaint_results"):
-        shown = compat.gallery(label="Results", show_label=False, columns=3, height=220, object_fit="cover", elem_id="clickpaint_gallery")
-    kept = gr.State([])
-    with gr.Row(elem_classes=["cp-hidden"]):
-        workspace = gr.Textbox(label="Workspace", elem_id="clickpaint_workspace")
-        version = gr.Number(label="Version", elem_id="clickpaint_version")
-        added = gr.Button("Add result", elem_id="clickpaint_result")
-
-    def add(id: str, number: float, pictures: list[Any]) -> tuple[list[Any], list[Any]]:
-        try:
-            pixels = studio.workspace(id or "").picture(int(number or 0)).pixels
-        except ClickpaintError:  # closed meanwhile: its results stay as they are
-            return pictures, pictures
-        from PIL import Image
-
-        thumbnail = Image.fromarray(pixels)
-        thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
-        pictures = [thumbnail, *pictures][:_MOST_RESULTS]
-        return pictures, pictures
-
-    compat.send(added.click, {"do": "shown"}, [workspace, version, kept], add, [shown, kept], otherwise=[None, None, []])
+        compat.html('<clickpaint-results id="clickpaint_gallery"></clickpaint-results>')
 
 
 def send_here(source: str, button_class: Callable[..., Any]) -> None:

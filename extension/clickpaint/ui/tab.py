@@ -66,7 +66,7 @@ def _side(studio: Front, paste: Paste | None) -> None:
             panels.follow_settings(studio, removing, segmenter, diffusion=tasks)
         describe.panel()
         control.maps()
-        panels.results(studio)
+        panels.results()
         panels.models()
 
 

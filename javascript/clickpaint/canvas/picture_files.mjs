@@ -97,6 +97,21 @@ export class PictureFiles {
         }
     }
 
+    /**
+     * Let the browser download a version of a workspace, in the format that its picture came in.
+     *
+     * @param {string} id
+     * @param {number} version
+     */
+    async download(id, version) {
+        try {
+            this.#hand(await this.api.file(`workspaces/${id}/image`, {version, format: "source", download: 1}));
+            if (this.editor.state.workspace?.id === id && this.editor.state.version === version) this.editor.keepSaved();
+        } catch (error) {
+            this.editor.emit("error", error);
+        }
+    }
+
     /** Let the browser download all open pictures as one file. */
     async downloadAll() {
         try {

@@ -75,12 +75,6 @@ const HANDLERS = {
         return [];
     },
 
-    /** The picture that the gallery asks for: [workspace, version], or two nulls; and what it has. */
-    shown(_, [, , pictures]) {
-        const state = canvas()?.editor.state;
-        return state?.workspace ? [state.workspace.id, state.version, pictures] : [null, null, pictures];
-    },
-
     /** Inside a web UI: take the picture of its gallery `source`. */
     receive({source}) {
         const here = canvas();

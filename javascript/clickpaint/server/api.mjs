@@ -299,6 +299,11 @@ export class Api {
         return this.#masked(`workspaces/${id}/redo`);
     }
 
+    /** A JPEG of a version whose longer side has at most so many pixels. */
+    small(id, version, longest) {
+        return this.request("GET", `workspaces/${id}/image`, {query: {version, longest}, blob: true});
+    }
+
     /**
      * The whole picture as a PNG, or quickly a part of it, for showing.
      *
