@@ -151,6 +151,42 @@ def test_a_closed_tab_comes_back_once(visit: Callable[..., Visit], studio: Studi
     blank.get_by_text("is open in another tab").wait_for()
 
 
+def test_a_server_that_dies_in_the_middle_of_anything_loses_nothing(visit: Callable[..., Visit], studio: Studio, photo: bytes) -> None:
+    """To the page: the connection is cut, and later a server answers that has only what is on the disk (tests/app kills a real one)."""
+    tab = visit(expected=("ERR_CONNECTION_RESET", "AbortError", "Connection errored out"))
+    tab.open(photo)
+    id, unreachable = tab.js("e.id"), tab.page.get_by_text("The server does not answer")
+
+    def dies(place: str, act: Callable[[], object]) -> None:
+        studio.workspaces.settle()
+        before = tab.js("[e.state.version, e.state.selection?.area ?? 0, e.state.canUndo]")
+        tab.page.route(f"**/workspaces/{id}/{place}*", lambda route: route.abort("connectionreset"))
+        act()
+        unreachable.wait_for()
+        tab.idle()
+        assert tab.js("[e.state.version, e.state.selection?.area ?? 0, e.state.canUndo]") == before
+        tab.page.unroute_all()
+        tab.page.keyboard.press("Escape")
+        expect(unreachable).to_be_hidden()
+        assert studio.workspaces.put_away(id)
+
+    dies("select", lambda: tab.click(*BALL))
+    tab.click(*BALL)
+    area = tab.area
+    assert area > 5000
+    dies("mask", lambda: tab.key("i"))
+    dies("erase", lambda: tab.key("Delete"))
+    tab.key("Delete")
+    removed(tab)
+    result = tab.fetch("image")
+    dies("undo", lambda: tab.key("Control+z"))
+    tab.key("Control+z")
+    assert (tab.js("e.state.version"), tab.area) == (0, area)
+    dies("redo", lambda: tab.key("Shift+Control+z"))
+    tab.key("Shift+Control+z")
+    assert tab.js("e.state.version") == 1 and tab.fetch("image") == result
+
+
 def test_what_the_server_has_lost_is_uploaded_again(visit: Callable[..., Visit], studio: Studio, photo: bytes) -> None:
     tab = visit(expected=("404", "AbortError", "Connection errored out"))
     tab.open(photo)

@@ -2,6 +2,7 @@
 
 import {h, iconButton, showBlob} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
+import {MadeResults} from "../picture/made_results.mjs";
 import {PastPictures} from "../picture/past_pictures.mjs";
 import {browserStorage, ReloadMemory, tabStorage} from "../picture/reload_memory.mjs";
 import {UnsavedQuestion} from "./unsaved.mjs";
@@ -21,6 +22,7 @@ export class Keeping {
         this.opening = opening;
         this.memory = new ReloadMemory(workbench, tabStorage(), browserStorage());
         this.past = new PastPictures(workbench, this.memory);
+        this.made = new MadeResults(editor);
         this.history = new HistoryDialog(this.past);
         this.restoring = new Restoring(workbench);
         this.question = new UnsavedQuestion(editor, save);
@@ -35,6 +37,7 @@ export class Keeping {
     /** @param {import("../common/dom.mjs").Listeners} listeners */
     listen(listeners) {
         this.memory.listen(listeners);
+        this.made.listen(listeners);
     }
 
     update() {

@@ -1,13 +1,13 @@
-/** <clickpaint-results>: every result of this session as a small copy, each of which gives the full file in its own format. */
+/** <clickpaint-results>: every result as a small copy, each of which gives the full file in its own format. */
 
 import {h, Listeners, showBlob} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 
-const MOST = 60, SIDE = 320;
+const SIDE = 320;
 
 export class ResultGallery extends HTMLElement {
     #listeners = new Listeners();
-    /** By workspace and version, the newest first. @type {Map<string, HTMLElement>} */
+    /** By workspace and version. @type {Map<string, HTMLElement>} */
     #items = new Map();
     /** @type {import("../canvas/canvas.mjs").ClickpaintCanvas | null} */
     canvas = null;
@@ -21,37 +21,31 @@ export class ResultGallery extends HTMLElement {
     disconnectedCallback() {
         document.removeEventListener("clickpaint:ready", this.#attach);
         this.#listeners.off();
+        this.#items.clear();
     }
 
     /** The canvas may come before or after this list. */
     #attach = () => {
         this.#listeners.off();
         this.canvas = document.querySelector("clickpaint-canvas");
-        const editor = this.canvas?.editor;
-        if (!editor) return;
-        this.#listeners.on(editor, "result", ({detail}) => this.#add(detail.workspace, detail.version));
-        this.#listeners.on(editor, "opened", ({detail}) => this.#addAll(detail));
+        const made = this.canvas?.keeping?.made;
+        if (made) this.#listeners.on(made, "change", () => this.#draw());
         this.#draw();
     };
 
-    /** The results that a picture came back with. */
-    #addAll({id, versions = []}) {
-        for (const version of versions) if (version > 0) this.#add(id, version);
+    #draw() {
+        const list = this.canvas?.keeping?.made.list ?? [];
+        this.#items = new Map(list.map((made) => [`${made.id} ${made.version}`, this.#items.get(`${made.id} ${made.version}`) ?? this.#item(made)]));
+        const items = h("div.cp-made-list", {role: "list", hidden: !list.length}, ...this.#items.values());
+        this.replaceChildren(h("p.cp-made-hint", {}, t(list.length ? "gallery.hint" : "gallery.none")), items);
     }
 
-    #add(id, version) {
-        const {workbench, files} = /** @type {import("../canvas/canvas.mjs").ClickpaintCanvas} */ (this.canvas), key = `${id} ${version}`;
-        if (this.#items.has(key)) return;
-        const label = t("gallery.download", {name: workbench.editor.state.name || t("history.unnamed"), number: version});
+    /** @param {import("../picture/made_results.mjs").MadeResult} made */
+    #item({id, version, name}) {
+        const {workbench, files} = /** @type {import("../canvas/canvas.mjs").ClickpaintCanvas} */ (this.canvas);
+        const label = t("gallery.download", {name: name || t("history.unnamed"), number: version});
         const picture = h("img", {alt: "", draggable: false});
         showBlob(picture, workbench.api.small(id, version, SIDE));
-        const button = h("button.cp-made", {type: "button", title: label, "aria-label": label, onclick: () => files.download(id, version)}, picture);
-        this.#items = new Map([[key, h("div", {role: "listitem"}, button)], ...[...this.#items].slice(0, MOST - 1)]);
-        this.#draw();
-    }
-
-    #draw() {
-        const items = [...this.#items.values()];
-        this.replaceChildren(h("p.cp-made-hint", {}, t(items.length ? "gallery.hint" : "gallery.none")), h("div.cp-made-list", {role: "list", hidden: !items.length}, ...items));
+        return h("div", {role: "listitem"}, h("button.cp-made", {type: "button", title: label, "aria-label": label, onclick: () => files.download(id, version)}, picture));
     }
 }
