@@ -36,3 +36,12 @@ def test_the_benchmark_of_erasers_knows_the_truth(capsys):
     assert worse.psnr < 30 and worse.variance < 0.3 < best.variance and worse.spectrum > 1
     assert truth.main(["--cases", "2", "--only", "cv2 telea", "cv2 ns"]) == 0
     assert "cv2 ns" in capsys.readouterr().out
+
+
+def test_the_benchmark_of_clips_runs(capsys):
+    pytest.importorskip("cv2")
+    from tests.benchmarks import video
+
+    assert video.main(["--size", "64", "48", "--count", "3", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["clips"]
+    assert len(rows) == 7 and not any(row["outside"] for row in rows)

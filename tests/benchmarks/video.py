@@ -1,0 +1,131 @@
+"""How well and how fast something is removed from clips, and what that takes in memory.
+
+    python -m tests.benchmarks.video [CASE_FOLDER …] [--frames 100 1000] [--json]
+
+Clips are drawn, with known truth behind the hole; CASE_FOLDERs hold more (input/, mask/ and truth/ with NNNN.png). For each: PSNR in the
+hole of the video eraser, of the image eraser frame by frame and of OpenCV's Telea frame by frame; how steady it is, as the difference of a
+frame and the one before it, moved along the truth's flow, over the truth's own; values changed outside; seconds a frame of processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from clickpaint.erase.base import EraseOptions
+from clickpaint.erase.classic_eraser import ClassicEraser, TeleaEraser
+from clickpaint.video.clips import FolderClip, masks_for
+from clickpaint.video.flow import NOTHING, grid, optical_flow
+from clickpaint.video.propagating_eraser import PropagatingEraser
+from clickpaint.video.video_eraser import VideoEraseOptions
+from tests.video.drawn import KINDS, Drawn, drawn
+
+
+def from_folder(folder: Path) -> Drawn:
+    clip, truth = FolderClip(folder / "input"), FolderClip(folder / "truth")
+    masks = masks_for(FolderClip(folder / "mask"), clip)
+    numbers = range(len(clip))
+    return Drawn([clip.frame(n) for n in numbers], [masks.mask(n) for n in numbers], [truth.frame(n) for n in numbers])
+
+
+def psnr(clip: Drawn, frames: list[np.ndarray]) -> float:
+    squared = [((f.astype(float) - t) ** 2)[m].mean() for f, t, m in zip(frames, clip.truth, clip.masks, strict=True) if m.any()]
+    return float(10 * np.log10(255**2 / max(np.mean(squared), 1e-9)))
+
+
+def unsteadiness(clip: Drawn, frames: list[np.ndarray]) -> float:
+    """Mean absolute difference, in levels, of each frame and the one before it, moved along the truth's flow; in the hole."""
+    flow, differences = optical_flow(), []
+    for number in range(1, len(frames)):
+        if clip.masks[number].any():
+            now, before = (cv2.cvtColor(clip.truth[n], cv2.COLOR_RGB2GRAY) for n in (number, number - 1))
+            places = grid(*clip.size) + flow.calc(now, before, NOTHING)
+            moved = cv2.remap(frames[number - 1], places, NOTHING, cv2.INTER_LINEAR)
+            differences.append(np.abs(moved.astype(float) - frames[number])[clip.masks[number]].mean())
+    return float(np.mean(differences)) if differences else 0.0
+
+
+def measured(name: str, clip: Drawn) -> dict[str, object]:
+    began = time.process_time()
+    frames = list(PropagatingEraser(ClassicEraser()).erase(clip, clip, VideoEraseOptions()))
+    seconds = (time.process_time() - began) / len(clip)
+    alone, erasers = EraseOptions(grow=0, feather=0), (ClassicEraser(), TeleaEraser())
+    by_frame = [[eraser.erase(f, m, alone) for f, m in zip(clip.shown, clip.masks, strict=True)] for eraser in erasers]
+    return {
+        "clip": name,
+        "psnr": round(psnr(clip, frames), 2),
+        "image eraser": round(psnr(clip, by_frame[0]), 2),
+        "telea": round(psnr(clip, by_frame[1]), 2),
+        "warp": round(unsteadiness(clip, frames), 2),
+        "of truth": round(unsteadiness(clip, clip.truth), 2),
+        "outside": sum(int((f != s)[~m].sum()) for f, s, m in zip(frames, clip.shown, clip.masks, strict=True)),
+        "s/frame": round(seconds, 2),
+    }
+
+
+class Endless:
+    """A clip of any length that repeats a drawn one to and fro; it holds no more than that."""
+
+    def __init__(self, count: int) -> None:
+        self._clip, self._count = drawn("pan", (160, 96), 12), count
+        self.size = self._clip.size
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _at(self, number: int) -> int:
+        there = number % 22
+        return there if there < 12 else 22 - there
+
+    def frame(self, number: int) -> np.ndarray:
+        return self._clip.frame(self._at(number)).copy()
+
+    def mask(self, number: int) -> np.ndarray:
+        return self._clip.mask(self._at(number)).copy()
+
+
+def peak_of(count: int) -> int:
+    """Bytes of memory at most of a process that removes something from that many frames."""
+    code = (
+        "import resource\nfrom tests.benchmarks.video import *\nclip = Endless(int(sys.argv[1]))\n"
+        "for _ in PropagatingEraser(TeleaEraser()).erase(clip, clip, VideoEraseOptions()): pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    return int(subprocess.run([sys.executable, "-c", code, str(count)], check=True, capture_output=True, text=True).stdout)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, metavar="CASE_FOLDER")
+    parser.add_argument("--size", type=int, nargs=2, default=(320, 180), metavar=("W", "H"), help="of the drawn clips")
+    parser.add_argument("--count", type=int, default=14, help="frames of the drawn clips; 0 for none of them")
+    parser.add_argument("--frames", type=int, nargs="*", default=(), metavar="N", help="lengths whose peak of memory is measured")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    clips: list[tuple[str, Callable[[], Drawn]]] = [(folder.name, lambda folder=folder: from_folder(folder)) for folder in options.folders]
+    if options.count:
+        clips += [(kind, lambda kind=kind: drawn(kind, tuple(options.size), options.count, hole=0.35)) for kind in KINDS]
+    rows = [measured(name, make()) for name, make in clips]
+    peaks = {count: peak_of(count) for count in options.frames}
+    if options.json:
+        print(json.dumps({"clips": rows, "peak": peaks}))
+        return 0
+    for number, row in enumerate(rows):
+        if number == 0:
+            print(" ".join(f"{key:>14}" for key in row))
+        print(" ".join(f"{value!s:>14}" for value in row.values()))
+    for count, peak in peaks.items():
+        print(f"{count} frames: at most {peak >> 20} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
