@@ -50,7 +50,7 @@ def asked(checkpoint, job: PaintJob) -> dict[str, Any]:
         "prompt_embeds": texts.text("cond", 0).context,
         "negative_prompt_embeds": texts.text("uncond", 0).context,
         "num_inference_steps": options.sampling.steps,
-        "guidance_scale": options.sampling.cfg_scale,
+        "guidance_scale": options.sampling.guidance_scale,
         "generator": generators(job.seed, 1),
         "output_type": "np",
     }
@@ -122,7 +122,7 @@ def test_inpainting(channels, sampler, strength, content, make, monkeypatch):
 def test_instructions(sampler, monkeypatch):
     checkpoint = random_checkpoint(8)
     everywhere = np.ones((SIZE, SIZE), bool)
-    wanted = job(picture(), everywhere, task="instruct", sampler=sampler, cfg_scale=7.5, image_cfg_scale=1.4)
+    wanted = job(picture(), everywhere, task="instruct", sampler=sampler, image_cfg_scale=1.4)
     ours = paint_with(checkpoint, wanted)[0].pixels
     pipe = pipeline("StableDiffusionInstructPix2PixPipeline", checkpoint, wanted.options, monkeypatch)
     theirs = pipe(image=pil(wanted.pixels), image_guidance_scale=1.4, **asked(checkpoint, wanted))

@@ -32,4 +32,4 @@ class Instruct(Engine):
         return Recipe(latents, timesteps, self.guidance(scene.job.options), [*anew.beside(), *anew.blend()])
 
     def guidance(self, options: PaintOptions) -> Guidance:
-        return Instructed(options.sampling.cfg_scale, options.sampling.image_cfg_scale)
+        return Instructed(options.sampling.guidance_scale, options.sampling.image_cfg_scale)
