@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -9,6 +10,7 @@ import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests import machine
 ROOT = Path(__file__).resolve().parents[1]
 
 machine.bind_threads()
+machine.spare_stubs()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -121,12 +124,9 @@ def peak_memory() -> Callable[[Callable[[], object]], int]:
     return measure
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A real Chromium, driven by Playwright, or a skip where there is none; its pages come from `browser.new_page()`.
-
-    One per module: while Playwright runs, its thread cannot start event loops of its own.
-    """
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[tuple[Any, asyncio.AbstractEventLoop | None]]:
+    """A real Chromium, driven by Playwright, and the event loop that Playwright has running; or a skip where there is none."""
     executable = find_browser()
     if executable is None:
         pytest.skip("needs Chromium, Chrome or Edge, which is not on this machine")
@@ -135,8 +135,23 @@ def browser():
     arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
     with api.sync_playwright() as driver:
         launched = driver.chromium.launch(executable_path=executable, args=arguments)
-        yield launched
+        loop = asyncio.events._get_running_loop()
+        yield launched, loop
+        asyncio.events._set_running_loop(loop)
         launched.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: tuple[Any, asyncio.AbstractEventLoop | None]) -> Iterator[Any]:
+    """The run's Chromium, or a skip where there is none; its pages come from `browser.new_page()`.
+
+    Playwright counts as running in this thread between its calls, too, and nothing else here could start an event loop: outside the
+    modules that use it, it does not count.
+    """
+    launched, loop = chromium
+    asyncio.events._set_running_loop(loop)
+    yield launched
+    asyncio.events._set_running_loop(None)
 
 
 @pytest.fixture(scope="session")

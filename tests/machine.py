@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 ONE_THREAD = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
@@ -54,6 +59,30 @@ def bind_threads() -> None:
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def spare_stubs() -> None:
+    """Keeps Gradio, imported later, from writing a `.pyi` file beside each of its own at every import, for a second."""
+    if not any(isinstance(finder, _Stubless) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Stubless())
+
+
+class _Stubless(MetaPathFinder):
+    """Finds the one module of Gradio that writes the files, and takes the function away that does."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname != "gradio.component_meta":
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_without(module: ModuleType) -> None:
+                run(module)
+                module.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]
+
+            spec.loader.exec_module = run_without  # type: ignore[method-assign]
+        return spec
 
 
 def workers(processors: int, memory: int | None, arguments: list[str], *, output_shown: bool = False) -> int:

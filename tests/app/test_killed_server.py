@@ -33,6 +33,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 FORKING = """
 import os, sys
 from clickpaint.app.main import main
+from tests import machine
+machine.spare_stubs()
 if sys.platform == "linux":  # elsewhere the system's own libraries may not like to be forked once they are loaded
     import clickpaint.ui.standalone, clickpaint.api.router, gradio, torch, uvicorn
     from clickpaint.compat import torchvision
@@ -55,7 +57,8 @@ class Starter:
 
     def __init__(self, folder: Path) -> None:
         serve = ["serve", "--port", "0", "--no-browser", "--device", "cpu", "--data-dir", str(folder)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "extension"), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join([str(ROOT / "extension"), str(ROOT)])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", FORKING, *serve], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
         )

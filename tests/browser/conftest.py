@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import socket
@@ -80,15 +81,23 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
+_lasting: dict[str, list[Window]] = {}
+"""Windows that the modules of a run use one after another, by the address of the server, which lives as long."""
+
+
 @pytest.fixture(scope="session")
-def address(data_folder: Path) -> Iterator[str]:
+def address(chromium: Any, data_folder: Path) -> Iterator[str]:
     """Where the stand-alone program answers, on a machine without weights and without network."""
     from clickpaint.hosts.embedded import EmbeddedHost
     from clickpaint.studio.studio import Studio
 
     host = EmbeddedHost(data_folder, overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
     with serving(Studio(host)) as address:
+        _lasting[address] = []
         yield address
+        asyncio.events._set_running_loop(chromium[1])
+        for window in _lasting.pop(address):
+            window.context.close()
 
 
 def expect(locator: Any, message: str | None = None) -> Any:
@@ -225,12 +234,19 @@ class Window:
             self.faults.append(text)
 
 
+PLAIN = {"viewport": {"width": 1280, "height": 860}}
+"""Options of the window that most tests use."""
+
+
 @pytest.fixture(scope="module")
-def windows(browser: Any) -> Iterator[dict[str, list[Window]]]:
+def windows(browser: Any, address: str) -> Iterator[dict[str, list[Window]]]:
     """The open windows of a module's tests, by their options."""
     windows: dict[str, list[Window]] = {}
+    lasting = _lasting.get(address)
+    if lasting is not None:
+        windows[repr(sorted(PLAIN.items()))] = lasting
     yield windows
-    for window in itertools.chain(*windows.values()):
+    for window in itertools.chain(*(one for one in windows.values() if one is not lasting)):
         window.context.close()
 
 
@@ -244,7 +260,7 @@ def visit(browser: Any, address: str, windows: dict[str, list[Window]]) -> Itera
     own: list[Window] = []
 
     def make(*, expected: str | tuple[str, ...] = (), alone: bool = False, **options: Any) -> Visit:
-        options.setdefault("viewport", {"width": 1280, "height": 860})
+        options = {**PLAIN, **options}
         known = windows.setdefault(repr(sorted(options.items())), [])
         window = None if alone else next((window for window in known if window.free), None)
         if window is None:

@@ -28,6 +28,28 @@ def apart(one: np.ndarray, other: np.ndarray) -> int:
     return int(np.abs(one.astype(int) - other.astype(int)).max(initial=0))
 
 
+def test_the_toy_answers_the_same_as_if_it_computed_its_zeros(monkeypatch):
+    import copy
+
+    import torch
+
+    from tests.toys import skipping
+
+    toy, latents = toy_checkpoint(), torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    block = copy.deepcopy(toy.unet.mid_block.resnets[0])
+    assert skipping.adds_nothing(block)
+
+    def answers() -> list[torch.Tensor]:
+        return [toy.unet(latents, 500, latents.new_ones(1, 77, 768)).sample, toy.vae.decode(latents[:, :, :2, :2]).sample]
+
+    with torch.inference_mode():
+        block.conv2.bias += 1  # type: ignore[operator]
+        assert not skipping.adds_nothing(block)
+        quick = answers()
+        monkeypatch.setattr(skipping, "adds_nothing", lambda block: False)
+        assert all(torch.equal(one, other) for one, other in zip(answers(), quick, strict=True))
+
+
 @pytest.mark.parametrize(("engine", "channels"), [("inpaint", 4), ("repaint", 4), ("inpaint", 5), ("repaint", 9)])
 @pytest.mark.parametrize("sampler", ["DDIM", "DDPM"])
 def test_what_is_known_is_kept_to_the_last_block(engine, channels, sampler):
@@ -90,10 +112,10 @@ def test_an_instruction_stays_closer_to_the_picture_with_a_larger_image_scale():
 @pytest.mark.parametrize("content", ["original", "latent noise"])
 def test_a_seed_gives_the_same_picture_alone_and_in_a_batch(sampler, content):
     checkpoint = random_checkpoint()
-    wanted = job(picture(), square(), content, count=3, sampler=sampler)
+    wanted = job(picture(), square(), content, count=2, sampler=sampler)
     batch = paint_with(checkpoint, wanted)
     again = paint_with(checkpoint, wanted)
-    assert [result.seed for result in batch] == [5, 6, 7]
+    assert [result.seed for result in batch] == [5, 6]
     for number, (result, same) in enumerate(zip(batch, again, strict=True)):
         single = paint_with(checkpoint, replace(wanted, seed=wanted.seed + number, count=1))[0]
         assert np.array_equal(result.pixels, same.pixels)

@@ -24,9 +24,12 @@ def toy_checkpoint(in_channels: int = 4) -> Checkpoint:
     import torch
 
     from tests.toys.checkpoint import state_dict
+    from tests.toys.skipping import skip_zeros
 
     tensors = state_dict(in_channels, dtype=torch.float32)
-    return open_checkpoint(TensorSource("toy", lambda: tensors, prediction="epsilon"))
+    opened = open_checkpoint(TensorSource("toy", lambda: tensors, prediction="epsilon"))
+    skip_zeros(opened.unet, opened.vae)
+    return opened
 
 
 @functools.cache
