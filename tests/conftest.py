@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import shutil
@@ -50,9 +51,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def garbage() -> Iterator[None]:
-    """Lets go of what a file's tests left in cycles of references: the collector counts objects, and does not see how large tensors are."""
+def garbage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Lets go of what a file's own functions cache, and of what its tests left in cycles of references: the collector counts objects,
+    and does not see how large tensors are.
+    """
     yield
+    for value in vars(request.module).values():
+        if isinstance(value, functools._lru_cache_wrapper) and value.__module__ == request.module.__name__:
+            value.cache_clear()
     if machine.resident() > machine.WORKER_BYTES // 4:
         gc.collect()
 

@@ -88,6 +88,7 @@ def moment(index=0, count=10):
     return Moment(index / count, (index + 1) / count, torch.tensor(500), torch.tensor(400), None, [])
 
 
+@functools.cache
 def controlnet(seed=1, **changes):
     return load_controlnet(toys.state_dict(seed=seed, scale=0.5), lively(), **changes)
 
