@@ -13,6 +13,7 @@ which as many as possible go together with their neighbours', and the copies joi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -56,16 +57,67 @@ class _Level:
     """One scale.
 
     Attributes:
-        channels: float32 [h, w, 5], RGB and two of texture, 0..255, the hole filled as well as is known so far.
+        planes: float32 [h, w, 3], [h, w] and [h, w]: RGB and two of texture, 0..255, 0 where nothing is known.
         hole: bool [h, w].
         targets: flat indices of all pixels whose patch touches the hole.
         sources: bool [h, w], where a whole patch is known.
     """
 
-    channels: np.ndarray
+    planes: list[np.ndarray]
     hole: np.ndarray
     targets: np.ndarray
     sources: np.ndarray
+
+    @cached_property
+    def channels(self) -> np.ndarray:
+        """float32 [h, w, 5], all planes, the hole filled as well as is known so far."""
+        import cv2
+
+        return cv2.merge([*cv2.split(self.planes[0]), *self.planes[1:]])
+
+    @property
+    def searched(self) -> bool:
+        return len(self.targets) <= SEARCH_PIXELS and self.hole.size <= SEARCH_AREA
+
+    @cached_property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the targets, int32."""
+        rows, columns = np.divmod(self.targets.astype(np.int32), np.int32(self.hole.shape[1]))
+        return rows, columns
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Flat indices of the sources."""
+        return np.flatnonzero(self.sources)
+
+    @cached_property
+    def _positions(self) -> np.ndarray:
+        """Where each pixel is among the targets; -1 for all others, and last the one beyond the picture."""
+        position = np.full(self.hole.size + 1, -1, np.int32)
+        position[self.targets] = np.arange(len(self.targets))
+        return position
+
+    def at(self, pixels: np.ndarray) -> np.ndarray:
+        """Which of the targets the flat indices are; -1 where none is."""
+        return self._positions[pixels]
+
+    def beside(self, dy: int, dx: int) -> np.ndarray:
+        """Which of the targets is so far from each of them, -1 where none is. The same array in every call."""
+        if (dy, dx) not in self._beside:
+            rows, columns = self.places
+            height, width = self.hole.shape
+            inside = _within(rows + dy, columns + dx, height, width)
+            self._beside[dy, dx] = self._positions[np.where(inside, self.targets + dy * width + dx, -1)]
+        return self._beside[dy, dx]
+
+    @cached_property
+    def _beside(self) -> dict[tuple[int, int], np.ndarray]:
+        return {}
+
+
+def _within(rows: np.ndarray, columns: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Which places (int32) lie in the picture. As unsigned numbers negative ones are huge: one comparison less for each."""
+    return (rows.view(np.uint32) < height) & (columns.view(np.uint32) < width)
 
 
 @dataclass(eq=False)
@@ -95,20 +147,19 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) 
     first = levels[0]
     first.channels = seamless.membrane(first.channels, first.hole, progress)
     matches = np.zeros(first.hole.size, np.int64)
-    matches[first.targets] = rng.choice(np.flatnonzero(first.sources), len(first.targets))
+    matches[first.targets] = rng.choice(first.known, len(first.targets))
     for number, level in enumerate(levels):
         share = progress.part(number / (len(levels) + 1), (number + 1) / (len(levels) + 1))
         if number > 0:
             matches = _upsampled(matches, levels[number - 1], level, rng)
-            if len(level.targets) > SEARCH_PIXELS or level.hole.size > SEARCH_AREA:
+            if not level.searched:
                 continue
         trust = min(TRUST * 4.0 ** (len(levels) - 1 - number), 1.0)  # the same distance in this level's pixels
         if number > 0:
             _join(level, matches, trust, share)
         axes = _components(level, layout=LAYOUT_FADES ** max(number - 1, 0))
         table = np.zeros((level.hole.size, axes.vectors.shape[1] + 2), np.float32)
-        known = np.flatnonzero(level.sources)
-        table[known] = _features(level, known, axes)
+        table[level.known] = _features(level, level.known, axes)
         rounds = max(2, 10 - 3 * number)
         for turn in range(rounds):
             share.report(turn / rounds, "Matching patches")
@@ -138,42 +189,42 @@ def _coherent(level: _Level, axes: _Axes, table: np.ndarray, matches: np.ndarray
     After Ashikhmin 2001, "Synthesizing Natural Textures".
     """
     height, width = level.hole.shape
-    targets = level.targets
-    wanted = _features(level, targets, axes)
+    wanted = _features(level, level.targets, axes)
     usable = level.sources.reshape(-1)
-    rows, columns = np.divmod(targets, width)
-    position = np.full(height * width, -1, np.int64)
-    position[targets] = np.arange(len(targets))
-    around = []
-    for dy, dx in _AROUND:
-        inside = (rows + dy >= 0) & (rows + dy < height) & (columns + dx >= 0) & (columns + dx < width)
-        index = position[np.where(inside, targets + dy * width + dx, targets)]
-        around.append(np.where(index >= 0, index, np.arange(len(targets))))
-    # Displacements as complex numbers: one array holds rows and columns, and equality is of both.
-    match_rows, match_columns = np.divmod(matches[targets], width)
-    shift = ((match_rows - rows) + 1j * (match_columns - columns)).astype(np.complex64)
-    distance = ((wanted - table[matches[targets]]) ** 2).sum(axis=1)
+    rows, columns = level.places
+    own = np.arange(len(rows), dtype=np.int32)
+    around = np.stack([np.where(index >= 0, index, own) for index in (level.beside(dy, dx) for dy, dx in _AROUND)])
+    # Rows and columns of a displacement in one number, so that equality is of both.
+    nearest = matches[level.targets]
+    match_rows, match_columns = np.divmod(nearest.astype(np.int32), np.int32(width))
+    shift = ((match_rows - rows) << 16) + (match_columns - columns)
+    distance = ((wanted - table.take(nearest, axis=0)) ** 2).sum(axis=1)
     floor = np.quantile(distance, 0.25) + 1e-3
+    worth = np.exp(-AGREEMENT * np.arange(len(around) + 1, dtype=np.float32) / len(around))
 
     for _ in range(COHERENCE):
         progress.check()
-        offers = np.stack([shift[index] for index in around])
-        best = (distance + floor) * np.exp(-AGREEMENT * (offers == shift).mean(axis=0))
+        offers = shift[around]
+        best = (distance + floor) * worth[(offers == shift).sum(axis=0)]
         shift, distance = shift.copy(), distance.copy()
         for offer in offers:
-            new_rows, new_columns = rows + offer.real.astype(np.int64), columns + offer.imag.astype(np.int64)
-            inside = (new_rows >= 0) & (new_rows < height) & (new_columns >= 0) & (new_columns < width)
-            where = np.flatnonzero((offer != shift) & inside)
-            flat = new_rows[where] * width + new_columns[where]
-            where, flat = where[usable[flat]], flat[usable[flat]]
-            difference = wanted[where] - table[flat]
-            new = np.einsum("nd,nd->n", difference, difference)
-            cost = (new + floor) * np.exp(-AGREEMENT * (offers[:, where] == offer[where]).mean(axis=0))
+            where = np.flatnonzero(offer != shift)
+            new = offer[where]
+            down = (new + 0x8000) >> 16
+            new_rows, new_columns = rows[where] + down, columns[where] + (new - (down << 16))
+            inside = _within(new_rows, new_columns, height, width)
+            flat = new_rows * width + new_columns
+            inside[inside] = usable[flat[inside]]
+            where, flat, new = where[inside], flat[inside], new[inside]
+            difference = wanted.take(where, axis=0) - table.take(flat, axis=0)
+            far = np.einsum("nd,nd->n", difference, difference)
+            cost = (far + floor) * worth[(offers.take(where, axis=1) == new).sum(axis=0)]
             better = cost < best[where]
             where = where[better]
-            best[where], shift[where], distance[where] = cost[better], offer[where], new[better]
+            best[where], shift[where], distance[where] = cost[better], new[better], far[better]
+    down = (shift + 0x8000) >> 16
     result = matches.copy()
-    result[targets] = (rows + shift.real.astype(np.int64)) * width + columns + shift.imag.astype(np.int64)
+    result[level.targets] = (rows + down) * width + columns + (shift - (down << 16))
     return result
 
 
@@ -188,11 +239,13 @@ def _pyramid(crop: np.ndarray, hole: np.ndarray, progress: Progress) -> list[_Le
     texture = [np.abs(cv2.Sobel(gray, cv2.CV_32F, dx, dy, scale=0.25)) * around for dx, dy in ((1, 0), (0, 1))]
     weight = cv2.blur(around, (15, 15)) + 1e-6
     texture = [TEXTURE_WEIGHT * cv2.blur(channel, (15, 15)) / weight for channel in texture]
-    channels = np.dstack([crop.astype(np.float32), *texture])
+    planes = [crop.astype(np.float32), *texture]
     levels: list[_Level] = []
     while True:
         progress.check()
-        level = _level(channels, known)
+        for plane in planes:
+            plane[known == 0] = 0
+        level = _level(planes, known)
         if level is None:
             break
         levels.append(level)
@@ -201,7 +254,8 @@ def _pyramid(crop: np.ndarray, hole: np.ndarray, progress: Progress) -> list[_Le
             break
         size = ((width + 1) // 2, (height + 1) // 2)
         share = _halved(known, size)
-        channels = _halved(channels * known[..., None], size) / np.maximum(share, 1e-6)[..., None]
+        of_known = 1 / np.maximum(share, 1e-6)
+        planes = [_halved(plane, size) * (of_known[..., None] if plane.ndim == 3 else of_known) for plane in planes]
         known = (share > 0.999).astype(np.float32)
         depth /= 2
     return levels[::-1]
@@ -210,12 +264,12 @@ def _pyramid(crop: np.ndarray, hole: np.ndarray, progress: Progress) -> list[_Le
 def _halved(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     import cv2
 
-    return cv2.resize(
-        cv2.copyMakeBorder(plane, 0, plane.shape[0] % 2, 0, plane.shape[1] % 2, cv2.BORDER_REPLICATE), size, interpolation=cv2.INTER_AREA
-    )
+    odd = plane.shape[0] % 2, plane.shape[1] % 2
+    even = cv2.copyMakeBorder(plane, 0, odd[0], 0, odd[1], cv2.BORDER_REPLICATE) if any(odd) else plane
+    return cv2.resize(even, size, interpolation=cv2.INTER_AREA)
 
 
-def _level(channels: np.ndarray, known: np.ndarray) -> _Level | None:
+def _level(planes: list[np.ndarray], known: np.ndarray) -> _Level | None:
     import cv2
 
     hole = known == 0
@@ -226,7 +280,7 @@ def _level(channels: np.ndarray, known: np.ndarray) -> _Level | None:
     sources[:, :RADIUS] = sources[:, -RADIUS:] = False
     if not sources.any():
         return None
-    return _Level(channels.astype(np.float32), hole, np.flatnonzero(touched), sources)
+    return _Level(planes, hole, np.flatnonzero(touched), sources)
 
 
 def _patches(channels: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -234,8 +288,10 @@ def _patches(channels: np.ndarray, where: np.ndarray) -> np.ndarray:
     width = channels.shape[1]
     padded = np.pad(channels, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="edge")
     rows, columns = np.divmod(where, width)
-    views = np.lib.stride_tricks.sliding_window_view(padded, (2 * RADIUS + 1, 2 * RADIUS + 1), axis=(0, 1))
-    return views[rows, columns].reshape(len(where), -1)
+    side = 2 * RADIUS + 1
+    # A patch's row is one piece of memory, all channels together.
+    lines = np.lib.stride_tricks.sliding_window_view(padded.reshape(len(padded), -1), (side, side * channels.shape[2]))
+    return lines[rows, columns * channels.shape[2]].reshape(len(where), -1)
 
 
 def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random.Generator) -> np.ndarray:
@@ -249,26 +305,26 @@ def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random
     match_columns = np.minimum(coarse_columns * 2 + columns % 2, width - 1)
     nearest = match_rows * width + match_columns
     lost = ~level.sources.reshape(-1)[nearest]
-    nearest[lost] = rng.choice(np.flatnonzero(level.sources), int(lost.sum()))
+    nearest[lost] = rng.choice(level.known, int(lost.sum()))
     result[level.targets] = nearest
     return result
 
 
 def _components(level: _Level, layout: float) -> _Axes:
     """The principal components of the sources' patches. layout: how much their place counts."""
-    sources = np.flatnonzero(level.sources)
-    sample = _patches(level.channels, sources[:: -(-len(sources) // _SAMPLES)])
+    sample = _patches(level.channels, level.known[:: -(-len(level.known) // _SAMPLES)])
     mean = sample.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False) if len(sample) > 1 else np.eye(len(mean)))
+    _, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False, dtype=np.float32) if len(sample) > 1 else np.eye(len(mean)))
     return _Axes(mean, vectors[:, ::-1][:, :COMPONENTS].astype(np.float32), layout * float(np.sqrt(sample.var(axis=0).sum())))
 
 
 def _features(level: _Level, where: np.ndarray, axes: _Axes) -> np.ndarray:
     """The patches around `where` by their principal components and their place, so that squared distance counts both."""
     features = np.empty((len(where), axes.vectors.shape[1] + 2), np.float32)
+    middle = axes.mean @ axes.vectors
     for start in range(0, len(where), 16 * _CHUNK):
         part = slice(start, start + 16 * _CHUNK)
-        features[part, :-2] = (_patches(level.channels, where[part]) - axes.mean) @ axes.vectors
+        features[part, :-2] = _patches(level.channels, where[part]) @ axes.vectors - middle
         features[part, -2:] = _place(level.hole.shape, where[part]) * axes.spread
     return features
 
@@ -286,42 +342,33 @@ def _search(
     targets = level.targets
     wanted = _features(level, targets, axes)
     usable = level.sources.reshape(-1)
-    is_target = np.zeros(height * width, bool)
-    is_target[targets] = True
-    rows, columns = np.divmod(targets, width)
     nearest = matches[targets]
-    match_rows, match_columns = np.divmod(nearest, width)
-    best = ((wanted - table[nearest]) ** 2).sum(axis=1)
+    match_rows, match_columns = np.divmod(nearest.astype(np.int32), np.int32(width))
+    best = ((wanted - table.take(nearest, axis=0)) ** 2).sum(axis=1)
 
-    def offer(new_rows: np.ndarray, new_columns: np.ndarray, of: np.ndarray) -> None:
-        inside = (new_rows >= 0) & (new_rows < height) & (new_columns >= 0) & (new_columns < width) & of
-        where = np.flatnonzero(inside)
-        flat = new_rows[where] * width + new_columns[where]
+    def offer(new_rows: np.ndarray, new_columns: np.ndarray, of: np.ndarray | None = None) -> None:
+        inside = _within(new_rows, new_columns, height, width)
+        where = np.flatnonzero(inside if of is None else inside & of)
+        new_rows, new_columns = new_rows[where], new_columns[where]
+        flat = new_rows * width + new_columns
         keep = usable[flat]
         where, flat = where[keep], flat[keep]
-        difference = wanted[where] - table[flat]
+        difference = wanted.take(where, axis=0) - table.take(flat, axis=0)
         distance = np.einsum("nd,nd->n", difference, difference)
         better = distance < best[where]
-        where, flat = where[better], flat[better]
+        where = where[better]
         best[where] = distance[better]
-        match_rows[where], match_columns[where] = np.divmod(flat, width)
+        match_rows[where], match_columns[where] = new_rows[keep][better], new_columns[keep][better]
 
-    everywhere = np.ones(len(targets), bool)
-    position = np.zeros(height * width, np.int64)
-    position[targets] = np.arange(len(targets))
     for step in (4, 2, 1, 1):
         progress.check()
         for dy, dx in ((0, -step), (0, step), (-step, 0), (step, 0)):
-            near_rows, near_columns = rows + dy, columns + dx
-            inside = (near_rows >= 0) & (near_rows < height) & (near_columns >= 0) & (near_columns < width)
-            near = np.where(inside, near_rows * width + near_columns, 0)
-            of = inside & is_target[near]
-            index = position[near]
-            offer(match_rows[index] - dy, match_columns[index] - dx, of)
+            index = level.beside(dy, dx)
+            offer(match_rows[index] - dy, match_columns[index] - dx, index >= 0)
         reach = max(height, width)
         while reach >= 1:
-            shift = rng.integers(-reach, reach + 1, (2, len(targets)))
-            offer(match_rows + shift[0], match_columns + shift[1], everywhere)
+            shift = rng.integers(-reach, reach + 1, (2, len(targets)), np.int32)
+            offer(match_rows + shift[0], match_columns + shift[1])
             reach //= 3
     result, distances = np.zeros(height * width, np.int64), np.zeros(height * width, np.float32)
     result[targets] = match_rows * width + match_columns
@@ -342,18 +389,17 @@ def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray, tolerance: 
     spread = np.quantile(distances[level.targets], tolerance) + 1e-3
     weights = weights * np.exp(-distances / (2 * spread))
     weights = weights.astype(np.float32) + 1e-12
-    is_target = np.zeros(height * width, bool)
-    is_target[level.targets] = True
     pixels = np.flatnonzero(level.hole)
-    rows, columns = np.divmod(pixels, width)
+    own = level.at(pixels)
+    matches, weights = matches[level.targets], weights[level.targets]
     flat = level.channels.reshape(height * width, -1)
     total = np.zeros((len(pixels), flat.shape[1]), np.float32)
     weight = np.zeros(len(pixels), np.float32)
     for dy, dx in _STEPS:
         progress.check()
-        inside = (rows + dy >= 0) & (rows + dy < height) & (columns + dx >= 0) & (columns + dx < width)
-        over = np.where(inside, (rows + dy) * width + columns + dx, pixels)
-        share = weights[over] * inside
-        total += flat[np.where(inside, matches[over] - dy * width - dx, matches[pixels])] * share[:, None]
+        over = level.beside(dy, dx)[own]
+        share = weights[over] * (over >= 0)
+        over = np.where(over >= 0, over, own)
+        total += flat.take(matches[over] - np.where(over == own, 0, dy * width + dx), axis=0) * share[:, None]
         weight += share
     flat[pixels] = total / weight[:, None]
