@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 try:
-    import spaces  # pyright: ignore[reportMissingImports]  # there on ZeroGPU only
+    import spaces  # pyrefly: ignore[missing-import]  # there on ZeroGPU only
 except ImportError:
     pass
 else:

@@ -122,8 +122,8 @@ def test_every_list_object_and_text_of_every_schema_is_counted(kind):
 def test_only_bodies_with_a_picture_may_be_large(client, studio):
     large = {path for path, one in paths_that_take_json(studio) if route._brings_picture(one)}
     assert large == {
-        "workspaces", "workspaces/{id}/mask", "segment", "erase", "paint", "caption", "caption-everything", "find", "control/detect",
-        "text", "cutout", "crop", "models/files",
+        "workspaces", "workspaces/{id}/mask", "workspaces/{id}/erase", "segment", "erase", "paint", "caption", "caption-everything", "find",
+        "control/detect", "text", "cutout", "crop", "models/files",
     }  # fmt: skip
     studio.host.settings["max_upload_mb"] = 8
     text = json.dumps({"prompt": "x" * (3 * MEGABYTE)})

@@ -35,7 +35,8 @@ FAULTS = """() => {
     if (document.documentElement.scrollWidth > innerWidth) found.add(`the page is ${document.documentElement.scrollWidth} wide`);
     const all = [...root.querySelectorAll('button, input, select, textarea, a[href], [role=tab]')];
     const here = all.map((one) => [one, visible(one)]).filter(([, box]) => box);
-    const lies = '.cp-strip-close, .cp-refine'; // on the picture that they belong to
+    // on the picture that they belong to; handles move with it, and can be had from under a bar by zooming
+    const lies = '.cp-strip-close, .cp-refine, .cp-handle';
     for (const [i, [a, one]] of here.entries()) {
         if (one.left < -1 || one.right > innerWidth + 1) found.add(`${said(a)} leaves the window`);
         for (const [b, other] of here.slice(i + 1)) {

@@ -27,9 +27,9 @@ def test_a_click_selects_removes_and_comes_back(studio):
     result = workspace.picture().pixels
     assert (result[red] == FILLED).all() and (result[~red] == image[~red]).all()
     assert erased.changed == (19, 12, 41, 27)
-    assert studio.undo(workspace).label == "Remove"
+    assert studio.undo(workspace).step.label == "Remove"
     assert (selected(workspace) == red).all() and (workspace.picture().pixels == image).all()
-    assert studio.redo(workspace).label == "Remove" and (workspace.picture().pixels == result).all()
+    assert studio.redo(workspace).step.label == "Remove" and (workspace.picture().pixels == result).all()
     assert (array_of(studio.encode(workspace.picture(), "PNG")) == result).all()
 
 
@@ -143,8 +143,9 @@ def test_without_a_session(studio):
     picture = from_pixels(pixels())
     clicked = studio.selecting.segment(picture, at((30, 20)))
     assert (clicked.candidates[0].mask == red).all()
-    name, result = studio.erasing.erase_picture(picture, red)
-    assert name == "classic" and (result.pixels[red] == FILLED).all() and (result.pixels[~red] == image[~red]).all()
+    erased = studio.erasing.erase_picture(picture, red)
+    result = erased.picture
+    assert erased.eraser == "classic" and (result.pixels[red] == FILLED).all() and (result.pixels[~red] == image[~red]).all()
     assert len(studio.selecting.segment_everything(picture, EverythingOptions()).regions) == 3
     with pytest.raises(InvalidInput, match="60 x 40"):
         studio.erasing.erase_picture(picture, red[:-1])

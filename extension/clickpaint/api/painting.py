@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -148,7 +147,7 @@ def _gallery(workspace: Workspace, gallery: Gallery, side: int | None) -> dict[s
 
 
 def _edge(edge: SoftEdge | None) -> dict[str, int | None]:
-    return {"grow": None, "feather": None} if edge is None else asdict(edge)
+    return {"grow": None, "feather": None} if edge is None else {"grow": edge.grow, "feather": edge.feather}
 
 
 def _index(text: str) -> int:

@@ -256,8 +256,8 @@ class StateAnswer(BaseModel):
 class TaskAnswer(BaseModel):
     id: str
     kind: Literal[
-        "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "crop", "cutout", "undo", "redo", "paint", "use",
-        "generate", "control", "keep", "caption", "chat", "find", "rank", "download", "verify",
+        "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "crop", "cutout", "follow", "undo", "redo", "paint",
+        "use", "generate", "control", "keep", "caption", "chat", "find", "rank", "download", "verify",
     ]  # fmt: skip
     workspace: str | None
     subject: str = Field("", description="The model's name, for downloads and checks.")
@@ -358,7 +358,10 @@ class EraseAnswer(StateAnswer):
     grow: int = Field(..., description="The pixels that acted.")
     feather: int
     milliseconds: float
-    changed: tuple[int, int, int, int] = Field(..., description="Outside of this box nothing did.")
+    # never null here, which a type checker cannot know of a field that may be assigned to
+    changed: tuple[int, int, int, int] = Field(  # pyrefly: ignore[bad-override-mutable-attribute]
+        ..., description="Outside of this box nothing did."
+    )
 
 
 class ShadowAnswer(BaseModel):

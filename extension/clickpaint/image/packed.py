@@ -94,16 +94,17 @@ class DeferredMask(PackedMask):
                 object.__setattr__(self, "_source", None)
             return made
 
+    # What is a field there is made here when it is first asked for.
     @property
-    def box(self) -> Box:
+    def box(self) -> Box:  # pyrefly: ignore[bad-override]
         return self._whole().box
 
     @property
-    def bits(self) -> np.ndarray:
+    def bits(self) -> np.ndarray:  # pyrefly: ignore[bad-override]
         return self._whole().bits
 
     @property
-    def area(self) -> int:
+    def area(self) -> int:  # pyrefly: ignore[bad-override]
         return self._whole().area
 
     def scaled(self, size: tuple[int, int]) -> np.ndarray:

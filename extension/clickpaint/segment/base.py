@@ -113,7 +113,7 @@ class DeferredCandidate(Candidate):
             object.__setattr__(self, name, value)
 
     @property
-    def mask(self) -> np.ndarray:
+    def mask(self) -> np.ndarray:  # pyrefly: ignore[bad-override]
         packed = self.packed
         assert packed is not None
         return packed.mask

@@ -80,7 +80,8 @@ def _joined(graph: Graph, taste: Taste, count: int) -> tuple[np.ndarray, np.ndar
             histogram[a] / area[a, None] if isinstance(a, np.ndarray) else histogram[a] / area[a], histogram[b] / area[b, None]
         )
         cost = (1 - taste.colour) * edge + taste.colour * colour
-        return (cost * (np.minimum(area[a], area[b]) / mean_area) ** taste.size).tolist()
+        weighted: np.ndarray = cost * (np.minimum(area[a], area[b]) / mean_area) ** taste.size
+        return [float(value) for value in weighted]
 
     queue = list(zip(costs(graph.i, graph.j, graph.along), graph.i.tolist(), graph.j.tolist(), strict=True))
     heapq.heapify(queue)

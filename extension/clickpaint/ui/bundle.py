@@ -80,8 +80,10 @@ def bundle(folder: Path, entries: Sequence[str]) -> Bundle:
         origins += [None, *((number, line) for line in range(len(body))), None, None]
     code = "\n".join(lines) + "\n"
     sources = [module.path for module in modules.values()]
-    map = {"version": 3, "sources": sources, "sourcesContent": [module.text for module in modules.values()], "names": []}
-    map["mappings"] = _mappings(origins)
+    map = {
+        "version": 3, "sources": sources, "sourcesContent": [module.text for module in modules.values()], "names": [],
+        "mappings": _mappings(origins),
+    }  # fmt: skip
     return Bundle(code, json.dumps(map, ensure_ascii=False), hashlib.sha256(code.encode()).hexdigest()[:16], tuple(modules))
 
 

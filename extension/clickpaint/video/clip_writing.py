@@ -176,7 +176,12 @@ def _save_animation(path: Path, format: str, images: Iterable[Any], source: Clip
     durations = [max(round(source.seconds(number) * 1000), 10) for number in range(len(source))]
     # A loop of 0 is for ever; a GIF without that word plays once.
     loop = getattr(source, "loop", 0)
-    options = {"save_all": True, "append_images": _Rest(images) if again else images, "duration": durations, "format": format}
+    options: dict[str, Any] = {
+        "save_all": True,
+        "append_images": _Rest(images) if again else images,
+        "duration": durations,
+        "format": format,
+    }
     if format != "GIF" or loop != 1:
         options["loop"] = loop
     if format == "WEBP":
