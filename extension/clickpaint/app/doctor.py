@@ -158,7 +158,10 @@ def _engines(host: Host) -> list[tuple[str, tuple[Finding, ...]]]:
     pool = ModelPool(host)
     first = pool.recommended()
     advice = f"`{COMMAND}` brings {' and '.join(files_of(name)[0].title for name in first)}, {megabytes(first)} MB." if first else ""
-    return [("Segmenters", _listed(pool.segmenters(), first, advice)), ("Erasers", _listed(pool.erasers(), first, advice))]
+    return [
+        (heading, _listed(listings, first, advice))
+        for heading, listings in (("Segmenters", pool.segmenters()), ("Erasers", pool.erasers()), ("Trackers", pool.trackers()))
+    ]
 
 
 def _listed(listings: list[Listing], first: tuple[str, ...], advice: str) -> tuple[Finding, ...]:

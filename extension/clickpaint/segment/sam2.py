@@ -47,10 +47,10 @@ class Sam2(NeuralSegmenter):
     def _build(self, state: dict[str, Tensor]) -> tuple[nn.Module, Callable[[nn.Module], Tensor]]:
         import torch
 
-        weights = from_meta(state) if any(key.startswith("sam_mask_decoder.") for key in state) else _with_shared_embedding(state)
+        weights = from_meta(state) if any(key.startswith("sam_mask_decoder.") for key in state) else with_shared_embedding(state)
         settings = config(self.model)
         with torch.device("meta"):
-            module = _transformers().Sam2Model(settings)
+            module = import_transformers().Sam2Model(settings)
         missing, _ = module.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False, assign=True)
         if missing:
             raise KeyError(f"no weights for {', '.join(missing[:5])}")
@@ -98,13 +98,13 @@ class Sam2(NeuralSegmenter):
 
 def config(model: str) -> Any:
     """The `transformers.Sam2Config` of one of `BACKBONES`."""
-    transformers = _transformers()
+    transformers = import_transformers()
     backbone = transformers.Sam2HieraDetConfig(**BACKBONES[model])
     vision = transformers.Sam2VisionConfig(backbone_config=backbone, backbone_channel_list=backbone.embed_dim_per_stage[::-1])
     return transformers.Sam2Config(vision_config=vision)
 
 
-def _transformers() -> Any:
+def import_transformers() -> Any:
     if importlib.util.find_spec("torchvision") is not None:  # not needed, but transformers imports it where it is
         torchvision.ensure()
     import transformers
@@ -160,10 +160,10 @@ def from_meta(state: dict[str, Tensor]) -> dict[str, Tensor]:
     # Negative point, positive point, two corners of a box: four tables of one row there, one table of four rows here.
     rows = [weights.pop(_POINT_EMBEDDING.format(index)) for index in range(4)]
     weights["prompt_encoder.point_embed.weight"] = torch.cat(rows)
-    return _with_shared_embedding(weights)
+    return with_shared_embedding(weights)
 
 
-def _with_shared_embedding(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def with_shared_embedding(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """transformers keeps the positional encoding twice; files may hold it once."""
     names = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
     known = next(weights[name] for name in names if name in weights) if any(name in weights for name in names) else None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clickpaint.erase.base import Eraser
     from clickpaint.image.picture import Picture
     from clickpaint.segment.base import Embedding, Segmenter
+    from clickpaint.video.registry import TrackerInfo
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ _ADVICE = "Try a smaller picture, set the precision to half, choose a smaller mo
 
 @dataclass(frozen=True)
 class Listing:
-    """A segmenter or an eraser as a list shows it.
+    """A segmenter, an eraser or a tracker as a list shows it.
 
     Attributes:
         available: whether it would work now.
@@ -76,6 +77,11 @@ class ModelPool:
 
     def erasers(self) -> list[Listing]:
         return self._listings(erasers.ERASERS.values(), erasers.unavailable)
+
+    def trackers(self) -> list[Listing]:
+        from clickpaint.video import registry as trackers  # the start of a web UI asks for none
+
+        return self._listings(trackers.TRACKERS.values(), trackers.tracker_unavailable)
 
     def segmenter_name(self, name: str | None = None) -> str:
         """The segmenter of that name; for None the setting's, for "auto" the best one that would work now. Raises `InvalidInput`."""
@@ -154,7 +160,9 @@ class ModelPool:
         self._resolved[role] = (time.monotonic(), best)
         return best
 
-    def _listings(self, infos: Iterable[SegmenterInfo | EraserInfo], unavailable: Callable[[str, Installed], str | None]) -> list[Listing]:
+    def _listings(
+        self, infos: Iterable[SegmenterInfo | EraserInfo | TrackerInfo], unavailable: Callable[[str, Installed], str | None]
+    ) -> list[Listing]:
         # everything is looked for once: the start of a web UI waits for this
         store, look = self.store.for_a_list(), functools.cache(installed)
         return [_listing(info, unavailable(info.name, look) or "", store) for info in infos]
@@ -167,7 +175,7 @@ class ModelPool:
         release(self.host.device())
 
 
-def _listing(info: SegmenterInfo | EraserInfo, reason: str, store: Store) -> Listing:
+def _listing(info: SegmenterInfo | EraserInfo | TrackerInfo, reason: str, store: Store) -> Listing:
     state, blocked = "present", bool(reason)
     if info.model is not None:
         try:

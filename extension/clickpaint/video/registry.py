@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clickpaint.compat.packages import Installed, installed
@@ -30,16 +32,31 @@ class TrackerInfo:
         title: for people.
         model: the catalog's name of its weights, None if it needs none.
         needs: packages it imports.
+        network: which of transformers' networks it is, None for none of them.
     """
 
     name: str
     title: str
     model: str | None
     needs: tuple[str, ...]
+    network: str | None = None
 
 
-TRACKERS: dict[str, TrackerInfo] = {info.name: info for info in (TrackerInfo("classic", "Classic (no model)", None, ("cv2",)),)}
+_SAM2, _EDGETAM = (("torch", "transformers"), "sam2_video"), (("torch", "torchvision", "transformers", "timm"), "edgetam_video")
+TRACKERS: dict[str, TrackerInfo] = {
+    info.name: info
+    for info in (
+        TrackerInfo("sam2.1_hiera_large", "SAM 2.1 large", "sam2.1_hiera_large", *_SAM2),
+        TrackerInfo("sam2.1_hiera_base_plus", "SAM 2.1 base plus", "sam2.1_hiera_base_plus", *_SAM2),
+        TrackerInfo("sam2.1_hiera_small", "SAM 2.1 small", "sam2.1_hiera_small", *_SAM2),
+        TrackerInfo("sam2.1_hiera_tiny", "SAM 2.1 tiny", "sam2.1_hiera_tiny", *_SAM2),
+        TrackerInfo("edgetam", "EdgeTAM", "edgetam", *_EDGETAM),
+        TrackerInfo("classic", "Classic (no model)", None, ("cv2",)),
+    )
+}
 """All trackers by name, the best masks first; "auto" takes the first that can run and whose file is here."""
+_SINCE = {"sam2_video": "4.56", "edgetam_video": "4.57"}
+"""The version of transformers that each network came with."""
 
 
 def create_video_eraser(name: str, painter: Eraser) -> VideoEraser:
@@ -63,8 +80,13 @@ def tracker_info(name: str) -> TrackerInfo:
 
 def tracker_unavailable(name: str, installed: Installed = installed) -> str | None:
     """Why the tracker cannot run here, as one sentence; None if it can once its file is here. Imports nothing."""
-    missing = [package for package in tracker_info(name).needs if not installed(package)]
-    return Sentence("needs the package {packages}", packages=", ".join(missing)) if missing else None
+    info = tracker_info(name)
+    missing = [package for package in info.needs if not installed(package)]
+    if missing:
+        return Sentence("needs the package {packages}", packages=", ".join(missing))
+    if info.network is not None and not _transformers_has(info.network):
+        return Sentence("needs transformers {version} or later", version=_SINCE[info.network])
+    return None
 
 
 def tracker_name(name: str | None, store: Store) -> str:
@@ -89,6 +111,15 @@ def create_tracker(name: str, store: Store, device: Device, cache: ModelCache) -
         raise ModelMissing(
             "The tracker {name} cannot run here: it {reason}.", "Install it, or choose another tracker.", name=name, reason=reason
         )
+    info = tracker_info(name)
+    if info.network == "sam2_video":
+        from clickpaint.video.tracker_sam2 import Sam2Tracker
+
+        return Sam2Tracker(name, str(info.model), store, device, cache)
+    if info.network == "edgetam_video":
+        from clickpaint.video.tracker_edgetam import EdgeTamTracker
+
+        return EdgeTamTracker(name, str(info.model), store, device, cache)
     from clickpaint.video.tracker_classic import ClassicTracker
 
     return ClassicTracker()
@@ -105,3 +136,8 @@ def _is_here(model: str, store: Store) -> bool:
         return store.state(model).state == "present"
     except ClickpaintError:
         return False
+
+
+def _transformers_has(network: str) -> bool:
+    spec = importlib.util.find_spec("transformers")
+    return spec is not None and any((Path(folder) / "models" / network).is_dir() for folder in spec.submodule_search_locations or ())

@@ -35,7 +35,7 @@ class ModelFile:
     Attributes:
         name: unique key.
         title: for people.
-        role: "segmenter", "eraser", "checkpoint", "preprocessor" or "captioner".
+        role: "segmenter", "eraser", "checkpoint", "preprocessor", "captioner" or "tracker".
         family: whose code runs it ("sam", "lama", …).
         kind: which of the host's folders it lies in.
         filename: what it is called there.

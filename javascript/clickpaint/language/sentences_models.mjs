@@ -43,6 +43,7 @@ export const en = {
     "role.segmenter": "Selecting",
     "role.eraser": "Removing",
     "role.preprocessor": "Control maps",
+    "role.tracker": "Following in clips",
     "role.checkpoint": "Painting",
 };
 
@@ -89,5 +90,6 @@ export const zh_CN = {
     "role.segmenter": "选择",
     "role.eraser": "移除",
     "role.preprocessor": "控制图",
+    "role.tracker": "在视频中跟踪",
     "role.checkpoint": "绘制",
 };

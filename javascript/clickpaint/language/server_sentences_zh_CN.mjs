@@ -662,6 +662,7 @@ export const zh_CN = {
     "needs the network UniFormer in a framework (mmcv 1) that no longer installs": "需要网络 UniFormer，它所用的框架（mmcv 1）已无法安装",
     "needs the package hand_refiner, which no package index has, and hand meshes under a licence that forbids to pass them on": "需要软件包 hand_refiner，而软件包索引中没有它；还需要许可证禁止转发的手部网格",
     "needs the package {packages}": "需要软件包 {packages}",
+    "needs transformers {version} or later": "需要 transformers {version} 或更新版本",
     "none of its layers is there": "模型中没有它的任何一层",
     "nothing listens at its address": "该地址没有服务在运行",
     "of an unknown kind": "未知类型",

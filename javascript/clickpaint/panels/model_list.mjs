@@ -6,7 +6,7 @@ import {bytes, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {blocked} from "../server/downloads.mjs";
 
-const ROLES = ["checkpoint", "segmenter", "eraser", "preprocessor", "captioner"];
+const ROLES = ["checkpoint", "segmenter", "eraser", "preprocessor", "captioner", "tracker"];
 const GETTABLE = ["missing", "partial", "corrupt"];
 /** Milliseconds in which the second press must come that deletes. */
 const SURE = 5000;
