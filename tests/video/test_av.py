@@ -100,6 +100,39 @@ def test_a_video_keeps_all_but_what_is_removed(clip, masks, tmp_path):
     assert after["times"] == [time / 1000 for time in TIMES]
 
 
+def subtitles(path: Path) -> list[tuple[bytes, int, int]]:
+    with av.open(str(path)) as container:
+        return [(bytes(packet), packet.pts, packet.duration) for packet in container.demux(subtitles=0) if packet.size]
+
+
+def test_subtitles_are_copied(clip, masks, tmp_path):
+    (tmp_path / "in.srt").write_text("1\n00:00:00,040 --> 00:00:00,120\nA harbour\n\n2\n00:00:00,150 --> 00:00:00,230\nStill there\n")
+    source, film = tmp_path / "in.mkv", filmed(tmp_path / "film.mp4", clip)
+    with av.open(str(source), "w") as made, av.open(str(film)) as pictures, av.open(str(tmp_path / "in.srt")) as text:
+        streams = {other: made.add_stream_from_template(other) for other in (*pictures.streams, *text.streams)}
+        for container in (text, pictures):
+            for packet in container.demux():
+                if packet.size:
+                    packet.stream = streams[packet.stream]
+                    made.mux(packet)
+    assert len(subtitles(source)) == 2
+    assert remove(source, "--masks", masks, "--lossless", "-o", tmp_path / "out.mkv") == 0
+    assert subtitles(tmp_path / "out.mkv") == subtitles(source)
+    assert seen(tmp_path / "out.mkv")["times"] == seen(source)["times"]
+
+
+def test_a_video_without_its_first_picture_is_told_in_our_words(clip, tmp_path, capsys):
+    """FFmpeg refuses to look for a picture there: "Operation not permitted"."""
+    with av.open(str(tmp_path / "cut.mkv"), "w") as made, av.open(str(filmed(tmp_path / "film.mp4", clip))) as film:
+        stream = made.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.size and not packet.is_keyframe:
+                packet.stream = stream
+                made.mux(packet)
+    assert remove(tmp_path / "cut.mkv", "--box", "5,5,20,20", "-o", tmp_path / "out.mkv") == 2
+    assert "damaged or cut off" in capsys.readouterr().err
+
+
 def test_ten_bits_stay_ten_bits(clip, masks, tmp_path):
     source = filmed(tmp_path / "in.mkv", clip, format="yuv420p10le")
     assert remove(source, "--masks", masks, "--lossless", "-o", tmp_path / "out.mkv") == 0

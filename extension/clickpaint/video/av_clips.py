@@ -105,9 +105,14 @@ class AvClip:
         return times
 
     def _from(self, number: int) -> Iterator[Any]:
-        """Decoded frames from a key frame at or before `number`."""
-        self.container.seek(self.times[number], stream=self.stream, backward=True)
-        self.stream.codec_context.flush_buffers()
+        """Decoded frames from a key frame at or before `number`; from the first where FFmpeg cannot look for one."""
+        try:
+            self.container.seek(self.times[number], stream=self.stream, backward=True)
+            self.stream.codec_context.flush_buffers()
+        except self._av.error.FFmpegError:
+            self.container.close()
+            self.container = self._opened()
+            self.stream = self.container.streams[self.index]
         return self.container.decode(self.stream)
 
     def _read(self, number: int) -> np.ndarray:
