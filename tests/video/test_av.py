@@ -121,6 +121,27 @@ def test_subtitles_are_copied(clip, masks, tmp_path):
     assert seen(tmp_path / "out.mkv")["times"] == seen(source)["times"]
 
 
+def test_the_timecode_is_kept(clip, masks, tmp_path):
+    def timecodes(path: Path) -> list[tuple[str, str | None, list[bytes]]]:
+        with av.open(str(path)) as film:
+            packets = [(packet.stream.index, bytes(packet)) for packet in film.demux() if packet.size and packet.stream.type == "data"]
+            return [
+                (stream.type, stream.metadata.get("timecode"), [data for index, data in packets if index == stream.index])
+                for stream in film.streams
+            ]
+
+    source = tmp_path / "in.mov"
+    with av.open(str(source), "w") as made:
+        stream = made.add_stream("libx264", rate=25)
+        (stream.width, stream.height), stream.pix_fmt, stream.metadata["timecode"] = clip.size, "yuv420p", "01:02:03:04"
+        for pixels in clip.shown:
+            made.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        made.mux(stream.encode(None))
+    assert remove(source, "--masks", masks, "-o", tmp_path / "out.mov") == 0
+    assert timecodes(tmp_path / "out.mov") == timecodes(source)
+    assert [kind for kind, code, _ in timecodes(source) if code == "01:02:03:04"] == ["video", "data"]
+
+
 def test_a_video_without_its_first_picture_is_told_in_our_words(clip, tmp_path, capsys):
     """FFmpeg refuses to look for a picture there: "Operation not permitted"."""
     with av.open(str(tmp_path / "cut.mkv"), "w") as made, av.open(str(filmed(tmp_path / "film.mp4", clip))) as film:

@@ -204,6 +204,8 @@ class _Copies:
         for stream in reader.streams:
             if stream.index == video or stream.type not in ("audio", "subtitle", "data", "attachment"):
                 continue
+            if stream.type == "data" and "timecode" in stream.metadata:  # FFmpeg writes it anew from the pictures' own note of it
+                continue
             try:
                 made = container.add_stream_from_template(stream)
                 made.metadata.update(stream.metadata)
