@@ -168,7 +168,7 @@ def test_a_server_that_dies_in_the_middle_of_anything_loses_nothing(visit: Calla
         tab.page.unroute_all()
         tab.page.keyboard.press("Escape")
         expect(unreachable).to_be_hidden()
-        assert studio.workspaces.put_away(id)
+        studio.workspaces.put_away(id)  # unless nothing asked for it since the last time
 
     dies("select", lambda: tab.click(*BALL))
     tab.click(*BALL)
