@@ -12,7 +12,7 @@ from types import ModuleType
 
 ONE_THREAD = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
-    "OPENCV_FOR_THREADS_NUM", "RAYON_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS",
 )  # fmt: skip
 """Variables from which libraries read, when they are imported, how many threads to start; child processes inherit them.
 

@@ -238,7 +238,7 @@ def test_a_text_model_writes_after_the_raw_words(visit: Callable[..., Visit], se
         tab.page.wait_for_selector(".cp-said .cp-fault")
         reads(tab, ".cp-said .cp-words", "a red thing")
         expect(here.locator(".cp-said [role=alert]")).not_to_be_empty()
-        assert not tab.js("document.querySelector('clickpaint-describe').captions.writing"), "nothing hangs"
+        tab.page.wait_for_function("() => !document.querySelector('clickpaint-describe').captions.writing")  # nothing hangs
     server.fault = ""
     go(tab)
     reads(tab, ".cp-said .cp-words", "une jolie chose rouge")

@@ -51,6 +51,10 @@ class HostVisit(Visit):
             self.page.wait_for_selector(".cp-sample", state="attached")
             self.turn_to("txt2img")
 
+    def saved(self) -> None:
+        """The last test's result may go: without this, opening the next picture asks about it."""
+        self.page.evaluate("() => document.querySelector('clickpaint-canvas').editor.keepSaved()")
+
     def turn_to(self, name: str) -> None:
         """Open one of the web UI's own tabs, which Forge writes with a capital."""
         self._opened |= name == "Clickpaint"

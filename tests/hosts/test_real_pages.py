@@ -59,8 +59,10 @@ def opened(host, own, browser):
 def tab(opened, own):
     """The page with our tab in front and the picture open. Afterwards: no fault, and no other server was asked, because of us."""
     opened.turn_to("Clickpaint")
+    opened.saved()
     opened.open(png(picture(SIZE)))
     yield opened
+    opened.saved()
     assert {*opened.foreign, *opened.faults} <= own
 
 

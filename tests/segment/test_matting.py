@@ -12,6 +12,16 @@ from clickpaint.segment import matting
 RED, BLUE = np.array([210, 40, 30]), np.array([30, 60, 200])
 
 
+def test_the_number_of_torchs_threads_stays(monkeypatch):
+    import torch
+
+    from clickpaint.compat import pymatting_parts
+
+    before = torch.get_num_threads()
+    assert pymatting_parts._threads_kept(lambda: torch.set_num_threads(before + 1) or 5)() == 5
+    assert torch.get_num_threads() == before
+
+
 def disc_over(soft: float, size: int = 96) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(pixels, mask, true alpha) of a red disc with an edge `soft` pixels wide over blue, both with grain."""
     rows, columns = np.mgrid[:size, :size]

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,13 +41,28 @@ def functions() -> tuple[Any, Any]:
             try:
                 if "pymatting" not in modules:
                     _stand_in_for_packages()
-                _parts["alpha"] = importlib.import_module(_ALPHA).estimate_alpha_cf
-                _parts["colours"] = importlib.import_module(_COLOURS).estimate_foreground_ml
+                _parts["alpha"] = _threads_kept(importlib.import_module(_ALPHA).estimate_alpha_cf)
+                _parts["colours"] = _threads_kept(importlib.import_module(_COLOURS).estimate_foreground_ml)
             finally:
                 if "pymatting" not in modules:  # whoever else imports it gets all of it
                     for name in [name for name in sys.modules if name.partition(".")[0] == "pymatting"]:
                         del sys.modules[name]
         return _parts["alpha"], _parts["colours"]
+
+
+def _threads_kept(work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work`, after which torch computes on as many threads as before: numba sets their number for all of OpenMP."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        torch = sys.modules.get("torch")
+        before = torch.get_num_threads() if torch is not None else None
+        try:
+            return work(*arguments, **options)
+        finally:
+            if torch is not None and torch.get_num_threads() != before:
+                torch.set_num_threads(before)
+
+    return call
 
 
 def _stand_in_for_packages() -> None:

@@ -61,6 +61,7 @@ export const zh_CN = {
     "It is w600k_r50.onnx of insightface's buffalo_l; its checksum is not confirmed. For non-commercial research only.": "即 insightface 的 buffalo_l 中的 w600k_r50.onnx；校验和未确认。仅供非商业研究。",
     "It is model.safetensors of shi-labs/oneformer_ade20k_swin_large on Hugging Face; its checksum is not confirmed.": "即 Hugging Face 上 shi-labs/oneformer_ade20k_swin_large 的 model.safetensors；校验和未确认。",
     "It is model.safetensors of shi-labs/oneformer_coco_swin_large on Hugging Face; its checksum is not confirmed.": "即 Hugging Face 上 shi-labs/oneformer_coco_swin_large 的 model.safetensors；校验和未确认。",
+    "It is model.safetensors of yonigozlan/EdgeTAM-hf on Hugging Face; its checksum is not confirmed.": "即 Hugging Face 上 yonigozlan/EdgeTAM-hf 的 model.safetensors；校验和未确认。",
     "It lies at LayerNorm/DensePose-TorchScript-with-hint-image on Hugging Face and contains code; its checksum is not confirmed.": "位于 Hugging Face 上的 LayerNorm/DensePose-TorchScript-with-hint-image，其中含有代码；校验和未确认。",
     "It lies at bdsqlsz/qinglong_controlnet-lllite, Annotators, on Hugging Face; its checksum is not confirmed.": "位于 Hugging Face 上的 bdsqlsz/qinglong_controlnet-lllite（Annotators）；校验和未确认。",
     "Its authors name no licence for the weights.": "作者未说明权重的许可证。",
