@@ -151,3 +151,13 @@ def _names(template: str) -> set[str]:
 def _compatible(value: Any) -> Any:
     """Paths, errors and the like as their text."""
     return value if value is None or isinstance(value, (str, bool, int, float, list, tuple, dict)) else str(value)
+
+
+def cannot_write(target: object, error: OSError) -> InvalidInput:
+    """What is said of a file or a folder that the user named for results, and that the system does not let us write."""
+    return InvalidInput(
+        "{target} cannot be written: {reason}.",
+        "Make room there, or name another place with -o.",
+        target=target,
+        reason=error.strerror or error,
+    )

@@ -16,7 +16,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
+from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput, cannot_write
 from clickpaint.image.picture import ENDINGS, format_of
 
 if TYPE_CHECKING:
@@ -405,10 +405,5 @@ def write(target: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise InvalidInput(
-                "{target} cannot be written: {reason}.",
-                "Make room there, or name another place with -o.",
-                target=target,
-                reason=error.strerror or error,
-            ) from error
+            raise cannot_write(target, error) from error
         raise

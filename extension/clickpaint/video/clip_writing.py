@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import InvalidInput, cannot_write
 from clickpaint.image import mask as masks_
 from clickpaint.image.picture import encode, from_pixels
 from clickpaint.video.clips import ANIMATIONS, Clip, FolderClip
@@ -82,7 +82,7 @@ def _write_whole(file: Path, data: bytes) -> None:
 def _new_folder(target: Path) -> Iterator[Path]:
     """A folder to write into that takes the place of `target`, or whose files take their places in it, once all are written."""
     part = target.absolute().parent / f".{uuid.uuid4().hex[:12]}.part"
-    with _told(target):
+    with _writing(target):
         try:
             part.mkdir(parents=True)
             yield part
@@ -101,7 +101,7 @@ def new_file(target: Path) -> Iterator[Path]:
     """A file to write that takes the place of `target` once it is whole."""
     target = target.resolve() if target.is_symlink() else target
     part = target.absolute().with_name(f".{uuid.uuid4().hex[:12]}.part{target.suffix}")
-    with _told(target):
+    with _writing(target):
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             yield part
@@ -112,16 +112,11 @@ def new_file(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told(target: Path) -> Iterator[None]:
+def _writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InvalidInput(
-            "{target} cannot be written: {reason}.",
-            "Make room there, or name another place with -o.",
-            target=target,
-            reason=error.strerror or error,
-        ) from error
+        raise cannot_write(target, error) from error
 
 
 def _write_animation(path: Path, format: str, frames: Iterable[np.ndarray], source: Clip) -> None:
