@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from clickpaint.api import schemas
+from clickpaint.api import model_schemas, schemas
 from clickpaint.weights.catalog import catalog, models
 from clickpaint.weights.recommended import RECOMMENDED
 from tests.toys.studio import array_of
@@ -12,7 +12,7 @@ from tests.toys.studio import array_of
 
 def test_what_can_be_used(client, tmp_path):
     answer = client.get("capabilities").json()
-    schemas.CapabilitiesAnswer(**answer)
+    model_schemas.CapabilitiesAnswer(**answer)
     assert (answer["host"], answer["device"], answer["offline"]) == ("toy", "cpu (float32)", True)
     assert answer["defaults"] == {"segmenter": "classic", "eraser": "classic", "grow": 0, "feather": 0}
     assert answer["paint"]["available"] is False and answer["paint"]["reason"]
@@ -26,12 +26,12 @@ def test_models_and_their_checks(client, tmp_path):
     listed = client.get("models").json()
     assert [one["name"] for one in listed] == list(models())
     for one in listed:
-        schemas.ModelAnswer(**one)
+        model_schemas.ModelAnswer(**one)
         assert "path" not in one and one["state"] in ("missing", "unavailable")
     assert str(tmp_path) not in client.get("models").text
     started = client.post("models/mobile_sam/verify")
     assert started.status_code == 202
-    task = schemas.TaskStarted(**started.json()).task
+    task = model_schemas.TaskStarted(**started.json()).task
     assert (task.kind, task.subject, task.workspace) == ("verify", "mobile_sam", None)
     until = time.monotonic() + 30
     while [one["state"] for one in client.get("progress").json()["tasks"] if one["id"] == task.id] != ["done"]:
@@ -59,7 +59,7 @@ def test_the_manager_of_models(client, studio, tmp_path):
     now = {one["name"]: one for one in client.get("models").json()}["migan"]
     assert (now["state"], now["used"], now["removable"], now["recommended"]) == ("present", True, True, False)
     usage = client.get("models/usage").json()
-    schemas.UsageAnswer(**usage)
+    model_schemas.UsageAnswer(**usage)
     assert usage["files"] == [{"kind": "Stable-diffusion", "name": "mine/a.safetensors", "bytes": 5, "used": False}]
     assert usage["loaded"] == [{"name": "MI-GAN", "bytes": 70}] and usage["disk_used"] == size
     assert usage["memory_used"] == 70 <= usage["memory_budget"] and usage["disk_free"] > 0

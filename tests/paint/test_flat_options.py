@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from clickpaint.api import schemas
+from clickpaint.api import painting_schemas
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.flat_options import DEFAULTS, changed, grouped
 from clickpaint.paint.paint_job import Masking, PaintOptions, Sampling, TextPrompt
@@ -36,5 +36,5 @@ def test_unknown_names_and_wrong_values_are_refused():
 
 
 def test_the_bodies_of_requests_have_every_option():
-    names = set(getattr(schemas.PaintBody, "model_fields", None) or schemas.PaintBody.__fields__)
+    names = set(getattr(painting_schemas.PaintBody, "model_fields", None) or painting_schemas.PaintBody.__fields__)
     assert {*DEFAULTS} <= names

@@ -97,7 +97,7 @@ def test_without_a_web_ui_the_checkpoint_is_chosen_in_the_page_even_before_there
 
 
 def test_every_value_goes_to_the_canvas_under_the_name_that_the_api_has(rich: Studio) -> None:
-    from clickpaint.api.schemas import PaintBody
+    from clickpaint.api.painting_schemas import PaintBody
 
     known = set(getattr(PaintBody, "model_fields", None) or PaintBody.__fields__) | {"second_pass", "left", "top", "right", "bottom"}
     page = build(rich)

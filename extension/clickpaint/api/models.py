@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from clickpaint import __version__
-from clickpaint.api import schemas
+from clickpaint.api import model_schemas as schemas
 from clickpaint.api.encode import answer
 from clickpaint.image.soft_edge import AUTO
 from clickpaint.studio.studio import Studio

@@ -7,8 +7,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 
-from clickpaint.api import schemas, translate
+from clickpaint.api import painting_schemas as schemas
+from clickpaint.api import translate
 from clickpaint.api.encode import answer, rgb_png
+from clickpaint.api.schemas import StateAnswer
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image import mask as masks
 from clickpaint.image.soft_edge import AUTO, SoftEdge
@@ -34,13 +36,16 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         workspace = studio.workspace(id)
         return answer(_gallery(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser), side))
 
-    @router.post("/workspaces/{id}/results/{index}/use", tags=tags, summary="Take another result", response_model=schemas.StateAnswer)
+    @router.post("/workspaces/{id}/results/{index}/use", tags=tags, summary="Take another result", response_model=StateAnswer)
     def use(id: str, index: str, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         return answer(translate.position(workspace, state=studio.painting.use(workspace, _index(index)), side=side))
 
     @router.post(
-        "/workspaces/{id}/results/{index}/refine", tags=tags, summary="Paint a result once more, finer", response_model=schemas.PaintAnswer
+        "/workspaces/{id}/results/{index}/refine",
+        tags=tags,
+        summary="Paint a result once more, finer",
+        response_model=schemas.PaintAnswer,
     )
     def refine(id: str, index: str, body: schemas.PaintBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)

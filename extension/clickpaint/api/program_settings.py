@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clickpaint.api import schemas
+from clickpaint.api import settings_schemas as schemas
 from clickpaint.api.access import Gate
 from clickpaint.api.encode import answer
 from clickpaint.errors import AccessDenied, HostUnsupported

@@ -1,0 +1,102 @@
+"""What painting's requests and answers look like; `schemas` says what holds for all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, StrictBool, StrictStr
+
+from clickpaint.api.pydantic_compat import Body, Integer, Number, Pixels, WholeNumber, at_most, picture_file
+from clickpaint.api.schemas import StateAnswer
+
+
+class ControlBody(Body):
+    preprocessor: StrictStr = "none"
+    model: StrictStr
+    weight: Number = 1.0
+    start: Number = 0.0
+    end: Number = 1.0
+    mode: Literal["balanced", "prompt", "control"] = "balanced"
+    values: dict[str, Number] = Field({}, description="Of the preprocessor's parameters; left out: their defaults.")
+    resolution: Integer = Field(0, description="At which the preprocessor looks at the crop; 0: the crop's own.")
+    map: StrictStr | None = Field(None, description="A map that was made of this workspace, by its id; used as it is.")
+
+
+class PaintBody(Body):
+    """What to paint, and how; names and ranges are those of the web UI's img2img."""
+
+    task: Literal["fill", "replace", "expand", "remove", "instruct"] = "fill"
+    engine: Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"] = Field(
+        "auto", description="auto: the host's own sampler; without one, what fits the checkpoint. The others are ours."
+    )
+    prompt: StrictStr = ""
+    negative_prompt: StrictStr = ""
+    styles: list[StrictStr] = Field([], **at_most(100))
+    sampler: StrictStr = Field("", description="Left out: the host's for the loaded model, or its first.")
+    scheduler: StrictStr = Field("", description="Left out: the host's for the loaded model.")
+    steps: Integer = 20
+    cfg_scale: Number = Field(0.0, description="0: what the host starts with for the loaded model; stand-alone 7.")
+    distilled_cfg_scale: Number = Field(
+        0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the host's."
+    )
+    seed: WholeNumber = Field(-1, description="-1: a random one.")
+    denoising_strength: Number = 0.75
+    masked_content: Literal["fill", "original", "latent noise", "latent nothing", "erased"] = "fill"
+    batch_count: Integer = Field(1, description="How many results to choose from.")
+    soft_inpainting: StrictBool = False
+    grow: Pixels | None = Field(None, description="In pixels; left out or auto: what fits the picture and the mask.")
+    feather: Pixels | None = Field(None, description="In pixels; left out or auto: what fits the picture and the mask.")
+    resolution: Integer = Field(0, description="Side of the square whose area is painted at; 0: the checkpoint's own.")
+    refine: StrictBool | None = Field(None, description="A second pass at the picture's resolution; left out: where it is needed.")
+    refine_strength: Number = 0.35
+    clip_skip: Integer | None = None
+    vae: StrictStr | None = None
+    token_merging_ratio: Number | None = None
+    control: list[ControlBody] = Field([], description="Units of the host's ControlNet, in register with what is painted.", **at_most(32))
+    expand: tuple[Integer, Integer, Integer, Integer] = Field((0, 0, 0, 0), description="Pixels to add: left, top, right, bottom.")
+    image_cfg_scale: Number = Field(1.5, description="How closely an instruction keeps to the picture.")
+    repaint_jump: Integer = Field(10, description="Noise levels that RePaint goes back at once.")
+    repaint_resamples: Integer = Field(10, description="How often RePaint paints each stretch.")
+    eraser: StrictStr | None = Field(None, description='For the masked content "erased".')
+
+
+class PaintPictureBody(PaintBody):
+    image: StrictStr = Field(..., **picture_file())
+    mask: StrictStr | None = Field(None, description="A picture of the same size; white, or opaque, is selected.", **picture_file())
+    format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
+
+
+class GenerateBody(PaintBody):
+    width: Integer | None = Field(None, description="A multiple of 8; left out: the checkpoint's own size.")
+    height: Integer | None = Field(None, description="A multiple of 8; left out: the checkpoint's own size.")
+    format: StrictStr = "png"
+
+
+class CheckpointBody(Body):
+    name: StrictStr = Field(..., description="One of the checkpoints in GET /capabilities.")
+
+
+class ResultAnswer(BaseModel):
+    index: int
+    seed: int
+    infotext: str
+    box: tuple[int, int, int, int] = Field(..., description="The part of the picture that it changed.")
+
+
+class PaintAnswer(StateAnswer):
+    milliseconds: float
+    grow: int | None = Field(None, description="The pixels that acted; null where there was no mask.")
+    feather: int | None = None
+    results: list[ResultAnswer]
+
+
+class PaintedAnswer(BaseModel):
+    images: list[str] = Field(..., description="The results as data URLs.")
+    seeds: list[int]
+    grow: int | None = Field(None, description="The pixels that acted; null where there was no mask.")
+    feather: int | None = None
+
+
+class ControlNamesAnswer(BaseModel):
+    preprocessors: list[str]
+    models: list[str]
