@@ -12,7 +12,7 @@ from PIL import Image
 from clickpaint.control import mlsd, registry, softedge
 from clickpaint.control.controlnet_aux_modules import module
 from clickpaint.control.network import Network
-from clickpaint.weights.store import load_state_dict
+from clickpaint.weights.load_weights import load_state_dict
 
 pytest.importorskip("einops", reason="needs what controlnet_aux imports")
 

@@ -18,9 +18,11 @@ from clickpaint.errors import CorruptModel, DownloadFailed, ModelMissing, NotFou
 from clickpaint.progress import Progress
 from clickpaint.weights import catalog as catalogs
 from clickpaint.weights import store as stores
+from clickpaint.weights.checksums import checksum
 from clickpaint.weights.device import Device
+from clickpaint.weights.load_weights import load_state_dict, load_torchscript
 from clickpaint.weights.model_files import files
-from clickpaint.weights.store import Store, checksum, load_state_dict, load_torchscript
+from clickpaint.weights.store import Store
 
 
 @pytest.fixture

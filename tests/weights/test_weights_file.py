@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from clickpaint.errors import CorruptModel, InvalidInput
-from clickpaint.weights.store import load_state_dict
+from clickpaint.weights.load_weights import load_state_dict
 from clickpaint.weights.weights_file import mapped_in_pieces, read_weights_file, safetensors_header, weights_format
 
 torch = pytest.importorskip("torch")

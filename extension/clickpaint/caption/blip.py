@@ -13,7 +13,7 @@ from clickpaint.caption.base import Crop, Turn
 from clickpaint.caption.loading import load_processor, transformers
 from clickpaint.caption.transformer import Loaded, TransformersCaptioner, _pictures
 from clickpaint.errors import CorruptModel
-from clickpaint.weights.store import load_state_dict
+from clickpaint.weights.load_weights import load_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from clickpaint.compat import torchvision
 from clickpaint.errors import CorruptModel, ModelMissing
 from clickpaint.weights.device import out_of_memory
-from clickpaint.weights.store import load_state_dict
+from clickpaint.weights.load_weights import load_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,7 +16,7 @@ from clickpaint.errors import CorruptModel
 from clickpaint.weights import catalog
 from clickpaint.weights import device as devices
 from clickpaint.weights.device import Device
-from clickpaint.weights.store import load_state_dict, load_torchscript
+from clickpaint.weights.load_weights import load_state_dict, load_torchscript
 
 if TYPE_CHECKING:
     import torch

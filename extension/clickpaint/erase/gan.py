@@ -15,7 +15,7 @@ from clickpaint.errors import CorruptModel
 from clickpaint.image.geometry import CropRules
 from clickpaint.progress import Progress
 from clickpaint.weights.device import Device
-from clickpaint.weights.store import load_state_dict
+from clickpaint.weights.load_weights import load_state_dict
 
 if TYPE_CHECKING:
     import torch

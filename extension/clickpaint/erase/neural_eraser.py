@@ -15,7 +15,7 @@ from clickpaint.progress import Progress
 from clickpaint.weights import catalog
 from clickpaint.weights import device as devices
 from clickpaint.weights.device import Device
-from clickpaint.weights.store import load_torchscript
+from clickpaint.weights.load_weights import load_torchscript
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,8 @@ from clickpaint.segment.resizing import resized
 from clickpaint.segment.upscale import above
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
-from clickpaint.weights.store import Store, load_state_dict
+from clickpaint.weights.load_weights import load_state_dict
+from clickpaint.weights.store import Store
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -17,7 +17,8 @@ from clickpaint.video.base import Frames
 from clickpaint.video.tracking import TrackedFrame
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
-from clickpaint.weights.store import Store, load_state_dict
+from clickpaint.weights.load_weights import load_state_dict
+from clickpaint.weights.store import Store
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from clickpaint.errors import NotFound
+from clickpaint.errors import NotFound, Sentence
 
 CATALOG = Path(__file__).resolve().parents[3] / "models" / "catalog.json"
 _DIGITS = {"sha256": 64, "md5": 32}
@@ -100,6 +100,13 @@ def files_of(name: str) -> tuple[ModelFile, ...]:
 def unfinished(target: Path) -> Path:
     """Where the bytes of an unfinished download of `target` wait."""
     return target.with_name(target.name + ".part")
+
+
+def how_to_get(file: ModelFile) -> Sentence:
+    """What a user does to have the file."""
+    if file.urls:
+        return Sentence("Download it (page, API, or `clickpaint models download`).")
+    return Sentence("{note} Put it as {filename} into the folder of {kind} models.", note=file.note, filename=file.filename, kind=file.kind)
 
 
 def parse(document: dict[str, Any]) -> dict[str, ModelFile]:

@@ -1,33 +1,26 @@
-"""Model files on this machine: where they lie, whether they are what the catalog says, and how they are read."""
+"""Model files on this machine: where they lie, and whether they are what the catalog says."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import json
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clickpaint.errors import CorruptModel, InvalidInput, ModelMissing, Sentence
 from clickpaint.progress import SILENT, Progress
-from clickpaint.weights.catalog import ModelFile, catalog, files_of, unfinished
-from clickpaint.weights.device import out_of_memory
+from clickpaint.weights.catalog import ModelFile, catalog, files_of, how_to_get, unfinished
+from clickpaint.weights.checksums import RememberedSums, checksum, mismatch
 from clickpaint.weights.folders import is_file, of_error, why_unreadable
 
 if TYPE_CHECKING:
-    import torch
-
-    from clickpaint.weights.device import Device
     from clickpaint.weights.download import Network
 
 log = logging.getLogger(__name__)
-_SUMS = ".clickpaint-sums.json"
 _BLOCK = 1 << 20
 
 
@@ -64,13 +57,12 @@ class Store:
 
     def __init__(self, folders: Callable[[str], list[Path]]) -> None:
         self._folders = folders
-        self._sums: dict[str, dict[str, Any]] = {}
-        self._lock = threading.Lock()
+        self._sums = RememberedSums(folders)
 
     def for_a_list(self) -> Store:
         """This store for as long as it takes to look for many models: the host is asked for its folders once."""
         same = Store(functools.cache(self._folders))
-        same._sums, same._lock = self._sums, self._lock
+        same._sums = self._sums
         return same
 
     def find(self, name: str) -> Path | None:
@@ -101,9 +93,9 @@ class Store:
             kept = self.set_aside(path) if readable else path
             wrong = fault if kept == path else Sentence("{reason} It was set aside as {name}.", reason=fault, name=kept.name)
         if wrong is not None:
-            raise CorruptModel("{title}: {reason}", _remedy(file), model=name, filename=file.filename, title=file.title, reason=wrong)
+            raise CorruptModel("{title}: {reason}", how_to_get(file), model=name, filename=file.filename, title=file.title, reason=wrong)
         raise ModelMissing(
-            "{title} ({filename}) is not on this machine.", _remedy(file), model=name, filename=file.filename, title=file.title
+            "{title} ({filename}) is not on this machine.", how_to_get(file), model=name, filename=file.filename, title=file.title
         )
 
     def state(self, name: str) -> ModelState:
@@ -128,7 +120,7 @@ class Store:
         for number, file in enumerate(files):
             part = progress.part(number / len(files), (number + 1) / len(files))
             for path in list(self._candidates(file)):
-                self._forget(file, path)
+                self._sums.forget(file, path)
                 try:
                     wrong = self._known_wrong(file, path) or self._mismatch(file, path, part)
                 except OSError as error:
@@ -174,7 +166,7 @@ class Store:
         for number, file in enumerate(missing):
             part = progress.part(sum(weights[:number]) / sum(weights), sum(weights[: number + 1]) / sum(weights))
             path = download(file, self._folders(file.kind)[0], network, part)
-            self._remember(file, path, file.checksum.value if file.checksum else "")
+            self._sums.remember(file, path, file.checksum.value if file.checksum else "")
         return self.require(files[0].name)
 
     def remove(self, name: str) -> int:
@@ -207,7 +199,7 @@ class Store:
                             "{filename} cannot be deleted: {reason}.", "Close the programs that use it, then try again.",
                             filename=path.name, reason=(error.strerror or type(error).__name__).lower(),
                         ) from error  # fmt: skip
-                    self._forget(file, path)
+                    self._sums.forget(file, path)
                     freed += size
             elsewhere = elsewhere or any(True for _ in self._candidates(file))
         if not freed:
@@ -245,10 +237,10 @@ class Store:
         corrupt = next((path for path in candidates if path.name not in file.aliases), None)
         if corrupt is not None:
             return ModelState(
-                file.name, "corrupt", None, 0, file.bytes, Sentence("{message} {remedy}", message=wrong[corrupt], remedy=_remedy(file))
+                file.name, "corrupt", None, 0, file.bytes, Sentence("{message} {remedy}", message=wrong[corrupt], remedy=how_to_get(file))
             )
         if not file.urls:
-            return ModelState(file.name, "unavailable", None, 0, file.bytes, _remedy(file))
+            return ModelState(file.name, "unavailable", None, 0, file.bytes, how_to_get(file))
         aside = [filename for filename in _names(part.parent) if filename.startswith(file.filename) and filename.endswith(".corrupt")]
         reason = Sentence("It was corrupt and was set aside as {name}.", name=max(aside)) if aside else "It has not been downloaded yet."
         return ModelState(file.name, "missing", None, 0, file.bytes, reason)
@@ -264,134 +256,20 @@ class Store:
             return of_error(path, error)
         if file.bytes is not None and size != file.bytes:
             return Sentence("{filename} has {count} bytes instead of {expected}.", filename=path.name, count=size, expected=file.bytes)
-        known = self._known(file, path)
+        known = self._sums.known(file, path)
         if known is not None and file.checksum is not None and known != file.checksum.value:
-            return _differs(file, path, known)
+            return mismatch(file, path, known)
         return None
 
     def _mismatch(self, file: ModelFile, path: Path, progress: Progress) -> str | None:
         """Compare the checksum, reading the file unless its sum is remembered. None if it is right or cannot be told."""
         if file.checksum is None:
             return None
-        actual = self._known(file, path)
+        actual = self._sums.known(file, path)
         if actual is None:
             actual = checksum(path, file.checksum.algorithm, progress)
-            self._remember(file, path, actual)
-        return None if actual == file.checksum.value else _differs(file, path, actual)
-
-    def _known(self, file: ModelFile, path: Path) -> str | None:
-        with self._lock:
-            entry = self._read_sums(file).get(str(path))
-        if entry is None or file.checksum is None:
-            return None
-        try:
-            stat = path.stat()
-        except OSError:
-            return None
-        now = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "algorithm": file.checksum.algorithm}
-        return entry.get("sum") if {**entry, **now} == entry else None
-
-    def _remember(self, file: ModelFile, path: Path, value: str) -> None:
-        if file.checksum is None:
-            return
-        stat = path.stat()
-        entry = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "algorithm": file.checksum.algorithm, "sum": value}
-        with self._lock:
-            self._read_sums(file)[str(path)] = entry
-            self._write_sums(file)
-
-    def _forget(self, file: ModelFile, path: Path) -> None:
-        with self._lock:
-            if self._read_sums(file).pop(str(path), None) is not None:
-                self._write_sums(file)
-
-    def _read_sums(self, file: ModelFile) -> dict[str, Any]:
-        folder = str(self._folders(file.kind)[0])
-        if folder not in self._sums:
-            try:
-                stored = json.loads((Path(folder) / _SUMS).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                stored = {}
-            valid = stored.items() if isinstance(stored, dict) else ()
-            self._sums[folder] = {path: entry for path, entry in valid if isinstance(entry, dict)}
-        return self._sums[folder]
-
-    def _write_sums(self, file: ModelFile) -> None:
-        folder = self._folders(file.kind)[0]
-        temporary = folder / f"{_SUMS}.{os.getpid()}.{threading.get_ident()}"
-        with contextlib.suppress(OSError):  # a folder that cannot be written costs another reading after the next start
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._read_sums(file), indent=1), encoding="utf-8")
-            temporary.replace(folder / _SUMS)
-
-
-def checksum(path: Path, algorithm: str = "sha256", progress: Progress = SILENT) -> str:
-    """The file's checksum in hexadecimal digits, read in blocks."""
-    hasher = hashlib.new(algorithm, usedforsecurity=False)
-    total, done = path.stat().st_size, 0
-    with path.open("rb") as stream:
-        while block := stream.read(8 * _BLOCK):
-            hasher.update(block)
-            done += len(block)
-            progress.report(done / max(total, 1), f"Checking {path.name}", done=done, total=total, unit="B")
-    return hasher.hexdigest()
-
-
-def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weight file, on the CPU: safetensors, or a pickle read with `weights_only=True`, which runs no code.
-
-    What is nested under "model", "state_dict" or "depth_model" is unwrapped.
-
-    Raises:
-        CorruptModel: the file is broken, or holds something other than tensors.
-    """
-    import torch
-
-    from clickpaint.weights.weights_file import read_weights_file  # which a web UI's start has no need of
-
-    loaded, _ = read_weights_file(path, mapped=False)
-    for key in ("model", "state_dict", "depth_model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise CorruptModel("{filename} holds something other than a model's weights.", _REPLACE, filename=path.name)
-    return loaded
-
-
-def load_torchscript(file: ModelFile, path: Path, device: Device) -> torch.jit.ScriptModule:
-    """A TorchScript model, ready to run. It contains code, so the bytes must be those of the catalog, checked here again, or,
-    where no checksum is confirmed, come from the user's own hand: such a file cannot be downloaded.
-
-    Raises:
-        CorruptModel: the bytes are not the catalog's, or cannot be read.
-    """
-    import torch
-
-    if file.checksum is not None:
-        try:
-            actual = checksum(path, file.checksum.algorithm)
-        except OSError as error:
-            raise CorruptModel(of_error(path, error), _REPLACE, filename=path.name) from error
-        if actual != file.checksum.value:
-            raise CorruptModel(
-                "{title}: {reason}",
-                _remedy(file),
-                model=file.name,
-                filename=path.name,
-                title=file.title,
-                reason=_differs(file, path, actual),
-            )
-    try:
-        return torch.jit.load(str(path), map_location="cpu").to(device.torch).eval()
-    except Exception as error:
-        if out_of_memory(error):
-            raise
-        raise CorruptModel(
-            "{filename} cannot be read as TorchScript: it is incomplete, damaged, or another kind of file.", _REPLACE, filename=path.name
-        ) from error
-
-
-_REPLACE = "Download it again, or put the right file there."
+            self._sums.remember(file, path, actual)
+        return None if actual == file.checksum.value else mismatch(file, path, actual)
 
 
 def _size(path: Path) -> int:
@@ -412,21 +290,3 @@ def _only_file(name: str) -> ModelFile:
     if others:
         raise ValueError(f"{name} has several files: {', '.join(part.name for part in (file, *others))}")
     return file
-
-
-def _differs(file: ModelFile, path: Path, actual: str) -> str:
-    expected = file.checksum
-    assert expected is not None
-    return Sentence(
-        "{filename} is not what the catalog promises: its {algorithm} is {actual} instead of {expected}.",
-        filename=path.name,
-        algorithm=expected.algorithm,
-        actual=actual,
-        expected=expected.value,
-    )
-
-
-def _remedy(file: ModelFile) -> str:
-    if file.urls:
-        return Sentence("Download it (page, API, or `clickpaint models download`).")
-    return Sentence("{note} Put it as {filename} into the folder of {kind} models.", note=file.note, filename=file.filename, kind=file.kind)
