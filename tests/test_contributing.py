@@ -16,9 +16,9 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 def section(title: str) -> str:
     """The text below a heading of CONTRIBUTING.md."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", TEXT, flags=re.MULTILINE | re.DOTALL)
-    assert found, f"CONTRIBUTING.md has no section {title!r}"
-    return found[1]
+    matched = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", TEXT, flags=re.MULTILINE | re.DOTALL)
+    assert matched, f"CONTRIBUTING.md has no section {title!r}"
+    return matched[1]
 
 
 def files_in(text: str) -> list[str]:

@@ -65,9 +65,9 @@ def test_a_sentence_stays_what_it_is_wherever_it_is_handed_on():
 def test_beside_sentences_stand_their_codes():
     reason = NotFound("There is no {name}.", "Take another one.", name="a").sentence
     assert reason == "There is no a. Take another one."
-    told = with_codes({"list": [{"reason": reason}, {"reason": "plain"}, {"reason": Sentence("plain")}], "numbers": [1, 2]})
-    assert told["numbers"] == [1, 2]
-    first, second, third = told["list"]
+    coded = with_codes({"list": [{"reason": reason}, {"reason": "plain"}, {"reason": Sentence("plain")}], "numbers": [1, 2]})
+    assert coded["numbers"] == [1, 2]
+    first, second, third = coded["list"]
     assert second == third == {"reason": "plain"}
     assert first["reason"] == "There is no a. Take another one." and first["reason_code"] == "{message} {remedy}"
     assert first["reason_data"] == {

@@ -45,11 +45,11 @@ TOP_LEVEL = {
 
 def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name."""
-    found = {}
+    places = {}
     for file in sorted(PACKAGE.rglob("*.py")):
         parts = ["clickpaint", *file.relative_to(PACKAGE).with_suffix("").parts]
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
-    return found
+        places[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return places
 
 
 def imports(source: str, module: str, is_package: bool = False) -> Iterator[str]:
@@ -239,8 +239,8 @@ def tracked() -> list[str]:
 
 
 def test_the_top_level_is_as_planned(tracked):
-    found = {path.split("/")[0] for path in tracked}
-    assert found - TOP_LEVEL == set()
+    top_level = {path.split("/")[0] for path in tracked}
+    assert top_level - TOP_LEVEL == set()
     assert {
         "install.py",
         "README.md",
@@ -252,7 +252,7 @@ def test_the_top_level_is_as_planned(tracked):
         "javascript",
         "models",
         "tests",
-    } <= found
+    } <= top_level
     below = {
         folder: {path.split("/")[1] for path in tracked if path.startswith(folder + "/")} for folder in ("scripts", "javascript", "models")
     }

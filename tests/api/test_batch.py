@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.api import schemas
-from tests.api.test_workspaces import IMAGE, RED, mask_of, opened, told
+from tests.api.test_workspaces import IMAGE, RED, checked_answer, mask_of, opened
 from tests.toys.studio import array_of
 
 LARGE = np.kron(IMAGE, np.ones((3, 3, 1), np.uint8))
@@ -20,16 +20,16 @@ def test_a_selection_is_made_in_another_picture_whatever_its_size(client):
     id = first.split("/")[1]
     answer = client.post(f"{second}/select-as-in", json={"workspace": id})
     assert answer.status_code == 400 and answer.json()["message"] == "Nothing is selected in toy.png."
-    told(schemas.SelectAnswer, client.post(f"{first}/select", json={"points": [{"x": 30, "y": 20}]}))
-    told(schemas.EraseAnswer, client.post(f"{first}/erase", json={"grow": 0}))
-    told(schemas.SelectAnswer, client.post(f"{first}/select", json={"points": [{"x": 1, "y": 1}]}))
+    checked_answer(schemas.SelectAnswer, client.post(f"{first}/select", json={"points": [{"x": 30, "y": 20}]}))
+    checked_answer(schemas.EraseAnswer, client.post(f"{first}/erase", json={"grow": 0}))
+    checked_answer(schemas.SelectAnswer, client.post(f"{first}/select", json={"points": [{"x": 1, "y": 1}]}))
 
-    state = told(schemas.StateAnswer, client.post(f"{second}/select-as-in", json={"workspace": id, "version": 1}))
+    state = checked_answer(schemas.StateAnswer, client.post(f"{second}/select-as-in", json={"workspace": id, "version": 1}))
     mask = np.asarray(Image.open(io.BytesIO(client.get(f"{second}/mask").content)).convert("L")) > 0
     assert (mask != np.kron(RED, np.ones((3, 3), bool))).mean() < 0.01, "what was selected when that version was made"
     assert state["selection"]["box"] == [3 * edge for edge in _box(RED)]
-    told(schemas.StateAnswer, client.post(f"{second}/select-as-in", json={"workspace": id, "version": 1, "how": "box"}))
-    assert mask_of(told(schemas.StateAnswer, client.post(f"{second}/undo"))["selection"]["mask"]).any()
+    checked_answer(schemas.StateAnswer, client.post(f"{second}/select-as-in", json={"workspace": id, "version": 1, "how": "box"}))
+    assert mask_of(checked_answer(schemas.StateAnswer, client.post(f"{second}/undo"))["selection"]["mask"]).any()
     assert client.post(f"{second}/select-as-in", json={"workspace": id, "how": "far"}).status_code == 422
     assert client.post(f"{second}/select-as-in", json={"workspace": "none"}).status_code == 404
 
@@ -42,7 +42,7 @@ def _box(mask):
 def test_many_pictures_come_in_one_file(client):
     ids = [opened(client, image, name=name)["id"] for image, name in ((IMAGE, "a.png"), (LARGE, "A.png"), (IMAGE, "b.png"))]
     client.post(f"workspaces/{ids[0]}/select", json={"points": [{"x": 30, "y": 20}]})
-    told(schemas.EraseAnswer, client.post(f"workspaces/{ids[0]}/erase"))
+    checked_answer(schemas.EraseAnswer, client.post(f"workspaces/{ids[0]}/erase"))
     answer = client.post("archive", json={"pictures": [{"workspace": id} for id in ids]})
     assert answer.headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:

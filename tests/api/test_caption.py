@@ -65,9 +65,9 @@ def png(image):
 
 
 def test_the_captioner_sees_the_selection(client, id, speaking):
-    told = client.post(f"workspaces/{id}/caption").json()
-    assert told["text"] == "a red thing 3" and told["prompt"] == "red thing 3" and told["captioner"] == "host"
-    assert told["box"] == [20, 13, 40, 26] and told["failure"] is None and told["refined"] is None
+    answer = client.post(f"workspaces/{id}/caption").json()
+    assert answer["text"] == "a red thing 3" and answer["prompt"] == "red thing 3" and answer["captioner"] == "host"
+    assert answer["box"] == [20, 13, 40, 26] and answer["failure"] is None and answer["refined"] is None
     mask = np.zeros((40, 60), bool)
     mask[13:26, 20:40] = True
     np.testing.assert_array_equal(speaking.toy.captioned[-1][0], crop_region(pixels(), mask).pixels)
@@ -86,21 +86,21 @@ def test_every_control_of_the_region_changes_what_is_seen(client, id, speaking, 
 
 def test_without_a_selection_the_whole_picture_is_described(client, id, speaking):
     client.post(f"workspaces/{id}/mask", json={"operations": [{"op": "clear"}]})
-    told = client.post(f"workspaces/{id}/caption").json()
-    assert told["box"] is None
+    answer = client.post(f"workspaces/{id}/caption").json()
+    assert answer["box"] is None
     np.testing.assert_array_equal(speaking.toy.captioned[-1][0], pixels())
 
 
 def test_a_context_is_the_whole_picture(client, id, speaking):
-    told = client.post(f"workspaces/{id}/caption", json={"context": True}).json()
+    answer = client.post(f"workspaces/{id}/caption", json={"context": True}).json()
     np.testing.assert_array_equal(speaking.toy.captioned[-1][0], pixels())
-    assert told["context"].startswith("a red thing")
+    assert answer["context"].startswith("a red thing")
 
 
 def test_length_candidates_and_form_work_without_a_text_model(client, id):
-    told = client.post(f"workspaces/{id}/caption", json={"style": {"length": 12}, "candidates": 3}).json()
-    assert len(told["wordings"]) == 3
-    assert all(10 <= len(one["text"].split()) <= 14 for one in told["wordings"])
+    answer = client.post(f"workspaces/{id}/caption", json={"style": {"length": 12}, "candidates": 3}).json()
+    assert len(answer["wordings"]) == 3
+    assert all(10 <= len(one["text"].split()) <= 14 for one in answer["wordings"])
     assert client.post(f"workspaces/{id}/caption", json={"style": {"form": "prompt"}}).json()["text"] == "red thing 3"
 
 
@@ -108,8 +108,8 @@ def test_what_needs_a_text_model_is_refused_with_the_reason_and_the_raw_caption_
     controls = client.get("captioners").json()["controls"]
     assert not controls["language"]["available"] and "text model" in controls["language"]["reason"] and controls["caption"]["available"]
     for style in ({"language": "French"}, {"wiki": True}):
-        told = client.post(f"workspaces/{id}/caption", json={"style": style}).json()
-        assert told["text"] == "a red thing 3" and "Without a text model" in told["failure"]["message"]
+        answer = client.post(f"workspaces/{id}/caption", json={"style": style}).json()
+        assert answer["text"] == "a red thing 3" and "Without a text model" in answer["failure"]["message"]
     assert "Without a text model" in client.post(f"workspaces/{id}/caption", json={"refine": True}).json()["failure"]["message"]
 
 
@@ -124,13 +124,13 @@ def test_every_control_reaches_the_text_model(client, id, server):
     client.post(f"workspaces/{id}/caption", json={"refine": True})
     asked = [server.prompt]
     for style in STYLES:
-        told = client.post(f"workspaces/{id}/caption", json={"style": style}).json()
-        assert told["refined"] == told["text"] and told["failure"] is None
+        answer = client.post(f"workspaces/{id}/caption", json={"style": style}).json()
+        assert answer["refined"] == answer["text"] and answer["failure"] is None
         asked.append(server.asked[-1]["messages"][1]["content"])
     assert len(set(asked)) == len(STYLES) + 1
     assert client.get("captioners").json()["controls"]["language"]["available"]
-    told = client.post(f"workspaces/{id}/caption", json={"style": {"wiki": True}}).json()
-    assert told["background"]
+    answer = client.post(f"workspaces/{id}/caption", json={"style": {"wiki": True}}).json()
+    assert answer["background"]
 
 
 def test_a_plain_caption_asks_no_text_model_and_refine_false_neither(client, id, server):
@@ -144,10 +144,10 @@ def test_the_raw_caption_comes_first_and_the_refined_one_streams(client, id, ser
     answer = client.post(f"workspaces/{id}/caption", json={"stream": True, "style": {"sentiment": "positive"}})
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["content-encoding"] == "identity", "or the web UIs' own compression keeps the events until the last"
-    told = events(answer.text)
-    assert [name for name, _ in told] == ["raw", "piece", "piece", "piece", "caption"]
-    assert told[0][1]["wordings"][0]["text"].startswith("a red thing")
-    assert "".join(data["text"] for name, data in told if name == "piece") == "a lovely ball" == told[-1][1]["text"]
+    reply = events(answer.text)
+    assert [name for name, _ in reply] == ["raw", "piece", "piece", "piece", "caption"]
+    assert reply[0][1]["wordings"][0]["text"].startswith("a red thing")
+    assert "".join(data["text"] for name, data in reply if name == "piece") == "a lovely ball" == reply[-1][1]["text"]
 
 
 @pytest.mark.parametrize("fault", ["401", "garbage", "endless", "silent", "redirect"])
@@ -155,15 +155,15 @@ def test_the_raw_caption_comes_first_and_the_refined_one_streams(client, id, ser
 def test_a_fault_leaves_the_raw_caption_and_says_what_happened(client, id, server, fault, stream):
     server.fault = fault
     answer = client.post(f"workspaces/{id}/caption", json={"stream": stream, "style": {"language": "French"}})
-    told = events(answer.text)[-1][1] if stream else answer.json()
-    assert told["text"] == "a red thing 3" and told["refined"] is None
-    assert told["failure"]["error"] == "TextModelFailed" and told["failure"]["message"].endswith(".")
+    reply = events(answer.text)[-1][1] if stream else answer.json()
+    assert reply["text"] == "a red thing 3" and reply["refined"] is None
+    assert reply["failure"]["error"] == "TextModelFailed" and reply["failure"]["message"].endswith(".")
     assert "secret-key" not in answer.text
 
 
 def test_an_error_is_the_last_event(client, id):
-    told = events(client.post(f"workspaces/{id}/caption", json={"stream": True, "captioner": "nobody"}).text)
-    assert [name for name, _ in told] == ["error"] and told[0][1]["error"] == "NotFound"
+    answer = events(client.post(f"workspaces/{id}/caption", json={"stream": True, "captioner": "nobody"}).text)
+    assert [name for name, _ in answer] == ["error"] and answer[0][1]["error"] == "NotFound"
 
 
 def test_questions_are_answered_about_the_object_that_is_selected(client, id, server, studio):
@@ -200,10 +200,10 @@ def test_a_question_nobody_can_answer(client, id, server, studio):
 
 
 def test_everything_is_described_and_can_be_picked(client, id):
-    told = client.post(f"workspaces/{id}/caption-everything", json={"sieve": {"smallest": 10}}).json()
-    assert {one["caption"] for one in told["regions"]} >= {"a red thing 3"}
-    assert told["paragraph"].startswith("A red thing 3. In it:") and told["overview"].startswith("data:image/png")
-    index, red = next((i, one) for i, one in enumerate(told["regions"]) if one["caption"] == "a red thing 3" and one["area"] == 260)
+    answer = client.post(f"workspaces/{id}/caption-everything", json={"sieve": {"smallest": 10}}).json()
+    assert {one["caption"] for one in answer["regions"]} >= {"a red thing 3"}
+    assert answer["paragraph"].startswith("A red thing 3. In it:") and answer["overview"].startswith("data:image/png")
+    index, red = next((i, one) for i, one in enumerate(answer["regions"]) if one["caption"] == "a red thing 3" and one["area"] == 260)
     expected = (pixels() == RED).all(axis=2)
     np.testing.assert_array_equal(from_rle(red["segmentation"]), expected)
     picked = client.post(f"workspaces/{id}/mask", json={"operations": [{"op": "region", "index": index, "mode": "replace"}]}).json()
@@ -214,11 +214,11 @@ def test_everything_is_described_and_can_be_picked(client, id):
 
 def test_the_paragraph_is_the_text_models(client, id, server):
     server.answers = ["A park with a ball."]
-    told = client.post(f"workspaces/{id}/caption-everything", json={"sieve": {"smallest": 10}}).json()
-    assert told["paragraph"] == "A park with a ball." and "a red thing 3" in server.prompt
+    answer = client.post(f"workspaces/{id}/caption-everything", json={"sieve": {"smallest": 10}}).json()
+    assert answer["paragraph"] == "A park with a ball." and "a red thing 3" in server.prompt
     server.fault = "401"
-    told = client.post("caption-everything", json={"image": png(pixels()), "sieve": {"smallest": 10}}).json()
-    assert told["paragraph"].startswith("A red thing") and "refuses" in told["failure"]["message"]
+    answer = client.post("caption-everything", json={"image": png(pixels()), "sieve": {"smallest": 10}}).json()
+    assert answer["paragraph"].startswith("A red thing") and "refuses" in answer["failure"]["message"]
     count = len(server.asked)
     assert client.post("caption-everything", json={"image": png(pixels()), "paragraph": False}).json()["paragraph"] == ""
     assert len(server.asked) == count
@@ -226,8 +226,8 @@ def test_the_paragraph_is_the_text_models(client, id, server):
 
 def test_a_phrase_is_found_again_by_captions(client, id):
     client.post(f"workspaces/{id}/mask", json={"operations": [{"op": "clear"}]})
-    told = client.post(f"workspaces/{id}/find", json={"phrase": "the red things"}).json()
-    assert told["selection"]["area"] == 260 and told["label"] == "Find" and told["found_by"] == "host" and told["can_undo"]
+    answer = client.post(f"workspaces/{id}/find", json={"phrase": "the red things"}).json()
+    assert answer["selection"]["area"] == 260 and answer["label"] == "Find" and answer["found_by"] == "host" and answer["can_undo"]
     alone = client.post("find", json={"image": png(pixels()), "phrase": "red"}).json()
     assert alone["box"] == [20, 13, 40, 26] and alone["mask"].startswith("data:image/png")
     missing = client.post(f"workspaces/{id}/find", json={"phrase": "submarine"})
@@ -238,18 +238,18 @@ AROUND = [[2, 3], [9, 3], [9, 11], [2, 11]]
 
 
 def test_a_trajectory_selects_first(client, id):
-    told = client.post(f"workspaces/{id}/caption", json={"trajectory": [AROUND, [[24, 18], [36, 20]]]}).json()
-    assert told["box"] == [2, 3, 40, 26]
+    answer = client.post(f"workspaces/{id}/caption", json={"trajectory": [AROUND, [[24, 18], [36, 20]]]}).json()
+    assert answer["box"] == [2, 3, 40, 26]
     assert client.get(f"workspaces/{id}").json()["selection"]["area"] == 8 * 9 + 260, "what the first goes around, and all the second is on"
 
 
 def test_strokes_are_combined_with_the_selection(client, id):
-    told = client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND]}).json()
-    assert told["selection"]["box"] == [2, 3, 10, 12] and told["label"] == "Trajectory" and told["can_undo"]
-    told = client.post(f"workspaces/{id}/trace", json={"strokes": [[[24, 18], [36, 20]]], "mode": "add"}).json()
-    assert told["selection"]["area"] == 8 * 9 + 260
-    told = client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND], "mode": "subtract"}).json()
-    assert told["selection"]["area"] == 260
+    answer = client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND]}).json()
+    assert answer["selection"]["box"] == [2, 3, 10, 12] and answer["label"] == "Trajectory" and answer["can_undo"]
+    answer = client.post(f"workspaces/{id}/trace", json={"strokes": [[[24, 18], [36, 20]]], "mode": "add"}).json()
+    assert answer["selection"]["area"] == 8 * 9 + 260
+    answer = client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND], "mode": "subtract"}).json()
+    assert answer["selection"]["area"] == 260
     for body in ({"strokes": []}, {"strokes": [[]]}, {"strokes": [[[0, 0]] * 100_001]}):
         assert client.post(f"workspaces/{id}/trace", json=body).status_code == 400
     assert client.post(f"workspaces/{id}/trace", json={"strokes": [AROUND], "mode": "xor"}).status_code == 422
@@ -294,8 +294,8 @@ def test_without_a_captioner_the_remedy_is_said(client, id, studio):
     studio.toy.can_caption = False
     answer = client.post(f"workspaces/{id}/caption")
     assert answer.status_code == 409 and "Download BLIP" in answer.json()["remedy"]
-    told = client.get("captioners").json()
-    assert not told["controls"]["caption"]["available"] and told["captioners"][0]["available"] is False
+    reply = client.get("captioners").json()
+    assert not reply["controls"]["caption"]["available"] and reply["captioners"][0]["available"] is False
 
 
 def test_results_are_ranked_by_clip(client, id, speaking, monkeypatch):
@@ -311,8 +311,8 @@ def test_results_are_ranked_by_clip(client, id, speaking, monkeypatch):
     box = masks.bounds(np.ones((4, 4), bool))
     assert box is not None
     workspace.hold_results(tuple(PaintResult(box, np.full((4, 4, 3), value, np.uint8), 0, "") for value in (51, 255, 102)), None)
-    told = client.post(f"workspaces/{id}/results/rank", json={"prompt": "red"}).json()
-    assert told == {"scores": [0.2, 1.0, 0.4], "order": [1, 2, 0]}
+    reply = client.post(f"workspaces/{id}/results/rank", json={"prompt": "red"}).json()
+    assert reply == {"scores": [0.2, 1.0, 0.4], "order": [1, 2, 0]}
 
 
 def test_addresses_and_keys_are_told_to_nobody(client, id, server):

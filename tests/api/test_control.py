@@ -27,7 +27,7 @@ def decoded(text):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(text, validate=True))))
 
 
-def told(model, response, status=200):
+def checked_answer(model, response, status=200):
     assert response.status_code == status, response.text
     answer = response.json()
     checked = model(**answer)
@@ -60,48 +60,48 @@ def shown(client, workspace, id):
 
 
 def test_the_preprocessors_are_listed(client):
-    answer = told(control_schemas.PreprocessorsAnswer, client.get("control/preprocessors"))
-    found = {one["name"]: one for one in answer["preprocessors"]}
+    answer = checked_answer(control_schemas.PreprocessorsAnswer, client.get("control/preprocessors"))
+    reply = {one["name"]: one for one in answer["preprocessors"]}
     assert answer["preprocessors"][0]["name"] == "none" and {"Canny", "Tile", "Inpaint", "Recolor"} <= set(answer["types"])
-    canny = found["canny"]
+    canny = reply["canny"]
     assert canny["available"] and canny["types"] == ["Canny"] and canny["control_models"] == ["canny"]
     assert canny["resolution"] == {"key": "resolution", "label": "Resolution", "minimum": 64, "maximum": 2048, "step": 8, "default": 512}
     assert [(one["key"], one["minimum"], one["maximum"], one["default"]) for one in canny["parameters"]] == [
         ("low", 1, 255, 100), ("high", 1, 255, 200),
     ]  # fmt: skip
-    assert found["inpaint_only"]["needs_mask"] and found["invert"]["resolution"] is None
+    assert reply["inpaint_only"]["needs_mask"] and reply["invert"]["resolution"] is None
 
 
 def test_a_map_of_what_is_open(client, workspace):
     body = {"layers": [{"preprocessor": "canny", "values": {"low": 50, "high": 150}, "resolution": 230}]}
-    answer = told(control_schemas.MapAnswer, client.post(f"{workspace}/control", json=body))
+    answer = checked_answer(control_schemas.MapAnswer, client.post(f"{workspace}/control", json=body))
     assert (answer["width"], answer["height"], answer["extra"]) == (330, 230, {})
     edges = shown(client, workspace, answer["map"])
     assert set(np.unique(edges)) == {0, 255}
 
     refused(client.post(f"{workspace}/control", json={**body, "object_only": True}))
     client.post(f"{workspace}/mask", json={"operations": [{"op": "box", "box": [150, 50, 250, 160]}]})
-    answer = told(control_schemas.MapAnswer, client.post(f"{workspace}/control", json={**body, "object_only": True}))
+    answer = checked_answer(control_schemas.MapAnswer, client.post(f"{workspace}/control", json={**body, "object_only": True}))
     inside = np.zeros((230, 330, 1), bool)
     inside[50:160, 150:250] = True
     assert np.array_equal(shown(client, workspace, answer["map"]), np.where(inside, edges, 0))
 
     blend = {"layers": [*body["layers"], {"preprocessor": "lineart_standard", "weight": 0.5}], "blend": "add", "pixel_perfect": True}
     fit = {"fit": {"width": 128, "height": 64}}
-    answer = told(control_schemas.MapAnswer, client.post(f"{workspace}/control", json={**blend, **fit}))
+    answer = checked_answer(control_schemas.MapAnswer, client.post(f"{workspace}/control", json={**blend, **fit}))
     assert (answer["width"], answer["height"]) == (128, 64)
 
 
 def test_a_map_becomes_a_result_and_a_selection(client, workspace):
     made = client.post(f"{workspace}/control", json={"layers": [{"preprocessor": "recolor_intensity"}]}).json()["map"]
-    chosen = told(schemas.StateAnswer, client.post(f"{workspace}/control/{made}/select", json={"brightness": [200, 255]}))
+    chosen = checked_answer(schemas.StateAnswer, client.post(f"{workspace}/control/{made}/select", json={"brightness": [200, 255]}))
     assert chosen["selection"]["area"] == (SCENE.max(axis=2) >= 200).sum() and chosen["label"] == "Select by map"
-    kept = told(schemas.StateAnswer, client.post(f"{workspace}/control/{made}/keep"))
+    kept = checked_answer(schemas.StateAnswer, client.post(f"{workspace}/control/{made}/keep"))
     assert kept["version"] == 1 and kept["selection"]["area"] == chosen["selection"]["area"]
     image = np.asarray(Image.open(io.BytesIO(client.get(f"{workspace}/image").content)))
     assert np.array_equal(image, SCENE.max(axis=2)[..., None].repeat(3, 2))
     assert client.post(f"{workspace}/undo").json()["version"] == 0
-    half = told(schemas.StateAnswer, client.post(f"{workspace}/control/{made}/keep", json={"opacity": 0.5}))
+    half = checked_answer(schemas.StateAnswer, client.post(f"{workspace}/control/{made}/keep", json={"opacity": 0.5}))
     assert half["version"] == 2
     assert "either" in refused(client.post(f"{workspace}/control/{made}/select", json={}))
     assert "from 0 to 1" in refused(client.post(f"{workspace}/control/{made}/keep", json={"opacity": 2}))
@@ -132,7 +132,7 @@ def test_what_is_wrong_is_422_with_the_remedy(client, workspace, body, said):
 
 def test_detect_takes_the_fields_of_sd_webui_controlnet(client):
     fields = {"controlnet_module": "canny", "controlnet_processor_res": 128, "controlnet_threshold_a": 50, "controlnet_threshold_b": 150}
-    answer = told(control_schemas.DetectAnswer, detect(client, **fields, low_vram=True))
+    answer = checked_answer(control_schemas.DetectAnswer, detect(client, **fields, low_vram=True))
     assert answer["info"] == "Success" and len(answer["images"]) == 1 and decoded(answer["images"][0]).shape == (128, 184, 3)
     expected = registry.request("canny", {"low": 50, "high": 150}, 128)
     from clickpaint.control.base import Tools
@@ -162,10 +162,10 @@ def test_detect_knows_names_and_labels(client, one, other):
 
 def test_detect_needs_a_mask_to_inpaint(client):
     assert "controlnet_masks" in refused(detect(client, controlnet_module="inpaint_only"))
-    found = decoded(detect(client, controlnet_module="inpaint_only", controlnet_masks=[coded(MASK)]).json()["images"][0])
-    assert np.array_equal(found[..., :3], SCENE) and np.array_equal(found[..., 3], np.where(DISC, 128, 255))
+    control_map = decoded(detect(client, controlnet_module="inpaint_only", controlnet_masks=[coded(MASK)]).json()["images"][0])
+    assert np.array_equal(control_map[..., :3], SCENE) and np.array_equal(control_map[..., 3], np.where(DISC, 128, 255))
     grey = coded(MASK[..., 0])
-    assert np.array_equal(decoded(detect(client, controlnet_module="inpaint", controlnet_masks=[grey]).json()["images"][0]), found)
+    assert np.array_equal(decoded(detect(client, controlnet_module="inpaint", controlnet_masks=[grey]).json()["images"][0]), control_map)
 
 
 def test_detect_flattens_transparency_on_white(client):
@@ -194,9 +194,9 @@ def test_poses_and_embeddings_are_answered(client, monkeypatch):
     pose = Preprocessor("pose", "pose", (), lambda pixels, request, tools: ControlMap(pixels, {"poses": person}))
     seen = Preprocessor("seen", "seen", (), lambda pixels, request, tools: ControlMap(pixels, {}, np.arange(4, dtype=np.float32)))
     monkeypatch.setattr(registry, "_by_any_name", lambda: {"pose": pose, "seen": seen})
-    answer = told(control_schemas.DetectAnswer, detect(client, controlnet_module="pose"))
+    answer = checked_answer(control_schemas.DetectAnswer, detect(client, controlnet_module="pose"))
     assert answer["poses"] == [person] and len(answer["images"]) == 1
-    answer = told(control_schemas.DetectAnswer, detect(client, controlnet_module="seen"))
+    answer = checked_answer(control_schemas.DetectAnswer, detect(client, controlnet_module="seen"))
     values = np.load(io.BytesIO(base64.b64decode(answer["embeddings"][0])), allow_pickle=False)
     assert values.tolist() == [0, 1, 2, 3] and "images" not in answer
 
@@ -207,15 +207,15 @@ def test_the_lists_of_sd_webui_controlnet(client, studio):
     assert client.get("control/settings").json() == {"control_net_unit_count": 3}
     assert client.get("control/model_list").json() == {"model_list": studio.toy.controls[1]}
 
-    modules = told(control_schemas.ModulesAnswer, client.get("control/module_list"))
+    modules = checked_answer(control_schemas.ModulesAnswer, client.get("control/module_list"))
     assert {"none", "canny", "color", "inpaint"} <= set(modules["module_list"]) == set(modules["module_detail"])
     assert [one["name"] for one in modules["module_detail"]["canny"]["sliders"]] == ["Resolution", "Low Threshold", "High Threshold"]
     assert modules["module_detail"]["canny"]["sliders"][1] == {"name": "Low Threshold", "value": 100, "min": 1, "max": 255, "step": 1}
     assert modules["module_detail"]["reference_only"]["model_free"] and not modules["module_detail"]["canny"]["model_free"]
-    labels = told(control_schemas.ModulesAnswer, client.get("control/module_list?alias_names=true"))["module_list"]
+    labels = checked_answer(control_schemas.ModulesAnswer, client.get("control/module_list?alias_names=true"))["module_list"]
     assert {"none", "t2ia_color_grid", "inpaint_global_harmonious"} <= set(labels)
 
-    types = told(control_schemas.TypesAnswer, client.get("control/control_types"))["control_types"]
+    types = checked_answer(control_schemas.TypesAnswer, client.get("control/control_types"))["control_types"]
     assert types["All"]["module_list"] == labels and types["All"]["default_option"] == "none"
     tile = types["Tile"]
     assert (tile["default_option"], tile["default_model"]) == ("tile_resample", "control_v11f1e_sd15_tile [a371b31b]")
@@ -227,12 +227,12 @@ def test_the_lists_of_sd_webui_controlnet(client, studio):
 def test_poses_that_were_edited_are_drawn(client, workspace):
     joints = [value for joint in range(18) for value in (60 + 10 * joint, 20 + 10 * joint, 1)]
     poses = {"people": [{"pose_keypoints_2d": joints}], "canvas_width": 330, "canvas_height": 230}
-    answer = told(control_schemas.MapAnswer, client.post(f"{workspace}/control/pose", json={"poses": poses}))
+    answer = checked_answer(control_schemas.MapAnswer, client.post(f"{workspace}/control/pose", json={"poses": poses}))
     assert (answer["width"], answer["height"]) == (330, 230)
     assert shown(client, workspace, answer["map"])[20, 60].tolist() == [255, 0, 0]
     assert answer["extra"]["poses"]["people"][0]["pose_keypoints_2d"][:3] == [60, 20, 1]
     assert answer["extra"]["parts"] == ["body", "hands", "face"]
-    faces = told(control_schemas.MapAnswer, client.post(f"{workspace}/control/pose", json={"poses": poses, "parts": ["face"]}))
+    faces = checked_answer(control_schemas.MapAnswer, client.post(f"{workspace}/control/pose", json={"poses": poses, "parts": ["face"]}))
     assert faces["extra"]["parts"] == ["face"] and not shown(client, workspace, faces["map"]).any()
     assert "feet" in refused(client.post(f"{workspace}/control/pose", json={"poses": poses, "parts": ["feet"]}))
     assert "No part" in refused(client.post(f"{workspace}/control/pose", json={"poses": poses, "parts": []}))

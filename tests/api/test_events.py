@@ -70,10 +70,10 @@ def test_events_tell_what_changes_and_end_when_the_client_leaves(app, client, st
     click.join(30)
     assert headers["content-type"].startswith("text/event-stream") and headers["cache-control"] == "no-store"
     assert headers["content-encoding"] == "identity"
-    told = [schemas.TasksAnswer(**json.loads(event.removeprefix("data: "))) for event in body.decode().strip().split("\n\n")]
-    states = [[task.state for task in one.tasks if task.kind == "select"] for one in told]
+    answers = [schemas.TasksAnswer(**json.loads(event.removeprefix("data: "))) for event in body.decode().strip().split("\n\n")]
+    states = [[task.state for task in one.tasks if task.kind == "select"] for one in answers]
     assert states[0] == ["running"] and states[-1] == ["done"]
-    first = next(task for task in told[0].tasks if task.kind == "select")
+    first = next(task for task in answers[0].tasks if task.kind == "select")
     assert (first.fraction, first.text, first.done, first.total, first.unit, first.queue_position) == (0.975, "Halfway", 1, 2, "step", 0)
 
 

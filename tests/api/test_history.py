@@ -10,7 +10,7 @@ from clickpaint.api import schemas
 from clickpaint.api.access import LocalGate
 from clickpaint.api.router import PREFIX, create_router
 from clickpaint.image.picture import decode
-from tests.api.test_workspaces import IMAGE, opened, told
+from tests.api.test_workspaces import IMAGE, checked_answer, opened
 from tests.toys.studio import array_of, toy_studio
 
 
@@ -42,26 +42,26 @@ def started(tmp_path):
 
 def erased(client):
     url = f"workspaces/{opened(client)['id']}"
-    told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20}]}))
-    told(schemas.EraseAnswer, client.post(f"{url}/erase"))
-    told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 59, "y": 39}]}))
+    checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20}]}))
+    checked_answer(schemas.EraseAnswer, client.post(f"{url}/erase"))
+    checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 59, "y": 39}]}))
     return url
 
 
 def test_after_a_restart_everything_goes_on(started):
     first = started()
     url = erased(first.client)
-    before = told(schemas.WorkspaceAnswer, first.client.get(url))
+    before = checked_answer(schemas.WorkspaceAnswer, first.client.get(url))
     shown, mask = first.client.get(f"{url}/image").content, first.client.get(f"{url}/mask").content
     first.stop()
     client = started().client
-    after = told(schemas.WorkspaceAnswer, client.get(url))
+    after = checked_answer(schemas.WorkspaceAnswer, client.get(url))
     assert {**after, "tasks": []} == {**before, "tasks": []} and after["versions"] == [0, 1]
     assert client.get(f"{url}/image").content == shown and client.get(f"{url}/mask").content == mask
-    assert told(schemas.StateAnswer, client.post(f"{url}/undo"))["selection"] is None
-    assert told(schemas.StateAnswer, client.post(f"{url}/undo"))["version"] == 0
-    assert told(schemas.StateAnswer, client.post(f"{url}/redo"))["version"] == 1
-    assert told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 59, "y": 39}]}))["selection"]["area"]
+    assert checked_answer(schemas.StateAnswer, client.post(f"{url}/undo"))["selection"] is None
+    assert checked_answer(schemas.StateAnswer, client.post(f"{url}/undo"))["version"] == 0
+    assert checked_answer(schemas.StateAnswer, client.post(f"{url}/redo"))["version"] == 1
+    assert checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 59, "y": 39}]}))["selection"]["area"]
     assert client.post(f"{url}/erase").json()["version"] == 2, "numbers are not given twice"
 
 
@@ -74,7 +74,7 @@ def test_a_series_of_clicks_goes_on_after_a_restart(started):
     first.stop()
     client = started().client
     assert client.post(f"{url}/choose", json={"candidate": 1}).status_code == 400, "candidates need a new click"
-    answer = told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": clicks, "previous": 0, "mode": "add"}))
+    answer = checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": clicks, "previous": 0, "mode": "add"}))
     assert answer["selection"]["box"] == [20, 13, 60, 40]
     assert client.post(f"{url}/undo").json()["selection"]["box"] == [20, 13, 40, 26]
 
@@ -168,9 +168,12 @@ def test_save_puts_the_file_that_a_download_has_into_the_folder(started, tmp_pat
     client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20}]})
     client.post(f"{url}/erase")
     ending = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif"}[format]
-    names = [told(schemas.SavedAnswer, client.post(f"{url}/save", json=body))["file"] for body in ({}, {"version": 0}, {"format": "webp"})]
+    names = [
+        checked_answer(schemas.SavedAnswer, client.post(f"{url}/save", json=body))["file"]
+        for body in ({}, {"version": 0}, {"format": "webp"})
+    ]
     assert names == [f"my ball{ending}", f"my ball_2{ending}", "my ball.webp"]
-    assert told(schemas.SavedAnswer, client.post(f"{url}/save"))["file"] == f"my ball_3{ending}", "without a body"
+    assert checked_answer(schemas.SavedAnswer, client.post(f"{url}/save"))["file"] == f"my ball_3{ending}", "without a body"
     for name, query in zip(names, ({"format": "source"}, {"format": "source", "version": 0}, {"format": "webp"}), strict=True):
         assert (tmp_path / "outputs" / name).read_bytes() == client.get(f"{url}/image", params=query).content
 

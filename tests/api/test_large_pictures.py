@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.api import schemas
-from tests.api.test_workspaces import mask_of, opened, told
+from tests.api.test_workspaces import checked_answer, mask_of, opened
 
 
 @pytest.mark.parametrize("mode", ["replace", "add"])
@@ -18,9 +18,9 @@ def test_masks_come_as_they_are_looked_at_and_are_whole_where_they_are_used(clie
     image[30:201, 100:301] = (200, 40, 40)
     image[210:280, 400:650] = (40, 40, 200)
     url = f"workspaces/{opened(client, image)['id']}"
-    whole = told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 110, "y": 40}]}))
+    whole = checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 110, "y": 40}]}))
     body = {"points": [{"x": 500, "y": 250}], "mode": mode}
-    answer = told(schemas.SelectAnswer, client.post(f"{url}/select?mask_side=350", json=body))
+    answer = checked_answer(schemas.SelectAnswer, client.post(f"{url}/select?mask_side=350", json=body))
     assert mask_of(whole["selection"]["mask"]).shape == (300, 700) and mask_of(answer["selection"]["mask"]).shape == (150, 350)
     chosen, spot, nothing = answer["candidates"]
     assert mask_of(chosen["mask"]).shape == (150, 350) and mask_of(nothing["mask"]).shape == (110, 256)
@@ -38,7 +38,7 @@ def test_masks_come_as_they_are_looked_at_and_are_whole_where_they_are_used(clie
     assert (np.asarray(Image.open(io.BytesIO(png)).convert("L")) == expected).all(), "to the pixel"
     assert np.asarray(Image.open(io.BytesIO(client.get(f"{url}/mask?mask_side=70").content))).shape == (30, 70)
 
-    back = told(schemas.StateAnswer, client.post(f"{url}/undo?mask_side=70"))
+    back = checked_answer(schemas.StateAnswer, client.post(f"{url}/undo?mask_side=70"))
     assert mask_of(back["selection"]["mask"]).shape == (30, 70) and back["changed"] == [0, 0, 0, 0]
     for side in ("63", "70000", "1.5", "x"):
         assert client.post(f"{url}/redo?mask_side={side}").status_code == 400
@@ -49,9 +49,9 @@ def test_undo_says_where_the_picture_changed(client):
     image[30:60, 600:640] = (200, 40, 40)
     url = f"workspaces/{opened(client, image)['id']}"
     client.post(f"{url}/mask", json={"operations": [{"op": "box", "box": [600, 30, 640, 60]}]})
-    erased = told(schemas.EraseAnswer, client.post(f"{url}/erase"))
+    erased = checked_answer(schemas.EraseAnswer, client.post(f"{url}/erase"))
     for way in ("undo", "redo"):
-        left, top, right, bottom = told(schemas.StateAnswer, client.post(f"{url}/{way}"))["changed"]
+        left, top, right, bottom = checked_answer(schemas.StateAnswer, client.post(f"{url}/{way}"))["changed"]
         box = erased["changed"]
         assert left <= box[0] and top <= box[1] and right >= box[2] and bottom >= box[3]
         assert (right - left) * (bottom - top) < 300 * 700 / 2

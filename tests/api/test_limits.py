@@ -22,12 +22,12 @@ JSON = {"content-type": "application/json"}
 
 
 def bodies_with_schema():
-    found = {}
+    limits = {}
     for module in (schemas, caption_schemas, control_schemas):
         for kind in vars(module).values():
             if not getattr(kind, "__args__", ()) and isinstance(kind, type) and issubclass(kind, pydantic_compat.Bounded):
-                found[kind.__name__] = kind
-    return [*found.values()]
+                limits[kind.__name__] = kind
+    return [*limits.values()]
 
 
 def paths_that_take_json(studio):

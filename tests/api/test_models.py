@@ -85,9 +85,9 @@ def test_downloads_show_their_progress(client, studio, monkeypatch):
     monkeypatch.setattr(studio.pool.store, "download", download)
     task = client.post("models/mobile_sam/download").json()["task"]
     until = time.monotonic() + 30
-    while not (told := next(one for one in client.get("models").json() if one["name"] == "mobile_sam")["progress"])["done"]:
+    while not (answer := next(one for one in client.get("models").json() if one["name"] == "mobile_sam")["progress"])["done"]:
         assert time.monotonic() < until
-    assert (told["id"], told["done"], told["total"], told["unit"], told["fraction"]) == (task["id"], 25, 100, "B", 0.25)
+    assert (answer["id"], answer["done"], answer["total"], answer["unit"], answer["fraction"]) == (task["id"], 25, 100, "B", 0.25)
     assert client.post("models/mobile_sam/cancel").json() == {"cancelled": True}
     while any(one["state"] == "running" for one in client.get("progress").json()["tasks"]):
         assert time.monotonic() < until

@@ -11,7 +11,7 @@ from clickpaint.api.router import PREFIX
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.settings import SETTINGS
 from clickpaint.studio.studio import Studio
-from tests.api.test_workspaces import told
+from tests.api.test_workspaces import checked_answer
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def studio(tmp_path):
 
 
 def by_key(answer):
-    return {one["key"]: one for one in told(settings_schemas.SettingsAnswer, answer)["settings"]}
+    return {one["key"]: one for one in checked_answer(settings_schemas.SettingsAnswer, answer)["settings"]}
 
 
 def test_they_are_listed_and_changed(client, studio):
@@ -41,7 +41,7 @@ def test_they_are_listed_and_changed(client, studio):
 def test_who_is_not_the_only_user_changes_nothing_and_sees_no_paths(app, client, routes):
     with routes[2].set(LocalGate("token")):
         visitor = TestClient(app, base_url=f"http://testserver{PREFIX}/", headers={"Authorization": "Bearer token"})
-        listed = told(settings_schemas.SettingsAnswer, visitor.get("settings"))
+        listed = checked_answer(settings_schemas.SettingsAnswer, visitor.get("settings"))
         assert not listed["changeable"] and not any(SETTINGS[one["key"]].private for one in listed["settings"])
         assert visitor.patch("settings", json={"values": {"erase_grow": 3}}).status_code == 403
     forwarded = client.patch("settings", json={"values": {"erase_grow": 3}}, headers={"X-Forwarded-For": "10.0.0.1"})

@@ -38,7 +38,7 @@ def mask_of(url):
     return np.asarray(image.convert("L"))
 
 
-def told(model, response, status=200):
+def checked_answer(model, response, status=200):
     """The answer, known to be what the documentation says: all its fields, and no others."""
     assert response.status_code == status, response.text
     answer = response.json()
@@ -49,12 +49,12 @@ def told(model, response, status=200):
 
 
 def test_the_whole_job(client):
-    first = told(schemas.WorkspaceAnswer, client.post("workspaces", files={"file": ("a/b\\dog.png", file_of(IMAGE))}), 201)
+    first = checked_answer(schemas.WorkspaceAnswer, client.post("workspaces", files={"file": ("a/b\\dog.png", file_of(IMAGE))}), 201)
     assert (first["width"], first["height"], first["format"], first["name"]) == (60, 40, "PNG", "dog.png")
     assert (first["segmenter"], first["version"], first["can_undo"], first["can_redo"]) == ("classic", 0, False, False)
     url = f"workspaces/{first['id']}"
 
-    answer = told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20.5}]}))
+    answer = checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20.5}]}))
     assert answer["chosen"] == 0 and [c["score"] for c in answer["candidates"]] == [0.9, 0.7, 0.5]
     assert (mask_of(answer["candidates"][0]["mask"]) == np.where(RED, 255, 0)).all()
     assert (mask_of(answer["selection"]["mask"]) == np.where(RED, 255, 0)).all()
@@ -63,24 +63,26 @@ def test_the_whole_job(client):
     assert (array_of(client.get(f"{url}/mask").content) == RED).all()
 
     more = {"points": [{"x": 30, "y": 20}, {"x": 0, "y": 0, "label": 1}], "mode": "add", "previous": 0, "candidate": 1}
-    assert told(schemas.SelectAnswer, client.post(f"{url}/select", json=more))["selection"]["area"] == RED.sum() + 2 - 1
-    assert told(schemas.StateAnswer, client.post(f"{url}/choose", json={"candidate": 0}))["selection"]["area"] == (RED | GREY).sum()
+    assert checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json=more))["selection"]["area"] == RED.sum() + 2 - 1
+    assert (
+        checked_answer(schemas.StateAnswer, client.post(f"{url}/choose", json={"candidate": 0}))["selection"]["area"] == (RED | GREY).sum()
+    )
     for _ in range(2):
-        back = told(schemas.StateAnswer, client.post(f"{url}/undo"))
+        back = checked_answer(schemas.StateAnswer, client.post(f"{url}/undo"))
     assert back["can_redo"] and back["selection"]["area"] == RED.sum()
 
-    erased = told(schemas.EraseAnswer, client.post(f"{url}/erase", json={"grow": 0, "feather": "auto"}))
+    erased = checked_answer(schemas.EraseAnswer, client.post(f"{url}/erase", json={"grow": 0, "feather": "auto"}))
     assert (erased["grow"], erased["feather"], erased["edge"]) == (0, 0, {"grow": 1, "feather": 0})
     assert (erased["version"], erased["eraser"], erased["selection"], erased["can_undo"]) == (1, "classic", None, True)
     result = array_of(client.get(f"{url}/image").content)
     assert (result[RED] == FILLED).all() and (result[~RED] == IMAGE[~RED]).all()
     for version in ("original", "0"):
         assert (array_of(client.get(f"{url}/image", params={"version": version}).content) == IMAGE).all()
-    back = told(schemas.StateAnswer, client.post(f"{url}/undo"))
+    back = checked_answer(schemas.StateAnswer, client.post(f"{url}/undo"))
     assert (back["version"], back["label"], back["selection"]["area"], back["can_redo"]) == (0, "Remove", RED.sum(), True)
     assert (array_of(client.get(f"{url}/image", params={"version": 1}).content) == result).all()
-    assert told(schemas.StateAnswer, client.post(f"{url}/redo"))["version"] == 1
-    assert told(schemas.WorkspaceAnswer, client.get(url))["versions"] == [0, 1]
+    assert checked_answer(schemas.StateAnswer, client.post(f"{url}/redo"))["version"] == 1
+    assert checked_answer(schemas.WorkspaceAnswer, client.get(url))["versions"] == [0, 1]
 
     assert client.delete(url).status_code == 204
     for response in (client.get(url), client.delete(url), client.post(f"{url}/undo")):
@@ -89,7 +91,7 @@ def test_the_whole_job(client):
 
 def test_a_preview_answers_and_changes_nothing(client):
     url = f"workspaces/{opened(client)['id']}"
-    answer = told(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20}], "preview": True}))
+    answer = checked_answer(schemas.SelectAnswer, client.post(f"{url}/select", json={"points": [{"x": 30, "y": 20}], "preview": True}))
     assert answer["selection"]["area"] == RED.sum() and not answer["can_undo"]
     assert client.get(url).json()["selection"] is None
     assert not array_of(client.get(f"{url}/mask").content).any()
@@ -99,7 +101,7 @@ def test_operations_on_the_mask(client):
     url = f"workspaces/{opened(client)['id']}/mask"
 
     def do(*operations) -> Any:
-        answer = told(schemas.StateAnswer, client.post(url, json={"operations": list(operations)}))
+        answer = checked_answer(schemas.StateAnswer, client.post(url, json={"operations": list(operations)}))
         return None if answer["selection"] is None else mask_of(answer["selection"]["mask"])
 
     assert (do({"op": "all"}) == 255).all()
@@ -121,7 +123,7 @@ def test_operations_on_the_mask(client):
 
 def test_everything_and_its_regions(client):
     url = f"workspaces/{opened(client)['id']}"
-    answer = told(schemas.EverythingAnswer, client.post(f"{url}/everything"))
+    answer = checked_answer(schemas.EverythingAnswer, client.post(f"{url}/everything"))
     labels = array_of(base64.b64decode(answer["labels"].partition(",")[2]))
     assert labels.dtype.itemsize >= 2 and len(answer["regions"]) == 3 and set(np.unique(labels)) == {1, 2, 3}
     assert array_of(base64.b64decode(answer["overview"].partition(",")[2])).shape == IMAGE.shape
@@ -152,18 +154,20 @@ def test_formats_in_and_out(client, format):
 @pytest.mark.parametrize("prefix", ["", "data:image/png;base64,", "data:;base64,"])
 def test_opening_from_json(client, prefix):
     text = prefix + base64.b64encode(file_of(IMAGE)).decode()
-    answer = told(schemas.WorkspaceAnswer, client.post("workspaces", json={"image": text, "name": "é.png"}), 201)
+    answer = checked_answer(schemas.WorkspaceAnswer, client.post("workspaces", json={"image": text, "name": "é.png"}), 201)
     assert (answer["width"], answer["name"]) == (60, "é.png")
 
 
 def test_without_a_session(client):
-    answer = told(schemas.CandidatesAnswer, client.post("segment", json={"image": data_url(IMAGE), "points": [{"x": 30, "y": 20}]}))
+    answer = checked_answer(
+        schemas.CandidatesAnswer, client.post("segment", json={"image": data_url(IMAGE), "points": [{"x": 30, "y": 20}]})
+    )
     assert (mask_of(answer["candidates"][0]["mask"]) == np.where(RED, 255, 0)).all()
     for everything in (True, {"points_per_side": 4}):
-        answer = told(schemas.EverythingAnswer, client.post("segment", json={"image": data_url(IMAGE), "everything": everything}))
+        answer = checked_answer(schemas.EverythingAnswer, client.post("segment", json={"image": data_url(IMAGE), "everything": everything}))
         assert len(answer["regions"]) == 3
     body = {"image": data_url(IMAGE), "mask": data_url(np.where(RED, 255, 0).astype(np.uint8)), "grow": 0, "feather": 0}
-    answer = told(schemas.ErasePictureAnswer, client.post("erase", json=body))
+    answer = checked_answer(schemas.ErasePictureAnswer, client.post("erase", json=body))
     assert answer["image"].startswith("data:image/png;base64,") and answer["eraser"] == "classic"
     result = array_of(base64.b64decode(answer["image"].partition(",")[2]))
     assert (result[RED] == FILLED).all() and (result[~RED] == IMAGE[~RED]).all()
@@ -172,20 +176,20 @@ def test_without_a_session(client):
 
 def test_cropping_and_cutting_out(client):
     url = f"workspaces/{opened(client)['id']}"
-    cropped = told(schemas.StateAnswer, client.post(f"{url}/crop", json={"box": [20, 10, 50, 30]}))
+    cropped = checked_answer(schemas.StateAnswer, client.post(f"{url}/crop", json={"box": [20, 10, 50, 30]}))
     assert (cropped["width"], cropped["height"], cropped["label"], cropped["version"]) == (30, 20, "Crop", 1)
     assert client.get(url).json()["offsets"] == {"0": [0, 0], "1": [-20, -10]}
     assert (array_of(client.get(f"{url}/image").content) == IMAGE[10:30, 20:50]).all()
     assert client.post(f"{url}/crop", json={"box": [0, 0, 31, 20]}).status_code == 400
     client.post(f"{url}/select", json={"points": [{"x": 10, "y": 10}]})
-    cut = told(cutting_schemas.CutOutAnswer, client.post(f"{url}/cutout", json={"feather": 0}))
+    cut = checked_answer(cutting_schemas.CutOutAnswer, client.post(f"{url}/cutout", json={"feather": 0}))
     assert (cut["box"], cut["method"], cut["feather"], cut["name"]) == ([0, 3, 20, 16], "feathered", 0, "toy_cutout.png")
     shown = array_of(base64.b64decode(cut["image"].partition(",")[2]))
     assert shown.shape == (13, 20, 4) and (shown[..., 3] == 255).all()
     body = {"image": data_url(IMAGE), "mask": data_url(np.where(RED, 255, 0).astype(np.uint8)), "feather": 0, "whole": True}
-    alone = told(cutting_schemas.CutOutAnswer, client.post("cutout", json=body))
+    alone = checked_answer(cutting_schemas.CutOutAnswer, client.post("cutout", json=body))
     assert (array_of(base64.b64decode(alone["image"].partition(",")[2]))[..., 3] == np.where(RED, 255, 0)).all()
-    part = told(cutting_schemas.CroppedAnswer, client.post("crop", json={"image": data_url(IMAGE), "box": [0, 0, 9, 8]}))
+    part = checked_answer(cutting_schemas.CroppedAnswer, client.post("crop", json={"image": data_url(IMAGE), "box": [0, 0, 9, 8]}))
     assert (part["width"], part["height"]) == (9, 8)
 
 
@@ -209,13 +213,13 @@ def test_users_at_once_never_mix(app):
 def test_the_shadow_of_the_selection_is_told_before_it_is_removed(client):
     scene = shadow_scenes.scene(shadow_scenes.ground("sand"), shadow_scenes.thrown(110, 34, 2.0))
     url = f"workspaces/{opened(client, scene)['id']}"
-    nothing = told(schemas.ShadowAnswer, client.get(f"{url}/shadow"))
+    nothing = checked_answer(schemas.ShadowAnswer, client.get(f"{url}/shadow"))
     assert nothing == {"mask": None, "box": None, "confidence": 0.0, "sure": False, "reflected": False}
     client.post(f"{url}/mask", json={"operations": [{"op": "box", "box": [160, 66, 240, 194]}]})
-    seen = told(schemas.ShadowAnswer, client.get(f"{url}/shadow"))
+    seen = checked_answer(schemas.ShadowAnswer, client.get(f"{url}/shadow"))
     assert seen["sure"] and not seen["reflected"]
     mask = mask_of(seen["mask"]) > 0
     left, top, right, bottom = seen["box"]
     assert mask[top:bottom, left:right].sum() == mask.sum() > 1000
-    done = told(schemas.EraseAnswer, client.post(f"{url}/erase", json={"shadow": True, "grow": 0, "feather": 0}))
+    done = checked_answer(schemas.EraseAnswer, client.post(f"{url}/erase", json={"shadow": True, "grow": 0, "feather": 0}))
     assert done["changed"][2] >= right

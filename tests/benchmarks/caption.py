@@ -98,12 +98,12 @@ def random_segmenter(folder: Path, device: Device) -> Segmenter:
 
 def timed(work: Callable[[], object], times: int = 3) -> float:
     """Seconds, the best of several."""
-    found = []
+    seconds = []
     for _ in range(times):
         began = time.perf_counter()
         work()
-        found.append(time.perf_counter() - began)
-    return min(found)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 def random_blip(folder: Path, small: bool) -> Path:

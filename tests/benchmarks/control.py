@@ -46,8 +46,8 @@ def canny(pixels: np.ndarray) -> np.ndarray:
 
 def threshold(pixels: np.ndarray) -> np.ndarray:
     at, height, width = padded(pixels)
-    found = np.where(at.min(axis=2) > 127, np.uint8(255), np.uint8(0))
-    return np.repeat(found[..., None], 3, axis=2)[:height, :width].copy()
+    lines = np.where(at.min(axis=2) > 127, np.uint8(255), np.uint8(0))
+    return np.repeat(lines[..., None], 3, axis=2)[:height, :width].copy()
 
 
 def scribble_xdog(pixels: np.ndarray) -> np.ndarray:
@@ -56,8 +56,8 @@ def scribble_xdog(pixels: np.ndarray) -> np.ndarray:
     at, height, width = padded(pixels)
     values = at.astype(np.float32)
     darker = np.min(cv2.GaussianBlur(values, (0, 0), 5.0) - cv2.GaussianBlur(values, (0, 0), 0.5), axis=2)
-    found = np.where(2 * (255 - (255 - darker).clip(0, 255).astype(np.uint8)) > 32, np.uint8(255), np.uint8(0))
-    return np.repeat(found[..., None], 3, axis=2)[:height, :width].copy()
+    lines = np.where(2 * (255 - (255 - darker).clip(0, 255).astype(np.uint8)) > 32, np.uint8(255), np.uint8(0))
+    return np.repeat(lines[..., None], 3, axis=2)[:height, :width].copy()
 
 
 def lineart_standard(pixels: np.ndarray) -> np.ndarray:

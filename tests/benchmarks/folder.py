@@ -56,16 +56,16 @@ def main() -> None:
         source = Path(name) / "in"
         source.mkdir()
         write_pictures(source, arguments.pictures, arguments.side)
-        found: dict[int, list[tuple[float, float]]] = {1: [], together: []}
+        runs: dict[int, list[tuple[float, float]]] = {1: [], together: []}
         for turn in range(2):
-            for under_way, times in found.items():
+            for under_way, times in runs.items():
                 times.append(timed(source, Path(name) / f"out-{under_way}-{turn}", under_way))
         same = all(
             file.read_bytes() == (Path(name) / f"out-{together}-1" / file.name).read_bytes() for file in (Path(name) / "out-1-1").iterdir()
         )
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
     print(f"{arguments.pictures} JPEGs of {arguments.side * 4 // 3} x {arguments.side}; {load}")
-    middle = {under_way: [statistics.median(column) for column in zip(*times, strict=True)] for under_way, times in found.items()}
+    middle = {under_way: [statistics.median(column) for column in zip(*times, strict=True)] for under_way, times in runs.items()}
     for under_way, (seconds, worked) in middle.items():
         print(f"  {under_way} at once: {seconds:7.2f} s, {worked:7.2f} s of processor time")
     print(f"  {middle[1][0] / middle[together][0]:.2f} x as fast; results {'the same to the byte' if same else 'DIFFER'}")

@@ -79,21 +79,21 @@ def measure(studio: Studio, port: int, pixels: np.ndarray, format: str, rounds: 
         costs["save"].append(cost(lambda url=url: Client(port).get(f"{url}/image?format=source&download=1")))
         costs["encode"].append(cost(lambda shown=shown: file_of(shown, format)))
         studio.close(opened[0])
-    found = {name: median(values) for name, values in costs.items()}
+    medians = {name: median(values) for name, values in costs.items()}
     print(f"{format}, {width * height / 1e6:.0f} megapixels, {len(data) / 1e6:.1f} MB")
     good = True
     for name, codec in (("open", "decode"), ("save", "encode")):
-        ratio = found[name][1] / found[codec][1]
+        ratio = medians[name][1] / medians[codec][1]
         good &= ratio <= FACTOR
-        print(f"  {name} {_said(found[name])}, the codec {_said(found[codec])}: {ratio:.2f} x (allowed {FACTOR:g})")
+        print(f"  {name} {_said(medians[name])}, the codec {_said(medians[codec])}: {ratio:.2f} x (allowed {FACTOR:g})")
     for way in ("undo", "redo"):
-        good &= found[way][1] <= STEP
-        print(f"  {way} {_said(found[way])} (allowed {STEP:g} ms)")
+        good &= medians[way][1] <= STEP
+        print(f"  {way} {_said(medians[way])} (allowed {STEP:g} ms)")
     return good
 
 
-def _said(found: Cost) -> str:
-    return f"{found[0]:.0f} ms ({found[1]:.0f} of the processor)"
+def _said(cost: Cost) -> str:
+    return f"{cost[0]:.0f} ms ({cost[1]:.0f} of the processor)"
 
 
 def main() -> int:

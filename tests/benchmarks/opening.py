@@ -127,11 +127,11 @@ def in_web_ui(flavor: str, path: Path, data: Path) -> None:
     helper.write_text(_HELPER, encoding="utf-8")
     host = RealHost(flavor, data, "--api", checkpoint="full.safetensors")
     try:
-        status, found = host.request("GET", "/benchmark/opening")
-        assert status == 200, (found, host.log[-3000:])
-        first, *again = found["seconds"]
+        status, answer = host.request("GET", "/benchmark/opening")
+        assert status == 200, (answer, host.log[-3000:])
+        first, *again = answer["seconds"]
         print(
-            f"{flavor}: {found['parameters'] / 1e6:.0f} million parameters in its memory: prepared in {found['prepared']:.2f} s, imports "
+            f"{flavor}: {answer['parameters'] / 1e6:.0f} million parameters in its memory: prepared in {answer['prepared']:.2f} s, imports "
             f"included; then opened in {first * 1e3:.0f} ms, again in {statistics.median(again) * 1e3:.0f} ms"
         )
     finally:

@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    found: dict[str, list[dict[str, float]]] = {"cold, first": [], "cold": [], "warm": [], "modules, cold": []}
+    measured: dict[str, list[dict[str, float]]] = {"cold, first": [], "cold": [], "warm": [], "modules, cold": []}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
         studio = Studio(EmbeddedHost(Path(folder), overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"}))
@@ -80,19 +80,19 @@ def main() -> None:
                 context = browser.new_context(viewport={"width": 1280, "height": 860})
                 page = context.new_page()
                 traffic, kind = Traffic(page), "cold" if turn else "cold, first"
-                found[kind].append(visited(page, traffic, lambda page=page: page.goto(address, wait_until="commit")))
-                found["warm"].append(visited(page, traffic, lambda page=page: page.reload(wait_until="commit")))
+                measured[kind].append(visited(page, traffic, lambda page=page: page.goto(address, wait_until="commit")))
+                measured["warm"].append(visited(page, traffic, lambda page=page: page.reload(wait_until="commit")))
                 context.close()
             os.environ["CLICKPAINT_MODULES"] = "1"
             page = browser.new_context().new_page()
             traffic = Traffic(page)
-            found["modules, cold"].append(visited(page, traffic, lambda: page.goto(address, wait_until="commit")))
+            measured["modules, cold"].append(visited(page, traffic, lambda: page.goto(address, wait_until="commit")))
         browser.close()
     load = os.getloadavg()[0]
     print(f"\nLoad of the machine: {load:.1f} on {os.cpu_count()} processors. Goals: {GOALS}\n")
     columns = {"seconds": ",.2f", "requests": ",.0f", "bytes": ",.0f", "whole s": ",.2f", "all requests": ",.0f", "all bytes": ",.0f"}
     print(f"{'':16}" + "".join(f"{name:>14}" for name in columns))
-    for kind, visits in found.items():
+    for kind, visits in measured.items():
         middle = [format(statistics.median(visit[name] for visit in visits), how) for name, how in columns.items()]
         print(f"{kind:16}" + "".join(f"{value:>14}" for value in middle))
 

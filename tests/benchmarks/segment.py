@@ -162,15 +162,15 @@ def table(rows: list[Row]) -> str:
 
 def regions(chosen: list[Sample]) -> str:
     """How well the regions of everything mode hold the objects, and what they cost."""
-    found, best, seconds, counts = {}, [], [], []
+    overlaps, best, seconds, counts = {}, [], [], []
     for sample in chosen:
         key = sample.pixels.tobytes()
-        if key not in found:
+        if key not in overlaps:
             started = time.process_time()
-            found[key] = everything(ClassicSegmenter(), sample.pixels)
+            overlaps[key] = everything(ClassicSegmenter(), sample.pixels)
             seconds.append(time.process_time() - started)
-            counts.append(len(found[key]))
-        best.append(max((iou(region.mask, sample.object) for region in found[key]), default=0.0))
+            counts.append(len(overlaps[key]))
+        best.append(max((iou(region.mask, sample.object) for region in overlaps[key]), default=0.0))
     return (
         f"everything: the best region's IoU with an object {np.mean(best):.3f}, {np.mean(counts):.0f} regions and {np.mean(seconds):.2f} s "
         f"of processor time a picture ({len(seconds)} pictures)"

@@ -108,8 +108,8 @@ def _start(flavor: str, plain: Path, with_it: Path) -> None:
 
     parts = {name: min(times["parts"][name] for _, (_, times) in rounds) for name in rounds[0][1][1]["parts"]}
     ours, of_all = (rounds[0][1][1][name] for name in ("components", "of all"))
-    told = ", ".join(f"{name} {seconds * 1e3:.1f}" for name, seconds in parts.items())
-    print(f"{flavor}: of the start, {sum(parts.values()) * 1e3:.0f} ms are the extension's ({ours} of {of_all} components): {told}")
+    listed = ", ".join(f"{name} {seconds * 1e3:.1f}" for name, seconds in parts.items())
+    print(f"{flavor}: of the start, {sum(parts.values()) * 1e3:.0f} ms are the extension's ({ours} of {of_all} components): {listed}")
 
 
 def _profile(flavor: str, data: Path, *, extension: bool) -> tuple[dict[str, float], dict[str, Any]]:

@@ -113,17 +113,17 @@ def test_the_object_alone_and_two_maps_in_one(visit: Callable[..., Visit], photo
     panel.get_by_label("Preprocessor").first.select_option("threshold")
     slide(tab, "Binarization Threshold", 0)
     press(tab, "Make map")
-    found = made(tab, 1)
-    scale = found.shape[0] / SIZE[1]
-    assert found[int(BALL[1] * scale), int(BALL[0] * scale)].min() == 255 and found[10, 10].max() == 0
+    control_map = made(tab, 1)
+    scale = control_map.shape[0] / SIZE[1]
+    assert control_map[int(BALL[1] * scale), int(BALL[0] * scale)].min() == 255 and control_map[10, 10].max() == 0
     panel.get_by_label("Around it").select_option("kept")
     assert made(tab, 2)[10, 10].max() > 100, "the picture"
     panel.get_by_label("Blend with a second map").check()
     made(tab, 3)
     panel.get_by_label("Preprocessor").nth(1).select_option("invert")
     panel.locator("[name=blend]").select_option("average")
-    found = made(tab, 4)
-    assert 100 < found[int(BALL[1] * scale), int(BALL[0] * scale)].max() < 255
+    control_map = made(tab, 4)
+    assert 100 < control_map[int(BALL[1] * scale), int(BALL[0] * scale)].max() < 255
     expect(page.locator(".cp-map")).to_have_attribute("aria-label", re.compile("^Map of threshold \\+ invert"))
 
 
@@ -132,11 +132,11 @@ def test_a_selection_is_made_of_a_map(tab: Visit) -> None:
     panel.get_by_label("Preprocessor").first.select_option("threshold")
     slide(tab, "Binarization Threshold", 100)
     press(tab, "Make map")
-    found = made(tab, 1)
+    control_map = made(tab, 1)
     assert picked(tab, 20, 20) == "#ffffff" and picked(tab, *BALL) == "#000000"
     press(tab, "Select by colour")
     tab.idle()
-    dark = float((found == 0).all(axis=2).mean())
+    dark = float((control_map == 0).all(axis=2).mean())
     assert tab.area == pytest.approx(dark * SIZE[0] * SIZE[1], rel=0.02) and dark > 0.03
     tab.page.get_by_role("button", name="Add", exact=True).click()
     press(tab, "Select by brightness")
@@ -184,17 +184,17 @@ def test_the_map_is_saved_and_sent_to_a_web_uis_controlnet(tab: Visit) -> None:
         <div id="img2img_controlnet_ControlNet-0_controlnet_same_img2img_checkbox"><input type="checkbox"></div>
         <div id="img2img_controlnet_ControlNet-0_input_image"><input type="file"></div></div>`)""")
     press(tab, "Make map")
-    found = made(tab, 1)
+    control_map = made(tab, 1)
     with page.expect_download() as download:
         press(tab, "Save")
     assert download.value.suggested_filename == "meadow-canny.png"
-    assert np.array_equal(np.asarray(Image.open(download.value.path())), found)
+    assert np.array_equal(np.asarray(Image.open(download.value.path())), control_map)
     press(tab, "To ControlNet (img2img)")
     page.wait_for_function("() => document.querySelector('#img2img_controlnet_ControlNet-0_input_image input').files.length === 1")
     unit = page.locator("#img2img_controlnet")
     read = "async (input) => { const {width, height} = await createImageBitmap(input.files[0]); return [width, height] }"
     size = unit.locator("input[type=file]").evaluate(read)
-    assert size == [found.shape[1], found.shape[0]]
+    assert size == [control_map.shape[1], control_map.shape[0]]
     expect(unit.locator("input[type=checkbox]"), "in img2img a picture of its own").to_be_checked()
     offers(tab, "To ControlNet (txt2img)", 0)
 
@@ -237,19 +237,19 @@ def test_a_pose_is_read_dragged_and_saved(tab: Visit) -> None:
     page, panel = tab.page, tab.page.locator("clickpaint-maps")
     panel.get_by_label("Control type").first.select_option("OpenPose")
     read(tab, json.dumps(pose()).encode())
-    found = made(tab, 1)
-    assert found.shape[:2] == (320, 480) and found[180, 180].max() > 0 and found[100, 60].max() == 0
+    control_map = made(tab, 1)
+    assert control_map.shape[:2] == (320, 480) and control_map[180, 180].max() > 0 and control_map[100, 60].max() == 0
     press(tab, "Move joints")
     expect(page.get_by_text("Drag a joint.")).to_be_visible()
     tab.drag((180, 180), (120, 140), (60, 100))
-    found = made(tab, 2)
-    assert found[180, 180].max() == 0 and found[100, 60].max() > 0, "the wrist is elsewhere"
+    control_map = made(tab, 2)
+    assert control_map[180, 180].max() == 0 and control_map[100, 60].max() > 0, "the wrist is elsewhere"
     tab.page.keyboard.press("Control+z")
-    found = made(tab, 3)
-    assert found[180, 180].max() > 0 and found[100, 60].max() == 0, "the joint is back"
+    control_map = made(tab, 3)
+    assert control_map[180, 180].max() > 0 and control_map[100, 60].max() == 0, "the joint is back"
     tab.page.keyboard.press("Control+y")
-    found = made(tab, 4)
-    assert found[180, 180].max() == 0 and found[100, 60].max() > 0
+    control_map = made(tab, 4)
+    assert control_map[180, 180].max() == 0 and control_map[100, 60].max() > 0
 
     tab.stage.focus()
     tab.page.evaluate("() => { const e = document.querySelector('clickpaint-canvas').editor; e.crosshair = {x: 300, y: 180} }")
@@ -260,8 +260,8 @@ def test_a_pose_is_read_dragged_and_saved(tab: Visit) -> None:
     assert made(tab, 5)[180, 300].max() == 0, "by the keyboard too"
 
     tab.click(220, 280, button="right")
-    found = made(tab, 6)
-    assert found[284, 220].max() == 0, "a joint was taken away"
+    control_map = made(tab, 6)
+    assert control_map[284, 220].max() == 0, "a joint was taken away"
     with page.expect_download() as download:
         press(tab, "Save pose")
     saved = json.loads(Path(download.value.path()).read_text())

@@ -193,9 +193,9 @@ def test_what_needs_a_text_model_is_disabled_and_says_why(tab: Visit, captioner:
     for label in ("Language", "Add what is generally known"):
         field = here.get_by_label(label)
         expect(field).to_be_disabled()
-        told = tab.page.locator(f"#{field.get_attribute('aria-describedby')}")
-        expect(told).to_contain_text("text model")
-        expect(told).to_be_visible()
+        description = tab.page.locator(f"#{field.get_attribute('aria-describedby')}")
+        expect(description).to_contain_text("text model")
+        expect(description).to_be_visible()
     style = here.get_by_label("Style")
     assert style.locator("option[value=tags]").is_disabled() and style.locator("option[value=tags]").get_attribute("title")
     blip = here.get_by_label("Captioner").locator("option[value=blip]")
@@ -305,9 +305,9 @@ def test_everything_is_labelled_listed_selected_and_exported(tab: Visit, caption
 
     with tab.page.expect_download() as saved:
         here.get_by_role("button", name="JSON").click()
-    found = json.loads(Path(saved.value.path()).read_text("utf-8"))
+    document = json.loads(Path(saved.value.path()).read_text("utf-8"))
     assert saved.value.suggested_filename == "blocks-regions.json"
-    assert [one["caption"] for one in found["regions"]] == said and "overview" not in found
+    assert [one["caption"] for one in document["regions"]] == said and "overview" not in document
     with tab.page.expect_download() as saved:
         here.get_by_role("button", name="Labelled picture").click()
     assert Path(saved.value.path()).read_bytes()[:4] == b"\x89PNG"

@@ -145,8 +145,8 @@ def test_what_went_well_leaves_the_picture_free_and_can_be_undone_where_it_is_sa
         removed(tab)
         notice = tab.page.locator(".cp-notice")
         expect(notice).to_contain_text("Removed in")
-        stage, told = tab.stage.bounding_box(), notice.bounding_box()
-        assert told["y"] >= stage["y"] + stage["height"], "it lies over the picture"
+        stage, notice_box = tab.stage.bounding_box(), notice.bounding_box()
+        assert notice_box["y"] >= stage["y"] + stage["height"], "it lies over the picture"
         notice.get_by_role("button", name="Undo").click()
         tab.page.wait_for_function(VERSION.format(0))
         expect(notice).to_have_count(0)

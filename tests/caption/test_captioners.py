@@ -81,16 +81,16 @@ def test_several_crops_at_once_get_the_captions_of_one_at_a_time(captioner, name
     made = captioner(name)
     together = made.caption(CROPS, Decoding(max_tokens=8))
     apart = [made.caption([crop], Decoding(max_tokens=8))[0] for crop in CROPS]
-    assert [[one.text for one in found] for found in together] == [[one.text for one in found] for found in apart]
-    assert len({found[0].text for found in together}) > 1, "the toy sees no difference between the crops"
+    assert [[one.text for one in wordings] for wordings in together] == [[one.text for one in wordings] for wordings in apart]
+    assert len({wordings[0].text for wordings in together}) > 1, "the toy sees no difference between the crops"
 
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("length", [4, 8, 20])
 def test_the_length_is_held_by_decoding(captioner, name, length):
     style = Style(length=length)
-    for found in captioner(name).caption(CROPS[:2], style.decoding(2, 0)):
-        for one in found:
+    for wordings in captioner(name).caption(CROPS[:2], style.decoding(2, 0)):
+        for one in wordings:
             assert 0.8 * length <= count_words(re.sub(r"[\[\]]", "", one.text)) <= 1.2 * length, one.text
 
 

@@ -21,9 +21,9 @@ from tests.image.rle import from_rle
 def region(left, top, right, bottom, score=0.9):
     mask = np.zeros((60, 90), bool)
     mask[top:bottom, left:right] = True
-    found = Region.scored(mask, score)
-    assert found is not None
-    return found
+    region = Region.scored(mask, score)
+    assert region is not None
+    return region
 
 
 class Toy(NoAnswers):
@@ -69,8 +69,8 @@ def test_a_sieve_out_of_its_range_is_refused(options):
 def test_only_sure_and_seen_captions_stay_and_all_are_asked_for_at_once():
     regions = [region(0, 0, 20, 20), region(30, 0, 60, 30), region(0, 30, 10, 40)]
     toy = Toy((-1.0, -1.0, -3.0))
-    found = describe(toy, photo(), regions, Style(), Sieve(), PLAIN)
-    assert [one.caption for one in found] == ["30 wide", "20 wide"], "the largest first, without the unsure one"
+    described = describe(toy, photo(), regions, Style(), Sieve(), PLAIN)
+    assert [one.caption for one in described] == ["30 wide", "20 wide"], "the largest first, without the unsure one"
     assert toy.batches == [3]
     seen = describe(toy, photo(), regions, Style(), Sieve(), PLAIN, Seer(20))  # type: ignore[arg-type]
     assert [(one.caption, one.seen) for one in seen] == [("20 wide", pytest.approx(0.3))]
@@ -89,9 +89,9 @@ def test_the_paragraph_without_a_text_model_says_everything():
 
 def test_json_brings_the_masks_back():
     one = Described(region(10, 5, 30, 25), "a dog", -0.5, 0.25)
-    told = json.loads(json.dumps(as_json((90, 60), [one], "a park", "A park.", ["EXIT"])))
-    assert (told["width"], told["height"], told["caption"], told["text"]) == (90, 60, "a park", ["EXIT"])
-    (entry,) = told["regions"]
+    document = json.loads(json.dumps(as_json((90, 60), [one], "a park", "A park.", ["EXIT"])))
+    assert (document["width"], document["height"], document["caption"], document["text"]) == (90, 60, "a park", ["EXIT"])
+    (entry,) = document["regions"]
     assert entry["box"] == [10, 5, 30, 25] and entry["area"] == 400 and entry["caption"] == "a dog"
     np.testing.assert_array_equal(from_rle(entry["segmentation"]), one.region.mask)
 
@@ -100,15 +100,15 @@ def test_labels_are_drawn_on_a_copy():
     pixels = np.full((300, 400, 3), 128, np.uint8)
     mask = np.zeros((300, 400), bool)
     mask[100:200, 200:350] = True
-    found = Region.scored(mask, 0.9)
-    assert found is not None
+    region = Region.scored(mask, 0.9)
+    assert region is not None
     before = pixels.copy()
-    drawn = labelled(pixels, [Described(found, "a dog", -0.5)])
+    drawn = labelled(pixels, [Described(region, "a dog", -0.5)])
     np.testing.assert_array_equal(pixels, before)
     assert (drawn[199, 220:340] != 128).any(axis=1).all(), "the outline"
     np.testing.assert_array_equal(drawn[250:, :150], before[250:, :150])
     assert (drawn[100:118, 203:240] < 110).all(axis=2).any(), "letters"
-    longer = labelled(pixels, [Described(found, "a dog that is somewhat larger", -0.5)])
+    longer = labelled(pixels, [Described(region, "a dog that is somewhat larger", -0.5)])
     assert (longer != drawn).any()
     np.testing.assert_array_equal(labelled(pixels, []), before)
 

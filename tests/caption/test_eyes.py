@@ -70,7 +70,7 @@ def test_captions_have_the_token_ids_of_transformers_own_generate(registry, toy,
 def test_several_crops_at_once_get_the_captions_of_one_at_a_time(registry, name):
     captioner = registry(name).captioner()
     crops = [*CROPS, crop_region(photo(seed=9), square(), RegionOptions(padding=1.5))]  # one is not square
-    together = [found[0].text for found in captioner.caption(crops, SHORT)]
+    together = [wordings[0].text for wordings in captioner.caption(crops, SHORT)]
     assert together == [captioner.caption([crop], SHORT)[0][0].text for crop in crops]
     assert len(set(together)) > 1
 
@@ -126,11 +126,11 @@ def test_sam_3_selects_what_transformers_own_post_processing_finds(registry, toy
     monkeypatch.setattr(finding, "_SAM3_LEAST", threshold)
     expected = processor.post_process_instance_segmentation(output, threshold=threshold, mask_threshold=0.5, target_sizes=[(60, 90)])[0]
     assert 1 <= len(expected["scores"]) < len(scores)
-    found = finder.find(pixels, "the red ball")
-    assert found is not None and found.mask.any() and not found.mask.all()
-    np.testing.assert_array_equal(found.mask, expected["masks"].bool().any(dim=0).numpy())
-    assert found.score == pytest.approx(float(expected["scores"].max()))
+    match = finder.find(pixels, "the red ball")
+    assert match is not None and match.mask.any() and not match.mask.all()
+    np.testing.assert_array_equal(match.mask, expected["masks"].bool().any(dim=0).numpy())
+    assert match.score == pytest.approx(float(expected["scores"].max()))
     other = finder.find(pixels, "a sad man in the sea")
-    assert other is None or (other.mask != found.mask).any() or other.score != found.score, "the phrase changes nothing"
+    assert other is None or (other.mask != match.mask).any() or other.score != match.score, "the phrase changes nothing"
     monkeypatch.setattr(finding, "_SAM3_LEAST", 1.0)
     assert finder.find(pixels, "the red ball") is None

@@ -39,13 +39,13 @@ def test_the_region_that_fits_a_phrase_best(toy, cpu, cache):
     pixels = photo()
     masks = [np.roll(square(), 20 * shift, axis=1) for shift in (-1, 0, 1)]
     crops = [crop_region(pixels, mask, RegionOptions(padding=0.05, smallest=64)).pixels for mask in masks]
-    found = set()
+    names = set()
     for phrase in ("red ball", "sad man", "sea", "a tree near the house", "dirty window"):
         best = by_clip(clip, pixels, masks, phrase)
         scores = clip.similarities(crops, [phrase])[:, 0]
         assert best is not None and best == (int(scores.argmax()), pytest.approx(float(scores.max())))
-        found.add(best[0])
-    assert len(found) > 1, "the phrase changes nothing"
+        names.add(best[0])
+    assert len(names) > 1, "the phrase changes nothing"
     assert by_clip(clip, pixels, [], "sea") is None
 
 
@@ -58,13 +58,13 @@ def test_clipseg_selects_where_its_heat_is(toy, cpu, cache, monkeypatch):
     with torch.inference_mode():
         logits = model(**inputs).logits.reshape(1, 1, 32, 32)
     expected = torch.nn.functional.interpolate(logits, (60, 90), mode="bilinear")[0, 0].numpy() > 0
-    found = finder.find(pixels, "the red ball")
+    match = finder.find(pixels, "the red ball")
     if not expected.any():
-        assert found is None
+        assert match is None
     else:
-        assert found is not None
-        np.testing.assert_array_equal(found.mask, expected)
-        assert 0.5 < found.score <= 1 and found.how == "clipseg"
+        assert match is not None
+        np.testing.assert_array_equal(match.mask, expected)
+        assert 0.5 < match.score <= 1 and match.how == "clipseg"
     monkeypatch.setattr(finding, "_CLIPSEG_LEAST", 1.0)
     assert finder.find(pixels, "the red ball") is None
 
@@ -78,16 +78,16 @@ def test_grounding_dino_gives_the_box_of_its_best_query(toy, cpu, cache, monkeyp
         output = model(**inputs)
     best = int(output.logits[0].sigmoid().max(dim=-1).values.argmax())
     x, y, width, height = output.pred_boxes[0, best].tolist()
-    found = Finder("dino", "grounding_dino", toy("grounding_dino")[0], cpu, cache).find(pixels, "The red ball ")
-    assert found is not None and found.box is not None
+    match = Finder("dino", "grounding_dino", toy("grounding_dino")[0], cpu, cache).find(pixels, "The red ball ")
+    assert match is not None and match.box is not None
     expected = np.clip([(x - width / 2) * 90, (y - height / 2) * 60, (x + width / 2) * 90, (y + height / 2) * 60], 0, [90, 60, 90, 60])
-    np.testing.assert_allclose(found.box, expected, atol=1)
-    assert found.mask[found.box.slices].all() and found.mask.sum() == found.box.area
+    np.testing.assert_allclose(match.box, expected, atol=1)
+    assert match.mask[match.box.slices].all() and match.mask.sum() == match.box.area
     monkeypatch.setattr(finding, "_DINO_LEAST", 1.0)
     assert Finder("dino", "grounding_dino", toy("grounding_dino")[0], cpu, cache).find(pixels, "the red ball") is None
 
 
 @pytest.mark.parametrize(("phrase", "best"), [("the red ball", 1), ("dogs", 0), ("a ball", 1), ("of the", None), ("submarine", None)])
 def test_the_caption_that_says_a_phrase(phrase, best):
-    found = by_captions(["a dog on the grass", "a red ball", "a blue ball on the red sand"], phrase)
-    assert (None if found is None else found[0]) == best
+    match = by_captions(["a dog on the grass", "a red ball", "a blue ball on the red sand"], phrase)
+    assert (None if match is None else match[0]) == best

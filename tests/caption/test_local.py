@@ -60,15 +60,15 @@ def test_folders_are_recognised_by_their_configuration(tmp_path):
     (tmp_path / "wd").mkdir()
     for name in ("model.onnx", "selected_tags.csv"):
         (tmp_path / "wd" / name).touch()
-    found = {model.name: model for model in local_models([tmp_path / "nowhere", tmp_path])}
-    assert {name: (model.role, model.family) for name, model in found.items()} == {
+    by_name = {model.name: model for model in local_models([tmp_path / "nowhere", tmp_path])}
+    assert {name: (model.role, model.family) for name, model in by_name.items()} == {
         "blip": ("captioner", "blip"), "vqa": ("captioner", "blip_vqa"), "eyes": ("captioner", "vision_language"),
         "words": ("text", "instruct"), "clip": ("clip", "clip"), "seg": ("finder", "clipseg"), "wd": ("tagger", "wd14"),
         "dam": ("captioner", "describe_anything"), "future": ("captioner", "vision_language"),
     }  # fmt: skip
-    assert found["dam"].path == dam and "not run" in found["dam"].reason
-    assert "future_vl" in found["future"].reason
-    assert found["blip"].reason == ""
+    assert by_name["dam"].path == dam and "not run" in by_name["dam"].reason
+    assert "future_vl" in by_name["future"].reason
+    assert by_name["blip"].reason == ""
 
 
 def test_without_anything_the_reason_is_said(registry):

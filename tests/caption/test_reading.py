@@ -46,15 +46,15 @@ def test_the_tagger_runs_a_published_layout_in_the_real_runtime(tmp_path, cache)
 
     pixels = np.zeros((30, 60, 3), np.uint8)
     pixels[..., 0] = 200
-    found = Tagger(model.name, model.path, cache).tags(Crop(pixels, np.ones((30, 60), bool)), general=0.0, character=0.0)
+    tags = Tagger(model.name, model.path, cache).tags(Crop(pixels, np.ones((30, 60), bool)), general=0.0, character=0.0)
     # the half that makes it square is white
     means = np.array([127.5, 127.5, (200 + 255) / 2])
     expected = 1 / (1 + np.exp(-(means @ weights + biases)))
-    scores = {tag.name: tag.score for tag in found}
+    scores = {tag.name: tag.score for tag in tags}
     assert scores.keys() == {"red theme", "green theme", "^_^", "alice (wonder)", "bob"}, "a rating is no tag"
     for name, index in (("red theme", 1), ("green theme", 2), ("^_^", 3), ("alice (wonder)", 4), ("bob", 5)):
         assert scores[name] == pytest.approx(expected[index], abs=2e-3), name
-    assert [tag.name for tag in found][:2] == ["red theme", "alice (wonder)"] and found == sorted(found, key=lambda tag: -tag.score)
+    assert [tag.name for tag in tags][:2] == ["red theme", "alice (wonder)"] and tags == sorted(tags, key=lambda tag: -tag.score)
     sure = Tagger(model.name, model.path, cache).tags(Crop(pixels, np.ones((30, 60), bool)))
     assert expected[1] > 0.999 and [tag.name for tag in sure] == ["red theme", "alice (wonder)", "green theme"], "a character must be surer"
 

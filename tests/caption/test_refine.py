@@ -65,9 +65,9 @@ def test_the_imagination_is_warmer(server, model):
 
 def test_knowledge_is_asked_for_apart_from_the_caption(server, model):
     server.answers = ["a red ball", "Balls are round. " * 100]
-    found = refine(model, CAPTIONS, Style(wiki=True, language="Spanish"))
-    assert found.text == "a red ball" and found.background.startswith("Balls are round.")
-    assert count_words(found.background) <= 120
+    refined = refine(model, CAPTIONS, Style(wiki=True, language="Spanish"))
+    assert refined.text == "a red ball" and refined.background.startswith("Balls are round.")
+    assert count_words(refined.background) <= 120
     assert len(server.asked) == 2 and "generally known" in server.prompt and "Spanish" in server.prompt
     assert refine(model, CAPTIONS, Style()).background == ""
 
@@ -75,8 +75,8 @@ def test_knowledge_is_asked_for_apart_from_the_caption(server, model):
 def test_a_length_that_is_missed_is_asked_for_once_more(server, model):
     server.answers = ["too short", "a red ball lies on the green grass"]
     pieces: list[str] = []
-    found = refine(model, CAPTIONS, Style(length=8), on_text=pieces.append)
-    assert found.text == "a red ball lies on the green grass"
+    refined = refine(model, CAPTIONS, Style(length=8), on_text=pieces.append)
+    assert refined.text == "a red ball lies on the green grass"
     assert len(server.asked) == 2 and "That has 2 words" in server.prompt
     assert "".join(pieces) == "too short\0a red ball lies on the green grass", "what is taken back has to be told"
 

@@ -205,10 +205,10 @@ def test_verify_names_and_sets_aside_a_file_that_is_wrong(tmp_path, capsys, monk
 def test_the_doctor_tells_what_works_and_what_to_do(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert run("doctor", "--data-dir", tmp_path, "--device", "cpu") == 0
-    told = capsys.readouterr().out
-    assert "computing on cpu" in told
-    assert "ok  Classic (no model)" in told
-    assert f"`{COMMAND}` brings MobileSAM and MI-GAN, 69 MB." in told.partition("What to do:")[2]
+    printed = capsys.readouterr().out
+    assert "computing on cpu" in printed
+    assert "ok  Classic (no model)" in printed
+    assert f"`{COMMAND}` brings MobileSAM and MI-GAN, 69 MB." in printed.partition("What to do:")[2]
 
 
 def test_models_are_removed_and_the_recommended_ones_are_marked(tmp_path, capsys, monkeypatch):

@@ -65,8 +65,8 @@ def test_a_map_of_the_object_only(photo, tmp_path):
 def test_inpainting_takes_the_mask_as_its_own(photo, tmp_path):
     out = tmp_path / "out.png"
     assert run("control", photo, "--preprocessor", "inpaint_only", "--mask", tmp_path / "disc.png", "-o", out) == 0
-    found = np.asarray(Image.open(out))
-    assert np.array_equal(found[..., :3], SCENE) and np.array_equal(found[..., 3], np.where(DISC, 128, 255))
+    control_map = np.asarray(Image.open(out))
+    assert np.array_equal(control_map[..., :3], SCENE) and np.array_equal(control_map[..., 3], np.where(DISC, 128, 255))
 
 
 def test_several_are_blended(photo, tmp_path):

@@ -28,25 +28,25 @@ def test_a_working_picture_is_padded_to_64_and_cropped_back(height, width, resol
 
 
 def test_an_object_alone_is_on_black_or_in_its_picture():
-    found = np.full_like(SCENE, 90)
-    black = compose.object_only(found, DISC, SCENE, "black")
+    control_map = np.full_like(SCENE, 90)
+    black = compose.object_only(control_map, DISC, SCENE, "black")
     assert (black[DISC] == 90).all() and (black[~DISC] == 0).all()
-    kept = compose.object_only(found, DISC, SCENE, "kept")
+    kept = compose.object_only(control_map, DISC, SCENE, "kept")
     assert (kept[DISC] == 90).all() and np.array_equal(kept[~DISC], SCENE[~DISC])
-    assert (found == 90).all()
+    assert (control_map == 90).all()
 
 
 @pytest.mark.parametrize("size", [(115, 165), (460, 660)])
 def test_the_object_is_found_in_a_map_of_another_size(size):
-    found = np.full((*size, 3), 90, np.uint8)
-    black = compose.object_only(found, DISC, SCENE, "black")
+    control_map = np.full((*size, 3), 90, np.uint8)
+    black = compose.object_only(control_map, DISC, SCENE, "black")
     share = (black[..., 0] == 90).mean()
-    assert black.shape == found.shape and share == pytest.approx(DISC.mean(), rel=0.03)
+    assert black.shape == control_map.shape and share == pytest.approx(DISC.mean(), rel=0.03)
 
 
 def test_alpha_stays_where_an_object_is_alone():
-    found = np.dstack([SCENE, np.where(DISC, 128, 255).astype(np.uint8)])
-    assert np.array_equal(compose.object_only(found, DISC, SCENE, "black")[..., 3], found[..., 3])
+    control_map = np.dstack([SCENE, np.where(DISC, 128, 255).astype(np.uint8)])
+    assert np.array_equal(compose.object_only(control_map, DISC, SCENE, "black")[..., 3], control_map[..., 3])
 
 
 @pytest.mark.parametrize(
@@ -74,31 +74,31 @@ def test_a_blend_has_the_size_of_its_first_map():
 
 
 def test_an_overlay_goes_from_the_picture_to_the_map():
-    found = np.full((10, 14, 3), 255, np.uint8)
-    assert np.array_equal(compose.overlay(found, SCENE, 0), SCENE)
-    assert (compose.overlay(found, SCENE, 1) == 255).all()
-    half = compose.overlay(found, SCENE, 0.5)
+    control_map = np.full((10, 14, 3), 255, np.uint8)
+    assert np.array_equal(compose.overlay(control_map, SCENE, 0), SCENE)
+    assert (compose.overlay(control_map, SCENE, 1) == 255).all()
+    half = compose.overlay(control_map, SCENE, 0.5)
     assert half.shape == SCENE.shape and np.abs(half.astype(float) - (SCENE / 2 + 127.5)).max() <= 0.5
     with pytest.raises(InvalidInput, match="from 0 to 1"):
-        compose.overlay(found, SCENE, 1.5)
+        compose.overlay(control_map, SCENE, 1.5)
 
 
 def test_a_mask_is_made_of_brightness():
-    found = gray([0, 99, 100, 200, 201])
-    assert compose.mask_by_brightness(found, (5, 1), 100, 200).tolist() == [[False, False, True, True, False]]
+    control_map = gray([0, 99, 100, 200, 201])
+    assert compose.mask_by_brightness(control_map, (5, 1), 100, 200).tolist() == [[False, False, True, True, False]]
     slope = np.arange(200, dtype=np.uint8)[None, :, None].repeat(4, 0).repeat(3, 2)
     mask = compose.mask_by_brightness(slope, (400, 8), 50, 99)
     assert mask.shape == (8, 400) and mask[0].nonzero()[0].tolist() == [*range(100, 200)]
     with pytest.raises(InvalidInput, match="low <= high"):
-        compose.mask_by_brightness(found, (5, 1), 9, 3)
+        compose.mask_by_brightness(control_map, (5, 1), 9, 3)
 
 
 def test_a_mask_is_made_of_a_colour():
-    found = np.array([[[120, 120, 120], [180, 120, 120], [6, 230, 230]]], np.uint8)
-    assert compose.mask_by_color(found, (6, 2), (180, 120, 120)).tolist() == [[False, False, True, True, False, False]] * 2
-    assert compose.mask_by_color(found, (3, 1), (121, 119, 120), 1).tolist() == [[True, False, False]]
+    control_map = np.array([[[120, 120, 120], [180, 120, 120], [6, 230, 230]]], np.uint8)
+    assert compose.mask_by_color(control_map, (6, 2), (180, 120, 120)).tolist() == [[False, False, True, True, False, False]] * 2
+    assert compose.mask_by_color(control_map, (3, 1), (121, 119, 120), 1).tolist() == [[True, False, False]]
     with pytest.raises(InvalidInput, match="from 0 to 255"):
-        compose.mask_by_color(found, (3, 1), (300, 0, 0))
+        compose.mask_by_color(control_map, (3, 1), (300, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_cropping_takes_the_middle_and_filling_takes_the_borders_colour():
 
 def test_few_colours_stay_those_colours():
     classes = np.array([[120, 120, 120], [180, 120, 120], [6, 230, 230]], np.uint8)[np.arange(900).reshape(30, 30) // 50 % 3]
-    found = fit.fitted(classes, 77, 51, "Just Resize")
-    assert {tuple(color) for color in found.reshape(-1, 3)} == {tuple(color) for color in classes.reshape(-1, 3)}
+    fitted = fit.fitted(classes, 77, 51, "Just Resize")
+    assert {tuple(color) for color in fitted.reshape(-1, 3)} == {tuple(color) for color in classes.reshape(-1, 3)}
 
 
 @pytest.mark.parametrize("size", [(150, 150), (70, 70)])
@@ -130,14 +130,14 @@ def test_lines_of_one_pixel_stay_lines_of_one_pixel(size):
     lines = np.zeros((100, 100, 3), np.uint8)
     lines[50, 10:90] = 255
     lines[10:90, 30] = 255
-    found = fit.fitted(lines, size[0], size[1], "Just Resize")
-    assert set(np.unique(found)) == {0, 255}
-    assert (found[size[1] * 4 // 5, :, 0] > 0).sum() == 1 and (found[:, size[0] * 3 // 4, 0] > 0).sum() == 1
+    fitted = fit.fitted(lines, size[0], size[1], "Just Resize")
+    assert set(np.unique(fitted)) == {0, 255}
+    assert (fitted[size[1] * 4 // 5, :, 0] > 0).sum() == 1 and (fitted[:, size[0] * 3 // 4, 0] > 0).sum() == 1
 
 
 def test_what_is_added_around_an_inpainted_picture_is_to_be_painted():
-    found = fit.fitted(np.dstack([SCENE, np.zeros(SCENE.shape[:2], np.uint8)]), 330, 330, "Resize and Fill")
-    assert found.dtype == np.float32 and (found[:50, :, 3] == 255).all() and (found[50:280, :, 3] == 0).all()
+    fitted = fit.fitted(np.dstack([SCENE, np.zeros(SCENE.shape[:2], np.uint8)]), 330, 330, "Resize and Fill")
+    assert fitted.dtype == np.float32 and (fitted[:50, :, 3] == 255).all() and (fitted[50:280, :, 3] == 0).all()
     looked_at = fit.fitted_picture(np.dstack([SCENE, np.full(SCENE.shape[:2], 255, np.uint8)]), 330, 330, "Resize and Fill")
     assert looked_at.dtype == np.uint8 and (looked_at[:50, :, 3] == 128).all() and (looked_at[50:280, :, 3] == 255).all()
 
@@ -145,8 +145,8 @@ def test_what_is_added_around_an_inpainted_picture_is_to_be_painted():
 def test_strokes_are_wide_lines_along_ridges():
     soft = np.zeros((64, 64), np.uint8)
     soft[28:37] = 255
-    found = thinning.strokes(soft)
-    assert set(np.unique(found)) == {0, 255} and (found[32] == 255).all() and (found[:16] == 0).all()
+    lines = thinning.strokes(soft)
+    assert set(np.unique(lines)) == {0, 255} and (lines[32] == 255).all() and (lines[:16] == 0).all()
 
 
 def test_thinning_leaves_one_pixel_and_pruning_shortens():

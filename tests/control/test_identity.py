@@ -32,18 +32,18 @@ class Session:
 
 def detected(*faces, scale=2.0, stride=16):
     """SCRFD's raw answer: nine arrays, for faces of (box, five points, score) in pixels of a picture `scale` times smaller."""
-    found = {}
+    outputs = {}
     for step in (8, 16, 32):
         count = (640 // step) ** 2 * 2
-        found |= {(step, columns): np.zeros((count, columns), np.float32) for columns in (1, 4, 10)}
+        outputs |= {(step, columns): np.zeros((count, columns), np.float32) for columns in (1, 4, 10)}
     for number, (box, points, score) in enumerate(faces):
         box, points = np.array(box) * scale, np.asarray(points) * scale
         across, down = (int(value) // stride for value in points.mean(axis=0))
         at, centre = (down * (640 // stride) + across) * 2 + number % 2, np.array([across, down]) * stride
-        found[stride, 1][at] = score
-        found[stride, 4][at] = np.concatenate([centre - box[:2], box[2:] - centre]) / stride
-        found[stride, 10][at] = ((points - centre) / stride).ravel()
-    return [found[step, columns] for columns in (1, 4, 10) for step in (8, 16, 32)]
+        outputs[stride, 1][at] = score
+        outputs[stride, 4][at] = np.concatenate([centre - box[:2], box[2:] - centre]) / stride
+        outputs[stride, 10][at] = ((points - centre) / stride).ravel()
+    return [outputs[step, columns] for columns in (1, 4, 10) for step in (8, 16, 32)]
 
 
 def put(toys, name, *answers):
@@ -59,9 +59,9 @@ def runs(monkeypatch):
 
 
 def face_in(pixels, toys):
-    found = identity.largest_face(pixels, toys.tools, identity.ANTELOPE[0])
-    assert found is not None
-    return found
+    face = identity.largest_face(pixels, toys.tools, identity.ANTELOPE[0])
+    assert face is not None
+    return face
 
 
 def picture():
@@ -71,8 +71,8 @@ def picture():
 def test_the_largest_face_is_found_in_pixels_of_the_picture(toys):
     small = (np.array(BOX) / 4 + (200, 20, 200, 20), POINTS / 4 + (200, 20), 0.99)
     session = put(toys, identity.ANTELOPE[0], *detected((BOX, POINTS, 0.8), small))
-    found = face_in(picture(), toys)
-    assert np.allclose(found, POINTS, atol=1e-3)
+    face = face_in(picture(), toys)
+    assert np.allclose(face, POINTS, atol=1e-3)
     (seen,) = session.seen
     assert seen.shape == (1, 3, 640, 640) and seen.dtype == np.float32
     assert np.allclose(seen[0, :, 480:], -127.5 / 128), "what is beside the picture is black"
@@ -120,28 +120,32 @@ def test_an_embedding_is_of_the_aligned_face(toys, runs, name, networks, normed)
     )
     answer = np.linspace(-1, 3, 512, dtype=np.float32)[None]
     session = put(toys, networks[1], answer)
-    found = registry.detect(name, pixels, registry.request(name, {}, None if normed else 240), toys.tools)
-    assert found.embedding is not None and found.embedding.shape == (1, 512) and found.embedding.dtype == np.float32
-    assert np.allclose(found.embedding, answer / np.linalg.norm(answer) if normed else answer, atol=1e-6)
+    control_map = registry.detect(name, pixels, registry.request(name, {}, None if normed else 240), toys.tools)
+    assert control_map.embedding is not None and control_map.embedding.shape == (1, 512) and control_map.embedding.dtype == np.float32
+    assert np.allclose(control_map.embedding, answer / np.linalg.norm(answer) if normed else answer, atol=1e-6)
     face = session.seen[0][0].transpose(1, 2, 0) * 127.5 + 127.5
-    assert np.abs(face - found.pixels).max() < 0.01 and found.pixels.shape == (112, 112, 3)
+    assert np.abs(face - control_map.pixels).max() < 0.01 and control_map.pixels.shape == (112, 112, 3)
 
 
 def test_keypoints_are_drawn_with_bars_to_the_nose(toys, runs):
     put(toys, identity.ANTELOPE[0], *detected((BOX, POINTS, 0.8)))
-    found = registry.detect("instant_id_face_keypoints", picture(), registry.request("instant_id_face_keypoints", {}, 240), toys.tools)
-    assert found.pixels.shape == (240, 320, 3)
+    control_map = registry.detect(
+        "instant_id_face_keypoints", picture(), registry.request("instant_id_face_keypoints", {}, 240), toys.tools
+    )
+    assert control_map.pixels.shape == (240, 320, 3)
     for (x, y), color in zip(POINTS, identity._COLORS, strict=True):
-        assert found.pixels[int(y), int(x)].tolist() == list(color)
+        assert control_map.pixels[int(y), int(x)].tolist() == list(color)
     middle = (POINTS[3] + POINTS[2]) / 2
-    assert found.pixels[int(middle[1]), int(middle[0])].tolist() == [153, 153, 0], "bars are darker"
-    assert not found.pixels[:70].any() and not found.pixels[:, :100].any()
+    assert control_map.pixels[int(middle[1]), int(middle[0])].tolist() == [153, 153, 0], "bars are darker"
+    assert not control_map.pixels[:70].any() and not control_map.pixels[:, :100].any()
 
 
 def test_without_a_face_there_is_a_note_or_an_error(toys, runs):
     put(toys, identity.ANTELOPE[0], *detected())
-    found = registry.detect("instant_id_face_keypoints", picture(), registry.request("instant_id_face_keypoints", {}, 240), toys.tools)
-    assert not found.pixels.any() and found.extra["note"] == "No face was found in the picture."
+    control_map = registry.detect(
+        "instant_id_face_keypoints", picture(), registry.request("instant_id_face_keypoints", {}, 240), toys.tools
+    )
+    assert not control_map.pixels.any() and control_map.extra["note"] == "No face was found in the picture."
     with pytest.raises(InvalidInput, match="No face was found"):
         registry.detect("instant_id_face_embedding", picture(), registry.request("instant_id_face_embedding"), toys.tools)
 

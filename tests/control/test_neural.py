@@ -40,12 +40,12 @@ def made(toys, name, pixels=SCENE, resolution=128, mask=None, seed=0, **values):
     return registry.detect(name, pixels, registry.request(name, values, resolution, mask, seed), toys.tools)
 
 
-def same(found, expected, lively=True):
+def same(detected, expected, lively=True):
     if expected.ndim == 2:
         expected = np.repeat(expected[:, :, None], 3, axis=2)
-    assert found.pixels.shape == expected.shape
-    assert np.array_equal(found.pixels, expected)
-    assert not lively or len(np.unique(found.pixels)) > 20, "the map is too flat to tell anything"
+    assert detected.pixels.shape == expected.shape
+    assert np.array_equal(detected.pixels, expected)
+    assert not lively or len(np.unique(detected.pixels)) > 20, "the map is too flat to tell anything"
 
 
 HED = [("hed", {}), ("hed_safe", {"safe": True}), ("scribble_hed", {"scribble": True})]
@@ -86,9 +86,9 @@ def test_anyline_is_teed_with_faint_lines_at_one(toys):
     picture[:, :90] = 128
     picture[:, 40:50] = 127  # a line that is one step darker than what is around it
     edges = detector("teed", "TEEDdetector")(network)(picture, 128, safe_steps=2, output_type="np")
-    found = made(toys, "softedge_anyline", picture).pixels
-    changed = (found != edges).any(axis=2)
-    assert changed.sum() > 100 and (found[changed] == 1).all()
+    control_map = made(toys, "softedge_anyline", picture).pixels
+    changed = (control_map != edges).any(axis=2)
+    assert changed.sum() > 100 and (control_map[changed] == 1).all()
     assert changed[:, 20:70].sum() > 0.9 * changed.sum()
 
 
@@ -114,12 +114,12 @@ def test_lineart_anime_denoise_gives_light_lines_where_the_manga_network_gives_d
 @pytest.mark.parametrize("values", [{}, {"value": 0.05, "distance": 1.0}, {"value": 2.0}], ids=str)
 def test_mlsd(toys, values):
     network = toys.put(mlsd.MLSD, seeded(mlsd.MLSD, 1.6))
-    found = made(toys, "mlsd", **values)
+    control_map = made(toys, "mlsd", **values)
     thresholds = {"thr_v": values.get("value", 0.1), "thr_d": values.get("distance", 0.1)}
-    assert np.array_equal(found.pixels, detector("mlsd", "MLSDdetector")(network)(SCENE, **thresholds, **NATIVE))
-    assert len(found.extra["lines"]) <= mlsd.MOST
-    assert ("note" in found.extra) == (not found.extra["lines"]) == (not found.pixels.any())
-    assert bool(found.extra["lines"]) == (values.get("value") != 2.0)
+    assert np.array_equal(control_map.pixels, detector("mlsd", "MLSDdetector")(network)(SCENE, **thresholds, **NATIVE))
+    assert len(control_map.extra["lines"]) <= mlsd.MOST
+    assert ("note" in control_map.extra) == (not control_map.extra["lines"]) == (not control_map.pixels.any())
+    assert bool(control_map.extra["lines"]) == (values.get("value") != 2.0)
 
 
 def test_midas_and_its_normals(toys):
@@ -128,9 +128,9 @@ def test_midas_and_its_normals(toys):
     midas.model = network
     expected, slopes = midas(SCENE, bg_th=0.4, depth_and_normal=True, **NATIVE)
     same(made(toys, "depth"), expected)
-    found = made(toys, "normal_map", background=0.4).pixels
-    assert np.abs(found.astype(int) - slopes.astype(int)).max() <= 1
-    assert not np.array_equal(found, made(toys, "normal_map", background=1.0).pixels)
+    control_map = made(toys, "normal_map", background=0.4).pixels
+    assert np.abs(control_map.astype(int) - slopes.astype(int)).max() <= 1
+    assert not np.array_equal(control_map, made(toys, "normal_map", background=1.0).pixels)
 
 
 def test_zoe_shows_the_middle_of_its_range(toys):
@@ -148,9 +148,9 @@ def test_leres(toys, values):
     network = toys.put(leres.LERES, seeded(leres.LERES))
     whole = detector("leres", "LeresDetector")(network, None)
     expected = whole(SCENE, thr_a=values.get("remove_near", 0), thr_b=values.get("remove_background", 0), **NATIVE)
-    found = made(toys, "depth_leres", **values)
-    assert np.abs(found.pixels.astype(int) - expected.astype(int)).max() <= 1
-    assert len(np.unique(found.pixels)) > 20
+    control_map = made(toys, "depth_leres", **values)
+    assert np.abs(control_map.pixels.astype(int) - expected.astype(int)).max() <= 1
+    assert len(np.unique(control_map.pixels)) > 20
 
 
 def test_normal_bae(toys):
@@ -160,9 +160,9 @@ def test_normal_bae(toys):
     from torchvision import transforms
 
     whole.norm = transforms.Normalize(mean=normals.IMAGENET_MEAN, std=normals.IMAGENET_DEVIATION)
-    found, expected = made(toys, "normal_bae").pixels, whole(SCENE, **NATIVE)
-    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
-    assert len(np.unique(found)) > 5
+    control_map, expected = made(toys, "normal_bae").pixels, whole(SCENE, **NATIVE)
+    assert np.abs(control_map.astype(int) - expected.astype(int)).max() <= 1
+    assert len(np.unique(control_map)) > 5
 
 
 DEPTH_ANYTHING = (("depth_anything", depth_anything.FIRST, (1, 2, 3, 4)), ("depth_anything_v2", depth_anything.SECOND, (1, 2, 3, 4)))
@@ -173,9 +173,9 @@ def test_depth_anything(toys, name, network, layers):
     torch.manual_seed(0)
     small = depth_anything.build(layers, 32, 4, 2, (16, 16, 32, 32), 16).eval()
     toys.put(network, small)
-    found = made(toys, name).pixels
-    assert found.min() == 0 and found.max() == 255 and (found == found[:, :, :1]).all()
-    assert not np.array_equal(found, made(toys, name, SCENE[:, :, ::-1].copy()).pixels), "colours make no difference"
+    control_map = made(toys, name).pixels
+    assert control_map.min() == 0 and control_map.max() == 255 and (control_map == control_map[:, :, :1]).all()
+    assert not np.array_equal(control_map, made(toys, name, SCENE[:, :, ::-1].copy()).pixels), "colours make no difference"
 
 
 def authors_names(name: str) -> str:
@@ -217,7 +217,7 @@ def test_depth_anything_reads_its_authors_files():
         else:
             block, kind = name.split(".")[3], name.rpartition(".")[2]
             parts.setdefault(f"pretrained.blocks.{block}.attn.qkv.{kind}", {})[part[0]] = tensor
-    theirs |= {name: torch.cat([found["q"], found["k"], found["v"]]) for name, found in parts.items()}
+    theirs |= {name: torch.cat([layer["q"], layer["k"], layer["v"]]) for name, layer in parts.items()}
     assert not any(name.startswith(("backbone", "neck", "head")) for name in theirs)
     fitted = depth_anything.fit(theirs, network)
     assert fitted.keys() == ours.keys() and all(torch.equal(fitted[name], ours[name]) for name in ours)
@@ -237,22 +237,22 @@ def test_clip_embeds_what_transformers_embeds(toys, name, shape):
     torch.manual_seed(0)
     network = clip_vision.build(32, 64, 2, 2, 24).eval()
     toys.put(clip_vision.LARGE if name == "clip_vision" else clip_vision.HUGE, network)
-    found = made(toys, name)
-    assert found.embedding is not None and found.embedding.shape == shape and found.embedding.dtype == np.float32
+    control_map = made(toys, name)
+    assert control_map.embedding is not None and control_map.embedding.shape == shape and control_map.embedding.dtype == np.float32
     processor = transformers().CLIPImageProcessor()
     with torch.no_grad():
-        answer = network(**processor(images=found.pixels, return_tensors="pt"))
+        answer = network(**processor(images=control_map.pixels, return_tensors="pt"))
     expected = answer.last_hidden_state if name == "clip_vision" else answer.image_embeds
-    assert np.allclose(found.embedding, expected.numpy(), atol=1e-4)
+    assert np.allclose(control_map.embedding, expected.numpy(), atol=1e-4)
     other = made(toys, name, 255 - SCENE).embedding
-    assert other is not None and not np.allclose(found.embedding, other, atol=1e-3)
+    assert other is not None and not np.allclose(control_map.embedding, other, atol=1e-3)
 
 
 def test_the_parts_of_a_drawn_face(toys):
     network = toys.put(segmentation.FACE_SEGMENTS, seeded(segmentation.FACE_SEGMENTS))
-    found = made(toys, "anime_face_segment", scene(128, 128))
-    colors = {tuple(color) for color in np.unique(found.pixels.reshape(-1, 3), axis=0).tolist()}
-    assert colors == {tuple(one["color"]) for one in found.extra["classes"]} and len(colors) > 1
+    control_map = made(toys, "anime_face_segment", scene(128, 128))
+    colors = {tuple(color) for color in np.unique(control_map.pixels.reshape(-1, 3), axis=0).tolist()}
+    assert colors == {tuple(one["color"]) for one in control_map.extra["classes"]} and len(colors) > 1
     assert set(network.state_dict()) >= {"en_block0.0.0.weight", "en_block4.2.conv.3.weight", "de_block4.1.weight", "de_block0.1.bias"}
     assert [network.get_submodule(f"de_block{n}.1").in_channels for n in range(5)] == [32, 48, 64, 192, 160]
 
@@ -260,10 +260,10 @@ def test_the_parts_of_a_drawn_face(toys):
 def test_lama_fills_the_mask_and_nothing_else(toys):
     toys.put(lama_fill.LAMA, lambda image, hole: torch.ones_like(image) * 0.5)
     mask = disc(128, 192)
-    found = made(toys, "inpaint_only+lama", mask=mask).pixels
-    assert np.array_equal(found[~mask][:, :3], SCENE[~mask]) and (found[~mask][:, 3] == 255).all()
-    assert (found[mask][:, 3] == 128).all() and np.abs(found[mask][:, :3].astype(int) - 127).max() < 120
-    assert np.abs(found[60, 115, :3].astype(int) - 127).max() <= 1
+    control_map = made(toys, "inpaint_only+lama", mask=mask).pixels
+    assert np.array_equal(control_map[~mask][:, :3], SCENE[~mask]) and (control_map[~mask][:, 3] == 255).all()
+    assert (control_map[mask][:, 3] == 128).all() and np.abs(control_map[mask][:, :3].astype(int) - 127).max() < 120
+    assert np.abs(control_map[60, 115, :3].astype(int) - 127).max() <= 1
 
 
 def test_a_weight_file_is_loaded_and_one_that_is_something_else_is_refused(toys):
@@ -347,13 +347,13 @@ def test_oneformer_shows_the_likeliest_class_of_every_pixel(toys):
     network.register_forward_hook(lambda module, arguments, answer: answers.append(answer))
     toys.put(kind.network, network)
     request = registry.request("oneformer_ade20k", {}, 128)
-    found = oneformer.oneformer(SCENE, request, toys.tools, kind=kind)
+    control_map = oneformer.oneformer(SCENE, request, toys.tools, kind=kind)
     (answer,) = answers
     masks = torch.nn.functional.interpolate(answer.masks_queries_logits, (128, 192), mode="bilinear", align_corners=False)[0].sigmoid()
     scores = torch.einsum("qc,qhw->chw", answer.class_queries_logits[0].softmax(-1)[:, :-1], masks)
     palette = np.array([color for _, color in oneformer.ADE.classes], np.uint8)
-    assert np.array_equal(found.pixels, palette[scores.argmax(0).numpy()])
-    assert [one["name"] for one in found.extra["classes"]] and len(found.extra["classes"]) <= 150
+    assert np.array_equal(control_map.pixels, palette[scores.argmax(0).numpy()])
+    assert [one["name"] for one in control_map.extra["classes"]] and len(control_map.extra["classes"]) <= 150
 
 
 def test_oneformers_files_fit_whatever_transformers_calls_its_tensors(toys):

@@ -35,9 +35,9 @@ def golden(shared):
     return read
 
 
-def distance(found, expected):
-    assert found.shape == expected.shape
-    return np.abs(found.astype(int) - expected.astype(int))
+def distance(pixels, expected):
+    assert pixels.shape == expected.shape
+    return np.abs(pixels.astype(int) - expected.astype(int))
 
 
 def remembering(network):
@@ -61,8 +61,8 @@ def test_pidinet_with_its_real_weights(golden, shared, toys):
     toys.put(softedge.PIDINET, remembering(network))
     for name in ("softedge_pidinet", "softedge_pidisafe", "scribble_pidinet", "t2ia_sketch_pidi"):
         pixels, expected = golden(picture, name)
-        found = registry.detect(name, pixels, registry.request(name), toys.tools).pixels
-        off = distance(found, expected)
+        control_map = registry.detect(name, pixels, registry.request(name), toys.tools).pixels
+        off = distance(control_map, expected)
         if name == "softedge_pidinet":
             assert off.max() <= 1  # processors round sums of floats differently: up to one in 400 values is off by 1
         assert (off > 0).mean() < (0.003 if name == "softedge_pidinet" else 0.0001), name  # beyond a threshold, 1 becomes 255

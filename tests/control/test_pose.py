@@ -82,11 +82,11 @@ def test_animals_are_lines_between_their_points():
 def test_json_and_back():
     hand = tuple(None if number == 3 else (number * 2.0, number * 3.5) for number in range(21))
     animal = tuple((float(number), 5.0) for number in range(17))
-    found = Poses(200, 240, (WAVING, Person(WAVING.body, (), hand, ((1.0, 2.0),))), (animal,))
-    document = poses.to_json(found)
+    people = Poses(200, 240, (WAVING, Person(WAVING.body, (), hand, ((1.0, 2.0),))), (animal,))
+    document = poses.to_json(people)
     assert document["people"][0]["hand_left_keypoints_2d"] is None and document["people"][1]["hand_right_keypoints_2d"][9:12] == [0, 0, 0]
     assert document["canvas_width"] == 200 and document["people"][0]["pose_keypoints_2d"][:3] == [100.0, 40.0, 1.0]
-    assert poses.from_json(document) == found
+    assert poses.from_json(document) == people
 
 
 def test_parts_of_the_canvas_are_understood_as_the_extension_writes_them():
@@ -146,9 +146,9 @@ class Body:
 def test_openpose_finds_the_person_that_its_network_sees(toys):
     toys.put(openpose.BODY, Body(192, 256))
     picture = scene(256, 192)
-    found = registry.detect("openpose", picture, registry.request("openpose", {}, 192), toys.tools)
-    assert found.pixels.shape == picture.shape and found.pixels.any()
-    (person,) = poses.from_json(found.extra["poses"]).people
+    control_map = registry.detect("openpose", picture, registry.request("openpose", {}, 192), toys.tools)
+    assert control_map.pixels.shape == picture.shape and control_map.pixels.any()
+    (person,) = poses.from_json(control_map.extra["poses"]).people
     expected = np.array(WAVING.body) * (192 / 200, 256 / 240)  # to within one and a half of the network's cells
     close = [np.hypot(*np.subtract(point, known)) < 15 for point, known in zip(person.body, expected, strict=True) if point is not None]
     assert len(close) >= 14 and all(close)
@@ -156,8 +156,8 @@ def test_openpose_finds_the_person_that_its_network_sees(toys):
 
 def test_nobody_in_the_picture_is_said(toys):
     toys.put(openpose.BODY, seeded(openpose.BODY, 0.0))
-    found = registry.detect("openpose", scene(64, 64), registry.request("openpose", {}, 64), toys.tools)
-    assert not found.pixels.any() and "Nobody" in found.extra["note"] and found.extra["poses"]["people"] == []
+    control_map = registry.detect("openpose", scene(64, 64), registry.request("openpose", {}, 64), toys.tools)
+    assert not control_map.pixels.any() and "Nobody" in control_map.extra["note"] and control_map.extra["poses"]["people"] == []
 
 
 def test_a_hand_is_found_where_its_heat_is(toys):
@@ -235,8 +235,8 @@ def test_dwpose_gives_openposes_points(toys):
     scores = [0.9] * 133
     scores[9] = 0.1  # the left wrist is not seen
     pose = put_onnx(toys, rtmpose.WHOLE_BODY, Onnx(*simcc(places, scores, (288, 384))))
-    found = registry.detect("dw_openpose_full", scene(320, 320), registry.request("dw_openpose_full", {}, 320), toys.tools)
-    (person,) = poses.from_json(found.extra["poses"]).people
+    control_map = registry.detect("dw_openpose_full", scene(320, 320), registry.request("dw_openpose_full", {}, 320), toys.tools)
+    (person,) = poses.from_json(control_map.extra["poses"]).people
     # box 50..200 × 50..250, padded by a quarter, widened to 3:4
     height = 200 * 1.25
     to_picture = lambda place: (place[0] / 288 * height * 0.75 + 125 - height * 0.375, place[1] / 384 * height + 150 - height / 2)  # noqa: E731
@@ -245,16 +245,16 @@ def test_dwpose_gives_openposes_points(toys):
     assert person.body[7] is None and len(person.face) == 70 and len(person.left_hand) == len(person.right_hand) == 21
     assert np.allclose(person.face[0], to_picture(places[23]), atol=0.4) and person.face[68:] == person.body[14:16]
     assert np.allclose(person.right_hand[20], to_picture(places[132]), atol=0.4)
-    assert pose.seen[0].shape == (1, 3, 384, 288) and found.pixels.any() and found.extra["parts"] == ["body", "hands", "face"]
+    assert pose.seen[0].shape == (1, 3, 384, 288) and control_map.pixels.any() and control_map.extra["parts"] == ["body", "hands", "face"]
 
 
 def test_animals(toys):
     put_onnx(toys, rtmpose.DETECTOR, Onnx(detections((100, 100, 400, 400, 16, 0.9))))
     places = [(20 + 13.0 * number, 30 + 11.0 * number) for number in range(17)]
     put_onnx(toys, rtmpose.ANIMALS, Onnx(*simcc(places, [0.8] * 17, (256, 256))))
-    found = registry.detect("animal_openpose", scene(320, 320), registry.request("animal_openpose", {}, 320), toys.tools)
-    (animal,) = poses.from_json(found.extra["poses"]).animals
-    assert len(animal) == 17 and found.pixels.any() and found.extra["poses"]["people"] == []
+    control_map = registry.detect("animal_openpose", scene(320, 320), registry.request("animal_openpose", {}, 320), toys.tools)
+    (animal,) = poses.from_json(control_map.extra["poses"]).animals
+    assert len(animal) == 17 and control_map.pixels.any() and control_map.extra["poses"]["people"] == []
 
 
 def test_a_file_that_is_no_network_is_corrupt(toys):

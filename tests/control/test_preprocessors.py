@@ -53,15 +53,17 @@ def test_every_size_works_and_the_picture_is_left_alone(one, size):
     before, again = pixels.copy(), None
     pixels.setflags(write=False)
     for _ in range(2):
-        found = made(one.name, pixels, 64, mask)
-        assert found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == (4 if one.name.startswith("inpaint") else 3)
-        assert again is None or np.array_equal(found, again), "the same request gave another map"
-        again = found
+        control_map = made(one.name, pixels, 64, mask)
+        assert (
+            control_map.dtype == np.uint8 and control_map.ndim == 3 and control_map.shape[2] == (4 if one.name.startswith("inpaint") else 3)
+        )
+        assert again is None or np.array_equal(control_map, again), "the same request gave another map"
+        again = control_map
     assert np.array_equal(pixels, before)
     if one.resolution is None and one.name != "tile_resample":
-        assert found.shape[:2] == size
+        assert control_map.shape[:2] == size
     elif one.name != "tile_resample":
-        assert min(found.shape[:2]) == 64
+        assert min(control_map.shape[:2]) == 64
 
 
 @pytest.mark.parametrize("one", [one for one in CLASSIC if one.returns == "map" and one.parameters], ids=lambda one: one.name)
@@ -99,14 +101,14 @@ def test_lines_are_bright_where_the_picture_is_darker_than_around():
 
 def test_threshold_asks_the_darkest_channel():
     pixels = np.array([[[200, 200, 100], [200, 200, 201]]], np.uint8).repeat(64, 0).repeat(64, 1)
-    found = made("threshold", pixels, 64, np.zeros((64, 128), bool), threshold=127)
-    assert (found[:, :60] == 0).all() and (found[:, 68:] == 255).all()
+    control_map = made("threshold", pixels, 64, np.zeros((64, 128), bool), threshold=127)
+    assert (control_map[:, :60] == 0).all() and (control_map[:, 68:] == 255).all()
 
 
 def test_inpaint_makes_the_selection_half_transparent():
-    found = made("inpaint_only")
-    assert np.array_equal(found[..., :3], SCENE)
-    assert np.array_equal(found[..., 3], np.where(DISC, 128, 255))
+    control_map = made("inpaint_only")
+    assert np.array_equal(control_map[..., :3], SCENE)
+    assert np.array_equal(control_map[..., 3], np.where(DISC, 128, 255))
 
 
 def test_shuffle_goes_by_its_seed_and_leaves_the_global_one_alone():
@@ -185,11 +187,11 @@ def test_every_declaration_is_sound():
 def test_strips_are_mapped_or_refused_in_a_sentence(one, shape):
     pixels, mask = scene(shape[0] + 64, shape[1] + 64)[: shape[0], : shape[1]], np.ones(shape, bool)
     try:
-        found = made(one.name, pixels, 64, mask)
+        control_map = made(one.name, pixels, 64, mask)
     except TooLarge as error:
         assert max(shape) / min(shape) * 64 > resize.LONGEST_SIDE and "Choose a smaller resolution" in str(error)
     else:
-        assert found.dtype == np.uint8 and (found.shape[0] > found.shape[1]) == (shape[0] > shape[1])
+        assert control_map.dtype == np.uint8 and (control_map.shape[0] > control_map.shape[1]) == (shape[0] > shape[1])
     if one.resolution is not None and max(shape) > 4000:
         with pytest.raises(TooLarge):
             made(one.name, pixels, 512, mask)

@@ -50,13 +50,13 @@ def _id(entry):
 @pytest.fixture(scope="module")
 def inputs(shared):
     """The pictures, which decode to the reference's pixels, and their masks, uint8 [H, W]."""
-    folder, found = shared(SAMPLES), {}
-    for name, told in INDEX["inputs"].items():
-        pixels = np.asarray(Image.open(folder / told["file"]).convert("RGB"))
-        if hashlib.sha256(pixels.tobytes()).hexdigest() != told["sha256_rgb"]:
-            pytest.skip(f"this machine's libjpeg decodes {told['file']} to other pixels")
-        found[name] = pixels, np.asarray(Image.open(folder / told["mask"]).convert("L"))
-    return found
+    folder, pictures = shared(SAMPLES), {}
+    for name, entry in INDEX["inputs"].items():
+        pixels = np.asarray(Image.open(folder / entry["file"]).convert("RGB"))
+        if hashlib.sha256(pixels.tobytes()).hexdigest() != entry["sha256_rgb"]:
+            pytest.skip(f"this machine's libjpeg decodes {entry['file']} to other pixels")
+        pictures[name] = pixels, np.asarray(Image.open(folder / entry["mask"]).convert("L"))
+    return pictures
 
 
 def exact_cubic(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -75,8 +75,8 @@ def exact_cubic(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return total
 
     wide = along(pixels.astype(np.float64).transpose(1, 0, 2), size[0]).transpose(1, 0, 2)
-    found = along(wide, size[1])
-    return np.rint(found).clip(0, 255).astype(np.uint8) if pixels.dtype == np.uint8 else found.astype(pixels.dtype)
+    line = along(wide, size[1])
+    return np.rint(line).clip(0, 255).astype(np.uint8) if pixels.dtype == np.uint8 else line.astype(pixels.dtype)
 
 
 @pytest.fixture
@@ -109,18 +109,18 @@ def test_exact_numbers_are_opencvs_but_for_their_rounding():
 
 
 def compare(make, entry: dict, enlarged: bool, exactly, tolerance: int = 0) -> None:
-    found = make()
-    assert found.shape[1::-1] == tuple(entry["size"])
-    if hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest() == entry["sha256"]:
+    control_map = make()
+    assert control_map.shape[1::-1] == tuple(entry["size"])
+    if hashlib.sha256(np.ascontiguousarray(control_map).tobytes()).hexdigest() == entry["sha256"]:
         return
     file = MAPS / entry["file"] if entry.get("file") else None
     if file is None or entry["mode"] not in ("RGB", "RGBA"):
         assert enlarged, "the map differs from the reference"
-        difference = np.abs(found.astype(np.float64) - exactly(make))
+        difference = np.abs(control_map.astype(np.float64) - exactly(make))
         assert difference.max() <= 1 and (difference > 1e-3).mean() <= _ROUNDED_OTHERWISE
         return
     expected = np.asarray(Image.open(file).convert(entry["mode"]))
-    difference = np.abs(found.astype(int) - expected)
+    difference = np.abs(control_map.astype(int) - expected)
     if enlarged:
         assert (difference > tolerance).mean() <= _ROUNDED_OTHERWISE
     else:

@@ -51,14 +51,14 @@ of its contract."""
 
 
 def record() -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    signatures: dict[str, Any] = {}
     for module_name, names in NAMES.items():
         try:
             module = importlib.import_module(module_name)
         except ImportError:
             continue
-        found[module_name] = {name: described(getattr(module, name)) for name in names if hasattr(module, name)}
-    return found
+        signatures[module_name] = {name: described(getattr(module, name)) for name in names if hasattr(module, name)}
+    return signatures
 
 
 def described(thing: Any) -> dict[str, Any]:
@@ -78,16 +78,16 @@ def described(thing: Any) -> dict[str, Any]:
 
 def members(kind: type) -> dict[str, str | None]:
     """Name → parameters for methods, None for what is no method; those of the web UI's own classes, also what `self.name = …` makes."""
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for one in kind.__mro__[::-1]:
         if not one.__module__.startswith(("modules", "scripts")):
             continue
-        found.update(dict.fromkeys(assigned(inspect.getsource(one), "self")))
+        versions.update(dict.fromkeys(assigned(inspect.getsource(one), "self")))
         methods = {name: getattr(value, "__func__", value) for name, value in vars(one).items()}  # those of classes, too
-        found.update({name: parameters(value) if inspect.isfunction(value) else None for name, value in methods.items()})
+        versions.update({name: parameters(value) if inspect.isfunction(value) else None for name, value in methods.items()})
         if one.__name__ == "StableDiffusionProcessing":  # what others hang on it while they work on it
-            found.update(dict.fromkeys(assigned(inspect.getsource(sys.modules[one.__module__]), "p")))
-    return {name: value for name, value in found.items() if not name.startswith("_")}
+            versions.update(dict.fromkeys(assigned(inspect.getsource(sys.modules[one.__module__]), "p")))
+    return {name: value for name, value in versions.items() if not name.startswith("_")}
 
 
 def assigned(source: str, name: str) -> set[str]:

@@ -284,8 +284,8 @@ def _pictures(web: WebUI, p: Any) -> Any:
         pp = scripts.PostprocessImageArgs(**given)
         p.scripts.postprocess_image(p, pp)
         p.scripts.postprocess_image_after_composite(p, pp)
-        told = ", ".join(f"{key}: {value}" for key, value in p.extra_generation_params.items())
-        infotexts.append(f"{p.prompt}\nSteps: {p.steps}, Seed: {p.all_seeds[n]}" + (f", {told}" if told else ""))
+        infotext = ", ".join(f"{key}: {value}" for key, value in p.extra_generation_params.items())
+        infotexts.append(f"{p.prompt}\nSteps: {p.steps}, Seed: {p.all_seeds[n]}" + (f", {infotext}" if infotext else ""))
         images.append(pp.image)
         if options.return_mask and p.image_mask is not None:
             images.append(p.image_mask)

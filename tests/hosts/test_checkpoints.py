@@ -68,9 +68,9 @@ def test_a_pickled_checkpoint_is_known_too(tmp_path, weights):
 
 def test_what_is_no_checkpoint_is_refused_and_says_what_it_is(tmp_path):
     save({"lora_unet_x.lora_down.weight": torch.zeros(4, 4)}, tmp_path / "style.safetensors")
-    found = LocalCheckpoints([tmp_path])
+    checkpoints = LocalCheckpoints([tmp_path])
     with pytest.raises(InvalidInput, match="a LoRA"):
-        found.choose("style")
+        checkpoints.choose("style")
     host = EmbeddedHost(tmp_path, environment={}, overrides={"checkpoint": str(tmp_path / "style.safetensors")})
     assert not host.capabilities().paint and "LoRA" in host.capabilities().reason
 
@@ -127,11 +127,11 @@ def test_checkpoints_with_one_name_are_all_listed_and_each_can_be_chosen(tmp_pat
 
 def test_a_file_that_goes_takes_its_tensors_along(tmp_path, weights):
     first, second = save(weights[0], tmp_path / "a.safetensors"), save(weights[0], tmp_path / "b.safetensors")
-    found = LocalCheckpoints([tmp_path])
-    source = found.source()
+    checkpoints = LocalCheckpoints([tmp_path])
+    source = checkpoints.source()
     assert source is not None and source.path == first
     first.unlink()
-    source = found.source()
+    source = checkpoints.source()
     assert source is not None and source.path == second
 
 

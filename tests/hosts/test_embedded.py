@@ -62,12 +62,12 @@ def test_downloads_go_to_the_projects_models_folder(tmp_path):
 
 def test_the_first_models_folder_takes_downloads_and_all_are_searched(tmp_path):
     first, second = tmp_path / "a", tmp_path / "webui" / "models"
-    found = host(tmp_path, {"models_dir": "own"}, models_dirs=(first, second)).folders("sam")
-    assert found[0] == first / "sam"
+    folders = host(tmp_path, {"models_dir": "own"}, models_dirs=(first, second)).folders("sam")
+    assert folders[0] == first / "sam"
     for expected in (second / "sam", second, tmp_path / "own" / "sam", tmp_path / "models" / "sam"):
-        assert expected in found
-    assert tmp_path / "webui" / "extensions" / "sd-webui-segment-anything" / "models" / "sam" in found
-    assert len(found) == len(set(found))
+        assert expected in folders
+    assert tmp_path / "webui" / "extensions" / "sd-webui-segment-anything" / "models" / "sam" in folders
+    assert len(folders) == len(set(folders))
 
 
 def test_files_that_users_name_are_looked_for_in_the_folders_of_their_kind_alone(tmp_path):

@@ -42,9 +42,9 @@ def test_a_long_one_is_cut_between_words():
 
 
 def test_what_users_read_names_the_reason():
-    told = explained(RuntimeError("Sizes of tensors must match"))
-    assert isinstance(told, HostFailed)
-    assert "Sizes of tensors must match" in told.message and told.remedy
+    explanation = explained(RuntimeError("Sizes of tensors must match"))
+    assert isinstance(explanation, HostFailed)
+    assert "Sizes of tensors must match" in explanation.message and explanation.remedy
     mine = Interrupted()
     assert explained(mine) is mine
     assert isinstance(explained(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")), OutOfMemory)

@@ -39,20 +39,20 @@ def raised(work) -> Exception:
 def test_a_dropped_name_is_told(web, monkeypatch):
     from modules import shared  # type: ignore[import-not-found]
 
-    told = probe.explained(raised(lambda: shared.no_such_name))
-    assert isinstance(told, HostUnsupported) and told.message.startswith("This web UI has no modules.shared.no_such_name")
+    explanation = probe.explained(raised(lambda: shared.no_such_name))
+    assert isinstance(explanation, HostUnsupported) and explanation.message.startswith("This web UI has no modules.shared.no_such_name")
 
     def from_module():
         from modules.shared import no_such_name  # type: ignore[import-not-found]  # noqa: F401
 
-    told = probe.explained(raised(from_module))
-    assert isinstance(told, HostUnsupported) and "modules.shared.no_such_name" in told.message
+    explanation = probe.explained(raised(from_module))
+    assert isinstance(explanation, HostUnsupported) and "modules.shared.no_such_name" in explanation.message
 
     def whole_module():
         import modules.no_such_module  # type: ignore[import-not-found]  # noqa: F401
 
-    told = probe.explained(raised(whole_module))
-    assert isinstance(told, HostUnsupported) and "modules.no_such_module" in told.message
+    explanation = probe.explained(raised(whole_module))
+    assert isinstance(explanation, HostUnsupported) and "modules.no_such_module" in explanation.message
 
 
 def test_other_errors_stay_what_they_are(web):

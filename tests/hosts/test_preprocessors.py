@@ -44,8 +44,8 @@ def registered(web):
 def slider(one, name):
     """Minimum, maximum, step, default and label of a slider that is shown, or None."""
     parameter = getattr(one, name)
-    told = getattr(parameter, "gradio_update_kwargs", None) or vars(parameter)
-    return tuple(told[key] for key in ("minimum", "maximum", "step", "value", "label")) if told["visible"] else None
+    shown = getattr(parameter, "gradio_update_kwargs", None) or vars(parameter)
+    return tuple(shown[key] for key in ("minimum", "maximum", "step", "value", "label")) if shown["visible"] else None
 
 
 def test_every_one_that_is_offered_is_a_map_of_ours_of_that_type():
@@ -85,11 +85,11 @@ def test_nothing_of_ours_is_looked_through_at_the_start(web, make, monkeypatch):
 
 def test_a_unit_without_a_mask_gets_what_is_selected_in_the_tab(web, make):
     preprocessors.register(make)
-    found = registered(web)[CANNY](input_image=PIXELS, resolution=256, slider_1=50, slider_2=-1, input_mask=None)
+    control_map = registered(web)[CANNY](input_image=PIXELS, resolution=256, slider_1=50, slider_2=-1, input_mask=None)
     ((pixels, mask, wish),) = make.asked
     assert np.array_equal(pixels, PIXELS) and mask is None
     assert wish == ("canny", {"low": 50}, 256)
-    assert (found == 7).all()
+    assert (control_map == 7).all()
 
 
 @pytest.mark.parametrize("given", ["input_mask", "input_mask of colours", "fourth channel"])
@@ -115,9 +115,9 @@ def test_a_mask_that_selects_everything_or_nothing_is_none(web, make, value):
 def test_poses_go_to_who_wants_them(web, make):
     preprocessors.register(make)
     make.extra = {"poses": {"people": []}}
-    told = []
-    registered(web)["clickpaint_object_openpose_full"](PIXELS, 512, json_pose_callback=told.append)
-    assert told == [{"people": []}]
+    warnings = []
+    registered(web)["clickpaint_object_openpose_full"](PIXELS, 512, json_pose_callback=warnings.append)
+    assert warnings == [{"people": []}]
 
 
 def test_the_web_uis_cache_does_not_keep_what_another_selection_gave(web, make):
@@ -153,5 +153,5 @@ def test_the_hook_is_called_before_the_page_is_made(web):
     before()
     with pytest.raises(InvalidInput, match="Nothing is selected in a picture of 24 x 16 pixels"):
         registered(web)[CANNY](PIXELS, 512)
-    found = registered(web)[CANNY](np.dstack([PIXELS, MASK]), 64, 100, 200)
-    assert found.shape == (64, 96, 3)
+    control_map = registered(web)[CANNY](np.dstack([PIXELS, MASK]), 64, 100, 200)
+    assert control_map.shape == (64, 96, 3)

@@ -91,8 +91,8 @@ def older_libraries(flavor: str, place: Path) -> dict[str, str]:
             place.mkdir()
             for site in other.glob("venv/lib/python*/site-packages"):
                 for name in _LIBRARIES:
-                    for found in (site / name, *site.glob(f"{name}-*.dist-info")):
-                        (place / found.name).symlink_to(found)
+                    for part in (site / name, *site.glob(f"{name}-*.dist-info")):
+                        (place / part.name).symlink_to(part)
             return {"PYTHONPATH": str(place)}
     pytest.skip("the web UI's BLIP needs a transformers before 4.50, which neither installation has")
 
@@ -136,17 +136,17 @@ def test_its_own_blip_says_what_it_says_itself_and_is_loaded_once(host):
     id, crop = clicked(host)
     listed = {one["name"]: one for one in host.clickpaint("GET", "/captioners")["captioners"]}
     assert listed["host"]["available"]
-    told = host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host"})
+    answer = host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host"})
     blip = host.request("GET", "/test-helper/blip")[1]
-    print(f"{host.flavor}: {told['text']!r}, BLIP {blip['bytes']} bytes, all weights {weights(host)}, before {bare}")
-    assert told["captioner"] == "host" and told["text"]
+    print(f"{host.flavor}: {answer['text']!r}, BLIP {blip['bytes']} bytes, all weights {weights(host)}, before {bare}")
+    assert answer["captioner"] == "host" and answer["text"]
     assert blip["loads"] == 1 and blip["bytes"] > 800_000_000
     assert weights(host) == bare + blip["bytes"], "something is in memory twice"
 
-    assert interrogated(host, crop) == told["text"]
-    assert interrogated(host, picture()) != told["text"], "the toy sees no difference"
+    assert interrogated(host, crop) == answer["text"]
+    assert interrogated(host, picture()) != answer["text"], "the toy sees no difference"
     assert host.request("GET", "/test-helper/blip")[1]["loads"] == 1
-    assert host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host"})["text"] == told["text"]
+    assert host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host"})["text"] == answer["text"]
     assert np.array_equal(host.generate(), painted)
     options = host.request("GET", "/sdapi/v1/options")[1]
     assert {key: options[f"interrogate_clip_{key}"] for key in OPTIONS} == OPTIONS
@@ -154,12 +154,12 @@ def test_its_own_blip_says_what_it_says_itself_and_is_loaded_once(host):
 
 def test_several_wordings_come_of_wider_searches_and_a_length_reaches_it(host):
     id, crop = clicked(host)
-    told = host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host", "candidates": 3})
-    texts = [one["text"] for one in told["wordings"]]
+    answer = host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host", "candidates": 3})
+    texts = [one["text"] for one in answer["wordings"]]
     print(host.flavor, texts)
     assert len(texts) > 1 and interrogated(host, crop) in texts
-    told = host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host", "style": {"length": 5}})
-    assert 4 <= len(told["text"].split()) <= 6, told["text"]
+    answer = host.clickpaint("POST", f"/workspaces/{id}/caption", {"captioner": "host", "style": {"length": 5}})
+    assert 4 <= len(answer["text"].split()) <= 6, answer["text"]
     assert host.request("GET", "/test-helper/blip")[1]["loads"] == 1
 
 

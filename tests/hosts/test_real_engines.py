@@ -71,9 +71,9 @@ def generations(host):
 
 def weights(host):
     """Bytes of all parameters of all modules in the process, each storage once."""
-    status, told = host.request("GET", "/test-helper/weights")
+    status, answer = host.request("GET", "/test-helper/weights")
     assert status == 200
-    return told["bytes"]
+    return answer["bytes"]
 
 
 def opened(host, pixels=None):
@@ -85,11 +85,11 @@ def opened(host, pixels=None):
 def painted(host, id, **wishes):
     """int [128, 128, 3]; only the mask is different from what was opened."""
     before = pixels_of(host.clickpaint("GET", f"/workspaces/{id}/image"))
-    told = host.clickpaint("POST", f"/workspaces/{id}/paint", {**WISH, **wishes})
+    answer = host.clickpaint("POST", f"/workspaces/{id}/paint", {**WISH, **wishes})
     after = pixels_of(host.clickpaint("GET", f"/workspaces/{id}/image"))
     assert np.array_equal(after[~INSIDE], before[~INSIDE])
     host.clickpaint("POST", f"/workspaces/{id}/undo")
-    return after.astype(int), told["results"][0]["infotext"]
+    return after.astype(int), answer["results"][0]["infotext"]
 
 
 def test_engines_take_no_memory_for_the_checkpoint(host):
@@ -146,10 +146,10 @@ def test_instructions_on_a_checkpoint_for_them(host):
         assert all("Clickpaint engine: instruct" in said for _, said in results)
         assert all((after[INSIDE] != picture()[INSIDE]).any() for after, _ in results)
         assert not np.array_equal(results[0][0], results[1][0])
-        status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**WISH, "engine": "repaint"})
-        assert status == 400 and "instructions" in told["message"]
+        status, answer = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**WISH, "engine": "repaint"})
+        assert status == 400 and "instructions" in answer["message"]
         assert weights(host) == before
     finally:
         assert host.request("POST", "/sdapi/v1/options", {"sd_model_checkpoint": "tiny.safetensors"})[0] == 200
-    status, told = host.request("POST", f"/clickpaint/v1/workspaces/{opened(host)}/paint", {**WISH, "task": "instruct"})
-    assert status == 400 and "instruct-pix2pix" in told["remedy"]
+    status, answer = host.request("POST", f"/clickpaint/v1/workspaces/{opened(host)}/paint", {**WISH, "task": "instruct"})
+    assert status == 400 and "instruct-pix2pix" in answer["remedy"]

@@ -75,9 +75,9 @@ def test_a_click_selects_and_remove_removes(host):
 def test_fill_changes_the_mask_only(host, content):
     id, mask = opened(host)
     body = {**STEPS, "task": "fill", "prompt": "a tree", "masked_content": content, "grow": 0, "feather": 0, "batch_count": 2}
-    told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
-    assert [one["seed"] for one in told["results"]] == [11, 12]
-    assert all(part in told["results"][0]["infotext"] for part in ("a tree", "Seed: 11", "Euler a", "Clickpaint: fill"))
+    answer = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
+    assert [one["seed"] for one in answer["results"]] == [11, 12]
+    assert all(part in answer["results"][0]["infotext"] for part in ("a tree", "Seed: 11", "Euler a", "Clickpaint: fill"))
     first = shown(host, id)
     assert np.array_equal(first[~mask], picture()[~mask])
     assert (first[mask] != picture()[mask]).any()
@@ -106,8 +106,8 @@ def test_replace_keeps_the_object_and_the_prompt_matters(host):
 def test_expand_and_undo(host):
     id, _ = opened(host)
     body = {**STEPS, "task": "expand", "expand": [32, 0, 64, 8], "grow": 0, "feather": 0, "refine": False}
-    told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
-    assert (told["width"], told["height"]) == (224, 136)
+    answer = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
+    assert (answer["width"], answer["height"]) == (224, 136)
     assert np.array_equal(shown(host, id)[:128, 32:160], picture())
     host.clickpaint("POST", f"/workspaces/{id}/undo")
     assert np.array_equal(shown(host, id), picture())
@@ -128,8 +128,8 @@ def test_an_inpainting_checkpoint_and_back(host):
 def test_clip_skip_and_an_unknown_sampler(host):
     id, _ = opened(host)
     host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "clip_skip": 2})
-    status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "sampler": "Guesswork"})
-    assert status == 409 and "Guesswork" in told["message"]
+    status, answer = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "sampler": "Guesswork"})
+    assert status == 409 and "Guesswork" in answer["message"]
 
 
 def test_interrupt_stops_within_a_second_and_keeps_the_picture(host):
@@ -162,8 +162,8 @@ def test_an_exception_in_the_middle_leaves_everything_usable(host):
     id, mask = opened(host)
     clip_skip = host.request("GET", "/sdapi/v1/options")[1]["CLIP_stop_at_last_layers"]
     host.request("GET", "/test-helper/break")
-    status, told = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "clip_skip": 3})
-    assert status == 500 and "broken on purpose" in told["message"] and told["remedy"]
+    status, answer = host.request("POST", f"/clickpaint/v1/workspaces/{id}/paint", {**STEPS, "clip_skip": 3})
+    assert status == 500 and "broken on purpose" in answer["message"] and answer["remedy"]
     assert np.array_equal(shown(host, id), picture())
     assert host.request("GET", "/sdapi/v1/options")[1]["CLIP_stop_at_last_layers"] == clip_skip
     host.clickpaint("POST", f"/workspaces/{id}/paint", {**STEPS, "grow": 0, "feather": 0})
@@ -237,8 +237,8 @@ def painted(host, *units):
         host.clickpaint("POST", f"/workspaces/{id}/mask", {"operations": [{"op": "box", "box": [48, 48, 112, 112]}]})
         control = [{**unit, "map": drawn(host, id, unit["map"])} if "map" in unit else unit for unit in control]
         body = {**STEPS, "sampler": "Euler", "prompt": "a tree", "grow": 0, "feather": 0, "control": control}
-        told = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
-        assert told["results"][0]["box"] == [16, 16, 144, 144]  # a part of the picture, at its own size
+        answer = host.clickpaint("POST", f"/workspaces/{id}/paint", body)
+        assert answer["results"][0]["box"] == [16, 16, 144, 144]  # a part of the picture, at its own size
         results.append(shown(host, id).astype(int))
     plain, after = results
     lighter, room = (block_means(one.mean(-1)) for one in (after - plain, 256 - plain))
@@ -322,8 +322,8 @@ def test_controlnet_lets_go_of_the_model_after_an_exception(host, control):
 
 
 def test_routes_refuse_other_origins_and_read_no_paths(host):
-    status, told = host.request("GET", "/clickpaint/v1/capabilities", None, Origin="http://elsewhere.example")
-    assert status == 403 and told["message"]
+    status, answer = host.request("GET", "/clickpaint/v1/capabilities", None, Origin="http://elsewhere.example")
+    assert status == 403 and answer["message"]
     for image in ("/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/a.png"):
         assert host.request("POST", "/clickpaint/v1/workspaces", {"image": image})[0] == 400
 

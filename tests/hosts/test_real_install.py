@@ -102,9 +102,9 @@ def test_a_registry_that_does_not_answer_stops_nothing(environment, without_pack
     before = environment.packages()
     closed = f"http://127.0.0.1:{free_port()}/simple"
     only = {"INDEX_URL": closed, "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
-    told = environment.install(**only)
-    assert told.returncode == 0, told.stderr
-    assert "Traceback" not in told.stdout + told.stderr
-    said = [line for line in told.stdout.splitlines() if line.startswith("Clickpaint")]
-    assert len(said) == 1 and NAME in said[0] and "next start" in said[0], told.stdout
+    messages = environment.install(**only)
+    assert messages.returncode == 0, messages.stderr
+    assert "Traceback" not in messages.stdout + messages.stderr
+    said = [line for line in messages.stdout.splitlines() if line.startswith("Clickpaint")]
+    assert len(said) == 1 and NAME in said[0] and "next start" in said[0], messages.stdout
     assert environment.packages() == before

@@ -50,9 +50,9 @@ def busy() -> np.ndarray:
 def detected(host, name, pixels, base="/controlnet", resolution=256, thresholds=(100, 200), **more):
     body = {"controlnet_module": name, "controlnet_input_images": [file_of(pixels)], "controlnet_processor_res": resolution}
     body |= {"controlnet_threshold_a": thresholds[0], "controlnet_threshold_b": thresholds[1], **more}
-    status, told = host.request("POST", f"{base}/detect", body)
-    assert status == 200, told
-    return pixels_of(base64.b64decode(told["images"][0]))
+    status, answer = host.request("POST", f"{base}/detect", body)
+    assert status == 200, answer
+    return pixels_of(base64.b64decode(answer["images"][0]))
 
 
 def opened(host, pixels):
@@ -65,16 +65,16 @@ def opened(host, pixels):
 def of_ours(host, id, name):
     """The map of the selected object that our own API makes."""
     body = {"layers": [{"preprocessor": name, "resolution": 256}], "object_only": True, "background": "black"}
-    told = host.clickpaint("POST", f"/workspaces/{id}/control", body)
-    return pixels_of(host.clickpaint("GET", f"/workspaces/{id}/control/{told['map']}"))
+    answer = host.clickpaint("POST", f"/workspaces/{id}/control", body)
+    return pixels_of(host.clickpaint("GET", f"/workspaces/{id}/control/{answer['map']}"))
 
 
 def test_without_a_selection_it_is_said_what_to_do(host):
     """First, for nothing is open yet."""
     body = {"controlnet_module": PREFIX + "canny", "controlnet_input_images": [file_of(busy())]}
-    status, told = host.request("POST", "/controlnet/detect", body)
+    status, answer = host.request("POST", "/controlnet/detect", body)
     assert status == 500
-    assert f"Nothing is selected in a picture of {SIZE} x {SIZE} pixels." in f"{told} {host.log}"
+    assert f"Nothing is selected in a picture of {SIZE} x {SIZE} pixels." in f"{answer} {host.log}"
 
 
 def test_they_stand_in_the_lists_and_cost_the_start_nothing(host):
@@ -105,10 +105,10 @@ def test_a_mask_that_is_given_comes_first(host):
     pixels = busy()
     id = opened(host, pixels)
     other = np.ascontiguousarray(MASK[::-1, ::-1])
-    found = detected(host, PREFIX + "canny", pixels, controlnet_masks=[file_of(other)])
+    control_map = detected(host, PREFIX + "canny", pixels, controlnet_masks=[file_of(other)])
     whole = detected(host, "canny", pixels)
     inside = np.repeat(np.repeat(other[..., 0] > 0, 2, 0), 2, 1)
-    assert np.array_equal(found, np.where(inside[..., None], whole, 0)) and found.any()
+    assert np.array_equal(control_map, np.where(inside[..., None], whole, 0)) and control_map.any()
     host.clickpaint("DELETE", f"/workspaces/{id}")
 
 

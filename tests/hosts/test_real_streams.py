@@ -105,5 +105,5 @@ def test_words_arrive_while_the_text_model_still_writes(host, words):
     with Listener(host, "POST", f"/workspaces/{id}/chat", {"question": "What is it?", "stream": True}) as listener:
         assert listener.next() == ("piece", {"text": "a "})
         words.stop.set()
-        name, told = listener.next()
-        assert name == "answer" and told["history"][0]["question"] == "What is it?"
+        name, data = listener.next()
+        assert name == "answer" and data["history"][0]["question"] == "What is it?"

@@ -49,9 +49,9 @@ def test_the_web_ui_may_paste_into_our_tab(pasting) -> None:
         widget = gr.Number(3)
         given = [(widget, lambda parsed: parsed["Steps"])]
         parse = add_paste_fields(given, gradio_compat.on, gradio_compat.described_once)
-    image, told = fields["clickpaint"]
+    image, infotext = fields["clickpaint"]
     assert image.elem_id == "clickpaint_pasted_picture"
-    assert told == given and told is not given, "the web UI changes the list that it gets"
+    assert infotext == given and infotext is not given, "the web UI changes the list that it gets"
     assert parse("x") == {"Steps": "x"}
 
 

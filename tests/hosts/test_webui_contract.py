@@ -55,13 +55,13 @@ def used(source: str) -> Iterator[tuple[str, ...]]:
                 known.update({alias.asname or alias.name: (alias.name,) for alias in node.names if alias.name == "launch"})
         for node in ast.walk(function):  # state = shared.state; last, state.stopping_generation = …
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                found = chain(node.value)
-                if found is not None:
-                    known[node.targets[0].id] = found
+                names = chain(node.value)
+                if names is not None:
+                    known[node.targets[0].id] = names
         for node in ast.walk(function):
-            found = chain(node) if isinstance(node, (ast.Attribute, ast.Name)) else None
-            if found is not None:
-                yield found
+            names = chain(node) if isinstance(node, (ast.Attribute, ast.Name)) else None
+            if names is not None:
+                yield names
 
 
 def missing(chain: tuple[str, ...], recorded: dict) -> bool:

@@ -328,11 +328,11 @@ def test_scripts_that_are_missing_are_told(web):
 
 def test_capabilities_and_folders(web, monkeypatch, tmp_path):
     host = WebUIHost()
-    found = host.capabilities()
+    capabilities = host.capabilities()
     assert host.name == ("Forge" if web.flavor == "forge" else "A1111")
-    assert found.paint and not found.controlnet and found.reason == ""
-    assert found.samplers == ("Euler a", "DPM++ 2M") and found.schedulers == ("Automatic", "Karras")
-    assert found.checkpoints == ("tiny [abc]",) and found.checkpoint == "tiny [abc]" and found.native_size == 512
+    assert capabilities.paint and not capabilities.controlnet and capabilities.reason == ""
+    assert capabilities.samplers == ("Euler a", "DPM++ 2M") and capabilities.schedulers == ("Automatic", "Karras")
+    assert capabilities.checkpoints == ("tiny [abc]",) and capabilities.checkpoint == "tiny [abc]" and capabilities.native_size == 512
     folders = host.folders("sam")
     assert folders[0].parts[-2:] == ("models_path", "sam") and any("sd-webui-segment-anything" in str(one) for one in folders)
     web.shared.opts.data["clickpaint_models_dir"] = str(tmp_path)

@@ -190,8 +190,8 @@ def test_another_script_may_be_on_beside_it(web, script, calls):
 def test_mistakes_never_break_a_generation(web, script, values, text):
     processed = generation(web, values, n_iter=2, do_not_save_grid=True)
     assert len(processed.images) == 2
-    for told in processed.infotexts:
-        assert "Clickpaint error: " in told and text in told
+    for infotext in processed.infotexts:
+        assert "Clickpaint error: " in infotext and text in infotext
     assert np.array_equal(pixels_of(processed), np.asarray(picture()))
     assert any(text in comment for comment in web.runs[0].comments)
     assert web.reported and all("stays as it was" in one for one in web.reported)
@@ -276,9 +276,9 @@ def test_the_form_and_what_pasting_restores(web):
     assert [one.value for one in components] == OFF and len(components) == len(NAMES)
     assert script.title() == "Clickpaint" and script.show(False) is web.scripts.AlwaysVisible
     wish = TouchUp("fill", "0.5,0.25; 3,4,0", "", "a cat: big, red", "", 0.6, "auto", 3, None)
-    told = {"Prompt": "x", **wish.infotext()}
+    infotext = {"Prompt": "x", **wish.infotext()}
     fields = dict(zip(NAMES, (function for _, function in script.infotext_fields), strict=True))
-    restored = [fields[name](told) for name in NAMES]
+    restored = [fields[name](infotext) for name in NAMES]
     assert restored == [True, "fill", "0.5 0.25; 3 4 0", "", "a cat: big, red", "", 0.6, "auto", 3, -1]
     from clickpaint.paint.touchup_job import touch_up_from
 

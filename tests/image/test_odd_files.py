@@ -200,9 +200,9 @@ def test_avif_and_heic_come_and_go_with_alpha_and_metadata(format):
     assert picture.source.text["parameters"] == OLD
     after = decode(encode(painted(picture)[0].with_text(parameters=NEW)))
     assert after.source.format == format and after.source.text["parameters"] == NEW
-    found = Image.Exif()
-    found.load(after.source.exif)
-    assert found[0x010F] == "Maker"
+    block = Image.Exif()
+    block.load(after.source.exif)
+    assert block[0x010F] == "Maker"
     alpha = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (32, 1))
     again = decode(encode(from_pixels(photo(), alpha), format))
     assert again.alpha is not None and np.abs(again.alpha.astype(int) - alpha).mean() < 4

@@ -37,7 +37,7 @@ def test_switched_off(values):
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ([{"tusk": "fill"}], "tusk is unknown"),
         ([{"task": "fly"}], "'fly' is unknown"),
@@ -54,8 +54,8 @@ def test_switched_off(values):
         ([True, "fill", 12], "points cannot be"),
     ],
 )
-def test_mistakes_are_told(values, told):
-    with pytest.raises(InvalidInput, match=told):
+def test_mistakes_are_told(values, message):
+    with pytest.raises(InvalidInput, match=message):
         touch_up_from(values)
 
 
@@ -76,8 +76,8 @@ def quote(text: str) -> str:
 
 def parsed(line: str) -> dict[str, str]:
     """As the web UIs read the last line of an infotext."""
-    found = re.findall(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)', line)
-    return {name: json.loads(value) if value[:1] == value[-1:] == '"' else value for name, value in found}
+    matched = re.findall(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)', line)
+    return {name: json.loads(value) if value[:1] == value[-1:] == '"' else value for name, value in matched}
 
 
 PROMPT = st.text(alphabet='abc ,:;()[]<>"\\\n0.5é', max_size=20).map(str.strip).filter(lambda text: text[:1] != '"' or text[-1:] != '"')
@@ -99,16 +99,16 @@ PROMPT = st.text(alphabet='abc ,:;()[]<>"\\\n0.5é', max_size=20).map(str.strip)
     )
 )
 def test_infotexts_come_back(wish):
-    told = wish.infotext()
-    line = "Steps: 4, " + ", ".join(f"{name}: {quote(value)}" for name, value in told.items()) + ", Version: v1.10.1"
+    infotext = wish.infotext()
+    line = "Steps: 4, " + ", ".join(f"{name}: {quote(value)}" for name, value in infotext.items()) + ", Version: v1.10.1"
     read = parsed(line)
-    assert {name: read[name] for name in told} == told
-    assert set(read) == {"Steps", "Version", *told}
+    assert {name: read[name] for name in infotext} == infotext
+    assert set(read) == {"Steps", "Version", *infotext}
     for name in ("points", "box", "task"):
-        assert quote(told.get(INFOTEXT[name], "")) == told.get(INFOTEXT[name], "")  # these never need quoting
+        assert quote(infotext.get(INFOTEXT[name], "")) == infotext.get(INFOTEXT[name], "")  # these never need quoting
     back = {name: read[label] for name, label in INFOTEXT.items() if label in read}
     again = touch_up_from([back])
-    assert again is not None and again.infotext() == told
+    assert again is not None and again.infotext() == infotext
 
 
 def test_an_infotext_says_only_what_matters():

@@ -52,12 +52,12 @@ def two_discs():
 @pytest.mark.parametrize("point", [(150, 110), (125, 100), (170, 140)])
 def test_a_click_finds_the_thing(point):
     _, mask, embedding = one_disc()
-    found = SEGMENTER.predict(embedding, Prompts((Point(*point),)))
-    assert 1 <= len(found) <= 3
-    assert found[0].mask.dtype == bool
-    assert found[0].mask.shape == mask.shape
-    assert iou(found[0].mask, mask) > 0.93
-    scores = [candidate.score for candidate in found]
+    candidates = SEGMENTER.predict(embedding, Prompts((Point(*point),)))
+    assert 1 <= len(candidates) <= 3
+    assert candidates[0].mask.dtype == bool
+    assert candidates[0].mask.shape == mask.shape
+    assert iou(candidates[0].mask, mask) > 0.93
+    scores = [candidate.score for candidate in candidates]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
 
@@ -67,8 +67,8 @@ def test_a_thing_of_two_colours_is_found_by_its_box():
     pixels = drawn(mask, (190, 90, 60))
     lower = mask & (np.arange(240)[:, None] > 110)
     pixels[lower] = np.clip(pixels[lower] + np.array([-150, -30, 90]), 0, 255)
-    found = SEGMENTER.predict(SEGMENTER.encode(pixels), Prompts(box=(88, 49, 212, 172)))
-    assert iou(found[0].mask, mask) > 0.93
+    candidates = SEGMENTER.predict(SEGMENTER.encode(pixels), Prompts(box=(88, 49, 212, 172)))
+    assert iou(candidates[0].mask, mask) > 0.93
 
 
 def test_nothing_outside_the_box_is_selected():
@@ -92,8 +92,8 @@ def test_a_negative_point_takes_a_neighbour_away():
     left, right = disc(200, 320, 120, 100, 40), disc(200, 320, 199, 100, 40)
     pixels = drawn(left | right, (200, 80, 60))
     pixels[right] = np.clip(pixels[right] + np.array([0, 60, 0]), 0, 255)
-    found = SEGMENTER.predict(SEGMENTER.encode(pixels), Prompts((Point(120, 100), Point(199, 100, 0))))
-    assert iou(found[0].mask, left) > 0.9
+    candidates = SEGMENTER.predict(SEGMENTER.encode(pixels), Prompts((Point(120, 100), Point(199, 100, 0))))
+    assert iou(candidates[0].mask, left) > 0.9
 
 
 def test_candidates_differ_in_size():
@@ -105,14 +105,14 @@ def test_candidates_differ_in_size():
 def test_logits_fed_back_hold_the_answer_there():
     _, _, embedding = one_disc()
     prompts = (Point(150, 110),)
-    found = SEGMENTER.predict(embedding, Prompts(prompts))
-    assert len(found) > 1
-    for candidate in found:
+    candidates = SEGMENTER.predict(embedding, Prompts(prompts))
+    assert len(candidates) > 1
+    for candidate in candidates:
         assert candidate.logits is not None
         assert candidate.logits.shape == (1, 256, 256)
         assert candidate.logits.dtype == np.float32
         again = SEGMENTER.predict(embedding, Prompts(prompts, previous=candidate.logits))[0]
-        assert iou(again.mask, candidate.mask) == max(iou(again.mask, other.mask) for other in found)
+        assert iou(again.mask, candidate.mask) == max(iou(again.mask, other.mask) for other in candidates)
 
 
 @settings(deadline=None, max_examples=8)
@@ -148,12 +148,12 @@ def test_inputs_are_not_written_and_masks_are_not_shared():
     previous = SEGMENTER.predict(embedding, Prompts((Point(150, 110),)))[0].logits
     assert previous is not None
     previous.flags.writeable = False
-    found = SEGMENTER.predict(embedding, Prompts((Point(150, 110),), (60, 40, 240, 200), previous))
+    candidates = SEGMENTER.predict(embedding, Prompts((Point(150, 110),), (60, 40, 240, 200), previous))
     assert (frozen == pixels).all()
     assert embedding.nbytes > frozen.nbytes
-    for candidate in found:
+    for candidate in candidates:
         assert candidate.mask.flags.writeable
-        assert not any(candidate.mask is other.mask for other in found if other is not candidate)
+        assert not any(candidate.mask is other.mask for other in candidates if other is not candidate)
 
 
 @settings(deadline=None, max_examples=15)
@@ -201,25 +201,25 @@ def test_a_large_picture_costs_little_more(peak_memory):
     pixels[mask] = (190, 90, 60)
     embedding = SEGMENTER.encode(pixels)
     assert embedding.nbytes < 16e6
-    found = SEGMENTER.predict(embedding, Prompts((Point(1800, 1400),)))
-    assert iou(found[0].mask, mask) > 0.98
+    candidates = SEGMENTER.predict(embedding, Prompts((Point(1800, 1400),)))
+    assert iou(candidates[0].mask, mask) > 0.98
     spent = peak_memory(lambda: SEGMENTER.predict(embedding, Prompts((Point(1800, 1400),))))
     # The masks themselves and one on its way; what is computed, at most for the picture at GUIDE, has one size for all.
-    assert spent < (len(found) + 1) * mask.nbytes + 25_000_000
+    assert spent < (len(candidates) + 1) * mask.nbytes + 25_000_000
 
 
 def test_regions_cover_the_picture_and_find_the_things():
     left, right, _ = two_discs()
     pixels = drawn(left | right, (200, 80, 60))
     steps = []
-    found = list(SEGMENTER.regions(pixels, Progress(lambda step: steps.append(step.fraction))))
+    regions = list(SEGMENTER.regions(pixels, Progress(lambda step: steps.append(step.fraction))))
     assert steps == sorted(steps)
     for thing in (left, right):
-        assert max(iou(candidate.mask, thing) for candidate in found) > 0.9
-    assert np.any([candidate.mask for candidate in found], axis=0).mean() > 0.97
-    for index, candidate in enumerate(found):
-        assert all(iou(candidate.mask, other.mask) < 0.85 for other in found[:index])
-    scores = [candidate.score for candidate in found]
+        assert max(iou(candidate.mask, thing) for candidate in regions) > 0.9
+    assert np.any([candidate.mask for candidate in regions], axis=0).mean() > 0.97
+    for index, candidate in enumerate(regions):
+        assert all(iou(candidate.mask, other.mask) < 0.85 for other in regions[:index])
+    scores = [candidate.score for candidate in regions]
     assert scores == sorted(scores, reverse=True)
 
 

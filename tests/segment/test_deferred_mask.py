@@ -29,9 +29,9 @@ def test_a_whole_mask_is_made_when_it_is_asked_for_and_once(tmp_path: Path, monk
     made: list[tuple[int, int]] = []
     above = neural_segmenter.above
     monkeypatch.setattr(neural_segmenter, "above", lambda field, size, thresholds: (made.append(size), above(field, size, thresholds))[1])
-    found = segmenter.predict(segmenter.encode(pixels), Prompts((Point(200, 120),)))
-    candidates = [candidate for candidate in found if isinstance(candidate, DeferredCandidate)]  # others may select nothing
-    assert candidates and len(made) == len(found) - len(candidates)
+    predicted = segmenter.predict(segmenter.encode(pixels), Prompts((Point(200, 120),)))
+    candidates = [candidate for candidate in predicted if isinstance(candidate, DeferredCandidate)]  # others may select nothing
+    assert candidates and len(made) == len(predicted) - len(candidates)
     made.clear()
     small = [candidate.scaled((300, 200)) for candidate in candidates]
     seen = [candidate.scaled((256, 170)) for candidate in candidates]

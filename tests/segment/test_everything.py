@@ -68,14 +68,14 @@ def blank(height: int = 200, width: int = 300) -> np.ndarray:
 
 def test_every_object_once_the_best_first() -> None:
     discs = Discs((60, 60, 30), (150, 100, 40), (250, 50, 25))
-    found = everything(discs, blank(), EverythingOptions(points_per_side=16))
-    assert [round(region.score, 2) for region in found] == [0.95, 0.95, 0.95, 0.9]
+    regions = everything(discs, blank(), EverythingOptions(points_per_side=16))
+    assert [round(region.score, 2) for region in regions] == [0.95, 0.95, 0.95, 0.9]
     y, x = np.mgrid[:200, :300] + 0.5
     for left, top, radius in discs.discs:
         expected = np.hypot(x - left, y - top) < radius
-        assert max((region.mask & expected).sum() / (region.mask | expected).sum() for region in found) > 0.97
-    whole = found[3]
-    assert whole.area == int(whole.mask.sum()) > sum(region.area for region in found[:3]) * 0.97
+        assert max((region.mask & expected).sum() / (region.mask | expected).sum() for region in regions) > 0.97
+    whole = regions[3]
+    assert whole.area == int(whole.mask.sum()) > sum(region.area for region in regions[:3]) * 0.97
     assert whole.box == masks.bounds(whole.mask)
     assert discs.batches == [8] * 32
     assert discs.encoded == [(200, 300)]
@@ -112,9 +112,9 @@ def test_crops_find_what_is_not_cut_by_their_edges() -> None:
     pixels = np.zeros((200, 250, 3), np.uint8)
     pixels[..., 0], pixels[..., 1] = np.arange(250), np.arange(200)[:, None]
     discs = Local((0, 0, 1), scores=(0.95, 0.2, 0.3))
-    found = everything(discs, pixels, EverythingOptions(points_per_side=20, crop_n_layers=1))
+    regions = everything(discs, pixels, EverythingOptions(points_per_side=20, crop_n_layers=1))
     assert len(discs.encoded) == 5
-    assert sorted(region.box.center for region in found) == [pytest.approx((60, 60), abs=1), pytest.approx((130, 100), abs=1)]
+    assert sorted(region.box.center for region in regions) == [pytest.approx((60, 60), abs=1), pytest.approx((130, 100), abs=1)]
 
 
 def test_small_holes_and_pieces_go() -> None:
@@ -177,8 +177,8 @@ def test_a_segmenter_with_its_own_way_is_asked_that_way() -> None:
         def predict(self, embedding: Embedding, prompts: Prompts, progress: Progress = SILENT) -> list[Candidate]:
             raise AssertionError
 
-    found = everything(Halves(), blank())
-    assert [(region.score, region.box) for region in found] == [(0.8, Box(100, 0, 300, 200)), (0.6, Box(0, 0, 100, 200))]
+    regions = everything(Halves(), blank())
+    assert [(region.score, region.box) for region in regions] == [(0.8, Box(100, 0, 300, 200)), (0.6, Box(0, 0, 100, 200))]
 
     class Neither:
         name = "neither"
@@ -262,12 +262,12 @@ class TestAgainstTheReference:
         }  # fmt: skip
         expected = SamAutomaticMaskGenerator(reference, **values).generate(pixels)
         monkeypatch.setattr(mode, "_without_copies", lambda regions: regions)  # ours alone
-        found = everything(segmenter, pixels, EverythingOptions(**values))
-        assert len(found) == len(expected) >= 2 - layers  # noise fills its crop, and goes where that is cut
+        results = everything(segmenter, pixels, EverythingOptions(**values))
+        assert len(results) == len(expected) >= 2 - layers  # noise fills its crop, and goes where that is cut
         key = lambda mask: mask.tobytes()  # noqa: E731
-        assert sorted(key(region.mask) for region in found) == sorted(key(one["segmentation"]) for one in expected)
+        assert sorted(key(region.mask) for region in results) == sorted(key(one["segmentation"]) for one in expected)
         scores = sorted(min(max(one["predicted_iou"], 0), 1) for one in expected)
-        assert sorted(region.score for region in found) == pytest.approx(scores, abs=1e-5)
+        assert sorted(region.score for region in results) == pytest.approx(scores, abs=1e-5)
 
     def test_the_grid_is_the_references(self) -> None:
         amg = pytest.importorskip("segment_anything.utils.amg")

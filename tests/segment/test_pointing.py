@@ -48,7 +48,7 @@ def test_boxes(text, box):
 
 
 @pytest.mark.parametrize(
-    ("points", "box", "told"),
+    ("points", "box", "message"),
     [
         ("", "", "Nothing was pointed at"), (" ; ;\n", "", "Nothing was pointed at"), ("5", "", "has 1 numbers"),
         ("1,2,0,4", "", "has 4 numbers"), ("1,2,3", "", "label '3'"), ("1,2,1.0", "", "label '1.0'"), ("a,2", "", "'a' is not a number"),
@@ -58,8 +58,8 @@ def test_boxes(text, box):
         ("", "1,2,3", "is not a box"), ("", "1,2,3,4;5,6,7,8", "is not a box"), ("", "30,30,10,10", "empty"), ("", "x", "not a number"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_understood_is_told(points, box, told):
-    with pytest.raises(InvalidInput, match=told):
+def test_what_cannot_be_understood_is_told(points, box, message):
+    with pytest.raises(InvalidInput, match=message):
         prompts(points, box, SIZE)
 
 
@@ -71,15 +71,15 @@ def test_what_cannot_be_understood_is_told(points, box, told):
 def test_any_text_gives_points_or_says_what_is_wrong(text):
     for given_points, given_box in ((text, ""), ("", text)):
         try:
-            found = prompts(given_points, given_box, SIZE)
+            made = prompts(given_points, given_box, SIZE)
         except InvalidInput as error:
             assert error.message and len(error.message) < 300
             continue
         neat = tidy(text)
         assert not set(neat) & set(",:\n\"'") and neat == neat.strip()
         again = prompts(*((neat, "") if given_points else ("", neat)), SIZE)
-        assert again == found and tidy(neat) == neat
-        assert all(0 <= point.x < SIZE[0] and 0 <= point.y < SIZE[1] for point in found.points)
+        assert again == made and tidy(neat) == neat
+        assert all(0 <= point.x < SIZE[0] and 0 <= point.y < SIZE[1] for point in made.points)
 
 
 @settings(deadline=None, max_examples=100)

@@ -71,10 +71,10 @@ def test_one_click_gives_the_predictors_three_masks_best_first(reference: Any, s
     embedding = segmenter.encode(pixels)
     assert (embedding.segmenter, embedding.width, embedding.height) == ("sam_vit_b", shape[1], shape[0])
     assert embedding.nbytes == 256 * 64 * 64 * 4
-    found = segmenter.predict(embedding, prompts)
+    candidates = segmenter.predict(embedding, prompts)
     masks, scores, logits = asked(predictor, prompts, multimask=True)
-    assert len(found) == 3
-    for candidate, index in zip(found, np.argsort(-scores, kind="stable"), strict=True):
+    assert len(candidates) == 3
+    for candidate, index in zip(candidates, np.argsort(-scores, kind="stable"), strict=True):
         same(candidate, masks[index], scores[index], logits[index])
 
 
@@ -83,11 +83,11 @@ def test_definite_prompts_give_the_single_mask_first(reference: Any, segmenter: 
     pixels = toys.photo(240, 360)
     predictor = segment_anything.SamPredictor(reference)
     predictor.set_image(pixels)
-    found = segmenter.predict(segmenter.encode(pixels), prompts)
+    candidates = segmenter.predict(segmenter.encode(pixels), prompts)
     single, three = asked(predictor, prompts, multimask=False), asked(predictor, prompts, multimask=True)
-    assert len(found) == 3
-    same(found[0], single[0][0], single[1][0], single[2][0])
-    for candidate, index in zip(found[1:], np.argsort(-three[1], kind="stable")[:2], strict=True):
+    assert len(candidates) == 3
+    same(candidates[0], single[0][0], single[1][0], single[2][0])
+    for candidate, index in zip(candidates[1:], np.argsort(-three[1], kind="stable")[:2], strict=True):
         same(candidate, three[0][index], three[1][index], three[2][index])
 
 
@@ -99,11 +99,11 @@ def test_the_previous_answer_is_refined(reference: Any, segmenter: sam.Sam) -> N
     first = segmenter.predict(embedding, ONE)
     before = first[0].logits.copy()
     refined = Prompts((*ONE.points, Point(20, 20, 0)), previous=first[0].logits)
-    found = segmenter.predict(embedding, refined)
+    candidates = segmenter.predict(embedding, refined)
     masks, scores, logits = asked(predictor, refined, multimask=False)
-    same(found[0], masks[0], scores[0], logits[0])
+    same(candidates[0], masks[0], scores[0], logits[0])
     assert np.array_equal(first[0].logits, before)
-    assert not np.array_equal(found[0].mask, segmenter.predict(embedding, Prompts(refined.points))[0].mask)
+    assert not np.array_equal(candidates[0].mask, segmenter.predict(embedding, Prompts(refined.points))[0].mask)
 
 
 def test_a_box_is_clipped_to_the_picture(segmenter: sam.Sam) -> None:
@@ -121,9 +121,9 @@ def test_mobile_sam_gives_its_predictors_masks(tmp_path: Path) -> None:
     predictor = mobile_sam.SamPredictor(reference)
     predictor.set_image(pixels)
     exact = segmenter.encode(pixels)
-    found = segmenter.predict(exact, ONE)
+    candidates = segmenter.predict(exact, ONE)
     masks, scores, logits = asked(predictor, ONE, multimask=True)
-    for candidate, index in zip(found, np.argsort(-scores, kind="stable"), strict=True):
+    for candidate, index in zip(candidates, np.argsort(-scores, kind="stable"), strict=True):
         same(candidate, masks[index], scores[index], logits[index])
 
 
@@ -159,10 +159,10 @@ def test_sam_hq_gives_its_predictors_mask_first(tmp_path: Path) -> None:
         predictor.set_image(pixels)
     embedding = segmenter.encode(pixels)
     for prompts, multimask in ((ONE, True), (BOTH, False), (BOX, False)):
-        found = segmenter.predict(embedding, prompts)
+        candidates = segmenter.predict(embedding, prompts)
         masks, scores, logits = asked(predictor, prompts, multimask=multimask, hq_token_only=False)
-        assert len(found) == 3
-        same(found[0], masks[0], scores[0], logits[0])
+        assert len(candidates) == 3
+        same(candidates[0], masks[0], scores[0], logits[0])
     assert embedding.nbytes == sum(tensor.nbytes for tensor in embedding.data)
 
 
@@ -194,12 +194,12 @@ def test_encoding_reports_every_block_and_stops_between_two(segmenter: sam.Sam) 
 def test_two_pictures_at_once_do_not_mix(segmenter: sam.Sam) -> None:
     pictures = [toys.photo(60 + 10 * i, 80, seed=i) for i in range(3)]
     alone = [segmenter.encode(pixels).data[0] for pixels in pictures]
-    found: dict[int, tuple[Any, set[float | None]]] = {}
+    states: dict[int, tuple[Any, set[float | None]]] = {}
 
     def work(index: int) -> None:
         steps: list[Step] = []
         embedding = segmenter.encode(pictures[index], Progress(steps.append))
-        found[index] = embedding, {step.fraction for step in steps}
+        states[index] = embedding, {step.fraction for step in steps}
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(3)]
     for thread in threads:
@@ -207,8 +207,8 @@ def test_two_pictures_at_once_do_not_mix(segmenter: sam.Sam) -> None:
     for thread in threads:
         thread.join()
     for index in range(3):
-        assert torch.equal(found[index][0].data[0], alone[index])
-        assert found[index][1] == {0.0, 0.5}
+        assert torch.equal(states[index][0].data[0], alone[index])
+        assert states[index][1] == {0.0, 0.5}
 
 
 @pytest.mark.parametrize(

@@ -194,10 +194,10 @@ def test_masks_are_those_of_transformers(reference: Any, tmp_path: Path, layout:
     for prompts in cases if layout == "meta" else cases[:1]:
         definite = len(prompts.points) > 1 or prompts.box is not None
         masks, scores, logits = transformers_says(reference, pixels, prompts, multimask=not definite)
-        found = found_by.predict(embedding, prompts)
-        assert len(found) == 3
+        candidates = found_by.predict(embedding, prompts)
+        assert len(candidates) == 3
         order = [0] if definite else np.argsort(-scores, kind="stable")
-        for candidate, index in zip(found, order, strict=False):
+        for candidate, index in zip(candidates, order, strict=False):
             assert candidate.logits is not None
             assert np.allclose(candidate.logits[0], logits[index], atol=1e-4)
             assert candidate.score == pytest.approx(scores[index], abs=1e-5)

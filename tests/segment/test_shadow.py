@@ -15,11 +15,11 @@ from tests.toys.shadow_scenes import HEIGHT, OBJECT, WIDTH, X, Y, ground, scene,
 @pytest.mark.parametrize(("dx", "dy", "softness"), [(110, 34, 2.0), (-90, 40, 5.0)])
 def test_a_cast_shadow_is_found_and_sure(kind, dx, dy, softness):
     shade = thrown(dx, dy, softness)
-    found = find_shadow(scene(ground(kind), shade), OBJECT)
+    shadow = find_shadow(scene(ground(kind), shade), OBJECT)
     expected = (shade > 0.3) & ~OBJECT
-    assert found is not None and found.sure and not found.reflected
-    assert iou(found.mask, expected) > 0.65
-    assert not (found.mask & OBJECT).any()
+    assert shadow is not None and shadow.sure and not shadow.reflected
+    assert iou(shadow.mask, expected) > 0.65
+    assert not (shadow.mask & OBJECT).any()
 
 
 def unlike(kind: str) -> np.ndarray:
@@ -42,8 +42,8 @@ def unlike(kind: str) -> np.ndarray:
     "kind", ["plain", "grass", "sloping light", "table", "another thing", "two floors", "a distant shadow", "vignette"]
 )
 def test_nothing_is_sure_where_there_is_no_shadow(kind):
-    found = find_shadow(unlike(kind), OBJECT)
-    assert found is None or (not found.sure and kind in ("another thing", "two floors"))
+    shadow = find_shadow(unlike(kind), OBJECT)
+    assert shadow is None or (not shadow.sure and kind in ("another thing", "two floors"))
 
 
 def test_a_reflection_is_found_below_the_object():
@@ -52,9 +52,9 @@ def test_a_reflection_is_found_below_the_object():
     mirrored = np.zeros_like(OBJECT)
     mirrored[193:] = OBJECT[86:193][::-1]
     pixels[mirrored] = 0.6 * np.pad(pixels[86:193][::-1], ((193, 0), (0, 0), (0, 0)))[mirrored] + 0.4 * water.repeat(WIDTH, 1)[mirrored]
-    found = find_shadow(pixels.astype(np.uint8), OBJECT)
-    assert found is not None and found.reflected and found.sure
-    assert iou(found.mask & (Y > 193), mirrored) > 0.6
+    shadow = find_shadow(pixels.astype(np.uint8), OBJECT)
+    assert shadow is not None and shadow.reflected and shadow.sure
+    assert iou(shadow.mask & (Y > 193), mirrored) > 0.6
 
 
 def test_size_does_not_matter_and_nothing_is_written():
@@ -63,9 +63,9 @@ def test_size_does_not_matter_and_nothing_is_written():
     large = cv2.resize(small, (WIDTH * 4, HEIGHT * 4), interpolation=cv2.INTER_CUBIC)
     mask = cv2.resize(OBJECT.astype(np.uint8), (WIDTH * 4, HEIGHT * 4), interpolation=cv2.INTER_NEAREST) > 0
     large.flags.writeable = mask.flags.writeable = False
-    found, again = find_shadow(small, OBJECT), find_shadow(large, mask)
-    assert found is not None and again is not None
-    assert iou(again.mask[::4, ::4], found.mask) > 0.85
+    shadow, again = find_shadow(small, OBJECT), find_shadow(large, mask)
+    assert shadow is not None and again is not None
+    assert iou(again.mask[::4, ::4], shadow.mask) > 0.85
 
 
 @pytest.mark.parametrize("mask", [np.zeros((40, 50), bool), np.ones((40, 50), bool), np.eye(40, 50, dtype=bool)])

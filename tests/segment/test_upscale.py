@@ -36,8 +36,8 @@ def test_only_the_edges_are_interpolated_and_every_pixel_is_right(h: int, w: int
     size = (h + more_h, w + more_w)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(upscale, "_DENSE_PIXELS", 0)
-        found = list(upscale.above(field, size, (at,)))
-    assert np.array_equal(np.stack([mask for (mask,) in found]), expected(field, size, at))
+        pieces = list(upscale.above(field, size, (at,)))
+    assert np.array_equal(np.stack([mask for (mask,) in pieces]), expected(field, size, at))
 
 
 @pytest.mark.parametrize("size", [(1500, 1000), (3000, 2000), (683, 1024), (300, 400)])

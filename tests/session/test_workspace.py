@@ -230,8 +230,8 @@ def test_too_many_waiting_are_refused_and_waiting_can_be_given_up():
 
 def registry(number=3, nbytes=64 * MEGABYTE, seconds=3600.0, in_use=()):
     bounds, closed = [Bounds(number, nbytes, seconds)], []
-    found = Workspaces(lambda: bounds[0], lambda id: id in in_use, closed.append)
-    return found, bounds, closed
+    opened = Workspaces(lambda: bounds[0], lambda id: id in in_use, closed.append)
+    return opened, bounds, closed
 
 
 def test_the_one_unused_longest_is_closed():
@@ -329,16 +329,16 @@ def test_how_a_version_was_painted_goes_with_it():
     workspace = Workspace(from_pixels(original).with_text(parameters="of the file"))
     box = Box(0, 0, 9, 9)
 
-    def told(version=None):
+    def infotext(version=None):
         return workspace.picture(version).source.text.get("parameters")
 
     workspace.add_result(edited(original, box, 1), "Fill", box, None, "Seed: 1")
     workspace.add_result(edited(original, box, 2), "Remove", box)
     workspace.add_expanded(np.pad(original, ((8, 0), (0, 0), (0, 0))), "Expand", (0, 8, 0, 0), "Seed: 3")
-    assert [told(version) for version in (0, 1, 2, 3)] == ["of the file", "Seed: 1", "Seed: 1", "Seed: 3"]
+    assert [infotext(version) for version in (0, 1, 2, 3)] == ["of the file", "Seed: 1", "Seed: 1", "Seed: 3"]
     workspace.undo()
     workspace.undo()
     workspace.add_result(edited(original, box, 4), "Remove", box)
-    assert told() == "Seed: 1"
+    assert infotext() == "Seed: 1"
     workspace.forget_oldest(9)
-    assert told() == "Seed: 1"
+    assert infotext() == "Seed: 1"

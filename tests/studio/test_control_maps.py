@@ -108,8 +108,10 @@ def test_the_same_map_is_made_once(studio, workspace, counted):
 def test_transparency_is_seen_on_white(studio, counted):
     alpha = np.full((10, 12), 0, np.uint8)
     alpha[:, 6:] = 255
-    found = studio.control_maps.detect_picture(from_pixels(np.full((10, 12, 3), 40, np.uint8), alpha), MapOptions((Layer("counted"),)))
-    assert (counted[0][0][:, :6] == 255).all() and (counted[0][0][:, 6:] == 40).all() and found.extra == {"note": "run 1"}
+    control_map = studio.control_maps.detect_picture(
+        from_pixels(np.full((10, 12, 3), 40, np.uint8), alpha), MapOptions((Layer("counted"),))
+    )
+    assert (counted[0][0][:, :6] == 255).all() and (counted[0][0][:, 6:] == 40).all() and control_map.extra == {"note": "run 1"}
 
 
 def test_only_the_object(studio, workspace):
@@ -207,18 +209,18 @@ def test_options_that_cannot_be_are_refused(wrong):
 
 
 def test_the_list_says_what_can_run_and_why_not(studio, monkeypatch):
-    found = {one.info.name: one for one in studio.control_maps.list()}
-    assert found["canny"].available and found["canny"].reason == "" and found["canny"].models == ()
+    by_name = {one.info.name: one for one in studio.control_maps.list()}
+    assert by_name["canny"].available and by_name["canny"].reason == "" and by_name["canny"].models == ()
     absent = Preprocessor("absent", "absent", (), lambda *_: None, packages=("no_such_package",))  # type: ignore[arg-type,return-value]
     weightless = Preprocessor("weightless", "weightless", (), lambda *_: None, models=("lama",))  # type: ignore[arg-type,return-value]
     never = Preprocessor("never", "never", (), None, reason="was withdrawn", instead="canny")
     known = {**registry.preprocessors(), **{one.name: one for one in (absent, weightless, never)}}
     monkeypatch.setattr(registry, "preprocessors", lambda: known)
     monkeypatch.setattr(registry, "_by_any_name", lambda: known)
-    found = {one.info.name: one for one in studio.control_maps.list()}
-    assert found["absent"].reason == "needs the package no_such_package" and not found["absent"].available
-    assert found["never"].reason == "was withdrawn; take canny instead" and not found["never"].available
-    assert found["weightless"].models == (("lama", "missing"),) and found["weightless"].reason == "needs the model lama"
+    by_name = {one.info.name: one for one in studio.control_maps.list()}
+    assert by_name["absent"].reason == "needs the package no_such_package" and not by_name["absent"].available
+    assert by_name["never"].reason == "was withdrawn; take canny instead" and not by_name["never"].available
+    assert by_name["weightless"].models == (("lama", "missing"),) and by_name["weightless"].reason == "needs the model lama"
     for name, said in (("absent", r"cannot run here: .* Install it"), ("never", r"it was withdrawn\. Take canny instead\.")):
         with pytest.raises(ModelMissing, match=said):
             studio.control_maps.detect_picture(from_pixels(SCENE), MapOptions((Layer(name),)))
@@ -314,11 +316,11 @@ def test_an_object_of_another_programs_picture_is_what_is_selected_in_it(studio,
     studio.workspace(newer.id)  # the one last used
     for pixels, mine in ((SCENE, True), (other, False), (SCENE // 2 * 2, False)):
         before = pixels.copy()
-        found = studio.control_maps.detect_object(pixels, None, CANNY.layers[0]).pixels
+        control_map = studio.control_maps.detect_object(pixels, None, CANNY.layers[0]).pixels
         assert np.array_equal(pixels, before)
         box = np.zeros((230, 330), bool)
         box[(slice(50, 160), slice(150, 250)) if mine else (slice(20, 200), slice(10, 90))] = True
-        assert found.any() and not found[~box].any()
-        assert np.array_equal(found, expected) == mine
+        assert control_map.any() and not control_map[~box].any()
+        assert np.array_equal(control_map, expected) == mine
     given = studio.control_maps.detect_object(SCENE, DISC, CANNY.layers[0]).pixels
     assert given.any() and not given[~DISC].any()

@@ -24,8 +24,8 @@ def test_downloads_are_tasks(tmp_path, monkeypatch):
     monkeypatch.setattr(studio.pool.store, "download", download)
     task = studio.downloads.download("mobile_sam")
     assert begun.wait(30) and studio.downloads.download("mobile_sam") is task
-    told = task.describe()
-    assert (told["kind"], told["subject"], told["unit"], told["total"]) == ("download", "mobile_sam", "B", 10)
+    description = task.describe()
+    assert (description["kind"], description["subject"], description["unit"], description["total"]) == ("download", "mobile_sam", "B", 10)
     assert studio.interrupt() == 0  # that is for requests
     assert studio.downloads.cancel("mobile_sam") and task.wake.wait(30)
     until = time.monotonic() + 30

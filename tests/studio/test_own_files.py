@@ -27,9 +27,9 @@ def test_a_checkpoint_comes_in_pieces_and_paints(studio: Studio, tmp_path: Path)
     middle = len(data) // 2
     first = studio.own_files.receive("Stable-diffusion", "mine.safetensors", 0, len(data), data[:middle])
     assert (first.bytes, first.complete) == (middle, False) and not studio.host.capabilities().checkpoints
-    with pytest.raises(InvalidInput, match=f"{middle} bytes") as told:
+    with pytest.raises(InvalidInput, match=f"{middle} bytes") as raised:
         studio.own_files.receive("Stable-diffusion", "mine.safetensors", 5, len(data), data[5:])
-    assert told.value.data["received"] == middle, "from where to go on"
+    assert raised.value.data["received"] == middle, "from where to go on"
     last = studio.own_files.receive("Stable-diffusion", "mine.safetensors", middle, len(data), data[middle:])
     assert (last.bytes, last.complete) == (len(data), True)
     assert (tmp_path / "models" / "Stable-diffusion" / "mine.safetensors").read_bytes() == data

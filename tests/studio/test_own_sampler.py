@@ -73,23 +73,23 @@ def test_fill_changes_the_mask_alone_and_a_seed_decides_what(studio):
 
 def test_replace_keeps_the_object(studio):
     options = flat_options.changed(FAST, task="replace")
-    found = studio.painting.paint_picture(from_pixels(drawing()), square(), options).pictures[0].pixels
-    changed = (found != drawing()).any(axis=2)
+    painted = studio.painting.paint_picture(from_pixels(drawing()), square(), options).pictures[0].pixels
+    changed = (painted != drawing()).any(axis=2)
     assert not changed[square()].any() and changed[~square()].mean() > 0.9
 
 
 def test_expand_adds_what_is_asked_for_and_keeps_the_rest(studio):
     options = flat_options.changed(FAST, task="expand", expand=(0, 8, 16, 0))
-    found = studio.painting.paint_picture(from_pixels(drawing()), None, options).pictures[0]
-    assert found.size == (80, 72)
-    assert np.array_equal(found.pixels[8:, :64], drawing())
+    painted = studio.painting.paint_picture(from_pixels(drawing()), None, options).pictures[0]
+    assert painted.size == (80, 72)
+    assert np.array_equal(painted.pixels[8:, :64], drawing())
 
 
 def test_an_inpainting_checkpoint_and_an_instructed_one_are_recognised(studio):
     picture = from_pixels(drawing())
     studio.host.choose_checkpoint("inpainting")
-    found = studio.painting.paint_picture(picture, square(), FAST).pictures[0]
-    assert not (found.pixels != drawing()).any(axis=2)[~square()].any()
+    painted = studio.painting.paint_picture(picture, square(), FAST).pictures[0]
+    assert not (painted.pixels != drawing()).any(axis=2)[~square()].any()
     options = flat_options.changed(FAST, task="instruct")
     with pytest.raises(InvalidInput, match="instruct"):
         studio.painting.paint_picture(picture, None, options)
@@ -142,8 +142,8 @@ def test_a_unit_sees_the_crop_or_a_finished_map(studio, folder):
     assert not difference[~square()].any()
     assert np.array_equal(painted(map=bright, weight=0.0), painted(weight=0.0))
     unit = ControlUnit("none", "shine", weight=0.5)
-    told = studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, control=(unit,))).pictures[0].source.text
-    assert 'ControlNet 0: "Module: none, Model: shine, Weight: 0.5,' in told["parameters"]
+    painted_pixels = studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, control=(unit,))).pictures[0].source.text
+    assert 'ControlNet 0: "Module: none, Model: shine, Weight: 0.5,' in painted_pixels["parameters"]
     assert "shine" in studio.painting.control_names(ours=True)[1]
 
 
@@ -163,14 +163,14 @@ def test_over_http(studio):
         Image.fromarray(pixels).save(file, "PNG")
         return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
-    told = client.get("/clickpaint/v1/capabilities").json()["paint"]
-    assert told["available"] and not told["own_sampler"] and "Euler a" in told["samplers"]
+    answer = client.get("/clickpaint/v1/capabilities").json()["paint"]
+    assert answer["available"] and not answer["own_sampler"] and "Euler a" in answer["samplers"]
     assert client.post("/clickpaint/v1/checkpoint", json={"name": "nothing"}).status_code == 404
     assert client.post("/clickpaint/v1/checkpoint", json={"name": "a.safetensors"}).json() == {"name": "a.safetensors"}
     body = {"image": url(drawing()), "mask": url(square().astype(np.uint8) * 255), "prompt": "x", "steps": 2, "resolution": 64, "seed": 1}
-    found = client.post("/clickpaint/v1/paint", json=body)
-    assert found.status_code == 200 and found.json()["seeds"] == [1]
-    with Image.open(io.BytesIO(base64.b64decode(found.json()["images"][0].partition(",")[2]))) as picture:
+    answer = client.post("/clickpaint/v1/paint", json=body)
+    assert answer.status_code == 200 and answer.json()["seeds"] == [1]
+    with Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0].partition(",")[2]))) as picture:
         assert picture.size == (64, 64) and "Seed: 1" in picture.info["parameters"]
     made = client.post("/clickpaint/v1/generate", json={"prompt": "x", "steps": 1, "width": 64, "height": 64})
     assert made.status_code == 200

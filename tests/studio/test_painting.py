@@ -250,10 +250,10 @@ def test_over_rest(studio, client):
     body = {"task": "fill", "prompt": "a cat", "seed": 4_000_000_000, "batch_count": 2, "grow": 0, "feather": 0}
     painted = client.post(f"{v1}/workspaces/{id}/paint", json=body)
     assert painted.status_code == 200, painted.text
-    told = painted.json()
-    assert (told["width"], told["height"], told["version"]) == (60, 40, 1)
-    assert [one["seed"] for one in told["results"]] == [4_000_000_000, 4_000_000_001]
-    left, top, right, bottom = told["results"][1]["box"]
+    answer = painted.json()
+    assert (answer["width"], answer["height"], answer["version"]) == (60, 40, 1)
+    assert [one["seed"] for one in answer["results"]] == [4_000_000_000, 4_000_000_001]
+    left, top, right, bottom = answer["results"][1]["box"]
     crop = array_of(client.get(f"{v1}/workspaces/{id}/results/1").content)
     assert crop.shape == (bottom - top, right - left, 3)
     assert client.post(f"{v1}/workspaces/{id}/results/1/use").json()["version"] == 2

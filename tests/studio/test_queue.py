@@ -231,8 +231,15 @@ def test_a_task_ends_badly_with_its_block_and_tells_its_progress():
         task.begin().report(0.25, "Filling", done=1, total=4, unit="tile")
         assert task.describe(0)["state"] == "running"
         raise InvalidInput("No.")
-    told = task.describe()
-    assert (told["state"], told["text"], told["fraction"], told["done"], told["total"], told["unit"]) == (
+    description = task.describe()
+    assert (
+        description["state"],
+        description["text"],
+        description["fraction"],
+        description["done"],
+        description["total"],
+        description["unit"],
+    ) == (
         "failed",
         "No.",
         0.25,

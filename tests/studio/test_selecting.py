@@ -41,11 +41,15 @@ def test_a_click_before_the_encoding_is_ready_waits_and_says_for_what(studio):
     with ThreadPoolExecutor() as pool:
         click = pool.submit(studio.selecting.select, workspace, at((30, 20)))
         until = time.monotonic() + 30
-        told = {}
-        while time.monotonic() < until and (told.get("select") or {}).get("queue_position") != 1:
-            told = {task.kind: task.describe(studio.requests.position(task)) for task in studio.tasks.visible(workspace.id)}
-        assert told["select"]["state"] == "waiting" and told["select"]["queue_position"] == 1
-        assert (told["encode"]["state"], told["encode"]["text"], told["encode"]["fraction"]) == ("running", "Encoding the toy", 0.5)
+        descriptions = {}
+        while time.monotonic() < until and (descriptions.get("select") or {}).get("queue_position") != 1:
+            descriptions = {task.kind: task.describe(studio.requests.position(task)) for task in studio.tasks.visible(workspace.id)}
+        assert descriptions["select"]["state"] == "waiting" and descriptions["select"]["queue_position"] == 1
+        assert (descriptions["encode"]["state"], descriptions["encode"]["text"], descriptions["encode"]["fraction"]) == (
+            "running",
+            "Encoding the toy",
+            0.5,
+        )
         goes_on.set()
         assert click.result(30).candidates
     assert len(studio.segmenter.encoded) == 1
@@ -153,12 +157,12 @@ def test_adjustments_are_steps(studio):
 
 def test_everything_gives_regions_to_pick_from(studio):
     workspace = opened(studio)
-    found = studio.selecting.everything(workspace, EverythingOptions())
-    assert len(found.regions) == 3 and found.labels.dtype == np.uint16 and found.overview.shape == image.shape
-    for index, region in enumerate(found.regions):
+    regions = studio.selecting.everything(workspace, EverythingOptions())
+    assert len(regions.regions) == 3 and regions.labels.dtype == np.uint16 and regions.overview.shape == image.shape
+    for index, region in enumerate(regions.regions):
         studio.selecting.adjust(workspace, [Adjustment("region", index=index, mode="replace")])
         assert (selected(workspace) == region.mask).all()
-        assert (found.labels[region.mask] == index + 1).all()
+        assert (regions.labels[region.mask] == index + 1).all()
 
 
 def test_bad_prompts_are_refused_before_anything_waits(studio):

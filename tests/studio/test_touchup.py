@@ -70,8 +70,8 @@ def test_fill_and_replace_paint_the_object_or_all_else(studio):
 
 
 def test_what_cannot_be_done_is_told(studio):
-    for wish, told in ((TouchUp(points="99,99"), "outside"), (TouchUp(box="1,2,3,4", eraser="none such"), "no eraser")):
-        with pytest.raises(InvalidInput, match=told):
+    for wish, reason in ((TouchUp(points="99,99"), "outside"), (TouchUp(box="1,2,3,4", eraser="none such"), "no eraser")):
+        with pytest.raises(InvalidInput, match=reason):
             applied(studio, wish)
 
 
@@ -106,9 +106,9 @@ def test_other_threads_still_wait_their_turn(studio):
 def region(box: Box, score: float) -> Region:
     mask = np.zeros((100, 100), bool)
     mask[box.slices] = True
-    found = Region.scored(mask, score)
-    assert found is not None
-    return found
+    region = Region.scored(mask, score)
+    assert region is not None
+    return region
 
 
 def test_best_is_large_certain_and_near_the_middle():

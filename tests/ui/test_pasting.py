@@ -48,8 +48,8 @@ def page(tmp_path: Path) -> tuple[Studio, Any, Callable[..., dict[str, Any]]]:
 
     def reading(prompt: str = "", workspace: str = "", version: float = 0, result: float = -1) -> dict[str, Any]:
         values = function.fn(prompt, workspace, version, result)
-        told = zip(function.outputs, values, strict=True)
-        return {widget.elem_id.removeprefix("clickpaint_"): value["value"] for widget, value in told if "value" in value}
+        updates = zip(function.outputs, values, strict=True)
+        return {widget.elem_id.removeprefix("clickpaint_"): value["value"] for widget, value in updates if "value" in value}
 
     return studio, blocks, reading
 
@@ -59,9 +59,9 @@ def test_what_was_painted_comes_back(page) -> None:
     sampling: dict[str, Any] = {"steps": 7, "cfg_scale": 3.5, "sampler": "Euler", "scheduler": "Karras", "resolution": 640}
     painting: dict[str, Any] = {"denoising_strength": 0.6, "masked_content": "latent noise", "refine": True, "soft_inpainting": True}
     text = text_of("a cat,\nred", negative="dog", strength=0.35, **sampling, **painting)
-    found = reading(text + ", Schedule type: Karras")
-    mark = found.pop("pasted_task")
-    assert found == {
+    fields = reading(text + ", Schedule type: Karras")
+    mark = fields.pop("pasted_task")
+    assert fields == {
         "fill_prompt": "a cat,\nred", "fill_negative": "dog", "steps": 7, "sampler": "Euler", "scheduler": "Karras", "cfg_scale": 3.5,
         "denoising": 0.6, "seed": 7, "masked_content": "Latent noise", "resolution": 640, "second_pass": "On", "soft_inpainting": True,
         "engine": "Web UI",
@@ -71,38 +71,38 @@ def test_what_was_painted_comes_back(page) -> None:
 
 def test_what_was_left_out_had_its_default(page) -> None:
     _, _, reading = page
-    found = reading(text_of(task="replace"))
-    assert (found["second_pass"], found["soft_inpainting"], found["resolution"]) == ("Automatic", False, 0)
-    assert found["replace_prompt"] == "a cat" and "fill_prompt" not in found and "expand_prompt" not in found
+    fields = reading(text_of(task="replace"))
+    assert (fields["second_pass"], fields["soft_inpainting"], fields["resolution"]) == ("Automatic", False, 0)
+    assert fields["replace_prompt"] == "a cat" and "fill_prompt" not in fields and "expand_prompt" not in fields
 
 
 def test_margins_and_the_remover(page) -> None:
     _, _, reading = page
-    found = reading(text_of(task="expand", expand=(8, 0, 64, 16)))
-    assert [found[f"expand_{side}"] for side in ("left", "top", "right", "bottom")] == [8, 0, 64, 16]
-    assert "eraser" not in found
-    found = reading(text_of("", task="remove"))
-    assert found["eraser"] == "Stable Diffusion" and not {"fill_prompt", "replace_prompt", "expand_prompt"} & set(found)
+    fields = reading(text_of(task="expand", expand=(8, 0, 64, 16)))
+    assert [fields[f"expand_{side}"] for side in ("left", "top", "right", "bottom")] == [8, 0, 64, 16]
+    assert "eraser" not in fields
+    fields = reading(text_of("", task="remove"))
+    assert fields["eraser"] == "Stable Diffusion" and not {"fill_prompt", "replace_prompt", "expand_prompt"} & set(fields)
 
 
 def test_a_generation_of_somebody_else_sets_only_what_it_tells(page) -> None:
     _, _, reading = page
-    found = reading("a dog\nSteps: 12, Sampler: Nobody's, CFG scale: 99, Seed: 5, Size: 512x512, Model: tiny, Masked content: fill")
-    mark = found.pop("pasted_task")
+    fields = reading("a dog\nSteps: 12, Sampler: Nobody's, CFG scale: 99, Seed: 5, Size: 512x512, Model: tiny, Masked content: fill")
+    mark = fields.pop("pasted_task")
     assert mark.split()[0] not in ("fill", "replace", "expand", "remove", "instruct", "none")
     every = {f"{task}_{name}": value for task in ("fill", "replace", "instruct") for name, value in (("prompt", "a dog"), ("negative", ""))}
-    assert found == {**every, "expand_prompt": "a dog", "steps": 12, "seed": 5}, "no unknown sampler, nothing that a slider cannot show"
+    assert fields == {**every, "expand_prompt": "a dog", "steps": 12, "seed": 5}, "no unknown sampler, nothing that a slider cannot show"
 
 
 @pytest.mark.parametrize("hostile", ["nan", "inf", "1e999", "-3", '"', "x" * 9999, "{}", "0x10"])
 def test_values_that_cannot_be_used_are_passed_over(page, hostile: str) -> None:
     _, _, reading = page
-    found = reading(
+    fields = reading(
         f"a dog\nSteps: {hostile}, CFG scale: {hostile}, Seed: 5, Clickpaint: {hostile}, Clickpaint margins: {hostile} 1 1 1, "
         f"Clickpaint resolution: {hostile}, Clickpaint masked content: {hostile}, Denoising strength: {hostile}"
     )
-    assert found["seed"] == 5 or hostile == '"'
-    assert not {"steps", "cfg_scale", "denoising", "resolution", "masked_content", "expand_left"} & set(found)
+    assert fields["seed"] == 5 or hostile == '"'
+    assert not {"steps", "cfg_scale", "denoising", "resolution", "masked_content", "expand_left"} & set(fields)
 
 
 def test_without_parameters_in_the_prompt_it_reads_those_of_the_picture(page) -> None:

@@ -41,14 +41,14 @@ def test_the_page_and_its_files(client: Any) -> None:
     page = client.get("/")
     assert page.status_code == 200
     for kind, name in (("text/javascript", "clickpaint.mjs"), ("text/css", "style.css")):
-        found = re.search(rf'"(clickpaint/static/[0-9a-f]+/{re.escape(name)})"', page.text)
-        assert found, f"{name}: an absolute address would fail behind a proxy"
-        answer = client.get(found[1], headers={"accept-encoding": "gzip"})
+        matched = re.search(rf'"(clickpaint/static/[0-9a-f]+/{re.escape(name)})"', page.text)
+        assert matched, f"{name}: an absolute address would fail behind a proxy"
+        answer = client.get(matched[1], headers={"accept-encoding": "gzip"})
         assert answer.headers["content-type"].startswith(kind)
         assert "immutable" in answer.headers["cache-control"] and answer.headers["content-encoding"] == "gzip"
-        other = client.get(re.sub("[0-9a-f]{16}", "0" * 16, found[1]))  # of a page from before an update
+        other = client.get(re.sub("[0-9a-f]{16}", "0" * 16, matched[1]))  # of a page from before an update
         assert other.status_code == 200 and other.headers["cache-control"] == "no-cache"
-        again = client.get(found[1], headers={"accept-encoding": "gzip", "if-none-match": answer.headers["etag"]})
+        again = client.get(matched[1], headers={"accept-encoding": "gzip", "if-none-match": answer.headers["etag"]})
         assert again.status_code == 304 and not again.content
     body = page.text.partition("<body")[2]
     assert body.index("<clickpaint-canvas") < body.index("<gradio-app"), "the canvas waits for Gradio"
@@ -130,8 +130,8 @@ def test_the_api_is_documented_without_pages_from_elsewhere(client: Any) -> None
 
 def test_style_and_modules_name_no_other_server() -> None:
     for path in [ROOT / "style.css", *(ROOT / "javascript").rglob("*.mjs")]:
-        found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]{2,}", path.read_text("utf-8").replace("http://www.w3.org/2000/svg", ""))
-        assert not found, f"{path.name}: {found}"
+        matched = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]{2,}", path.read_text("utf-8").replace("http://www.w3.org/2000/svg", ""))
+        assert not matched, f"{path.name}: {matched}"
 
 
 def ancestors(block: Any) -> Iterator[Any]:

@@ -39,8 +39,8 @@ def build(studio: Studio, **options: Any) -> dict[str, Any]:
     from clickpaint.ui import tab
 
     page: Any = tab.build(studio, **options)
-    found = {block.elem_id: block.get_config() for block in page.blocks.values() if block.elem_id}
-    return {**found, "": page.config}
+    configs = {block.elem_id: block.get_config() for block in page.blocks.values() if block.elem_id}
+    return {**configs, "": page.config}
 
 
 SENT = re.compile(r"\(\.\.\.values\) => window\.clickpaint \? window\.clickpaint\.send\((\{.*\}), values\) : \[.*\]")
@@ -49,8 +49,8 @@ SENT = re.compile(r"\(\.\.\.values\) => window\.clickpaint \? window\.clickpaint
 
 def messages(page: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """What is sent to the canvas: (the message, the handler that sends it)."""
-    found = [(SENT.fullmatch(str(handler["js"])), handler) for handler in page[""]["dependencies"]]
-    return [(json.loads(match[1]), handler) for match, handler in found if match]
+    handlers = [(SENT.fullmatch(str(handler["js"])), handler) for handler in page[""]["dependencies"]]
+    return [(json.loads(match[1]), handler) for match, handler in handlers if match]
 
 
 def begun(page: dict[str, Any], task: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -48,8 +48,8 @@ def test_a_folder_in_is_a_folder_out_and_only_the_hole_changes(clip, folder):
 def test_an_object_is_followed_from_the_mask_of_one_frame(clip, folder, capsys):
     first = folder / "masks" / "0002.png"
     assert run("video", "track", folder / "in", "--frame", 2, "--mask", first, "--tracker", "classic", "-o", folder / "found") == 0
-    for found, mask in zip(saved(folder / "found"), clip.masks, strict=True):
-        assert ((found > 127) & mask).sum() / ((found > 127) | mask).sum() > 0.6
+    for mask_file, mask in zip(saved(folder / "found"), clip.masks, strict=True):
+        assert ((mask_file > 127) & mask).sum() / ((mask_file > 127) | mask).sum() > 0.6
     assert "classic followed it through 6 frames" in capsys.readouterr().out
 
 

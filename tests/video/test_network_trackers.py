@@ -122,9 +122,9 @@ def test_masks_are_those_of_transformers_over_the_whole_clip(network, clip, tmp_
     expected = dict(whole_session(made, model, clip, start, reverse))
     logits, decoded = {}, made._next
     made._next = lambda *given: logits.setdefault(given[2], decoded(*given))  # type: ignore[method-assign]
-    found = list(made.follow(clip, start, clip.mask(start), stop))
-    assert [frame.number for frame in found] == sorted(set(expected) - {start}, reverse=reverse)
-    for frame in found:
+    tracked = list(made.follow(clip, start, clip.mask(start), stop))
+    assert [frame.number for frame in tracked] == sorted(set(expected) - {start}, reverse=reverse)
+    for frame in tracked:
         whole = expected[frame.number]
         assert 1 < np.ptp(whole.numpy()) < 100
         assert torch.allclose(logits[frame.number][0], whole, atol=1e-4)

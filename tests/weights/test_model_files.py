@@ -93,8 +93,8 @@ def test_links_are_followed_once_and_what_is_hidden_is_passed_over(tmp_path):
         (tmp_path / "Lora" / "gone.pt").symlink_to(tmp_path / "nothing")
     except OSError:
         pytest.skip("this system makes no links")
-    found = list(files([tmp_path / "Lora"]))
-    assert [file.resolve() for file in found] == [real]
+    listed = list(files([tmp_path / "Lora"]))
+    assert [file.resolve() for file in listed] == [real]
     assert find("linked/style", [tmp_path / "Lora"], "LoRA").resolve() == real
 
 

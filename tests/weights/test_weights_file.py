@@ -38,9 +38,9 @@ def saved(content: object, legacy: bool = False) -> bytes:
     return out.getvalue()
 
 
-def same(found, expected=TENSORS):
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[key], value) and found[key].dtype == value.dtype for key, value in expected.items())
+def same(tensors, expected=TENSORS):
+    assert tensors.keys() == expected.keys()
+    assert all(torch.equal(tensors[key], value) and tensors[key].dtype == value.dtype for key, value in expected.items())
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "SAFETENSORS", "sft", "ckpt", "pt", "pth", "bin", ""])

@@ -167,11 +167,11 @@ def _reference(name: str, module: Any, pixels: np.ndarray) -> tuple[Any, Any]:
             scale = 1024 / np.array(_SIZE)
             where = torch.tensor([[[[point.x * scale[0], point.y * scale[1]]]]], device=module.device, dtype=torch.float32)
             with torch.no_grad():
-                found = module(
+                masks = module(
                     image_embeddings=encode(), input_points=where,
                     input_labels=torch.ones(1, 1, 1, dtype=torch.int32, device=module.device),
                 )  # fmt: skip
-            large = torch.nn.functional.interpolate(found.pred_masks[0], _SIZE[::-1], mode="bilinear", align_corners=False)
+            large = torch.nn.functional.interpolate(masks.pred_masks[0], _SIZE[::-1], mode="bilinear", align_corners=False)
             return [*(large[0] > 0).cpu().numpy()]
 
         return encode, mask

@@ -99,8 +99,8 @@ MAP = control_image(picture())
 def spoken(control: Control, asked: Inputs, when: Moment | None = None) -> Any:
     """All residuals in order, or None."""
     with torch.no_grad():
-        found = ControlPart([control]).residuals(asked, when or moment())
-    return None if found is None else [*found.down, found.mid]
+        residuals = ControlPart([control]).residuals(asked, when or moment())
+    return None if residuals is None else [*residuals.down, residuals.mid]
 
 
 def test_a_control_image_is_the_map_and_a_hole_is_minus_one():
@@ -152,10 +152,10 @@ def test_sdxl_has_fewer_voices_and_hears_the_sizes():
     checkpoint = toys.checkpoint(toys.SDXL)
     model = load_controlnet(toys.state_dict(toys.SDXL), checkpoint)
     asked = replace(inputs(context=2048), added={"text_embeds": torch.randn(2, 64), "time_ids": torch.full((2, 6), 64.0)})
-    found = spoken(Control(model, MAP, mode="prompt"), asked)
+    residuals = spoken(Control(model, MAP, mode="prompt"), asked)
     plain = spoken(Control(model, MAP), asked)
-    assert len(found) == 10
-    torch.testing.assert_close(found[9], plain[9] * 0.825**3)
+    assert len(residuals) == 10
+    torch.testing.assert_close(residuals[9], plain[9] * 0.825**3)
     other = spoken(Control(model, MAP), replace(asked, added={**asked.added, "time_ids": torch.full((2, 6), 512.0)}))
     assert float((other[9] - plain[9]).abs().max()) > 1e-3
 
@@ -203,13 +203,13 @@ def arguments(units, wanted: PaintJob, steps: int) -> dict[str, Any]:
         control_image(wanted.pixels, wanted.mask) if unit.preprocessor.startswith("inpaint") else control_image(maps()[unit.preprocessor])
         for unit in units
     ]
-    told = {
+    weights = {
         "controlnet_conditioning_scale": [float(unit.weight) for unit in units],
         "control_guidance_start": [unit.start for unit in units],
         "control_guidance_end": [min(unit.end + 1 / steps, 1.0) for unit in units],
     }
     single = len(units) == 1
-    return {key: value[0] if single else value for key, value in {"images": images, **told}.items()}
+    return {key: value[0] if single else value for key, value in {"images": images, **weights}.items()}
 
 
 @pytest.mark.parametrize(("use", "sampler"), [*((use, "Euler a") for use in USES), ("canny", "DPM++ 2M")])

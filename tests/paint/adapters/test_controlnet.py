@@ -56,9 +56,9 @@ def test_the_original_layout_becomes_what_diffusers_makes_of_it(family):
     assert {key: tuple(value.shape) for key, value in ours.state_dict().items()} == {
         key: tuple(value.shape) for key, value in reference.state_dict().items()
     }
-    found, expected = answers(ours, family), answers(reference, family)
-    assert len(found) == len(expected) == 3 * len(family.mult) + 1
-    for one, other in zip(found, expected, strict=True):
+    answer, expected = answers(ours, family), answers(reference, family)
+    assert len(answer) == len(expected) == 3 * len(family.mult) + 1
+    for one, other in zip(answer, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
@@ -73,9 +73,9 @@ def test_every_layout_and_every_kind_of_file_gives_the_same_model(family, tmp_pa
     # control_sd15_canny.pth of 2023 is a whole checkpoint with the ControlNet in it
     torch.save({"state_dict": {**tensors, "model.diffusion_model.out.2.bias": torch.zeros(4)}}, tmp_path / "whole.pth")
     for name in ("bare.safetensors", "diffusers.safetensors", "whole.pth"):
-        found = load_controlnet(tmp_path / name, checkpoint)
-        assert found.config == model.config, name
-        assert all(torch.equal(value, found.get_parameter(key)) for key, value in model.named_parameters()), name
+        opened = load_controlnet(tmp_path / name, checkpoint)
+        assert opened.config == model.config, name
+        assert all(torch.equal(value, opened.get_parameter(key)) for key, value in model.named_parameters()), name
 
 
 def test_the_models_parameters_are_the_files_tensors():

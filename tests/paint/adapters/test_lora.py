@@ -61,14 +61,14 @@ def with_merged(checkpoint, unet=(), text=()):
     return answers(other)
 
 
-def close(found, expected, atol=2e-5):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+def close(tensors, expected, atol=2e-5):
+    assert len(tensors) == len(expected)
+    for one, other in zip(tensors, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=atol)
 
 
-def far(found, expected):
-    return all(float((one - other).abs().max()) > 1e-2 for one, other in zip(found, expected, strict=True))
+def far(tensors, expected):
+    return all(float((one - other).abs().max()) > 1e-2 for one, other in zip(tensors, expected, strict=True))
 
 
 def layouts(unet, text):

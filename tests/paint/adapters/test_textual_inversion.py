@@ -58,10 +58,10 @@ def test_every_layout_is_read(tmp_path, filename, content, checkpoint: Any, vect
     torch.save(content, path) if path.suffix in (".pt", ".bin") else save_file(content, path)
     embedding = read_embedding(path)
     assert embedding.name == path.stem
-    found = embedding.for_encoders(checkpoint)
-    assert found is not None
-    assert len(found) == len(vectors)
-    assert all(torch.equal(one, other) and one.dtype == torch.float32 for one, other in zip(found, vectors, strict=True))
+    tensors = embedding.for_encoders(checkpoint)
+    assert tensors is not None
+    assert len(tensors) == len(vectors)
+    assert all(torch.equal(one, other) and one.dtype == torch.float32 for one, other in zip(tensors, vectors, strict=True))
     assert all(embedding.for_encoders(other) is None for other in (SD1, SD2, SDXL) if other is not checkpoint)
 
 

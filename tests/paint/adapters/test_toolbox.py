@@ -59,7 +59,7 @@ def test_a_lora_in_the_prompt_paints_as_one_merged_into_a_copy_and_leaves_no_tra
     from clickpaint.paint.adapters.lora import Lora
 
     before = painted(checkpoint, toolbox, "a house")
-    found = painted(checkpoint, toolbox, "a house <lora:style:0.5:0.8>")
+    painted_pixels = painted(checkpoint, toolbox, "a house <lora:style:0.5:0.8>")
     merged = copy.deepcopy(checkpoint.unet), copy.deepcopy(checkpoint.text_encoders[0].model)
     other = replace(checkpoint, unet=merged[0], text_encoders=(replace(checkpoint.text_encoders[0], model=merged[1]),))
     inner = other.text_encoders[0].inner
@@ -70,7 +70,7 @@ def test_a_lora_in_the_prompt_paints_as_one_merged_into_a_copy_and_leaves_no_tra
         with torch.no_grad():
             module.weight.copy_(toys.merged(module.weight, roles["down"], roles["up"], scale))
     expected = painted(other, toolbox, "a house")
-    assert apart(found, expected) <= 1 < 8 < apart(found, before)
+    assert apart(painted_pixels, expected) <= 1 < 8 < apart(painted_pixels, before)
     assert np.array_equal(painted(checkpoint, toolbox, "a house"), before)
     with pytest.raises(NotFound, match="There is no LoRA 'styl'"):
         painted(checkpoint, toolbox, "a house <lora:styl>")
@@ -118,15 +118,15 @@ def test_an_embedding_that_a_lora_brings_along_is_a_word_where_the_lora_is_asked
     vectors = torch.randn(2, 768, generator=torch.Generator().manual_seed(1))
     save_file({**toys.kohya("lora_unet", low), f"bundle_emb.my-word.{layout}": vectors}, base / "Lora" / "pivotal.safetensors")
     assert toolbox.words(checkpoint, "a my-word zebra") == {}
-    found = toolbox.words(checkpoint, "a my-word zebra <lora:pivotal:1>", "blurry")
-    assert found.keys() == {"my-word"} and torch.equal(found["my-word"][0], vectors)
+    conditioning = toolbox.words(checkpoint, "a my-word zebra <lora:pivotal:1>", "blurry")
+    assert conditioning.keys() == {"my-word"} and torch.equal(conditioning["my-word"][0], vectors)
     assert toolbox.words(checkpoint, "a zebra <lora:pivotal:1>") == {}
     with toolbox.adapted(checkpoint, without_networks("<lora:pivotal:1>")[1]) as notes:
         assert notes == []
     # one in the folder comes first, as in the web UI
     save_file({"emb_params": vectors[:1].clone()}, base / "embeddings" / "My-Word.safetensors")
-    found = toolbox.words(checkpoint, "a my-word zebra <lora:pivotal:1>")
-    assert [len(one[0]) for one in found.values()] == [1]
+    conditioning = toolbox.words(checkpoint, "a my-word zebra <lora:pivotal:1>")
+    assert [len(one[0]) for one in conditioning.values()] == [1]
 
 
 def test_what_is_wrong_with_a_lora_is_said_where_it_is_asked_for_and_not_before(checkpoint, shelf):

@@ -71,9 +71,9 @@ def test_tensors_of_a_type_of_their_own_are_shared_too_and_converted_while_they_
         expected = computed(checkpoint)
     with Checkpoints().using(source(mixed), "cpu") as checkpoint:
         assert checkpoint.dtype == torch.float32
-        found = computed(checkpoint)
+        outputs = computed(checkpoint)
         assert_all_aliased(checkpoint, mixed)
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(outputs, expected, strict=True))
 
 
 def test_eight_bit_weights_are_shared_and_computed_with_in_a_larger_type():
@@ -86,8 +86,8 @@ def test_eight_bit_weights_are_shared_and_computed_with_in_a_larger_type():
         expected = computed(checkpoint)
     with Checkpoints().using(source(packed), "cpu") as checkpoint:
         assert checkpoint.dtype == checkpoint.unet.dtype == checkpoint.vae.dtype == torch.float32
-        found = computed(checkpoint)
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+        outputs = computed(checkpoint)
+    assert all(torch.equal(one, other) for one, other in zip(outputs, expected, strict=True))
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
@@ -132,8 +132,8 @@ def test_text_encoders_in_transformers_layout_serve_as_well():
     checkpoint = open_checkpoint(source(converted))
     assert_all_aliased(checkpoint, converted)
     ids = torch.arange(20)[None]
-    for found, wanted in zip(checkpoint.text_encoders[1].encode(ids), expected.text_encoders[1].encode(ids), strict=True):
-        assert torch.equal(found, wanted)
+    for ours, wanted in zip(checkpoint.text_encoders[1].encode(ids), expected.text_encoders[1].encode(ids), strict=True):
+        assert torch.equal(ours, wanted)
 
 
 @pytest.mark.parametrize("prefix", ["", "first_stage_model.", "vae.", "in diffusers' layout"])

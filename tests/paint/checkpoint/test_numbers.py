@@ -78,16 +78,16 @@ def test_open_clip_computes_what_its_definition_says(family, number, prefix):
     ids = torch.tensor(encoder.tokenizer(["a red house", "grass"], padding="max_length").input_ids)
     weights = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     hidden, pooled = open_clip_by_definition(weights, ids)
-    found, found_pooled = encoder.encode(ids, clip_skip=2)
+    ours, our_pooled = encoder.encode(ids, clip_skip=2)
     if family == "sd2":  # the last layer but one, normalised; no vector beside the time
         width = hidden[-2].shape[-1]
         wanted = torch.nn.functional.layer_norm(hidden[-2], (width,), weights["ln_final.weight"], weights["ln_final.bias"])
-        assert found_pooled is None
+        assert our_pooled is None
     else:
         wanted = hidden[-2]
-        assert found_pooled is not None
-        torch.testing.assert_close(found_pooled, pooled, atol=2e-5, rtol=1e-4)
-    torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-4)
+        assert our_pooled is not None
+        torch.testing.assert_close(our_pooled, pooled, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(ours, wanted, atol=2e-5, rtol=1e-4)
 
 
 def test_clip_skip_takes_an_earlier_layer_and_normalises_it():
@@ -102,10 +102,10 @@ def test_clip_skip_takes_an_earlier_layer_and_normalises_it():
 
 def openai() -> types.ModuleType:
     """`clip.simple_tokenizer` by itself: importing `clip` would import torchvision. ftfy mends broken text, of which there is none here."""
-    found = importlib.util.find_spec("clip")
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("clip")
+    if package is None or not package.submodule_search_locations:
         pytest.skip("needs clip-anytorch, which the stand-alone program installs")
-    file = Path(found.submodule_search_locations[0]) / "simple_tokenizer.py"
+    file = Path(package.submodule_search_locations[0]) / "simple_tokenizer.py"
     spec = importlib.util.spec_from_file_location("openai_simple_tokenizer", file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

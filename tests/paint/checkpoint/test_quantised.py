@@ -37,11 +37,11 @@ def scaled(tensors: dict[str, torch.Tensor], leaf: str, per_channel: bool = Fals
 def test_scaled_weights_are_what_they_stand_for(tmp_path, leaf, per_channel):
     tensors = toy.state_dict(dtype=torch.float32, vocabulary=64)
     save_file(scaled(tensors, leaf, per_channel), tmp_path / "model.safetensors")
-    found, _ = read(tmp_path / "model.safetensors")
-    assert found.keys() == tensors.keys()  # neither scales nor markers
-    assert found[f"{LAYER}.weight"].dtype == torch.float16
+    read_tensors, _ = read(tmp_path / "model.safetensors")
+    assert read_tensors.keys() == tensors.keys()  # neither scales nor markers
+    assert read_tensors[f"{LAYER}.weight"].dtype == torch.float16
     for key, value in tensors.items():
-        torch.testing.assert_close(found[key].float(), value.float(), rtol=0.07, atol=float(value.float().abs().max()) / 400 + 1e-6)
+        torch.testing.assert_close(read_tensors[key].float(), value.float(), rtol=0.07, atol=float(value.float().abs().max()) / 400 + 1e-6)
 
 
 @torch.no_grad()
@@ -62,8 +62,8 @@ def test_a_file_without_scales_gives_the_very_tensors():
     from clickpaint.paint.checkpoint.quantised import unscaled
 
     tensors = {"a.weight": torch.zeros(2, 2).to(FP8), "b": torch.ones(1)}
-    found = unscaled(tensors, "file")
-    assert all(found[key] is value for key, value in tensors.items()) and found is not tensors
+    weights = unscaled(tensors, "file")
+    assert all(weights[key] is value for key, value in tensors.items()) and weights is not tensors
 
 
 @pytest.mark.parametrize(

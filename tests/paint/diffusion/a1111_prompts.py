@@ -56,8 +56,8 @@ def main() -> None:
     def fixed(module, inputs, output):
         output = output.clone()
         for row, fixes in enumerate(hijack.fixes or []):
-            for at, found in fixes:
-                output[row, at + 1 : at + 1 + found.vectors] = found.vec
+            for at, fix in fixes:
+                output[row, at + 1 : at + 1 + fix.vectors] = fix.vec
         return output
 
     embedding.register_forward_hook(fixed)

@@ -164,12 +164,12 @@ class Memory:
     def __init__(self, monkeypatch, checkpoint, enough) -> None:
         self.freed, forward = 0, checkpoint.unet.forward
 
-        def careful(sample, *arguments, **named):
+        def limited(sample, *arguments, **named):
             if not enough(checkpoint, sample):
                 raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
             return forward(sample, *arguments, **named)
 
-        monkeypatch.setattr(checkpoint.unet, "forward", careful)
+        monkeypatch.setattr(checkpoint.unet, "forward", limited)
 
     def free(self) -> None:
         self.freed += 1
@@ -258,9 +258,9 @@ def test_fill_takes_the_colours_from_close_by():
     pixels[:, :32], pixels[:, 32:] = (200, 0, 0), (0, 0, 200)
     mask = np.zeros((64, 64), bool)
     mask[16:48, 8:56] = True
-    found = filled(pixels, mask)
-    assert found[32, 10, 0] > 150 > 50 > found[32, 10, 2]
-    assert found[32, 53, 2] > 150 > 50 > found[32, 53, 0]
+    painted = filled(pixels, mask)
+    assert painted[32, 10, 0] > 150 > 50 > painted[32, 10, 2]
+    assert painted[32, 53, 2] > 150 > 50 > painted[32, 53, 0]
 
 
 def test_a_soft_mask_lets_go_of_the_picture_by_and_by():

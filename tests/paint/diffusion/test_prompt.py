@@ -145,8 +145,8 @@ def test_prompts_change_during_the_sampling():
     checkpoint = random_checkpoint()
     texts = encode(checkpoint, "a [cat:dog:0.5]", "[x|y]", size=(64, 64), steps=10)
     cat, dog = (encode(checkpoint, text, size=(64, 64), steps=10).text("cond", 0).context for text in ("a cat", "a dog"))
-    found = ["cat" if (texts.text("cond", step / 10).context == cat).all() else "dog" for step in range(10)]
-    assert found == ["cat"] * 6 + ["dog"] * 4  # the web UI counts the step that is named to the first
+    animals = ["cat" if (texts.text("cond", step / 10).context == cat).all() else "dog" for step in range(10)]
+    assert animals == ["cat"] * 6 + ["dog"] * 4  # the web UI counts the step that is named to the first
     assert (texts.text("cond", 0.9).context == dog).all()
     assert len({id(texts.text("uncond", step / 10)) for step in range(10)}) == 2
 

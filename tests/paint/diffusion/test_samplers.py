@@ -73,7 +73,7 @@ def test_schedules_are_spaced_by_their_formulas(name, schedule):
     assert levels == pytest.approx(by_hand, rel=2e-3)
 
 
-@pytest.mark.parametrize(("asked", "schedule", "found"), [
+@pytest.mark.parametrize(("asked", "schedule", "sampler"), [
     ("", "", ("Euler a", "Uniform")), ("DPM++ 2M", "", ("DPM++ 2M", "Karras")), ("PLMS", "", ("PNDM", "Uniform")),
     ("dpm++ 2m sde", "automatic", ("DPM++ 2M SDE", "Exponential")), ("DPM++ 2M Karras", "", ("DPM++ 2M", "Karras")),
     ("DPM++ 2M SDE Karras", "", ("DPM++ 2M SDE", "Karras")), ("Euler", "Exponential", ("Euler", "Exponential")),
@@ -87,8 +87,8 @@ def test_schedules_are_spaced_by_their_formulas(name, schedule):
     ("DPM++ 2S Ancestral Karras", "", ("DPM++ 2S a", "Karras")), ("DPM++ 2M Karras", "Simple", ("DPM++ 2M", "Simple")),
     (" DPM++ 2M ", "Use same scheduler", ("DPM++ 2M", "Karras")), ("Euler", "None", ("Euler", "Uniform")),
 ])  # fmt: skip
-def test_names_are_those_that_users_know(asked, schedule, found):
-    assert samplers.resolve(asked, schedule) == found
+def test_names_are_those_that_users_know(asked, schedule, sampler):
+    assert samplers.resolve(asked, schedule) == sampler
 
 
 def test_strength_takes_the_last_steps():
@@ -126,9 +126,9 @@ LISTED_SCHEDULES = (
 @pytest.mark.parametrize("name", [name for names in LISTED.values() for name in names])
 def test_every_sampler_of_a_web_ui_works_or_says_why_not(name):
     if name in ("DDIM CFG++", "HeunPP2", "IPNDM", "IPNDM_V", "DEIS", "Flux Realistic"):
-        with pytest.raises(InvalidInput, match=f"do not have the web UI's sampler {name.replace('+', '.')}.*Choose") as told:
+        with pytest.raises(InvalidInput, match=f"do not have the web UI's sampler {name.replace('+', '.')}.*Choose") as raised:
             samplers.resolve(name)
-        assert str(told.value).split("Choose ")[1].split(",")[0] in SAMPLERS
+        assert str(raised.value).split("Choose ")[1].split(",")[0] in SAMPLERS
     else:
         samplers.scheduler(*samplers.resolve(name), CONFIG, 5)
 

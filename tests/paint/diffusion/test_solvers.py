@@ -68,9 +68,9 @@ def test_twice_the_steps_leave_the_error_that_the_order_promises(solver, order, 
     errors = []
     for looks in (95, 191):  # 32 and 64 steps of DPM fast, the last of the second order, whose error alone is of the third
         levels = [*np.geomspace(1000, 0.03, looks + (end == 0)).tolist(), 0.0]
-        found = float(solved(solver, torch.ones(1, dtype=torch.float64), levels, none))
+        solution = float(solved(solver, torch.ones(1, dtype=torch.float64), levels, none))
         last = exact(levels[0], 0.03) * (1.0 if end else SPREAD**2 / (SPREAD**2 + 0.03**2))
-        errors.append(abs(found / last - 1))
+        errors.append(abs(solution / last - 1))
     assert errors[0] < 2e-3
     assert errors[0] / errors[1] == pytest.approx(2**order, rel=0.15)
 
@@ -80,11 +80,11 @@ def test_the_restarts_come_back_to_where_they_began():
     seen: list[float] = []
     for steps, times in ((19, 0), (20, 1), (40, 2)):
         seen.clear()
-        found = float(solved(solvers.restart, torch.ones(1, dtype=torch.float64), spaced(steps), lambda: torch.zeros(1), seen))
+        solution = float(solved(solvers.restart, torch.ones(1, dtype=torch.float64), spaced(steps), lambda: torch.zeros(1), seen))
         returns = sum(after > before + 1 for before, after in itertools.pairwise(seen))
         assert returns == times and len(seen) == 2 * steps - 1
         if not times:
-            assert found == pytest.approx(exact(14.6, 0.0), rel=2e-2)
+            assert solution == pytest.approx(exact(14.6, 0.0), rel=2e-2)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_an_adaptive_solver_takes_the_steps_that_it_needs():
     source = torch.Generator().manual_seed(1)
     first = torch.randn(400, generator=source, dtype=torch.float64) * math.sqrt(SPREAD**2 + 14.6**2)
     seen: list[float] = []
-    found = solved(without_noise(solvers.dpm_adaptive), first, spaced(3), none, seen)
-    assert torch.allclose(found, first * exact(14.6, 0.03), rtol=5e-2)  # what it allows itself in a step
+    solution = solved(without_noise(solvers.dpm_adaptive), first, spaced(3), none, seen)
+    assert torch.allclose(solution, first * exact(14.6, 0.03), rtol=5e-2)  # what it allows itself in a step
     assert 15 < len(seen) < 60  # whatever number of steps is asked for
     noisy = solved(solvers.dpm_adaptive, first, spaced(3), lambda: torch.randn(400, generator=source, dtype=torch.float64))
     assert float(noisy.std()) == pytest.approx(math.sqrt(SPREAD**2 + 0.03**2), rel=0.1)  # 400 of them: 3.5 % is one deviation
@@ -143,8 +143,8 @@ def test_one_level_alone_goes_to_what_the_network_sees():
     for solver in (
         solvers.dpmpp_2s_ancestral, solvers.dpmpp_sde, solvers.dpmpp_3m_sde, solvers.dpm_fast, solvers.dpm_adaptive, solvers.restart
     ):  # fmt: skip
-        found = float(solved(solver, torch.ones(1, dtype=torch.float64), [2.0, 0.0], none))
-        assert found == pytest.approx(SPREAD**2 / (SPREAD**2 + 4))
+        solution = float(solved(solver, torch.ones(1, dtype=torch.float64), [2.0, 0.0], none))
+        assert solution == pytest.approx(SPREAD**2 / (SPREAD**2 + 4))
 
 
 def test_the_two_noises_of_a_step_are_one_path():
