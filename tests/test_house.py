@@ -150,7 +150,8 @@ SAME_FACE = {
     "cutting": {"api", "cli"},
     "caption": {"api", "cli"},
     "control": {"api", "cli", "ui"},
-    "examples": {"api", "image"},
+    "examples": {"api", "image", "train"},  # those of the trade: pictures to learn from
+    "loading": {"caption", "train"},
     "models": {"api", "cli"},
     "painting": {"api", "cli", "studio"},
     "workspaces": {"api", "session"},
