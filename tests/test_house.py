@@ -29,7 +29,7 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 
 STUDIO = (
     "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler", "painting",
-    "control_maps", "words", "several_pictures", "videos", "downloads", "inventory", "own_files", "studio", "touchup",
+    "control_maps", "words", "several_pictures", "training_data", "videos", "downloads", "inventory", "own_files", "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""
 
@@ -152,6 +152,7 @@ SAME_FACE = {
     "control": {"api", "cli", "ui"},
     "examples": {"api", "image", "train"},  # those of the trade: pictures to learn from
     "loading": {"caption", "train"},
+    "datasets": {"api", "cli"},
     "models": {"api", "cli"},
     "painting": {"api", "cli", "studio"},
     "workspaces": {"api", "session"},

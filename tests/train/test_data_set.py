@@ -14,6 +14,7 @@ from PIL import Image
 from clickpaint.errors import InvalidInput
 from clickpaint.train.dataset import loading
 from clickpaint.train.dataset.buckets import Item, bucket_sizes, plan_epoch
+from clickpaint.train.dataset.collection import Collection, ExampleChange, NewExample
 from clickpaint.train.dataset.examples import LAYOUTS, DataSet, TrainingExample, open_data_set, save_data_set
 from clickpaint.train.dataset.inspection import inspect
 from clickpaint.train.dataset.picture_reading import mask_of, read_picture
@@ -200,3 +201,39 @@ def test_the_same_thing_twice_blurred_and_tiny_ones_are_marked(tmp_path):
     assert inspection.marks[1].same_as == 0
     balance = inspection.balance
     assert (balance.turns, balance.masked, balance.largest_source, balance.words["stripes"]) == (5, 1, 0.6, 3)
+
+
+def test_kept_sets_grow_change_and_shrink(data_set, tmp_path):
+    collection = Collection(tmp_path / "datasets")
+    collection.create("balls", "ohwx")
+    mask = np.zeros((64, 96), bool)
+    mask[10:30, 40:60] = True
+    photo = data_set.examples[0].picture.read_bytes()
+    ids = collection.add("balls", [NewExample("beach.jpg", photo, f"ball {number}", mask, source="s") for number in range(2)])
+    assert ids == ["beach", "beach_2"] and collection.names() == ["balls"]
+    first, second = collection.get("balls").examples
+    assert first.picture.samefile(second.picture)  # one photograph of two objects takes its room once
+    changed = collection.change("balls", {"beach_2": ExampleChange("a  blue\nball", 4)}, "sks")
+    assert changed == collection.get("balls") and changed.trigger == "sks" and changed.examples[0].caption == "ball 0"
+    assert (changed.examples[1].caption, changed.examples[1].repeats) == ("a blue ball", 4)
+    assert json.loads((tmp_path / "datasets/balls/metadata.jsonl").read_text().splitlines()[1])["text"] == "sks, a blue ball"
+    collection.set_mask("balls", "beach", ~mask)
+    assert np.array_equal(mask_of(collection.get("balls").examples[0]) > 0, ~mask)
+    assert collection.take("balls", data_set) == 4 and collection.take("copied", data_set) == 4
+    assert contents(collection.get("copied")) == contents(data_set) and collection.get("copied").trigger == "ohwx"
+    collection.discard("balls", ["beach"])
+    assert [example.picture.is_file() for example in collection.get("balls").examples] == [True] * 5
+    broken = replace(data_set, examples=(data_set.examples[0], TrainingExample(tmp_path / "none.png")))
+    with pytest.raises(InvalidInput, match="none"):
+        collection.take("new", broken)
+    with pytest.raises(InvalidInput, match="none"):
+        collection.take("balls", broken)
+    assert collection.names() and "new" not in collection.names() and len(collection.get("balls").examples) == 5
+    kept = set((tmp_path / "datasets/balls").rglob("*.png"))
+    example_files = {file for example in collection.get("balls").examples for file in vars(example).values() if isinstance(file, Path)}
+    assert kept == example_files  # nothing is left of what failed, was replaced or deleted
+    collection.delete("balls")
+    assert collection.names() == ["copied"] and [path.name for path in (tmp_path / "datasets").iterdir()] == ["copied"]
+    for name in ("", "a/b", "..", "con", "x" * 81):
+        with pytest.raises(InvalidInput, match="called"):
+            collection.create(name)

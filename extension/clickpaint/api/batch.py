@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from clickpaint.api import schemas, translate
-from clickpaint.api.encode import answer
+from clickpaint.api.encode import answer, zip_file
 from clickpaint.studio.studio import Studio
-
-_BLOCK = 1 << 18
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
@@ -31,12 +28,6 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def archive(body: schemas.ArchiveBody) -> Response:
         wanted = translate.checked_format(body.format)
         pictures = [(one.workspace, one.version) for one in body.pictures]
-        file = studio.several_pictures.archive(pictures, None if wanted == "source" else wanted.upper(), body.quality)
-        headers = {"Cache-Control": "private, no-store", "Content-Disposition": "attachment; filename*=UTF-8''clickpaint.zip"}
-        return StreamingResponse(_blocks(file), 200, headers, "application/zip")
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while block := file.read(_BLOCK):
-            yield block
+        return zip_file(
+            studio.several_pictures.archive(pictures, None if wanted == "source" else wanted.upper(), body.quality), "clickpaint.zip"
+        )

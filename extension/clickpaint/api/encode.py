@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import IO, Any
+from urllib.parse import quote
 
 import numpy as np
 from fastapi import Response
+from fastapi.responses import StreamingResponse
 from PIL import Image
 
 from clickpaint.errors import with_codes
@@ -19,6 +22,21 @@ def answer(content: Any, status: int = 200, headers: dict[str, str] | None = Non
     """JSON in ASCII: text from a request may hold what UTF-8 cannot (half of a surrogate pair)."""
     body = json.dumps(with_codes(content), ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=str).encode("ascii")
     return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+
+
+_BLOCK = 1 << 18
+
+
+def zip_file(file: IO[bytes], name: str) -> Response:
+    """A zip file to be saved under this name; it is closed when all of it is sent."""
+    headers = {"Cache-Control": "private, no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+    return StreamingResponse(_blocks(file), 200, headers, "application/zip")
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while block := file.read(_BLOCK):
+            yield block
 
 
 def data_url(data: bytes, media_type: str = "image/png") -> str:

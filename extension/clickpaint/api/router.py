@@ -11,6 +11,7 @@ from clickpaint.api import (
     caption,
     control,
     cutting,
+    datasets,
     error_responses,
     events,
     examples,
@@ -50,7 +51,7 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         return studio.host.setting("max_upload_mb") * MEGABYTE * 4 // 3 + MEGABYTE
 
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit), responses=responses)
-    for part in (workspaces, cutting, painting, control, caption, stateless, batch, models, events, examples):
+    for part in (workspaces, cutting, painting, control, caption, stateless, batch, datasets, models, events, examples):
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
     program_settings.add_routes(router, studio, gate)

@@ -47,6 +47,7 @@ KINDS = {
     "chat": "a question is answered, or the conversation forgotten",
     "find": "what a phrase names is looked for",
     "rank": "the results of the last painting are compared with a prompt",
+    "dataset": "something is kept for training, or a data set is worked through",
     "download": "a model's files are downloaded",
     "verify": "a model's files are compared with the catalog",
 }

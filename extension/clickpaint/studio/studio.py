@@ -34,6 +34,7 @@ from clickpaint.studio.reading import Reading
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.several_pictures import SeveralPictures
+from clickpaint.studio.training_data import TrainingData
 from clickpaint.studio.videos import Videos
 from clickpaint.studio.words import Words
 
@@ -74,8 +75,8 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, control_maps, words, several_pictures, videos, downloads, inventory,
-            own_files: the use-cases.
+        selecting, reading, erasing, extracting, painting, control_maps, words, several_pictures, training_data, videos, downloads,
+            inventory, own_files: the use-cases.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -98,6 +99,7 @@ class Studio:
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.words = Words(host, self.requests, self.pool, self.selecting)
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
+        self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
         self.videos = Videos(host, self.requests, self.pool, self.selecting)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self.inventory = Inventory(host, self.pool)

@@ -7,7 +7,7 @@ import json
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,9 @@ class _Writing:
 
     def copy(self, file: Path, stem: str) -> str:
         """A picture, as it is where every trainer reads it; returns its name below the folder."""
-        ending = file.suffix.lower()
-        if ending in _READ_BY_ALL:
-            self._make(f"{stem}{ending}").write_bytes(file.read_bytes())
-            return f"{stem}{ending}"
-        picture = read_picture(file)
-        self._make(f"{stem}.png").write_bytes(pictures.encode(picture, "PNG"))
-        return f"{stem}.png"
+        data, ending = readable_copy(file)
+        self._make(f"{stem}{ending}").write_bytes(data)
+        return f"{stem}{ending}"
 
     def grey(self, mask: np.ndarray, stem: str) -> str:
         stream = io.BytesIO()
@@ -169,7 +165,7 @@ def _as_png(writing: _Writing, file: Path, stem: str) -> None:
 def _kohya(writing: _Writing, examples: list[TrainingExample], alpha: bool = False) -> None:
     """Folders and the configuration that sd-scripts take with --dataset_config: a mask folder needs a mask for each of its pictures."""
     data_set = writing.data_set
-    concept = _safe(data_set.trigger or data_set.name or "object")
+    concept = safe_name(data_set.trigger or data_set.name) or "object"
     subsets: dict[str, tuple[int, bool]] = {}
     for example in examples:
         mask, name = mask_of(example), writing.name_for(example)
@@ -206,23 +202,38 @@ def _with_alpha(writing: _Writing, file: Path, mask: np.ndarray, stem: str) -> s
     return f"{stem}.png"
 
 
-def _safe(name: str) -> str:
-    return "".join("_" if letter in '<>:"/\\|?*' or not letter.isprintable() else letter for letter in name).strip(" .") or "object"
+def safe_name(name: str) -> str:
+    """What can be the name of a file or a folder on every system, as like to `name` as may be; "" for nothing."""
+    return "".join("_" if letter in '<>:"/\\|?*' or not letter.isprintable() else letter for letter in name).strip(" .")
+
+
+def readable_copy(file: Path) -> tuple[bytes, str]:
+    """A picture's file and its ending, as a PNG unless every trainer reads it as it is. Raises `InvalidInput`."""
+    ending = file.suffix.lower()
+    if ending in _READ_BY_ALL:
+        try:
+            return file.read_bytes(), ending
+        except OSError as error:
+            raise InvalidInput("{file} cannot be read: {reason}.", file=file.name, reason=error.strerror or error) from error
+    return pictures.encode(read_picture(file), "PNG"), ".png"
+
+
+def imagefolder_row(data_set: DataSet, example: TrainingExample, files: Mapping[str, str]) -> dict[str, Any]:
+    """An example's line in metadata.jsonl; files: their names there, by the column."""
+    return {**files, "text": data_set.prompt(example), "repeats": example.repeats, "source_picture": example.source}
 
 
 def _imagefolder(writing: _Writing, examples: list[TrainingExample]) -> None:
     rows = []
     for example in examples:
-        name = writing.name_for(example)
-        row: dict[str, Any] = {"file_name": writing.copy(example.picture, f"images/{name}"), "text": writing.data_set.prompt(example)}
-        mask = mask_of(example)
+        name, mask = writing.name_for(example), mask_of(example)
+        files = {"file_name": writing.copy(example.picture, f"images/{name}")}
         if mask is not None:
-            row["mask_file_name"] = writing.grey(mask, f"masks/{name}")
-        if example.control_map is not None:
-            row["conditioning_image_file_name"] = writing.copy(example.control_map, f"conditioning_images/{name}")
-        if example.before is not None:
-            row["original_image_file_name"] = writing.copy(example.before, f"original_images/{name}")
-        rows.append(row | {"repeats": example.repeats, "source_picture": example.source})
+            files["mask_file_name"] = writing.grey(mask, f"masks/{name}")
+        for column, file in (("conditioning_image", example.control_map), ("original_image", example.before)):
+            if file is not None:
+                files[f"{column}_file_name"] = writing.copy(file, f"{column}s/{name}")
+        rows.append(imagefolder_row(writing.data_set, example, files))
     writing.table("metadata.jsonl", rows)
 
 
