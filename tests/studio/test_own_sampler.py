@@ -191,6 +191,15 @@ def test_on_the_command_line(folder, tmp_path, capsys):
     out = tmp_path / "new.png"
     assert main(["generate", "--width", "64", "--height", "64", "-o", str(out), *common]) == 0
     assert out.exists()
+    clip = ["generate", "--width", "64", "--height", "64", *common, "--frames", "3", "--motion", "8,0"]
+    assert main([*clip, "--steps", "4", "-o", str(tmp_path / "clip.gif")]) == 0
+    with Image.open(tmp_path / "clip.gif") as moving:
+        assert (moving.n_frames, moving.size, moving.info["duration"]) == (3, (64, 64), 120)
+    for more in (["--sampler", "Euler a"], ["--steps", "2"], ["-o", str(tmp_path / "clip.exe")], ["--fps", "0"], ["--frames", "1"]):
+        assert main([*clip, "--steps", "4", "-o", str(tmp_path / "none"), *more]) == 2
+    assert not (tmp_path / "none").exists()
+    assert main(["generate", "--motion", "8,0", "-o", str(tmp_path / "none.png"), *common]) == 2
+    capsys.readouterr()
     assert main(["fill", str(tmp_path / "a.png"), *common]) == 2
     assert main(["expand", str(tmp_path / "a.png"), *common]) == 2
     assert "--margins" in capsys.readouterr().err

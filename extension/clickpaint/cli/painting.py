@@ -46,17 +46,22 @@ def add_commands(commands: Any) -> None:
         if task == "expand":
             parser.add_argument("--margins", type=_margins, metavar="L,T,R,B", help="pixels to add on each side")
             parser.add_argument("--to", choices=_RATIOS, help="add what is missing to this ratio of width to height")
-        _add_paint_options(parser)
+        add_paint_options(parser)
     generate = add_command(commands, "generate", generate_picture, "paint a picture from a prompt alone")
     generate.set_defaults(task="fill")
     generate.add_argument("--width", type=int, metavar="N", help="in pixels, a multiple of 8; the checkpoint's own size by default")
     generate.add_argument("--height", type=int, metavar="N", help="in pixels, a multiple of 8; the checkpoint's own size by default")
-    generate.add_argument("-o", "--output", metavar="OUT", default="generated.png", help="where it goes (%(default)s)")
-    _add_paint_options(generate)
+    generate.add_argument("-o", "--output", metavar="OUT", help="where it goes (generated.png; a clip: generated.gif)")
+    generate.add_argument("--frames", type=int, metavar="N", help="a clip of so many frames (Text2Video-Zero): a GIF, a video or a folder")
+    generate.add_argument(
+        "--motion", type=_motion, metavar="DX,DY", help="of a clip: pixels by which the scene moves from frame to frame (1.5,0)"
+    )
+    generate.add_argument("--fps", type=float, default=8.0, metavar="N", help="of a clip: frames a second (%(default)g)")
+    add_paint_options(generate)
     add_host_options(generate)
 
 
-def _add_paint_options(parser: argparse.ArgumentParser) -> None:
+def add_paint_options(parser: argparse.ArgumentParser) -> None:
     default = flat_options.DEFAULTS
     add_checkpoint_options(parser)
     parser.add_argument("-p", "--prompt", default="", help="what to paint; (word:1.2), [word], BREAK and <lora:NAME:0.8> as in the web UI")
@@ -106,7 +111,7 @@ def paint_pictures(options: argparse.Namespace) -> int:
         format = place.format
         picture = studio.decode(file.read_bytes())
         mask = None if whole else selected(options, studio, file, picture).mask
-        wanted = _paint_options(options, expand=_expansion(options, picture.size))
+        wanted = paint_options(options, expand=_expansion(options, picture.size))
         painted = studio.painting.paint_picture(picture, mask, wanted, options.eraser)
         paths = place.write(studio.encode(result, format) for result in painted.pictures)
         return with_losses(_painted(paths, painted.seeds), picture)
@@ -115,12 +120,36 @@ def paint_pictures(options: argparse.Namespace) -> int:
 
 
 def generate_picture(options: argparse.Namespace) -> int:
+    if options.frames is not None:
+        return _generate_clip(options)
+    if options.motion is not None:
+        raise InvalidInput("A picture does not move.", "Give --frames N for a clip.")
     studio = studio_of(options)
-    place = place_for(options.output, "generated", ".png", Outputs(()), None)
+    place = place_for(options.output or "generated.png", "generated", ".png", Outputs(()), None)
     format = place.format
-    painted = studio.painting.generate(_paint_options(options), options.width, options.height)
+    painted = studio.painting.generate(paint_options(options), options.width, options.height)
     paths = place.write(studio.encode(result, format) for result in painted.pictures)
     print(f"{printable(str(place.path))}: {_painted(paths, painted.seeds)}")
+    return 0
+
+
+def _generate_clip(options: argparse.Namespace) -> int:
+    from clickpaint.cli.files import with_bar
+    from clickpaint.paint.diffusion.frame_sampling import Motion
+    from clickpaint.video.clip_writing import check_target, check_writable, write_clip
+    from clickpaint.video.new_clip import NewClip
+
+    if not 0.1 <= options.fps <= 120:
+        raise InvalidInput("A clip cannot show {value} frames a second.", "Give 0.1 to 120.", value=f"{options.fps:g}")
+    target = Path(options.output or "generated.gif")
+    check_target(target, [])
+    check_writable(target)
+    motion = Motion() if options.motion is None else Motion(*options.motion)
+    studio = studio_of(options)
+    wanted = paint_options(options)
+    made = with_bar(studio, lambda: studio.painting.generate_clip(wanted, options.frames, motion, options.width, options.height))
+    write_clip(target, made.frames, NewClip(made.frames, options.fps))
+    print(f"{printable(str(target))}: {len(made.frames)} frames, seed {made.seed}")
     return 0
 
 
@@ -130,7 +159,7 @@ def _painted(paths: list[Path], seeds: tuple[int, ...]) -> str:
     return f"seed {', '.join(str(seed) for seed in seeds)}{further}"
 
 
-def _paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
+def paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
     values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS}
     values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
     refine = {"on": True, "off": False, None: None}[options.refine]
@@ -147,6 +176,14 @@ def _expansion(options: argparse.Namespace, size: tuple[int, int]) -> tuple[int,
     (width, height), (across, down) = size, _RATIOS[options.to]
     wide, high = max(round(height * across / down) - width, 0), max(round(width * down / across) - height, 0)
     return wide // 2, high // 2, wide - wide // 2, high - high // 2
+
+
+def _motion(text: str) -> tuple[float, float]:
+    try:
+        across, down = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not DX,DY") from None
+    return across, down
 
 
 def _margins(text: str) -> tuple[int, int, int, int]:

@@ -19,7 +19,8 @@ from clickpaint.hosts.base import Host
 from clickpaint.image.picture import from_pixels
 from clickpaint.paint.adapters.toolbox import Toolbox
 from clickpaint.paint.checkpoint.opening import Checkpoint, Checkpoints
-from clickpaint.paint.diffusion import sampling
+from clickpaint.paint.diffusion import frame_sampling, sampling
+from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.paint_job import ControlUnit, Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.studio.map_cache import MapCache
@@ -58,6 +59,14 @@ class OpenCheckpoint:
             self._checkpoint, options, size, seed=seed, count=options.sampling.batch_count, tools=self._tools, progress=progress,
             preview=self._show,
         )  # fmt: skip
+
+    def generate_clip(
+        self, options: PaintOptions, size: tuple[int, int], count: int, motion: Motion, seed: int, progress: Progress = SILENT
+    ) -> list[np.ndarray]:  # fmt: skip
+        """The frames of a clip, uint8 [h, w, 3], as `paint.diffusion.frame_sampling.text_to_frames`."""
+        return frame_sampling.text_to_frames(
+            self._checkpoint, options, size, count, seed=seed, motion=motion, tools=self._tools, progress=progress, preview=self._show
+        )
 
 
 class OwnSampler:

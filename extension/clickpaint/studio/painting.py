@@ -19,6 +19,7 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.image.soft_edge import SoftEdge
+from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
 from clickpaint.progress import Progress
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 _LARGEST_SIDE = 4096
 """Of a generated picture, in pixels."""
+
+_MOST_FRAMES = 256
+"""Of a generated clip."""
 
 _ROOM = 4 << 30
 """Bytes of the device's memory that should be free before the host paints; below, what is ours makes room."""
@@ -72,6 +76,19 @@ class PaintedPictures:
     pictures: tuple[Picture, ...]
     seeds: tuple[int, ...]
     edge: SoftEdge | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedClip:
+    """A clip from a prompt.
+
+    Attributes:
+        frames: uint8 [H, W, 3] each.
+        seed: that it was painted with.
+    """
+
+    frames: tuple[np.ndarray, ...]
+    seed: int
 
 
 class Painting:
@@ -148,17 +165,10 @@ class Painting:
             InvalidInput: a side is no multiple of 8, or too long.
             HostUnsupported: there is no checkpoint.
         """
-        for side in (width, height):
-            if side is not None and (side % 8 or not 64 <= side <= _LARGEST_SIDE):
-                raise InvalidInput(
-                    "A side cannot be {value} pixels.",
-                    "Give a multiple of 8 from 64 to {limit}.",
-                    value=side,
-                    limit=_LARGEST_SIDE,
-                )
+        _check_sides(width, height)
 
         def work(progress: Progress) -> list[Painted]:
-            self._make_room()
+            self.make_room()
             with self._own_sampler.opened(options) as checkpoint:
                 size = width or checkpoint.native_size, height or checkpoint.native_size
                 return checkpoint.generate(options, size, options.sampling.first_seed(), progress)
@@ -167,6 +177,24 @@ class Painting:
             painted = request.compute(work)
         pictures = tuple(from_pixels(result.pixels).with_text(parameters=result.infotext) for result in painted)
         return PaintedPictures(pictures, tuple(result.seed for result in painted))
+
+    def generate_clip(
+        self, options: PaintOptions, count: int, motion: Motion, width: int | None = None, height: int | None = None
+    ) -> GeneratedClip:
+        """A clip of `count` frames, 2 to 256, from a prompt alone (Text2Video-Zero), on an engine of ours. Else as `generate`."""
+        _check_sides(width, height)
+        if not 2 <= count <= _MOST_FRAMES:
+            raise InvalidInput("A clip cannot have {value} frames.", "Give 2 to {limit}.", value=count, limit=_MOST_FRAMES)
+        seed = options.sampling.first_seed()
+
+        def work(progress: Progress) -> list[np.ndarray]:
+            self.make_room()
+            with self._own_sampler.opened(options) as checkpoint:
+                size = width or checkpoint.native_size, height or checkpoint.native_size
+                return checkpoint.generate_clip(options, size, count, motion, seed, progress)
+
+        with self._requests.run("generate") as request:
+            return GeneratedClip(tuple(request.compute(work)), seed)
 
     def preview(self) -> Image.Image | None:
         """What is being painted, as it looks now; None where there is nothing to show."""
@@ -215,7 +243,7 @@ class Painting:
             return self._pool.eraser(name).erase(pixels, hole, EraseOptions(0, 0), progress)
 
         def work(progress: Progress) -> PaintedCanvas:
-            self._make_room()
+            self.make_room()
             with self._sampler(options) as (native, run, anew):
                 wanted = options
                 if refined is not None:
@@ -240,10 +268,19 @@ class Painting:
         else:
             yield self._host.capabilities().native_size, self._host.paint, options.task == "instruct"
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
+        """Let go of what is ours where the device's memory is short; the caller holds the host's lock."""
         device = self._host.device()
         if device.kind != "cpu" and free_bytes(device) < _ROOM:
             self._pool.free()
+
+
+def _check_sides(*sides: int | None) -> None:
+    for side in sides:
+        if side is not None and (side % 8 or not 64 <= side <= _LARGEST_SIDE):
+            raise InvalidInput(
+                "A side cannot be {value} pixels.", "Give a multiple of 8 from 64 to {limit}.", value=side, limit=_LARGEST_SIDE
+            )  # fmt: skip
 
 
 def _pictures_of(canvas: PaintedCanvas, picture: Picture, options: PaintOptions) -> Iterator[Picture]:

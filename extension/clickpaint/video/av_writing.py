@@ -49,11 +49,7 @@ def write_video(path: Path, ending: str, frames: Iterable[np.ndarray], source: C
     Raises:
         InvalidInput: there is no such container, or it cannot be written. ModelMissing: PyAV is not installed.
     """
-    if ending not in _BY_ENDING:
-        raise InvalidInput(
-            "A clip cannot be written to {ending} files.", "Name a folder, or a file that ends in {endings}.",
-            ending=ending or "such", endings=", ".join((".gif", ".webp", ".apng", *_BY_ENDING)),
-        )  # fmt: skip
+    check_ending(ending)
     av = pyav()
     original = source if isinstance(source, AvClip) else None
     encoder, options = _LOSSLESS[ending] if lossless else _encoder(ending, original)
@@ -69,6 +65,16 @@ def write_video(path: Path, ending: str, frames: Iterable[np.ndarray], source: C
         raise InvalidInput(
             "The video could not be written with {encoder}.", "Name a file that ends in .mp4 or .mkv, or a folder.", encoder=encoder
         ) from error
+
+
+def check_ending(ending: str) -> None:
+    """Raises `InvalidInput` where there is no such container, `ModelMissing` where PyAV is not installed."""
+    if ending not in _BY_ENDING:
+        raise InvalidInput(
+            "A clip cannot be written to {ending} files.", "Name a folder, or a file that ends in {endings}.",
+            ending=ending or "such", endings=", ".join((".gif", ".webp", ".apng", *_BY_ENDING)),
+        )  # fmt: skip
+    pyav()
 
 
 def _encoder(ending: str, source: AvClip | None) -> tuple[str, dict[str, str]]:

@@ -73,6 +73,14 @@ def check_target(target: Path, inputs: Iterable[Path]) -> None:
         raise InvalidInput("{target} is no file.", "Name a file or a folder with -o.", target=target)
 
 
+def check_writable(target: Path) -> None:
+    """Raises `InvalidInput` where `write_clip` writes no such format, before anything is computed; `ModelMissing` without its package."""
+    if not is_folder(target) and target.suffix.lower() not in ANIMATIONS:
+        from clickpaint.video.av_writing import check_ending
+
+        check_ending(target.suffix.lower())
+
+
 def _write_whole(file: Path, data: bytes) -> None:
     with file.open("wb") as opened:
         opened.write(data)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from clickpaint.paint.diffusion.attention import Attend, Layer, wrapped
 from clickpaint.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Part:
     def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
         """The latents [batch, 4, h, w] at the level `moment.following`, corrected."""
         return latents
+
+    def attention(self, layer: Layer, attend: Attend) -> Attend | None:
+        """What computes an attention layer of the network in place of `attend`, None to leave it alone; see `diffusion.attention`. Asked
+        once for each layer, before the first step; `model_input` says before each call what it is about."""
+        return None
 
 
 class Guidance(Protocol):
@@ -155,11 +161,22 @@ def denoise(
         Interrupted: the user asked to stop, at most one call of the network ago.
         FloatingPointError: the network answers with NaN.
     """
-    import torch
-
     extra: dict[str, Any] = {}
     if "generator" in inspect.signature(scheduler.step).parameters:
         extra["generator"] = list(generators)
+    with wrapped(unet, [part.attention for part in parts if type(part).attention is not Part.attention]):
+        return _denoised(
+            unet, scheduler, timesteps, latents, conditioning, guidance, parts, generators, together, extra, progress, preview
+        )  # fmt: skip
+
+
+def _denoised(
+    unet: Any, scheduler: Any, timesteps: Sequence[torch.Tensor], latents: torch.Tensor, conditioning: Conditioning, guidance: Guidance,
+    parts: Sequence[Part], generators: Sequence[torch.Generator], together: bool, extra: Mapping[str, Any],
+    progress: Progress, preview: Callable[[torch.Tensor], None] | None,
+) -> torch.Tensor:  # fmt: skip
+    import torch
+
     adaptive = getattr(scheduler, "adaptive", False)
     for number, moment in enumerate((_adaptive_moments if adaptive else _moments)(scheduler, timesteps, generators)):
         if adaptive:

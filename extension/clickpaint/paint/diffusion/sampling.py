@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.opening import Checkpoint
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 Preview = Callable[[np.ndarray], None]
 """Gets uint8 [h/8, w/8, 3] after every step: roughly what the first result will be."""
@@ -57,6 +58,53 @@ class Tools:
     free: Callable[[], None] = lambda: None
 
 
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What is settled before anything is painted.
+
+    Attributes:
+        options: those that were asked for, with a prompt that names no networks.
+        networks: that the prompt asks for.
+        sampler, schedule: by their proper names.
+    """
+
+    checkpoint: Checkpoint
+    engine: Engine
+    options: PaintOptions
+    networks: Sequence[Network]
+    sampler: str
+    schedule: str
+    tools: Tools
+
+    def attempted(self, attempts: Sequence[Callable[[], T]]) -> T:
+        """What the first of the attempts gives that memory is enough for, with the prompt's networks applied."""
+
+        def free() -> None:
+            self.tools.free()
+            devices.release(self.tools.device)
+
+        adapted = self.tools.adapted
+        with adapted(self.checkpoint, self.networks) if self.networks and adapted else nullcontext(()) as notes:
+            for note in notes:
+                log.warning("%s", note)
+            return devices.retrying(attempts, free, "Paint at a lower resolution, or close other programs.")
+
+
+def set_up(checkpoint: Checkpoint, options: PaintOptions, tools: Tools) -> Setup:
+    """Raises `InvalidInput` or `HostUnsupported` as `paint_with`."""
+    engine = engine_for(checkpoint.kind, options)
+    if options.control and tools.control is None:
+        raise HostUnsupported("ControlNet is not available here.", "Remove the ControlNet units.")
+    prompt, networks = without_networks(options.prompt.positive)
+    if networks and tools.adapted is None:
+        raise HostUnsupported(
+            "LoRAs are not available here.", "Remove <{kind}:{name}> from the prompt.", kind=networks[0].kind, name=networks[0].name
+        )
+    sampler, schedule = samplers.resolve(options.sampling.sampler or engine.sampler, options.sampling.scheduler)
+    plain = replace(options, prompt=replace(options.prompt, positive=prompt))
+    return Setup(checkpoint, engine, plain, networks, sampler, schedule, tools)
+
+
 def paint_with(
     checkpoint: Checkpoint, job: PaintJob, *, tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None
 ) -> list[Painted]:
@@ -76,20 +124,12 @@ def paint_with(
         Interrupted: at most one call of a network after the user asked to stop.
     """
     tools = tools or Tools()
-    engine = engine_for(checkpoint.kind, job.options)
-    if job.options.control and tools.control is None:
-        raise HostUnsupported("ControlNet is not available here.", "Remove the ControlNet units.")
-    prompt, networks = without_networks(job.options.prompt.positive)
-    if networks and tools.adapted is None:
-        raise HostUnsupported(
-            "LoRAs are not available here.", "Remove <{kind}:{name}> from the prompt.", kind=networks[0].kind, name=networks[0].name
-        )
-    sampler, schedule = samplers.resolve(job.options.sampling.sampler or engine.sampler, job.options.sampling.scheduler)
-    described = {"sampler": sampler, "schedule": schedule, "checkpoint": checkpoint.name, "engine": engine.name}
-    plain = replace(job, options=replace(job.options, prompt=replace(job.options.prompt, positive=prompt)))
+    setup = set_up(checkpoint, job.options, tools)
+    described = {"sampler": setup.sampler, "schedule": setup.schedule, "checkpoint": checkpoint.name, "engine": setup.engine.name}
+    plain = replace(job, options=setup.options)
 
     def attempt(at_once: int, thrift: int) -> list[Painted]:
-        work = _Work(checkpoint, plain, engine, sampler, schedule, tools, thrift, preview)
+        work = _Work(checkpoint, plain, setup.engine, setup.sampler, setup.schedule, tools, thrift, preview)
         results: list[Painted] = []
         for first in range(0, job.count, at_once):
             seeds = range(job.seed + first, job.seed + min(first + at_once, job.count))
@@ -98,17 +138,8 @@ def paint_with(
                 results.append(Painted(picture, seed, infotext.written(job, seed=seed, **described)))
         return results
 
-    at_once = 1 if samplers.adaptive(sampler) else job.count  # what one picture needs would shorten the steps of all
-    attempts = [lambda: attempt(at_once, 0), lambda: attempt(1, 1), lambda: attempt(1, 2)]
-
-    def free() -> None:
-        tools.free()
-        devices.release(tools.device)
-
-    with tools.adapted(checkpoint, networks) if networks and tools.adapted else nullcontext(()) as notes:
-        for note in notes:
-            log.warning("%s", note)
-        return devices.retrying(attempts, free, "Paint at a lower resolution, or close other programs.")
+    at_once = 1 if samplers.adaptive(setup.sampler) else job.count  # what one picture needs would shorten the steps of all
+    return setup.attempted([lambda: attempt(at_once, 0), lambda: attempt(1, 1), lambda: attempt(1, 2)])
 
 
 def text_to_image(
@@ -143,12 +174,8 @@ class _Work:
     preview: Preview | None
 
     def run(self, seeds: Sequence[int], progress: Progress) -> list[np.ndarray]:
-        import torch
-
         checkpoint, options = self.checkpoint, self.job.options
-        # Weights in half precision compute in it; those in float32 under autocast, as everywhere.
-        precise = self.tools.device.autocast() if checkpoint.dtype == torch.float32 else nullcontext()
-        with torch.inference_mode(), precise, _thrifty(checkpoint, self.thrift):
+        with computing(checkpoint, self.tools.device, self.thrift):
             progress.report(0.0, "Preparing")
             coder, sources = Coder(checkpoint), generators(seeds[0], len(seeds))
             steps, device = options.sampling.steps, checkpoint.device
@@ -163,27 +190,42 @@ class _Work:
             )  # fmt: skip
             control = self.tools.control(checkpoint, self.job) if options.control and self.tools.control else ()
             progress.check()
-            try:
-                latents = denoise(
-                    checkpoint.unet, scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance, [*control, *recipe.parts],
-                    generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95), preview=self._preview(),
-                )  # fmt: skip
-            except FloatingPointError as error:
-                raise CorruptModel(
-                    "The checkpoint {model} answers with NaN in {dtype}.",
-                    "Use it in full precision, or choose another checkpoint.",
-                    model=checkpoint.name,
-                    dtype=str(checkpoint.dtype).removeprefix("torch."),
-                ) from error
+            latents = denoise(
+                checkpoint.unet, scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance, [*control, *recipe.parts],
+                generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95),
+                preview=previewing(checkpoint, self.preview),
+            )  # fmt: skip
             results = []
             for picture in latents.split(1):
                 progress.report(0.95, "Decoding")
                 results.append(coder.decode(picture))
             return results
 
-    def _preview(self) -> Callable[[torch.Tensor], None] | None:
-        show, family = self.preview, self.checkpoint.kind.family
-        return None if show is None else lambda latents: show(approximate(latents, family))
+
+def previewing(checkpoint: Checkpoint, show: Preview | None) -> Callable[[torch.Tensor], None] | None:
+    """What `denoise` is to call so that `show` sees pictures."""
+    family = checkpoint.kind.family
+    return None if show is None else lambda latents: show(approximate(latents, family))
+
+
+@contextmanager
+def computing(checkpoint: Checkpoint, device: Device, thrift: int) -> Iterator[None]:
+    """Within this block the networks can be asked, in the precision that fits, and as thriftily as `_Work.thrift` says. One that answers
+    with NaN raises `CorruptModel`."""
+    import torch
+
+    # Weights in half precision compute in it; those in float32 under autocast, as everywhere.
+    precise = device.autocast() if checkpoint.dtype == torch.float32 else nullcontext()
+    with torch.inference_mode(), precise, _thrifty(checkpoint, thrift):
+        try:
+            yield
+        except FloatingPointError as error:
+            raise CorruptModel(
+                "The checkpoint {model} answers with NaN in {dtype}.",
+                "Use it in full precision, or choose another checkpoint.",
+                model=checkpoint.name,
+                dtype=str(checkpoint.dtype).removeprefix("torch."),
+            ) from error
 
 
 @contextmanager

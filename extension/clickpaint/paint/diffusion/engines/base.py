@@ -54,6 +54,7 @@ class Scene:
         generators: one for each seed.
         coder: the checkpoint's VAE.
         depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer; None where nobody can.
+        carried: makes of the noise that a seed means the one that is used, [batch, 4, h, w] each; None for that noise itself.
     """
 
     checkpoint: Checkpoint
@@ -62,6 +63,7 @@ class Scene:
     generators: Sequence[torch.Generator]
     coder: Coder
     depth: Callable[[np.ndarray], np.ndarray] | None = None
+    carried: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -70,7 +72,8 @@ class Scene:
     @functools.cached_property
     def noise(self) -> torch.Tensor:
         """[batch, 4, h, w]; the first that is drawn, so that a seed means the same noise for every engine."""
-        return draw(self.generators, self._shape, self.device)
+        drawn = draw(self.generators, self._shape, self.device)
+        return drawn if self.carried is None else self.carried(drawn)
 
     @functools.cached_property
     def known(self) -> torch.Tensor:

@@ -1,0 +1,118 @@
+"""Several frames in one sampling: Text2Video-Zero against diffusers' pipeline, and its parts in numbers."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.diffusion import samplers
+from clickpaint.paint.diffusion.conditioning import encode
+from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion, paint_frames, text_to_frames
+from clickpaint.paint.diffusion.frames import carried_noise, cells_along, moved
+from clickpaint.paint.diffusion.loop import generators
+from clickpaint.paint.diffusion.sampling import paint_with
+from clickpaint.paint.flat_options import grouped
+from tests.paint.diffusion.toys import SIZE, job, picture, random_checkpoint, square
+
+
+@functools.cache
+def attentive_checkpoint():
+    """Random networks in which much depends on where a picture looks at itself."""
+    plain = random_checkpoint()
+    unet: Any = copy.deepcopy(plain.unet)
+    for name, module in unet.named_modules():
+        if name.endswith("attn1"):
+            for layer in (module.to_q, module.to_k, module.to_v, module.to_out[0]):
+                layer.weight.data *= 4
+    return dataclasses.replace(plain, unet=unet)
+
+
+def test_a_clip_is_that_of_diffusers_pipeline(monkeypatch):
+    diffusers = pytest.importorskip("diffusers")
+    if not hasattr(diffusers, "TextToVideoZeroPipeline"):
+        pytest.skip("this diffusers has it no more")
+    checkpoint, count, steps, motion = attentive_checkpoint(), 4, 6, Motion(across=-24, down=16, began=0.2, moves=0.5)
+    options = grouped(prompt="a red house", negative_prompt="blurry", steps=steps, cfg_scale=6.0)
+    ours = text_to_frames(checkpoint, options, (SIZE, SIZE), count, seed=3, motion=motion)
+
+    scheduler = samplers.scheduler("DDIM", "", checkpoint.scheduler_config, steps)
+    pipe = diffusers.TextToVideoZeroPipeline(
+        vae=checkpoint.vae, text_encoder=None, tokenizer=None, unet=checkpoint.unet, scheduler=scheduler, safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    texts = encode(checkpoint, "a red house", "blurry", size=(SIZE, SIZE), steps=steps)
+    monkeypatch.setattr(pipe, "encode_prompt", lambda *_, **__: (texts.text("cond", 0).context, texts.text("uncond", 0).context))
+    monkeypatch.setattr(pipe, "check_inputs", lambda *_: None)
+    # Its motion field counts the pixels of a picture of 512, and says from where a frame takes what it shows.
+    theirs = pipe(
+        prompt="", video_length=count, height=SIZE, width=SIZE, num_inference_steps=steps, guidance_scale=6.0, output_type="np",
+        motion_field_strength_x=24 * 512 / SIZE, motion_field_strength_y=-16 * 512 / SIZE, t1=steps - 1 - 1, t0=steps - 1 - 3,
+        generator=generators(3, 1)[0],
+    ).images  # fmt: skip
+    assert len(ours) == len(theirs) == count
+    assert np.abs(ours[1].astype(int) - ours[0]).max() > 3  # they differ from each other
+    for a, b in zip(ours, theirs, strict=True):
+        assert np.abs(a.astype(int) - (b * 255).round().astype(int)).max() <= 1
+
+
+def test_a_scene_moves_to_where_the_motion_says_and_is_mirrored_at_the_border():
+    latents = torch.arange(6.0).reshape(1, 1, 1, 6)
+    assert moved(latents, 16, 0).flatten().tolist() == [1, 0, 0, 1, 2, 3]
+    assert moved(latents, -8, 0).flatten().tolist() == [1, 2, 3, 4, 5, 5]
+    assert moved(latents, 0, 8).flatten().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_noise_goes_where_the_pixels_go_and_stays_normal():
+    rows, columns = np.mgrid[:64, :96].astype(np.float32)
+    places = np.dstack([columns - 16, rows])  # what was 16 pixels to the left
+    cells = cells_along(places)
+    assert (cells[:, :2] == -1).all() and (cells[:, 2:] == np.arange(8)[:, None] * 12 + np.arange(10)).all()
+    first = torch.randn((1, 4, 8, 12), generator=torch.Generator().manual_seed(1))
+    carried = carried_noise(cells, torch.Generator().manual_seed(2))(first)
+    assert (carried[..., 2:] == first[..., :-2]).all() and 0.7 < float(carried[..., :2].std()) < 1.3
+    assert len(set(carried.flatten().tolist())) == carried.numel()
+
+
+def test_a_frame_is_the_same_whoever_is_painted_beside_it_and_the_network_is_left_as_it_was():
+    checkpoint = attentive_checkpoint()
+    before = dict(checkpoint.unet.attn_processors)
+    frames = [FrameJob(job(picture(seed=number), square(), "latent noise", 1.0, sampler="Euler a")) for number in range(5)]
+    together = paint_frames(checkpoint, frames)
+    pair = paint_frames(checkpoint, [frames[0], frames[4]])
+    assert np.abs(together[4].astype(int) - pair[1]).max() <= 1
+    alone = paint_frames(checkpoint, [frames[0]])[0]
+    assert np.abs(alone.astype(int) - together[0]).max() <= 1
+    assert np.abs(alone.astype(int) - paint_with(checkpoint, frames[0].job)[0].pixels).max() <= 1
+    by_itself = paint_frames(checkpoint, frames, across=False)
+    assert np.abs(by_itself[4].astype(int) - paint_with(checkpoint, frames[4].job)[0].pixels).max() <= 1
+    assert np.abs(by_itself[4].astype(int) - together[4]).max() > 2  # looking at the first frame changes something
+    after = checkpoint.unet.attn_processors
+    assert before.keys() == after.keys() and all(after[name] is before[name] for name in before)
+
+
+@pytest.mark.parametrize("channels", [9, 4])
+def test_inpainting_networks_and_repaint_paint_frames_too(channels):
+    checkpoint = random_checkpoint(channels)
+    options = {} if channels == 9 else {"engine": "repaint", "sampler": "DDPM", "repaint_jump": 2, "repaint_resamples": 2}
+    frames = [FrameJob(job(picture(seed=number), square(), "latent nothing", 1.0, **options)) for number in range(2)]
+    painted = paint_frames(checkpoint, frames, across=False)
+    for frame, pixels in zip(frames, painted, strict=True):
+        assert np.abs(pixels.astype(int) - paint_with(checkpoint, frame.job)[0].pixels).max() <= 1
+
+
+def test_what_a_clip_cannot_be_painted_with_is_said():
+    checkpoint = random_checkpoint()
+    with pytest.raises(InvalidInput, match="DDIM"):
+        text_to_frames(checkpoint, grouped(sampler="Euler a"), (64, 64), 2, seed=0)
+    with pytest.raises(InvalidInput, match="at least 4 steps"):
+        text_to_frames(checkpoint, grouped(steps=3), (64, 64), 2, seed=0)
+    with pytest.raises(InvalidInput, match="prompt alone"):
+        text_to_frames(random_checkpoint(9), grouped(), (64, 64), 2, seed=0)
