@@ -29,7 +29,8 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 
 STUDIO = (
     "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler", "painting",
-    "control_maps", "words", "several_pictures", "training_data", "videos", "downloads", "inventory", "own_files", "studio", "touchup",
+    "control_maps", "words", "several_pictures", "training_data", "video_readers", "video_library", "video_views", "video_work",
+    "video_objects", "video_results", "videos", "downloads", "inventory", "own_files", "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""
 
@@ -155,6 +156,7 @@ SAME_FACE = {
     "datasets": {"api", "cli"},
     "models": {"api", "cli"},
     "painting": {"api", "cli", "studio"},
+    "videos": {"api", "studio"},
     "workspaces": {"api", "session"},
 }
 """Names that several rooms may give to a file, since it is the same thing's face there."""

@@ -99,6 +99,11 @@ _ALL = (
     Setting("embeddings_budget_mb", 512, "Memory for encoded pictures (MB)", minimum=0, maximum=1 << 20),
     Setting("video_budget_mb", 512, "Memory for a clip under way (MB)", "Whatever its length: frames and motions beyond it are read again.",
             minimum=64, maximum=1 << 20),
+    Setting("max_video_mb", 4096, "Largest clip (MB)", minimum=1, maximum=1 << 20),
+    Setting("max_video_frames", 36_000, "Longest clip (frames)", minimum=1, maximum=10_000_000),
+    Setting("keep_videos_days", 14, "Keep opened clips and their results on the disk for (days)", "Counted from the last change. 0: only "
+            "until they are unused for as long as pictures may be, or the program ends.", minimum=0, maximum=3650),
+    Setting("keep_videos_mb", 16_384, "Disk for opened clips and their results (MB)", "The oldest go first.", minimum=16, maximum=1 << 24),
     Setting("max_workspaces", 32, "Open pictures at most", "Over all users; the one unused longest is closed.", minimum=1, maximum=4096),
     Setting("workspaces_budget_mb", 4096, "Memory for open pictures (MB)", minimum=64, maximum=1 << 20),
     Setting("workspace_minutes", 240, "Close unused pictures after (minutes)", "Those that are kept on the disk open again by themselves.",
@@ -137,9 +142,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Downloads": ("offline", "download_mirror"),
     "Memory and disk": (
         "max_workspaces", "workspaces_budget_mb", "workspace_minutes", "keep_workspaces_days", "keep_workspaces_mb", "models_budget_mb",
-        "embeddings_budget_mb", "video_budget_mb",
+        "embeddings_budget_mb", "video_budget_mb", "keep_videos_days", "keep_videos_mb",
     ),
-    "Limits": ("max_megapixels", "max_upload_mb"),
+    "Limits": ("max_megapixels", "max_upload_mb", "max_video_mb", "max_video_frames"),
     "Computing": ("device", "precision"),
 }  # fmt: skip
 """Every setting's place where people change them, in this order."""

@@ -74,9 +74,9 @@ class LocalGate:
 
 
 class PublicGate:
-    """Lets everybody in, for a server that strangers use: what they may do concerns a picture that they opened, and nothing else.
+    """Lets everybody in, for a server that strangers use: what they may do concerns a picture or a clip that they opened, and nothing else.
 
-    A picture is known by its id, which nobody can guess and which is told to whoever opened it only.
+    Each is known by its id, which nobody can guess and which is told to whoever opened it only.
     """
 
     def check(self, connection: HTTPConnection) -> None:
@@ -84,7 +84,7 @@ class PublicGate:
         parts = [part for part in connection.url.path.partition("/clickpaint/v1/")[2].split("/") if part]
         if reading or not parts:  # Gradio's own page: its buttons do nothing on the server but ask for these routes
             return
-        if parts[0] in ("workspaces", "interrupt") and parts[-1] != "save":
+        if parts[0] in ("workspaces", "videos", "interrupt") and parts[-1] != "save":
             return
         raise AccessDenied(
             403, "This server is open to everybody, so that nobody may do this here.", "Run the program on your own machine."

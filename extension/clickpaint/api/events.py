@@ -25,12 +25,12 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     def under_way(workspace: str | None) -> list[dict[str, Any]]:
         if workspace is not None:
-            studio.workspace(workspace)
+            studio.check_owner(workspace)
         return translate.tasks(studio.tasks.visible(workspace), studio)
 
     @router.get("/progress", tags=tags, summary="What is under way", response_model=schemas.TasksAnswer)
     async def progress(workspace: str | None = None) -> Response:
-        """The tasks of one workspace (left out: of requests without one), and all downloads."""
+        """The tasks of one workspace or one video, by its id (left out: of requests without one), and all downloads."""
         return answer({"tasks": under_way(workspace)})
 
     @router.get("/events", tags=tags, summary="What is under way, as server-sent events", response_class=StreamingResponse,
@@ -55,5 +55,5 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     async def interrupt(body: schemas.InterruptBody | None = None) -> Response:
         workspace = body.workspace if body is not None else None
         if workspace is not None:
-            studio.workspace(workspace)
+            studio.check_owner(workspace)
         return answer({"interrupted": studio.interrupt(workspace)})

@@ -60,8 +60,8 @@ def picture_file() -> dict[str, Any]:
 
 
 def fields_of(model: type[BaseModel]) -> Mapping[str, Any]:
-    """The fields of a schema by name, each as the installed pydantic describes it."""
-    return getattr(model, "__fields__" if ONE else "model_fields")
+    """The fields of a schema by their names in JSON, each as the installed pydantic describes it."""
+    return {field.alias or name: field for name, field in getattr(model, "__fields__" if ONE else "model_fields").items()}
 
 
 def schema_of(field: Any) -> dict[str, Any]:

@@ -26,24 +26,25 @@ SMALL = 2 * MEGABYTE
 """Bytes of a body that brings no picture: 100,000 points of strokes have 1.6 MB."""
 
 
-def guarded(gate: Gate, upload_limit: Callable[[], int]) -> type[APIRoute]:
+def guarded(gate: Gate, upload_limit: Callable[[], int], clip_limit: Callable[[], int]) -> type[APIRoute]:
     """The route class for a router.
 
     Args:
         gate: asked before anything of the body is read.
         upload_limit: bytes that a body with a picture in it may have; any other has at most `SMALL`. They are counted as they
             arrive, since nobody has to announce their number.
+        clip_limit: the same for a body that is a clip, which goes to the disk.
     """
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             inner = super().get_route_handler()
-            uploads = _brings_picture(self)
+            limit_of = clip_limit if _brings_clip(self) else upload_limit if _brings_picture(self) else lambda: SMALL
 
             async def handle(request: Request) -> Response:
                 try:
                     gate.check(request)
-                    return await inner(_Guarded(request, upload_limit() if uploads else SMALL))
+                    return await inner(_Guarded(request, limit_of()))
                 except RequestValidationError as error:
                     return error_responses.of_validation(error)
                 except ClickpaintError as error:
@@ -66,8 +67,14 @@ def guarded(gate: Gate, upload_limit: Callable[[], int]) -> type[APIRoute]:
     return Guarded
 
 
+def _brings_clip(route: APIRoute) -> bool:
+    return (route.openapi_extra or {}).get("x-takes") == "clip"
+
+
 def _brings_picture(route: APIRoute) -> bool:
     """Whether a field of the body is a picture's file, or the route reads an upload by itself (and documents that by itself)."""
+    if _brings_clip(route):
+        return False
     if route.openapi_extra is not None and "requestBody" in route.openapi_extra:
         return True
     return any(_has_picture(kind) for kind in get_type_hints(route.endpoint).values())
@@ -94,12 +101,12 @@ class _Guarded(Request):
             message = await request.receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise _answered(413, _too_large(limit))
+                raise _answered(413, too_large(limit))
             return message
 
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         super().__init__(request.scope, receive)
 
     async def json(self) -> Any:
@@ -109,7 +116,8 @@ class _Guarded(Request):
             raise _answered(400, error) from error
 
 
-def _too_large(limit: int) -> TooLarge:
+def too_large(limit: int) -> TooLarge:
+    """What is said of a body with more than `limit` bytes."""
     return TooLarge("The request is larger than {megabytes} MB.", "Send a smaller file.", limit=limit, megabytes=limit >> 20)
 
 

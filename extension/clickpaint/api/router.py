@@ -21,6 +21,7 @@ from clickpaint.api import (
     program_settings,
     schemas,
     stateless,
+    videos,
     workspaces,
 )
 from clickpaint.api.access import Gate
@@ -50,10 +51,14 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         # a file in base64 is a third larger
         return studio.host.setting("max_upload_mb") * MEGABYTE * 4 // 3 + MEGABYTE
 
-    router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit), responses=responses)
+    def clip_limit() -> int:
+        return studio.video_library.most_bytes + MEGABYTE
+
+    router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit, clip_limit), responses=responses)
     for part in (workspaces, cutting, painting, control, caption, stateless, batch, datasets, models, events, examples):
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
+    videos.add_routes(router, studio, gate)
     program_settings.add_routes(router, studio, gate)
 
     @router.api_route("/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False)

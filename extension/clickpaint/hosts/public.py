@@ -26,6 +26,10 @@ LIMITS: dict[str, Any] = {
     "embeddings_budget_mb": 256,
     "max_megapixels": 8,
     "max_upload_mb": 16,
+    "keep_videos_days": 0,
+    "keep_videos_mb": 1024,
+    "max_video_mb": 64,
+    "max_video_frames": 600,
     "offline": True,
 }
 """Settings where neither an option nor the environment (CLICKPAINT_MAX_MEGAPIXELS=12) says otherwise."""

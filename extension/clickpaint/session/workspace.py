@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clickpaint.errors import Busy, InvalidInput, NotFound
+from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import small_jpeg
 from clickpaint.session.selection import combine
 from clickpaint.session.steps import State
+from clickpaint.session.turns import Turns
 from clickpaint.session.versions import Frame, Tiles, Versions
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 200
 _MOST_ANSWERS = 16  # how many clicks back `choose` and `previous` still work after an undo
-_MOST_WAITING = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,7 @@ class Workspace:
         self.used = time.monotonic()
         self.closed = False
         self.after_turn: Callable[[Workspace], object] = lambda _: None
-        self._turn = threading.Lock()
-        self._waiting = 0
+        self._turns = Turns()
         self._lock = threading.Lock()
         self._states = [State("Open")]
         self._index = 0
@@ -138,24 +137,17 @@ class Workspace:
             Busy: too many wait already.
             NotFound: it was closed.
         """
-        with self._lock:
-            if self._waiting >= _MOST_WAITING:
-                raise Busy("Too many requests wait for this picture.", "Try again when the ones before have been answered.")
-            self._waiting += 1
-        try:
-            while not self._turn.acquire(timeout=0.1):
-                check()
-        finally:
-            with self._lock:
-                self._waiting -= 1
-        try:
+
+        def open_still() -> None:
             check()
             if self.closed:
                 raise NotFound("This workspace was closed.", "Open the picture again.")
-            yield
-        finally:
-            self._turn.release()
-            self.after_turn(self)
+
+        with self._turns.take(open_still):
+            try:
+                yield
+            finally:
+                self.after_turn(self)
 
     @property
     def state(self) -> State:

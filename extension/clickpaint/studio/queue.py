@@ -36,6 +36,8 @@ KINDS = {
     "crop": "a part of the picture takes its place",
     "cutout": "what is selected is cut out, with its edge",
     "follow": "an object is followed through a clip",
+    "preview": "a video is made ready to be played",
+    "export": "a video is written as a file",
     "undo": "one step back",
     "redo": "one step forth",
     "paint": "something is painted, or a result once more",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from clickpaint.errors import Busy
 from clickpaint.progress import Progress
@@ -15,9 +15,22 @@ from clickpaint.studio.queue import BACKGROUND, CLICK, WORK, Compute, Task, Task
 if TYPE_CHECKING:
     from clickpaint.image.picture import Picture
     from clickpaint.segment.base import Embedding, Segmenter
-    from clickpaint.session.workspace import Workspace
 
 T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What a use-case may belong to: a workspace, or an opened video."""
+
+    @property
+    def id(self) -> str:
+        """By which it is asked for."""
+        ...
+
+    def turn(self, check: Callable[[], None]) -> AbstractContextManager[None]:
+        """See `Workspace.turn`."""
+        ...
+
 
 MOST_REQUESTS = 24
 """At once: each holds a thread of the server's 40, and whoever asks for pictures, lists and models needs some too."""
@@ -30,7 +43,7 @@ class RunningRequest:
         task: how others see it, and stop it.
     """
 
-    def __init__(self, task: Task, workspace: Workspace | None, pool: ModelPool, work: Compute, clicks: Compute) -> None:
+    def __init__(self, task: Task, workspace: Owner | None, pool: ModelPool, work: Compute, clicks: Compute) -> None:
         self.task = task
         self._workspace, self._pool, self._work, self._clicks = workspace, pool, work, clicks
 
@@ -81,12 +94,12 @@ class Requests:
         self._here = threading.local()
 
     @contextmanager
-    def run(self, kind: str, workspace: Workspace | None = None) -> Iterator[RunningRequest]:
+    def run(self, kind: str, workspace: Owner | None = None) -> Iterator[RunningRequest]:
         """Run a use-case in this block. It can be seen and interrupted from the first moment on, also while it waits.
 
         Args:
             kind: one of `queue.KINDS`.
-            workspace: whose it is; None for one without a workspace.
+            workspace: whose it is, a picture's or a video; None for one without.
 
         Raises:
             Busy: too many are under way.
@@ -109,7 +122,7 @@ class Requests:
             raise Busy("Too many requests are under way.", "Try again in a few seconds.", limit=self._limit)
         return self._holding()
 
-    def in_background(self, kind: str, workspace: Workspace, work: Callable[[Progress], object]) -> None:
+    def in_background(self, kind: str, workspace: Owner, work: Callable[[Progress], object]) -> None:
         """Let `work(progress)` be done in the lane of clicks once nothing else waits there; not at all where too much does."""
         task = self._tasks.start(kind, workspace.id)
         self._clicks.submit(task, lambda progress: self._pool.retrying_with_freed_memory(lambda: work(progress)), BACKGROUND)

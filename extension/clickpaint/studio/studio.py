@@ -35,6 +35,10 @@ from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.several_pictures import SeveralPictures
 from clickpaint.studio.training_data import TrainingData
+from clickpaint.studio.video_library import VideoLibrary
+from clickpaint.studio.video_objects import VideoObjects
+from clickpaint.studio.video_results import VideoResults
+from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.videos import Videos
 from clickpaint.studio.words import Words
 
@@ -77,6 +81,7 @@ class Studio:
         workspaces: the pictures that are open.
         selecting, reading, erasing, extracting, painting, control_maps, words, several_pictures, training_data, videos, downloads,
             inventory, own_files: the use-cases.
+        video_library, video_views, video_objects, video_results: those of videos that stay open.
         own_sampler: ours, on the host's checkpoint.
     """
 
@@ -101,6 +106,10 @@ class Studio:
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
         self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
         self.videos = Videos(host, self.requests, self.pool, self.selecting)
+        self.video_library = VideoLibrary(host, self.requests, self.tasks, lambda: self.limits)
+        self.video_views = VideoViews(self.requests, self.video_library)
+        self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.video_library, self.video_views)
+        self.video_results = VideoResults(host, self.requests, self.pool, self.video_library)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self.inventory = Inventory(host, self.pool)
         self.own_files = OwnFiles(host, self.pool)
@@ -168,6 +177,11 @@ class Studio:
         """Raises `NotFound`."""
         return self.workspaces.get(id)
 
+    def check_owner(self, id: str) -> None:
+        """Raises `NotFound` where there is neither a workspace nor a video of this id."""
+        if not self.video_library.storage.has(id):
+            self.workspace(id)
+
     def close(self, id: str) -> None:
         """Close a workspace, stop what is under way for it and remove what is stored of it. Raises `NotFound`."""
         if not self.workspaces.close(id):
@@ -201,6 +215,7 @@ class Studio:
         """Stop everything that is under way, and wait until what was done is stored."""
         self.tasks.interrupt_all()
         self.workspaces.settle()
+        self.video_library.shut_down()
 
     @contextmanager
     def in_this_thread(self, progress: Progress) -> Iterator[None]:

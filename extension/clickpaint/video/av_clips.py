@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import bisect
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ def pyav() -> Any:
 class AvClip:
     """A video's first stream of pictures, upright.
 
+    Args:
+        times: those of all frames where they are known already; to list them, the whole file is read.
+
     Attributes:
         times: pts of every frame in units of `time_base`, in the order in which they are shown.
 
@@ -44,7 +48,7 @@ class AvClip:
         ModelMissing: PyAV is not installed.
     """
 
-    def __init__(self, path: Path, limits: Limits = Limits()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, path: Path, limits: Limits = Limits(), times: Sequence[int] | None = None) -> None:  # noqa: B008 (frozen)
         self.path = path
         self._av = pyav()
         self.container = self._opened()
@@ -56,7 +60,7 @@ class AvClip:
             self.index = int(self.stream.index)
             self.time_base = self.stream.time_base
             check_dimensions((self.stream.codec_context.width, self.stream.codec_context.height), limits)
-            self.times = self._listed()
+            self.times = self._listed() if times is None else [int(time) for time in times]
             self._decoder = self._from(0)
             self._next = 0
             self._recent: Recent[np.ndarray] = Recent(self._read, _KEPT)
@@ -79,6 +83,35 @@ class AvClip:
 
     def close(self) -> None:
         self.container.close()
+
+    @property
+    def codec(self) -> str:
+        """Name of the coding of its pictures."""
+        return str(self.stream.codec_context.name)
+
+    @property
+    def has_sound(self) -> bool:
+        return len(self.container.streams.audio) > 0
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel, upright, for a height of 1."""
+        aspect = float(self.stream.codec_context.sample_aspect_ratio or self.stream.sample_aspect_ratio or 1)
+        return 1 / aspect if self._sideways else aspect
+
+    def key_frame_at(self, number: int) -> tuple[int, np.ndarray]:
+        """The number and the pixels of the key frame at or before frame `number`, which is the quickest one to get there."""
+        self._decoder, self._next = self._from(number), len(self.times)
+        try:
+            native = next(self._decoder)
+        except (StopIteration, self._av.error.FFmpegError):
+            return number, self.frame(number)
+        at = bisect.bisect_right(self.times, native.pts) - 1 if native.pts is not None else -1
+        if not 0 <= at <= number:
+            return number, self.frame(number)
+        pixels = rgb(native)
+        check_size((pixels.shape[1], pixels.shape[0]), self.size, at)
+        return at, pixels
 
     def reopened(self) -> Any:
         """The file once more, for a second reader beside this one."""
@@ -116,7 +149,9 @@ class AvClip:
         return self.container.decode(self.stream)
 
     def _read(self, number: int) -> np.ndarray:
-        pixels = rgb(self._native(number))
+        native = self._native(number)
+        self._sideways = turns(native) % 2 == 1
+        pixels = rgb(native)
         if hasattr(self, "size"):
             check_size((pixels.shape[1], pixels.shape[0]), self.size, number)
         pixels.setflags(write=False)

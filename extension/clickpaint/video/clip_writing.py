@@ -37,12 +37,8 @@ def write_clip(target: Path, frames: Iterable[np.ndarray], source: Clip, lossles
     """
     if is_folder(target):
         with _new_folder(target) as folder:
-            for number, pixels in enumerate(frames):
-                name, data = f"{number:04d}.png", None
-                if isinstance(source, FolderClip):  # its names, its depth and whatever travels with its pictures
-                    name = source.files[number].with_suffix(".png").name
-                    data = encode(source.picture(number).with_pixels(pixels), "PNG")
-                _write_whole(folder / name, data or encode(from_pixels(pixels), "PNG"))
+            for name, data in frame_files(frames, source):
+                _write_whole(folder / name, data)
     elif target.suffix.lower() in ANIMATIONS:
         with new_file(target) as part:
             _write_animation(part, ANIMATIONS[target.suffix.lower()], frames, source)
@@ -51,6 +47,15 @@ def write_clip(target: Path, frames: Iterable[np.ndarray], source: Clip, lossles
 
         with new_file(target) as part:
             write_video(part, target.suffix.lower(), frames, source, lossless)
+
+
+def frame_files(frames: Iterable[np.ndarray], source: Clip) -> Iterator[tuple[str, bytes]]:
+    """The name and the PNG of each frame, with the names, the depth and whatever travels with the pictures of a folder."""
+    for number, pixels in enumerate(frames):
+        if isinstance(source, FolderClip):
+            yield source.files[number].with_suffix(".png").name, encode(source.picture(number).with_pixels(pixels), "PNG")
+        else:
+            yield f"{number:04d}.png", encode(from_pixels(pixels), "PNG")
 
 
 def write_masks(target: Path, masks: Iterable[np.ndarray], source: Clip) -> None:

@@ -39,8 +39,11 @@ class Clip(Frames, Protocol):
         ...
 
 
-def open_clip(path: Path, limits: Limits = Limits()) -> Clip:  # noqa: B008 (frozen)
+def open_clip(path: Path, limits: Limits = Limits(), times: Sequence[int] | None = None) -> Clip:  # noqa: B008 (frozen)
     """The clip of a folder of pictures, an animated picture, or a video.
+
+    Args:
+        times: of a video's frames where they are known already, see `AvClip`.
 
     Raises:
         InvalidInput: there is nothing, it cannot be read, or its frames differ in size.
@@ -54,7 +57,7 @@ def open_clip(path: Path, limits: Limits = Limits()) -> Clip:  # noqa: B008 (fro
         return AnimationClip(path, limits)
     from clickpaint.video.av_clips import AvClip
 
-    return AvClip(path, limits)
+    return AvClip(path, limits, times)
 
 
 class FolderClip:
@@ -145,11 +148,13 @@ class AnimationClip:
         self._image.close()
 
     def _read(self, number: int) -> np.ndarray:
+        from PIL import Image
+
         try:
             self._image.seek(number)
             self._durations[number] = float(self._image.info.get("duration", 100) or 100) / 1000
             pixels = np.array(self._image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
+        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             raise InvalidInput(
                 "Frame {number} of {file} cannot be read.", "The file is damaged or cut off.", number=number, file=self.path.name
             ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,16 +98,28 @@ def track(
     numbers = sorted(number for number in given if first <= number <= last)
     result = TrackedMasks(frames.size, len(frames))
     total, done = max(last - first + 1, 1), 0
-    for place, number in enumerate(numbers):
+    for number, lower, upper in territories(numbers, first, last):
         result.put(TrackedFrame(number, given[number], 1.0))
-        lower = first if place == 0 else (numbers[place - 1] + number) // 2 + 1
-        upper = last + 1 if place + 1 == len(numbers) else (number + numbers[place + 1]) // 2 + 1
         for stop in (upper, lower - 1):
             for found in tracker.follow(frames, number, given[number], stop, progress):
                 result.put(found)
                 done += 1
                 progress.report(done / total, "Following the object", done=done, total=total, unit="frame")
     return result
+
+
+def territories(numbers: Sequence[int], first: int, last: int) -> list[tuple[int, int, int]]:
+    """Which frames are followed from which: (given frame, the first of its frames, the one after the last of them) each.
+
+    Args:
+        numbers: of the given frames, sorted, between `first` and `last` (both included).
+    """
+    found = []
+    for place, number in enumerate(numbers):
+        lower = first if place == 0 else (numbers[place - 1] + number) // 2 + 1
+        upper = last + 1 if place + 1 == len(numbers) else (number + numbers[place + 1]) // 2 + 1
+        found.append((number, lower, upper))
+    return found
 
 
 def _check(frames: Frames, given: Mapping[int, np.ndarray]) -> None:

@@ -1,0 +1,183 @@
+"""The use-cases that change a video: each gives a version more, of which only what it changed is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clickpaint.errors import InvalidInput
+from clickpaint.hosts.base import Host
+from clickpaint.progress import Progress
+from clickpaint.session.open_video import OpenVideo
+from clickpaint.session.video_record import VideoVersion
+from clickpaint.settings import MEGABYTE
+from clickpaint.studio.model_pool import ModelPool
+from clickpaint.studio.queue import Task
+from clickpaint.studio.request import Requests
+from clickpaint.studio.video_library import VideoLibrary, check_stretch, no_room, room_to_write
+from clickpaint.studio.video_objects import check_object, nothing_selected
+from clickpaint.studio.video_work import finished_or_kept
+from clickpaint.video import registry
+from clickpaint.video.base import Frames, Masks
+from clickpaint.video.patches import Stretch
+from clickpaint.video.video_eraser import VideoEraseOptions
+
+_SPARE = 64 * MEGABYTE
+"""Bytes that a disk must have left, for a result to be begun or gone on with."""
+_LOOKS = 32
+"""Frames after which it is looked how much room the disk has left."""
+
+Make = Callable[[Frames, Masks, Progress], Iterator[np.ndarray]]
+"""frames, masks, progress → every one of these frames in order, changed; uint8 [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a use-case did.
+
+    Attributes:
+        version: the new one.
+        details: what made it, by name.
+    """
+
+    version: VideoVersion
+    details: dict[str, Any]
+
+
+class VideoResults:
+    """Part of the studio."""
+
+    def __init__(self, host: Host, requests: Requests, pool: ModelPool, library: VideoLibrary) -> None:
+        self._host, self._requests, self._pool, self._library = host, requests, pool, library
+
+    def remove(
+        self, video: OpenVideo, objects: Sequence[str] = (), eraser: str | None = None, grow: int | None = None, feather: int = 0,
+        shadow: bool = False, started: Callable[[Task], object] = lambda _: None,
+    ) -> Changed:  # fmt: skip
+        """Remove objects between the marks; the next version of the video.
+
+        Args:
+            objects: their ids; empty for all.
+            eraser: name of the image eraser that paints what no frame shows; None for the setting's.
+            grow, feather: see `VideoEraseOptions`; grow None: what is right for masks that were followed.
+            shadow: whether the shadows and reflections that are found frame by frame go too.
+            started: called once it is under way.
+
+        Raises:
+            InvalidInput: nothing is selected between the marks. NotFound: no such object.
+            Interrupted: what was done until then is a version.
+        """
+        painter = self._pool.eraser_name(eraser)
+        budget = self._host.setting("video_budget_mb") * MEGABYTE
+        options = VideoEraseOptions(4 if grow is None else grow, feather, budget=budget)
+
+        def make(frames: Frames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
+            return registry.create_video_eraser("propagation", self._pool.eraser(painter)).erase(frames, masks, options, progress)
+
+        details = {"eraser": "propagation", "painter": painter, "grow": options.grow, "feather": feather, "shadow": shadow}
+        return self.change(video, "erase", "Remove", make, objects, details, shadow=shadow, started=started)
+
+    def change(
+        self, video: OpenVideo, kind: str, label: str, make: Make, objects: Sequence[str] = (), details: dict[str, Any] | None = None,
+        shadow: bool = False, started: Callable[[Task], object] = lambda _: None,
+    ) -> Changed:  # fmt: skip
+        """Let `make` change what is between the marks; the next version of the video.
+
+        Args:
+            kind: one of `queue.KINDS`.
+            label: the step, for people.
+            make: is given the frames between the marks, and the masks of the objects in them, each by its number there.
+            objects: their ids; empty for all.
+            details: what is told of the version afterwards.
+            shadow: whether the masks hold the shadows and reflections that are found, too.
+            started: called once it is under way.
+
+        Raises:
+            As `remove`.
+        """
+        for object_id in objects:
+            check_object(video, object_id)
+        record = video.record
+        first, last = int(record.value("in_mark")), int(record.value("out_mark"))
+        check_stretch(video, first, last)
+        chosen = list(objects) or list(record.objects())
+        if not any(first <= number <= last for object_id in chosen for number in record.known(object_id)[0]):
+            raise nothing_selected(first, last)
+        with self._requests.run(kind, video) as request:
+            started(request.task)
+            with request.turn():
+                room_to_write(video.folder, _SPARE)
+                shown = video.checked(None)
+                number = record.next_number()
+                stored = {"objects": chosen, **(details or {})}
+
+                def work(progress: Progress) -> None:
+                    done = 0
+                    try:
+                        with self._library.readers.own(video) as ahead, self._library.readers.own(video) as beside:
+                            frames = Stretch(video.stacked(ahead, shown), first, last)
+                            before = Stretch(video.stacked(beside, shown), first, last)
+                            masks: Masks = video.masks(chosen, first)
+                            if shadow:
+                                masks = _WithShadows(masks, frames)
+                            with video.patches(number).writing() as writer:
+                                for place, pixels in enumerate(make(frames, masks, progress)):
+                                    writer.put(first + place, before.frame(place), pixels)
+                                    done = place + 1
+                                    if done % _LOOKS == 0:
+                                        room_to_write(video.folder, _SPARE)
+                    finally:
+                        if done:
+                            self._keep(video, shown, VideoVersion(
+                                number, label, kind, first, first + done - 1, done == last - first + 1, time.time(), stored
+                            ))  # fmt: skip
+                        else:
+                            video.patches(number).path.unlink(missing_ok=True)
+
+                try:
+                    finished_or_kept(request, work)
+                except OSError as error:
+                    raise no_room(error) from error
+                version = record.versions()[-1]
+        self._library.storage.prune()
+        return Changed(version, stored)
+
+    def undo(self, video: OpenVideo) -> int:
+        """Show the version before; its number. Raises `InvalidInput`."""
+        return self._travel(video, "undo", -1, "There is nothing to undo.")
+
+    def redo(self, video: OpenVideo) -> int:
+        """Show the version after; its number. Raises `InvalidInput`."""
+        return self._travel(video, "redo", 1, "There is nothing to redo.")
+
+    def _travel(self, video: OpenVideo, kind: str, step: int, nothing: str) -> int:
+        with self._requests.run(kind, video) as request, request.turn():
+            versions = video.versions()
+            place = versions.index(video.checked(None)) + step
+            if not 0 <= place < len(versions):
+                raise InvalidInput(nothing)
+            video.record.put(shown=versions[place])
+            return versions[place]
+
+    def _keep(self, video: OpenVideo, shown: int, version: VideoVersion) -> None:
+        """Add a result after the version `shown`; whatever else came after that goes."""
+        video.discard_after(shown, version.number)
+        video.record.add_version(version)
+
+
+class _WithShadows:
+    """Masks with the shadows and reflections that belong to what they select, each looked for in its frame."""
+
+    def __init__(self, masks: Masks, frames: Frames) -> None:
+        self._masks, self._frames = masks, frames
+
+    def mask(self, number: int) -> np.ndarray:
+        from clickpaint.segment.shadow import find_shadow
+
+        mask = self._masks.mask(number)
+        shadow = find_shadow(self._frames.frame(number), mask) if mask.any() else None
+        return mask if shadow is None else mask | shadow.mask
