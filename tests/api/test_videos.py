@@ -16,7 +16,7 @@ from PIL import Image
 from clickpaint.api import schemas, video_schemas
 from clickpaint.api.access import PublicGate
 from tests.api.test_history import started as started
-from tests.api.test_workspaces import told
+from tests.api.test_workspaces import checked_answer
 from tests.toys.studio import BLUE, GREEN, RED
 
 SIZE, COUNT = (64, 48), 10
@@ -61,14 +61,14 @@ CLIP = animation(format="WEBP")
 
 
 def opened(client, data=CLIP, name="walk.webp"):
-    return told(video_schemas.VideoAnswer, client.post("videos", files={"file": (name, data)}), 201)
+    return checked_answer(video_schemas.VideoAnswer, client.post("videos", files={"file": (name, data)}), 201)
 
 
 def clicked(client, url, number=2, **more):
     """The square of one frame, as the object "1"."""
     at = {"x": 10 + 4 * number, "y": 22}
     body = {"frames": {str(number): {"points": [at]}}, **more}
-    return told(video_schemas.ObjectAnswer, client.put(f"{url}/objects/1", json=body))
+    return checked_answer(video_schemas.ObjectAnswer, client.put(f"{url}/objects/1", json=body))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_clip_is_opened_and_told_of(client):
     assert video["duration_s"] == pytest.approx(1.0) and video["fps"] == pytest.approx(10)
     assert not video["variable_frame_rate"] and not video["has_audio"] and video["timestamps"] is None
     assert (video["version"], video["in_mark"], video["out_mark"], video["objects"]) == (0, 0, 9, [])
-    assert told(video_schemas.VideoAnswer, client.get(f"videos/{video['id']}")) == video
+    assert checked_answer(video_schemas.VideoAnswer, client.get(f"videos/{video['id']}")) == video
     uneven = opened(client, animation(durations=[40, 40, 200] + [40] * 7), "C:\\film.mp4")  # known by its content
     assert (uneven["container"], uneven["variable_frame_rate"], uneven["name"]) == ("gif", True, "film.mp4")
     assert uneven["timestamps"][:4] == pytest.approx([0, 0.04, 0.08, 0.28])
@@ -95,14 +95,14 @@ def test_a_clip_is_opened_and_told_of(client):
 
 def test_a_body_without_a_form_and_pictures_in_a_form_are_clips_too(client, tmp_path):
     raw = client.post("videos", params={"name": "raw.webp"}, content=CLIP, headers={"content-type": "image/webp"})
-    assert told(video_schemas.VideoAnswer, raw, 201)["name"] == "raw.webp"
+    assert checked_answer(video_schemas.VideoAnswer, raw, 201)["name"] == "raw.webp"
     pictures = [("file", (f"{number}.png", png(pixels))) for number, pixels in enumerate(frames())]
-    video = told(video_schemas.VideoAnswer, client.post("videos", files=pictures[::-1]), 201)
+    video = checked_answer(video_schemas.VideoAnswer, client.post("videos", files=pictures[::-1]), 201)
     assert (video["container"], video["frames"], video["codec"]) == ("folder", 10, "png")
     assert (seen(client.get(f"videos/{video['id']}/frames/7?format=png").content) == frames()[7]).all()
     (tmp_path / "mine.gif").write_bytes(animation())
     there = client.post("videos", json={"path": str(tmp_path / "mine.gif")})
-    url = f"videos/{told(video_schemas.VideoAnswer, there, 201)['id']}"
+    url = f"videos/{checked_answer(video_schemas.VideoAnswer, there, 201)['id']}"
     assert client.get(f"{url}/frames/0").status_code == 200
     (tmp_path / "mine.gif").write_bytes(CLIP)
     assert "was changed or moved" in client.get(f"{url}/strip").json()["message"]
@@ -146,7 +146,7 @@ def test_frames_and_strips(client, url):
     assert client.get(f"{url}/frames/3?version=7").status_code == 404
     strip = client.get(f"{url}/strip?count=5&height=24")
     assert seen(strip.content).shape == (24, 5 * 32, 3) and json.loads(strip.headers["x-frames"]) == [1, 3, 5, 7, 9]
-    assert told(video_schemas.StripAnswer, client.get(f"{url}/strip?count=50&format=json"))["frames"] == [*range(10)]
+    assert checked_answer(video_schemas.StripAnswer, client.get(f"{url}/strip?count=50&format=json"))["frames"] == [*range(10)]
 
 
 def test_an_object_is_selected_followed_removed_and_brought_back(client, url):
@@ -154,7 +154,7 @@ def test_an_object_is_selected_followed_removed_and_brought_back(client, url):
     assert answer["frames"] == {"2": {"points": [[18, 22, 1]], "box": None}} and answer["known"] == [[2, 2]]
     (mask,) = answer["masks"]
     assert mask["box"] == [12, 16, 24, 28] and mask["area"] == 144
-    track = told(video_schemas.TrackAnswer, client.post(f"{url}/track", json={"tracker": "classic"}))
+    track = checked_answer(video_schemas.TrackAnswer, client.post(f"{url}/track", json={"tracker": "classic"}))
     assert track["tracker"] == "classic" and track["frames"] == 9 and track["video"]["objects"][0]["known"] == [[0, 9]]
     for number in (0, 5, 9):
         found = seen(client.get(f"{url}/objects/1/masks/{number}").content)[..., 0] > 0
@@ -163,7 +163,7 @@ def test_an_object_is_selected_followed_removed_and_brought_back(client, url):
     sure = client.get(f"{url}/objects/1?confidence=1").json()["confidence"]
     assert sure[2] == 1 and all(0 <= one <= 1 for one in sure)
     client.patch(url, json={"in_mark": 1, "out_mark": 8})
-    result = told(video_schemas.VideoResultAnswer, client.post(f"{url}/remove", json={"eraser": "opencv_telea", "grow": 2}))
+    result = checked_answer(video_schemas.VideoResultAnswer, client.post(f"{url}/remove", json={"eraser": "opencv_telea", "grow": 2}))
     assert result["version"] == 1 and result["video"]["versions"][0] | {"made": 0, "details": {}} == {
         "number": 1, "label": "Remove", "kind": "erase", "first": 1, "last": 8, "whole": True, "made": 0, "details": {}
     }  # fmt: skip
@@ -174,7 +174,7 @@ def test_an_object_is_selected_followed_removed_and_brought_back(client, url):
             assert not changed.any()
         else:
             assert changed[square(number)].mean() > 0.7 and not changed[:, :2].any() and not changed[:12].any()
-    assert told(video_schemas.VideoAnswer, client.post(f"{url}/undo"))["version"] == 0
+    assert checked_answer(video_schemas.VideoAnswer, client.post(f"{url}/undo"))["version"] == 0
     assert (seen(client.get(f"{url}/frames/5?format=png").content) == frames()[5]).all()
     assert client.post(f"{url}/undo").json()["message"] == "There is nothing to undo."
     assert client.post(f"{url}/redo").json()["version"] == 1
@@ -216,12 +216,12 @@ def test_a_correction_follows_anew_only_what_is_nearer_to_it(client, url, monkey
 def test_masks_strokes_and_files_say_what_an_object_is(client, url):
     given = {"mask": base64.b64encode(png(square(4).astype(np.uint8) * 255)).decode()}
     strokes = {"operations": [{"op": "strokes", "strokes": [{"points": [[40, 40]], "radius": 3}]}]}
-    answer = told(video_schemas.ObjectAnswer, client.put(f"{url}/objects/cat", json={"frames": {"4": given}}))
+    answer = checked_answer(video_schemas.ObjectAnswer, client.put(f"{url}/objects/cat", json={"frames": {"4": given}}))
     assert answer["masks"][0]["area"] == 144 and answer["frames"]["4"]["points"] == []
     answer = client.put(f"{url}/objects/cat", json={"frames": {"4": strokes, "5": strokes}}).json()
     assert answer["masks"][0]["area"] > 144 > answer["masks"][1]["area"] > 20
     masks = [("file", (f"{number:03d}.png", png(square(number).astype(np.uint8) * 255))) for number in range(COUNT)]
-    told(video_schemas.ObjectAnswer, client.post(f"{url}/objects/2/masks", files=masks))
+    checked_answer(video_schemas.ObjectAnswer, client.post(f"{url}/objects/2/masks", files=masks))
     film = animation([np.repeat(square(number)[..., None], 3, 2).astype(np.uint8) * 255 for number in range(COUNT)])
     assert client.post(f"{url}/objects/3/masks", files={"file": ("m.gif", film)}).json()["known"] == [[0, 9]]
     for object_id in "23":
@@ -254,17 +254,17 @@ def test_what_is_interrupted_keeps_what_is_done(client, url, studio, monkeypatch
             yield np.where(masks.mask(number)[..., None], 7, clip.frame(number)).astype(np.uint8)
 
     monkeypatch.setattr(PropagatingEraser, "erase", erase)
-    task = told(video_schemas.VideoTaskAnswer, client.post(f"{url}/remove", json={"wait": False}), 202)["task"]
+    task = checked_answer(video_schemas.VideoTaskAnswer, client.post(f"{url}/remove", json={"wait": False}), 202)["task"]
     id = url.partition("/")[2]
     assert (task["kind"], task["workspace"]) == ("erase", id) and reached.wait(60)
-    tasks = told(schemas.TasksAnswer, client.get("progress", params={"workspace": id}))["tasks"]
+    tasks = checked_answer(schemas.TasksAnswer, client.get("progress", params={"workspace": id}))["tasks"]
     (running,) = [one for one in tasks if one["id"] == task["id"]]
     assert running["state"] == "running" and running["unit"] == "frame" and running["total"] == COUNT
     assert client.post("interrupt", json={"workspace": id}).json() == {"interrupted": 1}
     go_on.set()
     with studio.video_library.get(id).turn():
         pass
-    (version,) = told(video_schemas.VideoAnswer, client.get(url))["versions"]
+    (version,) = checked_answer(video_schemas.VideoAnswer, client.get(url))["versions"]
     assert (version["first"], version["last"], version["whole"]) == (0, 1, False)
     after = [seen(client.get(f"{url}/frames/{number}?format=png").content) for number in (0, 1, 2)]
     assert (after[1][square(1)] == 7).all() and (after[1] == frames()[1])[~square(1)].all() and (after[2] == frames()[2]).all()
@@ -279,7 +279,7 @@ def test_after_a_restart_everything_goes_on(started):
     before, shown = first.client.get(url).json(), first.client.get(f"{url}/frames/6?format=png").content
     first.stop()
     second = started(keep_videos_days=14)
-    after = told(video_schemas.VideoAnswer, second.client.get(url))
+    after = checked_answer(video_schemas.VideoAnswer, second.client.get(url))
     assert after | {"tasks": [], "bytes": 0} == before | {"tasks": [], "bytes": 0} and after["version"] == 1
     assert second.client.get(f"{url}/frames/6?format=png").content == shown
     assert second.client.post(f"{url}/undo").json()["version"] == 0
