@@ -186,8 +186,9 @@ class StateAnswer(BaseModel):
 class TaskAnswer(BaseModel):
     id: str
     kind: Literal[
-        "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "crop", "cutout", "follow", "preview", "export",
-        "undo", "redo", "paint", "use", "generate", "control", "keep", "caption", "chat", "find", "rank", "download", "verify",
+        "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "crop", "cutout", "follow", "fill",
+        "preview", "export", "dataset", "undo",
+        "redo", "paint", "use", "generate", "control", "keep", "caption", "chat", "find", "rank", "download", "verify",
     ]  # fmt: skip
     workspace: str | None
     subject: str = Field("", description="The model's name, for downloads and checks.")

@@ -1,13 +1,15 @@
-"""`video remove` and `video track`."""
+"""`video remove`, `video fill` and `video track`."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.cli.files import existing, printable, with_bar
 from clickpaint.cli.options import add_command, add_host_options, add_prompt_options, prompts_of, studio_of
+from clickpaint.cli.painting import add_paint_options, paint_options
 from clickpaint.errors import InvalidInput
 from clickpaint.settings import SETTINGS
 
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from clickpaint.studio.studio import Studio
+    from clickpaint.video.base import Masks
     from clickpaint.video.clips import Clip
     from clickpaint.video.tracking import TrackedMasks
+
+
+_WHERE = "where the result goes: a folder for PNGs, a GIF, or a video; beside the clip by default"
 
 
 def add_commands(commands: Any) -> None:
@@ -24,12 +30,24 @@ def add_commands(commands: Any) -> None:
     family = group.add_subparsers(metavar="COMMAND", required=True)
 
     remove = add_command(family, "remove", remove_from_clip, "remove something from every frame of a clip")
-    _add_clip_options(remove, "OUT", "where the result goes: a folder for PNGs, a GIF, or a video; beside the clip by default")
+    _add_clip_options(remove, "OUT", _WHERE)
     remove.add_argument("--masks", type=Path, metavar="MASKS", help="what to remove in each frame: a folder of masks, or a clip of them")
     remove.add_argument("--eraser", metavar="NAME", help="what paints where no frame shows what is behind. " + SETTINGS["eraser"].help)
     remove.add_argument("--grow", type=int, metavar="N", help="pixels by which the masks are grown (4; with --masks 0)")
     remove.add_argument("--feather", type=int, metavar="N", default=0, help="pixels over which the result fades into the frames (0)")
     remove.add_argument("--lossless", action="store_true", help="keep every value outside of the masks; larger files")
+
+    filling = add_command(family, "fill", fill_in_clip, "paint what a prompt says where something is in every frame of a clip")
+    _add_clip_options(filling, "OUT", _WHERE)
+    filling.add_argument(
+        "--masks", type=Path, metavar="MASKS", help="what to paint over in each frame: a folder of masks, or a clip of them"
+    )
+    filling.add_argument(
+        "--key-frames", type=int, metavar="N", default=12, help="frames from one that is painted to the next (%(default)s)"
+    )
+    filling.add_argument("--lossless", action="store_true", help="keep every value outside of the masks; larger files")
+    filling.set_defaults(task="fill")
+    add_paint_options(filling)
 
     track = add_command(family, "track", track_in_clip, "make the masks of something in every frame of a clip")
     _add_clip_options(track, "MASKS", "where the masks go: a folder for PNGs, a GIF, or a video; a folder beside the clip by default")
@@ -46,15 +64,41 @@ def _add_clip_options(parser: argparse.ArgumentParser, output: str, output_help:
 
 
 def remove_from_clip(options: argparse.Namespace) -> int:
-    from clickpaint.video.clip_writing import check_target
+    def work(studio: Studio, clip: Clip, masks: Masks, target: Path) -> str:
+        grow = options.grow if options.grow is not None else 0 if options.masks is not None else 4
+        used = with_bar(studio, lambda: studio.videos.remove(clip, masks, target, options.eraser, grow, options.feather, options.lossless))
+        return f"{len(clip)} frames by {used.eraser}; {used.painter} painted what no frame shows."
+
+    return _changed(options, "removed", work)
+
+
+def fill_in_clip(options: argparse.Namespace) -> int:
+    wanted = paint_options(options)
+
+    def work(studio: Studio, clip: Clip, masks: Masks, target: Path) -> str:
+        used = with_bar(
+            studio,
+            lambda: studio.videos.fill(
+                clip, masks, target, wanted, every=options.key_frames, eraser=options.eraser, lossless=options.lossless
+            ),
+        )
+        return f"{len(clip)} frames from {used.painted} key frame{'s' * (used.painted > 1)}, seed {used.seed}."
+
+    return _changed(options, "filled", work)
+
+
+def _changed(options: argparse.Namespace, what: str, work: Callable[[Studio, Clip, Masks, Path], str]) -> int:
+    """Let `work` write what the clip becomes, of which it returns what is to be said. what: in the name of the result."""
+    from clickpaint.video.clip_writing import check_target, check_writable
     from clickpaint.video.clips import masks_for
 
     studio = studio_of(options)
     _check_selection(options)
     clip = _opened(options.clip, studio)
     try:
-        target = _target(options, "removed")
+        target = _target(options, what)
         check_target(target, [path for path in (options.clip, options.masks, options.mask) if path is not None])
+        check_writable(target)
         lines = []
         if options.masks is not None:
             masks = masks_for(_opened(options.masks, studio), clip)
@@ -62,9 +106,7 @@ def remove_from_clip(options: argparse.Namespace) -> int:
         else:
             how, masks = _followed(options, studio, clip)
             lines.append(how)
-        grow = options.grow if options.grow is not None else 0 if options.masks is not None else 4
-        used = with_bar(studio, lambda: studio.videos.remove(clip, masks, target, options.eraser, grow, options.feather, options.lossless))
-        lines.append(f"{len(clip)} frames by {used.eraser}; {used.painter} painted what no frame shows.")
+        lines.append(work(studio, clip, masks, target))
     finally:
         clip.close()
     print(f"{printable(str(target))}: {' '.join(lines)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from clickpaint.image.picture import from_pixels
 from clickpaint.paint.adapters.toolbox import Toolbox
 from clickpaint.paint.checkpoint.opening import Checkpoint, Checkpoints
 from clickpaint.paint.diffusion import frame_sampling, sampling
-from clickpaint.paint.diffusion.frame_sampling import Motion
+from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion
 from clickpaint.paint.paint_job import ControlUnit, Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.studio.map_cache import MapCache
@@ -67,6 +67,10 @@ class OpenCheckpoint:
         return frame_sampling.text_to_frames(
             self._checkpoint, options, size, count, seed=seed, motion=motion, tools=self._tools, progress=progress, preview=self._show
         )
+
+    def run_frames(self, jobs: Sequence[FrameJob], progress: Progress = SILENT) -> list[np.ndarray]:
+        """Frames that look at the first one, uint8 [h, w, 3], as `paint.diffusion.frame_sampling.paint_frames`."""
+        return frame_sampling.paint_frames(self._checkpoint, jobs, tools=self._tools, progress=progress, preview=self._show)
 
 
 class OwnSampler:

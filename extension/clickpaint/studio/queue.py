@@ -38,6 +38,7 @@ KINDS = {
     "follow": "an object is followed through a clip",
     "preview": "a video is made ready to be played",
     "export": "a video is written as a file",
+    "fill": "something is painted over an object in every frame of a clip",
     "undo": "one step back",
     "redo": "one step forth",
     "paint": "something is painted, or a result once more",

@@ -105,7 +105,7 @@ class Studio:
         self.words = Words(host, self.requests, self.pool, self.selecting)
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
         self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
-        self.videos = Videos(host, self.requests, self.pool, self.selecting)
+        self.videos = Videos(host, self.requests, self.pool, self.selecting, self.painting, self.own_sampler)
         self.video_library = VideoLibrary(host, self.requests, self.tasks, lambda: self.limits)
         self.video_views = VideoViews(self.requests, self.video_library)
         self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.video_library, self.video_views)

@@ -1,4 +1,4 @@
-"""The use-cases on clips: follow an object through one, and remove it."""
+"""The use-cases on clips: follow an object through one, remove it, and put something else in its place."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ import numpy as np
 
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
+from clickpaint.image.soft_edge import SoftEdge
+from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.progress import Progress
 from clickpaint.segment.base import Prompts
 from clickpaint.settings import MEGABYTE
+from clickpaint.studio.key_frames import EVERY, KeyFrames
 from clickpaint.studio.model_pool import ModelPool
+from clickpaint.studio.own_sampler import OwnSampler
+from clickpaint.studio.painting import Painting
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.video import registry
 from clickpaint.video.base import Frames, Masks
-from clickpaint.video.clip_writing import write_clip, write_masks
+from clickpaint.video.clip_writing import check_writable, write_clip, write_masks
 from clickpaint.video.clips import Clip
+from clickpaint.video.filling import FillOptions, check_masks, fill
 from clickpaint.video.tracking import TrackedMasks, track
 from clickpaint.video.video_eraser import VideoEraseOptions
 
@@ -37,11 +43,29 @@ class Removed:
     painter: str
 
 
+@dataclass(frozen=True)
+class Filled:
+    """What painting in a clip used.
+
+    Attributes:
+        seed: that all key frames were painted with.
+        painted: how many key frames there are.
+        edge: the pixels that acted.
+    """
+
+    seed: int
+    painted: int
+    edge: SoftEdge
+
+
 class Videos:
     """Part of the studio."""
 
-    def __init__(self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting) -> None:
+    def __init__(
+        self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, painting: Painting, own_sampler: OwnSampler
+    ) -> None:  # fmt: skip
         self._host, self._requests, self._pool, self._selecting = host, requests, pool, selecting
+        self._painting, self._own_sampler = painting, own_sampler
 
     def select(self, clip: Frames, number: int, prompts: Prompts, segmenter: str | None = None) -> np.ndarray:
         """The mask of what was pointed at in one frame, bool [H, W]. Raises `InvalidInput`."""
@@ -79,6 +103,37 @@ class Videos:
 
             request.compute(work)
             return Removed("propagation", painter)
+
+    def fill(
+        self, clip: Clip, masks: Masks, target: Path, options: PaintOptions, *, every: int = EVERY, eraser: str | None = None,
+        lossless: bool = False,
+    ) -> Filled:  # fmt: skip
+        """Write the clip to `target` with what a prompt says in the place of what the masks select; it moves as that does.
+
+        Painted on the host's checkpoint by an engine of ours, in key frames that look at the first one, and carried to the others.
+
+        Args:
+            every: frames from one key frame to the next.
+            eraser: for the masked content "erased"; None for the setting's.
+            lossless: keep every value outside of the masks, also where the format usually loses some.
+
+        Raises:
+            HostUnsupported: there is no checkpoint, or our engines cannot paint like this.
+            InvalidInput: what comes in cannot be used, or the target not be written; then nothing of it is there.
+        """
+        with self._requests.run("fill") as request:
+            check_masks(clip, masks)
+            check_writable(target)
+            key_painter = KeyFrames(self._pool, self._painting, self._own_sampler, options, eraser)
+
+            def work(progress: Progress) -> Filled:
+                with key_painter.opened(clip, masks) as painting:
+                    edge, budget = painting.edge, self._host.setting("video_budget_mb") * MEGABYTE
+                    how = FillOptions(edge.grow, edge.feather, every, budget=budget)
+                    write_clip(target, fill(clip, masks, painting.paint, how, progress), clip, lossless)
+                    return Filled(painting.seed, painting.painted, painting.edge)
+
+            return request.compute(work)
 
     def write_masks(self, masks: Iterable[np.ndarray], target: Path, clip: Clip) -> None:
         """Write masks as a folder, an animated picture or a video. Raises `InvalidInput`."""

@@ -7,6 +7,7 @@ domain (Pérez, Gangnet, Blake 2003, "Poisson Image Editing"), so that neither a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -290,19 +291,34 @@ def joined(part: Part, layers: list[Layer], progress: Progress) -> Filled:
     colours = completed(colours.astype(np.float32), total > 0)  # what nobody knows must pull at nothing
     grain = missing_grain(colours, part.pixels, part.ring & (total > 0))
     belief = _belief(part, colours, part.ring & (total > 0))
+    down, across = mixed_gradients(weights, [layer.colours for layer in layers], colours)
+    gradients = (
+        down * np.minimum(belief[1:], belief[:-1])[..., None],
+        across * np.minimum(belief[:, 1:], belief[:, :-1])[..., None],
+    )
+    rim = steadied(part.pixels, colours, part.ring & (total > 0))
+    whole = seamless.solved(np.where(part.hole[..., None], colours, rim), part.hole, gradients, TRUST, progress)
+    return Filled(np.where(found[..., None], whole, part.pixels), found, grain)
+
+
+def mixed_gradients(weights: Sequence[np.ndarray], planes: Sequence[np.ndarray], colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The gradients of several layers as one, float32 [h - 1, w, 3] downwards and [h, w - 1, 3] to the right.
+
+    Args:
+        weights: float32 [h, w] for each layer, 0 where it knows nothing.
+        planes: float32 [h, w, 3], each layer's colours.
+        colours: float32 [h, w, 3], what they come to together.
+    """
     gradients = []
     for axis in (0, 1):
         ahead = tuple(slice(1, None) if a == axis else slice(None) for a in range(2))
         behind = tuple(slice(None, -1) if a == axis else slice(None) for a in range(2))
         both = [np.minimum(weight[ahead], weight[behind]) for weight in weights]
-        sums = sum(weight[..., None] * (layer.colours[ahead] - layer.colours[behind]) for weight, layer in zip(both, layers, strict=True))
+        sums = sum(weight[..., None] * (plane[ahead] - plane[behind]) for weight, plane in zip(both, planes, strict=True))
         shared = np.sum(both, axis=0)
         # Where no layer knows both pixels, a seam: nothing is said about the step but what the colours are.
-        gradient = np.where(shared[..., None] > 0, sums / np.maximum(shared, 1e-20)[..., None], colours[ahead] - colours[behind])
-        gradients.append(gradient * np.minimum(belief[ahead], belief[behind])[..., None])
-    rim = steadied(part.pixels, colours, part.ring & (total > 0))
-    whole = seamless.solved(np.where(part.hole[..., None], colours, rim), part.hole, (gradients[0], gradients[1]), TRUST, progress)
-    return Filled(np.where(found[..., None], whole, part.pixels), found, grain)
+        gradients.append(np.where(shared[..., None] > 0, sums / np.maximum(shared, 1e-20)[..., None], colours[ahead] - colours[behind]))
+    return gradients[0], gradients[1]
 
 
 TRUST = 0.0004
