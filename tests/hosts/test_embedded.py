@@ -94,12 +94,15 @@ def test_a_web_uis_root_will_do_as_well_as_its_models(tmp_path, given):
     assert root / "models" / "sam" == made.folders("sam")[0]  # where downloads go
 
 
+_FOLDERS = "checkpoints", "vae", "LORAS", "embeddings", "controlnet", "text_encoders", "tokenizer"
+
+
 def test_other_programs_folders_and_capitals_are_known(tmp_path):
     base = tmp_path / "ComfyUI" / "models"
-    for folder in ("checkpoints", "LORAS", "controlnet", "vae", "embeddings"):
+    for folder in _FOLDERS:
         (base / folder).mkdir(parents=True)
     made = host(tmp_path / "data", models_dirs=(base,))
-    for kind, folder in zip(NAMED_BY_USERS, ("checkpoints", "vae", "LORAS", "embeddings", "controlnet"), strict=True):
+    for kind, folder in zip(NAMED_BY_USERS, _FOLDERS, strict=True):
         assert base / folder in made.folders(kind)
 
 

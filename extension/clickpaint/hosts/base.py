@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clickpaint.weights.device import Device
 
 
-NAMED_BY_USERS = ("Stable-diffusion", "VAE", "Lora", "embeddings", "ControlNet")
+NAMED_BY_USERS = ("Stable-diffusion", "VAE", "Lora", "embeddings", "ControlNet", "text_encoder", "tokenizers")
 """Kinds of model files whose names are the user's own. They are looked for in the folders of their kind and nowhere else; files of
 other kinds are known by their names and checksums, and so may lie wherever models do."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from clickpaint.weights.model_files import by_name, by_path, same_word
 from clickpaint.weights.weights_file import safetensors_header, weights_format
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.checkpoint.source import FileSource
 
 ENDINGS = (".safetensors", ".sft", ".ckpt")
@@ -54,13 +54,17 @@ class LocalCheckpoints:
         folders: looked through with everything below them.
         chosen: one of their names, or the path of any file; "" for the first one that is found.
         vae: the path of a VAE that goes with all of them; None for each one's own.
+        companions: where files that go with a checkpoint may lie, by kind: "text_encoder", "VAE", "tokenizers".
     """
 
-    def __init__(self, folders: Sequence[Path], chosen: str = "", vae: Path | None = None) -> None:
-        self._folders, self.vae = folders, vae
+    def __init__(
+        self, folders: Sequence[Path], chosen: str = "", vae: Path | None = None,
+        companions: Callable[[str], Sequence[Path]] = lambda kind: (),
+    ) -> None:  # fmt: skip
+        self._folders, self.vae, self._companions = folders, vae, companions
         self._lock = threading.Lock()
         self._source: FileSource | None = None
-        self._kinds: dict[tuple[Path, int], Kind | ClickpaintError] = {}
+        self._kinds: dict[tuple[Path, int], AnyKind | ClickpaintError] = {}
         self._take(chosen)
 
     def look_in(self, folders: Sequence[Path], chosen: str | None, vae: Path | None) -> None:
@@ -97,7 +101,7 @@ class LocalCheckpoints:
         usable = (item for item in files.items() if item[1] == self._given or not isinstance(self._kind(item[1]), ClickpaintError))
         return next(usable, None) or next(iter(files.items()), None)
 
-    def kind(self) -> Kind | None:
+    def kind(self) -> AnyKind | None:
         """Of the chosen one; None where there is none. Raises what `choose` would."""
         current = self.current()
         if current is None:
@@ -117,10 +121,10 @@ class LocalCheckpoints:
                 self._source.release()
                 self._source = None
             if self._source is None and current is not None:
-                self._source = FileSource(current[1], self.vae)
+                self._source = FileSource(current[1], self.vae, folders=self._companions)
             return self._source
 
-    def _kind(self, file: Path) -> Kind | ClickpaintError:
+    def _kind(self, file: Path) -> AnyKind | ClickpaintError:
         """What a file is, or why it cannot be used; remembered, for lists ask again and again."""
         try:
             key = (file, file.stat().st_mtime_ns)
@@ -139,17 +143,24 @@ class LocalCheckpoints:
         return self._kinds[key]
 
 
-def _kind_of_file(file: Path) -> Kind:
+def _kind_of_file(file: Path) -> AnyKind:
     """The kind that the names and shapes of a file's tensors tell; of a safetensors file only its header is read, without torch."""
     from clickpaint.paint.checkpoint.kind import identify
     from clickpaint.paint.checkpoint.networks import split
+    from clickpaint.paint.flow import registry
 
     if weights_format(file) == "safetensors":
         header: Any = safetensors_header(file)[0]  # which has shapes, and no more is asked for
+        flow = registry.identify(header, file.name)
+        if flow is not None:
+            return flow
         parts = split(header)
         return identify(parts.unet.shapes(), None, parts.markers)
     from clickpaint.paint.checkpoint.source import FileSource
 
     source = FileSource(file)
+    flow = registry.identify(source.tensors(), file.name)
+    if flow is not None:
+        return flow
     parts = split(source.tensors())
     return identify(parts.unet.shapes(), source.prediction, parts.markers)

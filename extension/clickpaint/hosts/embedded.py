@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, HostUnsupported, Sentence
 from clickpaint.hosts.base import NAMED_BY_USERS, Capabilities
 from clickpaint.hosts.checkpoint_files import LocalCheckpoints
-from clickpaint.hosts.model_family import ModelFamily
+from clickpaint.hosts.model_family import ModelFamily, Preset
 from clickpaint.hosts.saved_files import save_new
 from clickpaint.hosts.settings_file import SettingsFile
+from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.diffusion.samplers import SAMPLERS
 from clickpaint.paint.diffusion.schedules import SCHEDULES
+from clickpaint.paint.flow import schedule as flow
 from clickpaint.weights.folders import is_file, is_folder, short_hash
 from clickpaint.weights.model_files import by_name, files, shown
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from clickpaint.image.picture import Picture
+    from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.checkpoint.source import Source
     from clickpaint.paint.paint_job import Painted, PaintJob
     from clickpaint.progress import Progress
@@ -36,7 +39,9 @@ _CONTROL_NETS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".sft")
 PROJECT = Path(__file__).resolve().parents[3]
 
 _ALSO_CALLED = {
-    "Stable-diffusion": ("checkpoints",),
+    "Stable-diffusion": ("checkpoints", "diffusion_models", "unet"),
+    "text_encoder": ("text_encoders", "clip"),
+    "tokenizers": ("tokenizer",),
     "Lora": ("loras", "lycoris"),
     "embeddings": ("embedding", "textual_inversion"),
     "sam": ("sams",),
@@ -46,6 +51,7 @@ _ALSO_CALLED = {
 _ALSO_IN = {
     "ControlNet": ("../extensions/sd-webui-controlnet/models",),
     "embeddings": ("../embeddings",),
+    "tokenizers": ("../backend/huggingface", "../comfy/text_encoders"),
     "sam": ("../extensions/sd-webui-segment-anything/models/sam", "../extensions/sd-webui-inpaint-anything/models"),
 }
 """Where a web UI keeps files of a kind, seen from its folder `models`."""
@@ -84,7 +90,7 @@ class EmbeddedHost:
             environment.get("TORCH_HOME") or Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
         )
         self.checkpoints = LocalCheckpoints(
-            self.folders("Stable-diffusion"), self.settings_file["checkpoint"], self._vae(self.settings_file["vae"])
+            self.folders("Stable-diffusion"), self.settings_file["checkpoint"], self._vae(self.settings_file["vae"]), self.folders
         )
 
     def _changed(self, keys: Set[str]) -> None:
@@ -114,12 +120,14 @@ class EmbeddedHost:
             paint=kind is not None,
             own_sampler=False,
             controlnet=True,
-            samplers=SAMPLERS,
-            schedulers=SCHEDULES,
+            samplers=flow.SAMPLERS if isinstance(kind, FlowKind) else SAMPLERS,
+            schedulers=flow.SCHEDULES if isinstance(kind, FlowKind) else SCHEDULES,
             checkpoints=names,
             checkpoint=current[0] if current is not None else "",
             native_size=kind.native_size if kind is not None else 512,
-            family=ModelFamily(kind.title, kind.native_size, instructs=kind.in_channels == 8) if kind is not None else None,
+            family=_family(kind) if kind is not None else None,
+            distilled=isinstance(kind, FlowKind) and kind.guidance != "",
+            preset=_preset(kind) if kind is not None else Preset(),
             reason=reason,
         )
 
@@ -205,6 +213,18 @@ class EmbeddedHost:
 
     def ending(self) -> bool:
         return False  # our own server does not wait for long
+
+
+def _family(kind: AnyKind) -> ModelFamily:
+    if isinstance(kind, FlowKind):
+        return ModelFamily(kind.title, kind.native_size, kind.guidance, kind.cfg_scale, kind.instructs)
+    return ModelFamily(kind.title, kind.native_size, instructs=kind.instructs)
+
+
+def _preset(kind: AnyKind) -> Preset:
+    if isinstance(kind, FlowKind):
+        return Preset(cfg_scale=kind.cfg_scale, distilled_cfg_scale=kind.distilled or kind.shift or 0.0)
+    return Preset()
 
 
 def _check(values: Mapping[str, Any]) -> None:

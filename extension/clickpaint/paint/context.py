@@ -39,8 +39,9 @@ class PaintPlan:
 
 
 def plan(
-    mask_box: Box, size: tuple[int, int], native: int, *, resolution: int = 0, whole: bool = False, refine: bool | None = None
-) -> PaintPlan:
+    mask_box: Box, size: tuple[int, int], native: int, *, resolution: int = 0, whole: bool = False, refine: bool | None = None,
+    multiple: int = MULTIPLE,
+) -> PaintPlan:  # fmt: skip
     """Where and at which resolution to paint what lies in `mask_box` of a picture of `size` (width, height).
 
     Args:
@@ -48,14 +49,15 @@ def plan(
         resolution: paint at the area of a square with this side instead; 0: native.
         whole: the context is the whole picture (replace, expand).
         refine: whether a second pass may follow; None: where the crop is larger than the model's size by REFINE_FROM.
+        multiple: what the sides of both passes are multiples of.
     """
     target = resolution or native
     box = Box(0, 0, *size) if whole else context(mask_box, size, target)
     pixels = math.sqrt(box.area)
     # A crop near the model's size is painted as it is, without any scaling; a small one is enlarged so that details come out.
     near = 1.0 if target <= pixels <= target * REFINE_FROM and not resolution else target / pixels
-    first = _sized(box, near)
-    own = _sized(box, min(1.0, LARGEST_SIDE / max(box.size)))
+    first = _sized(box, near, multiple)
+    own = _sized(box, min(1.0, LARGEST_SIDE / max(box.size)), multiple)
     wanted = pixels > target * REFINE_FROM if refine is None else refine
     second = own if wanted and own[0] * own[1] > first[0] * first[1] else None
     return PaintPlan(box, first, second)
@@ -97,6 +99,6 @@ def scaled_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR) > 1e-3
 
 
-def _sized(box: Box, scale: float) -> tuple[int, int]:
-    width, height = (max(round(side * scale / MULTIPLE), 1) * MULTIPLE for side in box.size)
+def _sized(box: Box, scale: float, multiple: int) -> tuple[int, int]:
+    width, height = (max(round(side * scale / multiple), 1) * multiple for side in box.size)
     return width, height

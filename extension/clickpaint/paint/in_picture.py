@@ -18,7 +18,7 @@ from clickpaint.image.mask import bounds
 from clickpaint.image.soft_edge import SoftEdge, automatic
 from clickpaint.image.transparency import painted_over
 from clickpaint.paint.alignment import align
-from clickpaint.paint.context import plan, scaled, scaled_mask
+from clickpaint.paint.context import MULTIPLE, plan, scaled, scaled_mask
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 
@@ -116,6 +116,7 @@ def paint(
     erase: Erase | None = None,
     opacity: np.ndarray | None = None,
     anew: bool = False,
+    multiple: int = MULTIPLE,
     progress: Progress = SILENT,
 ) -> PaintedCanvas:
     """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
@@ -126,6 +127,7 @@ def paint(
         erase: needed for the masked content "erased" alone.
         opacity: uint8 [H, W], the picture's alpha; what is painted where it is transparent becomes visible. None for a picture without.
         anew: the model paints the whole crop anew, so that what it gives is brought back into register with it first.
+        multiple: what the sides of a painted crop are multiples of.
 
     Raises:
         InvalidInput: nothing is selected, or everything is and the task is to replace what is around it.
@@ -143,7 +145,7 @@ def paint(
     size = canvas.pixels.shape[1], canvas.pixels.shape[0]
     whole = options.task in ("replace", "expand")
     refine = False if options.task == "instruct" else options.passes.refine  # what was done once would be done twice
-    where = plan(area, size, native, resolution=options.passes.resolution, whole=whole, refine=refine)
+    where = plan(area, size, native, resolution=options.passes.resolution, whole=whole, refine=refine, multiple=multiple)
 
     content, start = options.masking.content, canvas.pixels
     if options.masking.content == "erased":

@@ -18,7 +18,7 @@ from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
 from clickpaint.hosts.base import Host
 from clickpaint.image.picture import from_pixels
 from clickpaint.paint.adapters.toolbox import Toolbox
-from clickpaint.paint.checkpoint.opening import Checkpoint, Checkpoints
+from clickpaint.paint.checkpoint.opening import AnyCheckpoint, Checkpoints
 from clickpaint.paint.diffusion import frame_sampling, sampling
 from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion
 from clickpaint.paint.paint_job import ControlUnit, Painted, PaintJob, PaintOptions
@@ -42,10 +42,14 @@ class OpenCheckpoint:
 
     Attributes:
         native_size: side in pixels of the square that the checkpoint was trained on.
+        multiple: what the sides of a picture in pixels are multiples of.
+        instructs: whether it was trained to do to a picture what a prompt says, and to give the whole of it anew.
     """
 
     native_size: int
-    _checkpoint: Checkpoint
+    multiple: int
+    instructs: bool
+    _checkpoint: AnyCheckpoint
     _tools: sampling.Tools
     _show: Callable[[np.ndarray], None]
 
@@ -126,7 +130,10 @@ class OwnSampler:
         device = self._host.device()
         try:
             with self._checkpoints.using(source, device.torch) as checkpoint:
-                yield OpenCheckpoint(checkpoint.kind.native_size, checkpoint, self._tools(checkpoint, options, device), self._show)
+                kind = checkpoint.kind
+                anew = kind.instructs and not kind.only_instructs
+                tools = self._tools(checkpoint, options, device)
+                yield OpenCheckpoint(kind.native_size, kind.multiple, anew, checkpoint, tools, self._show)
         finally:
             with self._lock:
                 self._preview = None
@@ -145,7 +152,7 @@ class OwnSampler:
         usable = [info.name for info in registry.ordered() if info.returns == "map" and registry.unavailable(info.name) is None]
         return ["none", *(name for name in usable if name != "none")], self._toolbox.controlnets()
 
-    def _tools(self, checkpoint: Checkpoint, options: PaintOptions, device: Device) -> sampling.Tools:
+    def _tools(self, checkpoint: AnyCheckpoint, options: PaintOptions, device: Device) -> sampling.Tools:
         return sampling.Tools(
             device=device,
             depth=self._depth(),

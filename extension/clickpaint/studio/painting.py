@@ -19,6 +19,7 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.image.soft_edge import SoftEdge
+from clickpaint.paint.context import MULTIPLE
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
@@ -89,6 +90,23 @@ class GeneratedClip:
 
     frames: tuple[np.ndarray, ...]
     seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Sampler:
+    """What paints a job.
+
+    Attributes:
+        native: side in pixels of the square that the checkpoint was trained on.
+        run: paints a job.
+        anew: whether it paints the whole crop anew.
+        multiple: what the sides of a crop are multiples of.
+    """
+
+    native: int
+    run: Run
+    anew: bool
+    multiple: int = MULTIPLE
 
 
 class Painting:
@@ -170,6 +188,7 @@ class Painting:
         def work(progress: Progress) -> list[Painted]:
             self.make_room()
             with self._own_sampler.opened(options) as checkpoint:
+                _check_sides(width, height, multiple=checkpoint.multiple)
                 size = width or checkpoint.native_size, height or checkpoint.native_size
                 return checkpoint.generate(options, size, options.sampling.first_seed(), progress)
 
@@ -244,14 +263,16 @@ class Painting:
 
         def work(progress: Progress) -> PaintedCanvas:
             self.make_room()
-            with self._sampler(options) as (native, run, anew):
+            with self._sampler(options) as sampler:
+                native = sampler.native
                 wanted = options
                 if refined is not None:
                     # beyond the picture's own resolution there is nothing to gain: what is painted larger is only scaled down again
                     wanted = refining(options, round(min(max(math.sqrt(refined.area), native), _REFINED * native)))
                 return paint(
-                    picture.pixels, mask, wanted, run, native=native, erase=erase, opacity=picture.alpha, anew=anew, progress=progress
-                )
+                    picture.pixels, mask, wanted, sampler.run, native=native, erase=erase, opacity=picture.alpha, anew=sampler.anew,
+                    multiple=sampler.multiple, progress=progress,
+                )  # fmt: skip
 
         canvas = request.compute(work)
         if not canvas.results:
@@ -259,14 +280,15 @@ class Painting:
         return canvas
 
     @contextmanager
-    def _sampler(self, options: PaintOptions) -> Iterator[tuple[int, Run, bool]]:
-        """(side in pixels of the square that the checkpoint was trained on, what paints a job, whether that paints the whole crop anew);
-        the caller holds the host's lock."""
+    def _sampler(self, options: PaintOptions) -> Iterator[_Sampler]:
+        """What paints; the caller holds the host's lock."""
+        instructed = options.task == "instruct"
         if self._own_sampler.paints(options):
             with self._own_sampler.opened(options) as checkpoint:
-                yield checkpoint.native_size, checkpoint.run, False
+                anew = instructed and checkpoint.instructs
+                yield _Sampler(checkpoint.native_size, checkpoint.run, anew, checkpoint.multiple)
         else:
-            yield self._host.capabilities().native_size, self._host.paint, options.task == "instruct"
+            yield _Sampler(self._host.capabilities().native_size, self._host.paint, instructed)
 
     def make_room(self) -> None:
         """Let go of what is ours where the device's memory is short; the caller holds the host's lock."""
@@ -275,11 +297,13 @@ class Painting:
             self._pool.free()
 
 
-def _check_sides(*sides: int | None) -> None:
+def _check_sides(*sides: int | None, multiple: int = MULTIPLE) -> None:
+    """Raises `InvalidInput` for sides in pixels that no picture can have."""
     for side in sides:
-        if side is not None and (side % 8 or not 64 <= side <= _LARGEST_SIDE):
+        if side is not None and (side % multiple or not 64 <= side <= _LARGEST_SIDE):
             raise InvalidInput(
-                "A side cannot be {value} pixels.", "Give a multiple of 8 from 64 to {limit}.", value=side, limit=_LARGEST_SIDE
+                "A side cannot be {value} pixels.", "Give a multiple of {multiple} from 64 to {limit}.", value=side, multiple=multiple,
+                limit=_LARGEST_SIDE,
             )  # fmt: skip
 
 

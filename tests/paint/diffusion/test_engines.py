@@ -151,9 +151,10 @@ def test_the_preview_comes_to_what_the_result_shows():
     shown = []
     result = paint_with(toy_checkpoint(), job(blocks(), square(), steps=8), preview=shown.append)[0].pixels
     # the toy's latents are colours, which the table for real ones mixes: as it does those of the result
-    from clickpaint.paint.diffusion.latents import Coder, approximate
+    from clickpaint.paint.diffusion.latents import Coder
+    from clickpaint.paint.diffusion.stable_diffusion import StableDiffusion, approximate
 
-    expected = approximate(Coder(toy_checkpoint()).encode(result), "sd1")
+    expected = approximate(Coder(toy_checkpoint(), StableDiffusion(toy_checkpoint())).encode(result), "sd1")
     painted = square()[::8, ::8]
     assert apart(shown[-1][painted], expected[painted]) < apart(shown[0][painted], expected[painted]) or apart(shown[-1], expected) <= 3
 
@@ -215,6 +216,7 @@ def test_a_vae_that_overflows_in_half_precision_works_in_float32():
     import torch
 
     from clickpaint.paint.diffusion.latents import Coder
+    from clickpaint.paint.diffusion.stable_diffusion import StableDiffusion
 
     whole = random_checkpoint()
     vae: Any = copy.deepcopy(whole.vae).half()
@@ -227,7 +229,7 @@ def test_a_vae_that_overflows_in_half_precision_works_in_float32():
     latents = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert not torch.isfinite(vae.decode(latents.half()).sample).all()
-        assert apart(Coder(half).decode(latents), Coder(whole).decode(latents)) <= 1
+        assert apart(Coder(half, StableDiffusion(half)).decode(latents), Coder(whole, StableDiffusion(whole)).decode(latents)) <= 1
     assert vae.dtype == torch.float16
 
 
@@ -237,11 +239,13 @@ def test_masked_content():
     from clickpaint.paint.diffusion.engines.base import Scene
     from clickpaint.paint.diffusion.latents import Coder
     from clickpaint.paint.diffusion.loop import generators
+    from clickpaint.paint.diffusion.stable_diffusion import StableDiffusion
 
     checkpoint = toy_checkpoint()
+    model = StableDiffusion(checkpoint)
     hole = latent_mask(mask, checkpoint.device) > 0
     for content in ("original", "fill", "latent noise", "latent nothing"):
-        scene = Scene(checkpoint, job(pixels, mask, content), None, generators(1, 2), Coder(checkpoint))
+        scene = Scene(checkpoint, model, job(pixels, mask, content), None, generators(1, 2), Coder(checkpoint, model))
         start[content] = scene.start
         assert (scene.start[:1].where(~hole, 0) - scene.known.where(~hole, 0)).abs().max() < 1e-5
     assert (start["latent nothing"].where(hole, 0) == 0).all()

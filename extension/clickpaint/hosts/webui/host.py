@@ -36,6 +36,8 @@ _OPTIONS = {
     "Lora": ("lora_dir", "lyco_dir_backcompat"),
     "embeddings": ("embeddings_dir",),
     "ControlNet": ("controlnet_dir",),
+    "text_encoder": ("text_encoder_dir", "text_encoder_dirs"),
+    "tokenizers": (),
 }
 """The web UI's options that say where its files of a kind lie; its embeddings are not among its models."""
 

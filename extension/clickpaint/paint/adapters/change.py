@@ -45,6 +45,18 @@ class Change:
         up = torch.cat([pair[1] for pair in pairs], dim=1) if pairs else None
         return Change(down, up, summed(self.whole, other.whole), summed(self.bias, other.bias))
 
+    def rows(self, start: int, stop: int) -> Change:
+        """What it is for some of the layer's outputs."""
+        rest = (None if tensor is None else tensor[start:stop] for tensor in (self.up, self.whole, self.bias))
+        return Change(self.down, *rest)
+
+    def above(self, other: Change) -> Change:
+        """For a layer that has the outputs of this one's and then those of the other's, both of one layer's changes."""
+        import torch
+
+        pairs = ((self.up, other.up), (self.whole, other.whole), (self.bias, other.bias))
+        return Change(self.down, *(None if a is None or b is None else torch.cat([a, b]) for a, b in pairs))
+
     def like(self, x: Tensor) -> Change:
         """On the device and in the precision of x."""
         tensors = (self.down, self.up, self.whole, self.bias)

@@ -3,7 +3,6 @@ picture takes. What a file holds is applied whole, or refused as what it is; lay
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from clickpaint.errors import InvalidInput, Sentence
 from clickpaint.paint.adapters.change import Change, change_of
 from clickpaint.paint.adapters.controlnet_files import FAMILIES
 from clickpaint.paint.adapters.lora_keys import FOREIGN, ROLES, Scaling, configuration_beside, scalings, tensor_name
+from clickpaint.paint.adapters.lora_layers import layers_of
 from clickpaint.paint.adapters.lora_prompt import LoraUse
+from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
 from clickpaint.paint.checkpoint.kind import what_else
 from clickpaint.paint.checkpoint.source import read
 from clickpaint.weights.device import out_of_memory
@@ -22,7 +23,7 @@ from clickpaint.weights.device import out_of_memory
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint
 
 BUNDLED = "bundle_emb."
 """What stands before the names of a bundled textual inversion's tensors."""
@@ -136,6 +137,9 @@ class Lora:
     @property
     def family(self) -> str:
         """What it was made for, for people; "" where its layers do not tell."""
+        for signs, title in _SIGNS.items():
+            if any(network == "unet" and layer.startswith(signs) for network, layer in self.layers):
+                return title
         widths = {
             tensor.shape[1]
             for (network, layer), lora_layer in self.layers.items()
@@ -144,7 +148,9 @@ class Lora:
         }
         return FAMILIES.get(widths.pop(), "") if len(widths) == 1 else ""
 
-    def changes(self, checkpoint: Checkpoint, unet: float, text: float, use: LoraUse | None = None) -> tuple[dict[Any, Change], list[str]]:
+    def changes(
+        self, checkpoint: AnyCheckpoint, unet: float, text: float, use: LoraUse | None = None
+    ) -> tuple[dict[Any, Change], list[str]]:
         """What it changes in a checkpoint.
 
         Args:
@@ -160,22 +166,22 @@ class Lora:
             InvalidInput: a layer is of another shape there: the LoRA was made for another family; or the file is damaged.
         """
         use = use or LoraUse(self.name, unet, text)
-        modules = _modules(checkpoint)
+        modules = layers_of(checkpoint)
         changed: dict[Any, Change] = {}
         unknown = []
         for (network, layer), lora_layer in self.layers.items():
-            module, block = modules.get((network, layer), (None, ""))
-            if module is None:
+            target = modules.get((network, layer))
+            if target is None:
                 unknown.append(layer)
                 continue
-            strength = use.weight_of(block) if network == "unet" else use.text
+            strength = use.weight_of(target.block) if network == "unet" else use.text
             if strength == 0:
                 continue
             if any(tensor.numel() == 0 for tensor in lora_layer.tensors.values()):
                 raise self._damaged(Sentence("a tensor of {layer} is empty", layer=layer))
             try:
                 change = change_of(
-                    lora_layer.tensors, module.weight, strength, lora_layer.alpha, stabilised=lora_layer.stabilised, ranks=use.ranks
+                    lora_layer.tensors, target.weight(), strength, lora_layer.alpha, stabilised=lora_layer.stabilised, ranks=use.ranks
                 )
             except KeyError as error:
                 raise self._damaged(Sentence("{layer} has no {tensor}", layer=layer, tensor=error.args[0])) from error
@@ -187,7 +193,8 @@ class Lora:
                 raise self._misfit(checkpoint, Sentence("the tensors of its {layer} do not fit each other", layer=layer)) from error
             if not change.is_finite():
                 raise self._damaged(Sentence("some numbers of {layer} are not finite", layer=layer))
-            changed[module] = changed[module] + change if module in changed else change
+            for module, own in target.shares(change):
+                changed[module] = changed[module] + own if module in changed else own
         if self.layers and len(unknown) == len(self.layers):
             raise self._misfit(checkpoint, "none of its layers is there")
         return changed, unknown
@@ -195,8 +202,10 @@ class Lora:
     def _damaged(self, reason: str) -> InvalidInput:
         return InvalidInput("The LoRA {name} is damaged or cut off: {reason}.", "Download it again.", name=self.name, reason=reason)
 
-    def _misfit(self, checkpoint: Checkpoint, reason: str) -> InvalidInput:
-        ours, theirs = FAMILIES.get(checkpoint.layout.context, "of another kind"), self.family
+    def _misfit(self, checkpoint: AnyCheckpoint, reason: str) -> InvalidInput:
+        flows = isinstance(checkpoint, FlowCheckpoint)
+        ours = checkpoint.kind.title if flows else FAMILIES.get(checkpoint.layout.context, "of another kind")
+        theirs = self.family
         whose = theirs if theirs not in ("", ours) else "another kind of checkpoint"
         return InvalidInput(
             "The LoRA {name} was made for {family}, but the checkpoint is {checkpoint_family}: {reason}.",
@@ -208,8 +217,17 @@ class Lora:
         )
 
 
+_SIGNS = {
+    ("double_blocks_", "single_blocks_", "single_transformer_blocks_"): "Flux",
+    ("joint_blocks_",): "Stable Diffusion 3",
+    ("transformer_blocks_0_img_mod", "transformer_blocks_0_img_mlp"): "Qwen-Image",
+    ("noise_refiner_", "context_refiner_"): "Z-Image",
+}
+"""How the layers of LoRAs for transformers begin, and what they were made for."""
+
+
 @contextmanager
-def applied(checkpoint: Checkpoint, loras: Sequence[tuple[Lora, float | tuple[float, float] | LoraUse]]) -> Iterator[list[str]]:
+def applied(checkpoint: AnyCheckpoint, loras: Sequence[tuple[Lora, float | tuple[float, float] | LoraUse]]) -> Iterator[list[str]]:
     """Within this block the checkpoint's U-Net and text encoders answer as if the LoRAs were part of them; afterwards as before, to
     the bit: they are added to the answers of single layers, and no weight is written to.
 
@@ -285,28 +303,3 @@ def _foreign(name: str, role: str) -> InvalidInput:
         role=role,
         kind=what,
     )
-
-
-def _modules(checkpoint: Checkpoint) -> dict[tuple[str, str], tuple[Any, str]]:
-    """The layers that can be changed, each with its block of the U-Net, by network and by each of the names that files have for them."""
-    import torch
-
-    kinds = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.Embedding)
-    known: dict[tuple[str, str], tuple[Any, str]] = {}
-    for name, module in checkpoint.unet.named_modules():
-        if isinstance(module, kinds) and module.weight is not None:
-            original = checkpoint.layout.key(f"{name}.weight").removesuffix(".weight")
-            known |= {("unet", spoken.replace(".", "_")): (module, _block(original)) for spoken in (name, original)}
-    for number, encoder in enumerate(checkpoint.text_encoders, 1):
-        for name, module in encoder.model.named_modules():
-            if isinstance(module, kinds):
-                known[f"te{number}", name.removeprefix("text_model.").replace(".", "_")] = module, ""
-    return known
-
-
-def _block(original: str) -> str:
-    """The U-Net's block that a layer lies in, "IN00" … "OUT11"; "" for those around the blocks."""
-    match = re.match(r"(input|middle|output)_blocks?\.(\d+)", original)
-    if match is None:
-        return ""
-    return "MID" if match[1] == "middle" else f"{'IN' if match[1] == 'input' else 'OUT'}{int(match[2]):02}"

@@ -44,11 +44,13 @@ FOREIGN = (
 """What files are called whose tensors play roles that are not known here."""
 
 _PREFIXES = (
-    ("lora_unet_", "unet"), ("oft_unet_", "unet"), ("lora_te1_", "te1"), ("lora_te2_", "te2"), ("lora_te_", "te1"), ("oft_te1_", "te1"),
-    ("oft_te2_", "te2"), ("oft_te_", "te1"), ("lycoris_", "unet"),
+    ("lora_unet_", "unet"), ("lora_transformer_", "unet"), ("oft_unet_", "unet"),
+    ("lora_te1_", "te1"), ("lora_te2_", "te2"), ("lora_te3_", "te3"), ("lora_te_", "te1"),
+    ("oft_te1_", "te1"), ("oft_te2_", "te2"), ("oft_te_", "te1"), ("lycoris_", "unet"),
     ("model.diffusion_model.", "unet"), ("diffusion_model.", "unet"), ("unet.", "unet"),
     ("text_encoders.clip_l.transformer.", "te1"), ("text_encoders.clip_g.transformer.", "te2"),
-    ("text_encoders.clip_h.transformer.", "te1"),
+    ("text_encoders.clip_h.transformer.", "te1"), ("text_encoders.t5xxl.transformer.", "te3"), ("transformer.", "unet"),
+    ("text_encoder_3.", "te3"), ("t5xxl.transformer.", "te3"),
     ("text_encoder_2.", "te2"), ("text_encoder.", "te1"), ("clip_l.transformer.", "te1"), ("clip_g.transformer.", "te2"),
     ("cond_stage_model.transformer.", "te1"), ("conditioner.embedders.0.transformer.", "te1"),
     ("te.", "te1"), ("te1.", "te1"), ("te2.", "te2"), ("text_model.", "te1"),

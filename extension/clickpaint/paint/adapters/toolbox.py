@@ -14,6 +14,7 @@ from clickpaint.paint.adapters.lora import applied
 from clickpaint.paint.adapters.lora_files import LoraShelf
 from clickpaint.paint.adapters.lora_prompt import lora_uses
 from clickpaint.paint.adapters.textual_inversion import EmbeddingShelf
+from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
 from clickpaint.paint.diffusion.prompt import without_networks
 from clickpaint.weights.model_files import files, find, shown
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from diffusers import ControlNetModel
     from torch import Tensor
 
-    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint, Checkpoint
     from clickpaint.paint.diffusion.loop import Part
     from clickpaint.paint.diffusion.prompt import Network
     from clickpaint.paint.paint_job import ControlUnit, PaintJob
@@ -53,13 +54,19 @@ class Toolbox:
         """The names of the files that may be ControlNets, each another one; none is opened."""
         return list(shown(files(self._folders("ControlNet"))))
 
-    def control(self, checkpoint: Checkpoint, job: PaintJob) -> Sequence[Part]:
+    def control(self, checkpoint: AnyCheckpoint, job: PaintJob) -> Sequence[Part]:
         """The part of the job's control units in the denoising loop.
 
         Raises:
             NotFound: there is no ControlNet of that name.
             InvalidInput: it was made for another family, or is none.
         """
+        if isinstance(checkpoint, FlowCheckpoint):
+            raise InvalidInput(
+                "Our engines have no ControlNets for {kind}.",
+                "Remove the ControlNet units, or choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+                kind=checkpoint.kind.title,
+            )
         controls = []
         for unit, drawn in zip(job.options.control, job.maps or [None] * len(job.options.control), strict=True):
             if drawn is not None:
@@ -93,7 +100,7 @@ class Toolbox:
         return self._models.get(("ControlNet", str(path), path.stat().st_mtime_ns, checkpoint.name, *place), load)
 
     @contextmanager
-    def adapted(self, checkpoint: Checkpoint, networks: Sequence[Network]) -> Iterator[list[str]]:
+    def adapted(self, checkpoint: AnyCheckpoint, networks: Sequence[Network]) -> Iterator[list[str]]:
         """The checkpoint with the LoRAs that a prompt asks for, within this block; yields what is to be said about them.
 
         Raises:
@@ -104,13 +111,15 @@ class Toolbox:
         with applied(checkpoint, [(self._loras.get(use.name, self._folders("Lora")), use) for use in uses]) as notes:
             yield notes
 
-    def words(self, checkpoint: Checkpoint, *prompts: str) -> dict[str, tuple[Tensor, ...]]:
+    def words(self, checkpoint: AnyCheckpoint, *prompts: str) -> dict[str, tuple[Tensor, ...]]:
         """The textual inversions that occur in the prompts: those in the folders, and those that LoRAs of the prompts bring along.
 
         Args:
             checkpoint: whose text encoders are to read them.
             prompts: in the web UI's syntax.
         """
+        if isinstance(checkpoint, FlowCheckpoint):  # there are none for T5 and Qwen, and those for CLIP alone say too little
+            return {}
         bundled: dict[str, Mapping[str, Any]] = {}
         for network in (network for prompt in prompts for network in without_networks(prompt)[1]):
             if network.kind in ("lora", "lyco"):

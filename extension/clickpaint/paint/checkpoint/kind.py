@@ -38,6 +38,36 @@ class Kind:
         return _TITLES[self.family] + purpose + (" (v)" if self.prediction == "v_prediction" else "")
 
     @property
+    def engine(self) -> str:
+        """The engine that it is painted with where nothing speaks for another."""
+        return {5: "depth", 8: "instruct"}.get(self.in_channels, "inpaint")
+
+    @property
+    def sees_hole(self) -> bool:
+        """Whether it gets the picture with the hole beside the latents, and so keeps the surroundings by itself."""
+        return self.in_channels == 9
+
+    @property
+    def instructs(self) -> bool:
+        """Whether it was trained to do to a picture what a prompt says."""
+        return self.in_channels == 8
+
+    @property
+    def only_instructs(self) -> bool:
+        """Whether it cannot do anything else."""
+        return self.instructs
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a picture in pixels are multiples of."""
+        return 8
+
+    @property
+    def memoryless(self) -> tuple[str, ...]:
+        """Its samplers that do not remember earlier steps, which going back would make wrong."""
+        return "DDPM", "DDIM"
+
+    @property
     def latent_scale(self) -> float:
         """What the VAE's latents are multiplied by."""
         return 0.13025 if self.family.startswith("sdxl") else 0.18215

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
+from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint, FlowKind
 from clickpaint.paint.checkpoint.kind import Kind, kind_of
 from clickpaint.paint.checkpoint.meta import assign, empty, main_dtype, on_meta
 from clickpaint.paint.checkpoint.networks import Part, Parts, split
@@ -51,13 +52,39 @@ class Checkpoint:
     dtype: torch.dtype
     device: torch.device
 
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """All its networks, by their names."""
+        texts = {f"text encoder {number}": encoder.model for number, encoder in enumerate(self.text_encoders, 1)}
+        return {"unet": self.unet, "vae": self.vae, **texts}
+
     def modules(self) -> list[torch.nn.Module]:
         """All its networks."""
-        return [self.unet, self.vae, *(encoder.model for encoder in self.text_encoders)]
+        return list(self.networks().values())
+
+    def computed_in(self, module: torch.nn.Module, device: torch.device) -> torch.dtype:
+        """The type that one of its networks computes in."""
+        return main_dtype(module)
+
+    def on(self, device: torch.device) -> Checkpoint:
+        """The same, with its inputs on another device."""
+        return replace(self, device=device)
+
+
+AnyCheckpoint = Checkpoint | FlowCheckpoint
+AnyKind = Kind | FlowKind
+
+
+def open_any(source: Source, previous: AnyCheckpoint | None = None) -> AnyCheckpoint:
+    """`open_checkpoint`, of whichever family that is known here."""
+    from clickpaint.paint.flow.flow_opening import open_flow
+
+    torchvision.available()
+    return open_flow(source, previous) or open_checkpoint(source, previous if isinstance(previous, Checkpoint) else None)
 
 
 def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Checkpoint:
-    """The networks of a source, now. Costs no memory, and no time but for what is read of a file that was not read before.
+    """The networks of Stable Diffusion 1, 2 or XL in a source, now. Costs no memory, and no time but for what is read of a file that
+    was not read before.
 
     Args:
         previous: one that is not needed any more. Where its modules are of the right build they get the new tensors, which takes
@@ -83,13 +110,14 @@ def open_checkpoint(source: Source, previous: Checkpoint | None = None) -> Check
         with streamed(unet, device, dtype):
             if predicts_velocity(unet):
                 kind = replace(kind, prediction="v_prediction", native_size=768)
+    xl = kind.family.startswith("sdxl")
     before = previous.text_encoders if previous else (None,) * len(texts)
     return Checkpoint(
         name=source.name,
         kind=kind,
         layout=layout,
         unet=unet,
-        vae=_build_vae(parts.vae, kind, previous.vae if previous else None),
+        vae=vae_of(parts.vae, kind.latent_scale, previous.vae if previous else None, size=kind.native_size, upcast=xl),
         text_encoders=tuple(build_text_encoder(part, kind, old) for part, old in zip(texts, before, strict=True)),
         scheduler_config=kind.scheduler_config(),
         dtype=dtype,
@@ -122,14 +150,24 @@ def _build_unet(part: Part, layout: UNetLayout, kind: Kind, previous: UNet2DCond
     return unet
 
 
-def _build_vae(part: Part, kind: Kind, previous: AutoencoderKL | None) -> AutoencoderKL:
+def vae_of(
+    part: Part, scale: float, previous: AutoencoderKL | None = None, *, size: int = 1024, upcast: bool = False
+) -> AutoencoderKL:  # fmt: skip
+    """A VAE on the part's tensors.
+
+    Args:
+        scale: what its latents are multiplied by.
+        previous: serves again if it is of the same build.
+        size: side in pixels of the square that it was trained on, of which it makes its tiles.
+        upcast: whether it may overflow in float16.
+    """
     from diffusers import AutoencoderKL
 
-    config = vae_config(part.shapes(), kind.latent_scale, force_upcast=kind.family.startswith("sdxl"))
+    config = vae_config(part.shapes(), scale, force_upcast=upcast)
     vae = previous
     if vae is None or any(vae.config[key] != value for key, value in config.items()):
         with on_meta():
-            vae = AutoencoderKL(sample_size=kind.native_size, **config).eval()
+            vae = AutoencoderKL(sample_size=size, **config).eval()
     levels = len(config["block_out_channels"])
     parameters, keys = {}, {}
     for name, parameter in vae.named_parameters():
@@ -164,7 +202,7 @@ class Checkpoints:
         self._lock = threading.RLock()
         self._held: dict[int, _Held] = {}
 
-    def get(self, source: Source) -> Checkpoint:
+    def get(self, source: Source) -> AnyCheckpoint:
         """The checkpoint on the source's present tensors: opened once, and again in milliseconds whenever `source.version()` says
         that they are other ones. It holds them until it is asked for again after a change, or `forget`."""
         with self._lock:
@@ -173,7 +211,7 @@ class Checkpoints:
             if held is not None and held.source is source and held.version == version:
                 return held.checkpoint
             self._held.pop(id(source), None)
-            checkpoint = open_checkpoint(source, held.checkpoint if held is not None and held.source is source else None)
+            checkpoint = open_any(source, held.checkpoint if held is not None and held.source is source else None)
             self._held[id(source)] = _Held(source, version, checkpoint)
             return checkpoint
 
@@ -182,11 +220,11 @@ class Checkpoints:
         they hold no tensors until then."""
         with self._lock:
             if id(source) not in self._held:
-                self._held[id(source)] = _Held(source, None, open_checkpoint(source))
+                self._held[id(source)] = _Held(source, None, open_any(source))
                 self._let_go(self._held[id(source)])
 
     @contextmanager
-    def using(self, source: Source, device: torch.device | str) -> Iterator[Checkpoint]:
+    def using(self, source: Source, device: torch.device | str) -> Iterator[AnyCheckpoint]:
         """The checkpoint, ready to compute on `device`; its tensors are let go of after the (outermost) block. Those that the source
         could not bring there, and those of a type that there is no arithmetic for, are converted layer by layer."""
         import torch
@@ -199,8 +237,8 @@ class Checkpoints:
             try:
                 with ExitStack() as stack:
                     for module in checkpoint.modules():
-                        stack.enter_context(streamed(module, device, main_dtype(module)))
-                    yield checkpoint if checkpoint.device.type == device.type else replace(checkpoint, device=device)
+                        stack.enter_context(streamed(module, device, checkpoint.computed_in(module, device)))
+                    yield checkpoint if checkpoint.device.type == device.type else checkpoint.on(device)
             finally:
                 self._leave(source)
 
@@ -238,7 +276,7 @@ class _Held:
 
     source: Source
     version: Hashable | None
-    checkpoint: Checkpoint
+    checkpoint: AnyCheckpoint
     users: int = 0
 
 
@@ -261,11 +299,10 @@ class AliasRow:
     aliased_bytes: int
 
 
-def alias_report(checkpoint: Checkpoint, tensors: Mapping[str, torch.Tensor]) -> list[AliasRow]:
+def alias_report(checkpoint: AnyCheckpoint, tensors: Mapping[str, torch.Tensor]) -> list[AliasRow]:
     """One row for each network: how many of its weights share memory with `tensors`, the source's."""
     storages = {(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes(), tensor.device) for tensor in tensors.values()}
-    networks = {"unet": checkpoint.unet, "vae": checkpoint.vae}
-    networks |= {f"text encoder {number}": encoder.model for number, encoder in enumerate(checkpoint.text_encoders, 1)}
+    networks = checkpoint.networks()
     rows = []
     for name, network in networks.items():
         own = [

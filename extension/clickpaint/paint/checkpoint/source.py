@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +15,9 @@ from clickpaint.weights.weights_file import mapped_in_pieces, read_weights_file
 
 if TYPE_CHECKING:
     import torch
+
+
+Folders = Callable[[str], Sequence[Path]]
 
 
 class Source(Protocol):
@@ -79,12 +82,17 @@ class FileSource:
         path: the checkpoint.
         vae: a file with a VAE, used instead of the checkpoint's own.
         prediction: what the UNet predicts, if the user says so; otherwise the file's metadata or a .yaml beside it may know.
+        folders: where files that go with the checkpoint may lie, by kind: "text_encoder", "VAE", "tokenizers".
     """
 
-    def __init__(self, path: Path, vae: Path | None = None, prediction: Prediction | None = None) -> None:
+    def __init__(
+        self, path: Path, vae: Path | None = None, prediction: Prediction | None = None, folders: Folders = lambda kind: ()
+    ) -> None:  # fmt: skip
         self.path, self.vae = Path(path), None if vae is None else Path(vae)
         self.name = self.path.name
         self._user_prediction: Prediction | None = prediction
+        self._folders, self._flows = folders, False
+        self._companions: tuple[Path, ...] = ()
         self._opened: tuple[Hashable, dict[str, torch.Tensor], Prediction | None] | None = None
         self._moved: tuple[Hashable, torch.device, dict[str, torch.Tensor]] | None = None
         self._device: torch.device | None = None
@@ -93,9 +101,16 @@ class FileSource:
     def prediction(self) -> Prediction | None:
         return self._user_prediction or self._open()[2]
 
+    def folders(self, kind: str) -> Sequence[Path]:
+        """Where files that go with the checkpoint may lie; its own folder last."""
+        return [*self._folders(kind), self.path.parent]
+
     def tensors(self) -> Mapping[str, torch.Tensor]:
         stamp, tensors, _ = self._open()
-        if self._device is None or (self._device.type == "cpu" and not any(_slow_on_cpu(tensor) for tensor in tensors.values())):
+        if self._device is None:
+            return tensors
+        # what is of several gigabytes is widened layer by layer while it computes
+        if self._device.type == "cpu" and (self._flows or not any(_slow_on_cpu(tensor) for tensor in tensors.values())):
             return tensors
         if self._moved is None or self._moved[:2] != (stamp, self._device):
             self._moved = None  # before the next ones take their place
@@ -121,6 +136,8 @@ class FileSource:
     def _all_moved(self, tensors: Mapping[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
         """Every tensor where and as it is computed with. A file that can be mapped is mapped anew for every few of them, so that what
         was read of it does not lie in memory beside what was made of it."""
+        if self._flows:
+            return _moved_as_far_as_memory_goes(tensors, device)
         moved: dict[str, torch.Tensor] = {}
         own = {key: tensor for key, tensor in tensors.items() if self.vae is None or not key.startswith(_VAE)}
         for piece in mapped_in_pieces(self.path, {key: tensor.dtype for key, tensor in own.items()}):
@@ -128,7 +145,7 @@ class FileSource:
         return {key: moved[key] if key in moved else _moved(tensor, device) for key, tensor in tensors.items()}
 
     def _stamp(self) -> Hashable:
-        files = [file for file in (self.path, self.vae) if file is not None]
+        files = [file for file in (self.path, self.vae, *self._companions) if file is not None]
         try:
             return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
         except OSError as error:
@@ -142,11 +159,44 @@ class FileSource:
             tensors, metadata = read(self.path)
             if self.vae is not None:
                 tensors = with_vae(tensors, read(self.vae)[0], self.vae.name)
+            tensors = self._completed(tensors)
+            stamp = self._stamp()
             self._opened = (stamp, tensors, _prediction(metadata, self.path))
         return self._opened
 
+    def _completed(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """With the networks of other files that a transformer needs which comes alone."""
+        from clickpaint.paint.flow.companions import companions
+        from clickpaint.paint.flow.registry import family_among
+
+        self._flows = family_among(tensors) is not None
+        found = companions(tensors, self.name, self.folders) if self._flows else []
+        self._companions = tuple(companion.path for companion in found)
+        for companion in found:
+            own = {key: tensor for key, tensor in read(companion.path)[0].items() if key.startswith(companion.own)}
+            tensors = tensors | {companion.prefix + key[len(companion.own) :]: tensor for key, tensor in own.items()}
+        return tensors
+
 
 _VAE = "first_stage_model."
+
+
+_HEADROOM = 4 << 30
+"""Bytes of a device's memory that are left for computing."""
+
+
+def _moved_as_far_as_memory_goes(tensors: Mapping[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    """The transformer first, which is asked in every step; what finds no room stays in the file, and goes to the device layer by
+    layer while it computes."""
+    from clickpaint.weights.device import Device, free_bytes
+
+    room = free_bytes(Device(str(device))) - _HEADROOM
+    moved = dict(tensors)
+    for key in sorted(tensors, key=lambda key: key.startswith(("text_encoders.", "vae.", _VAE))):
+        size = tensors[key].numel() * tensors[key].element_size()
+        if size <= room:
+            moved[key], room = tensors[key].to(device), room - size
+    return moved
 
 
 def _slow_on_cpu(tensor: torch.Tensor) -> bool:
@@ -171,7 +221,7 @@ def with_vae(tensors: Mapping[str, torch.Tensor], vae: Mapping[str, torch.Tensor
     prefix = next((key.removesuffix(first) for key in vae if key.endswith(first)), None)
     if prefix is None:
         raise InvalidInput("{name} holds no VAE: {key} is missing.", "Choose another VAE file.", key=first, name=name)
-    kept = {key: tensor for key, tensor in tensors.items() if not key.startswith(_VAE)}
+    kept = {key: tensor for key, tensor in tensors.items() if not key.startswith((_VAE, "vae."))}
     return kept | {f"{_VAE}{key[len(prefix) :]}": tensor for key, tensor in vae.items() if key.startswith(prefix)}
 
 

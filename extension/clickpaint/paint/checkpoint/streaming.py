@@ -29,7 +29,7 @@ def streamed(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) 
             if own[0] is next(module.parameters()) and own[0].numel() < _SMALL:
                 # diffusers tells a network's device and type by its first weight, which is therefore right all the time
                 again, last = _hooks(device, dtype)
-                again(layer, None)
+                again(layer, ())
                 first.append((last, layer))
         yield
     finally:
@@ -47,11 +47,14 @@ def _hooks(device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
 
     own: dict[str, Any] = {}
 
-    def fetch(layer: torch.nn.Module, _: Any) -> None:
+    def fetch(layer: torch.nn.Module, inputs: Any) -> Any:
         for name, tensor in layer._parameters.items():
             if tensor is not None and not _right(tensor, device, dtype):
                 own[name] = tensor
                 layer._parameters[name] = torch.nn.Parameter(tensor.to(device, dtype, non_blocking=True), requires_grad=False)
+        if not isinstance(layer, torch.nn.Linear) or not inputs or inputs[0].dtype == dtype or not inputs[0].is_floating_point():
+            return None
+        return (inputs[0].to(dtype), *inputs[1:])  # some networks bring what goes in into the type that the weights had before
 
     def put_back(layer: torch.nn.Module, *_: Any) -> None:
         layer._parameters.update(own)

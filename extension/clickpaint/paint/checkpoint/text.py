@@ -75,18 +75,28 @@ def build_text_encoder(part: Part, kind: Kind, previous: TextEncoder | None = No
     Raises:
         InvalidInput: a tensor is missing or has the wrong shape; the message names it.
     """
-    tensors, names = _as_transformers(part)
-    config = _config(part, tensors, names, kind)
+    tensors, names = as_transformers(part)
+    width = tensors["embeddings.token_embedding.weight"].shape[1] if "embeddings.token_embedding.weight" in tensors else 0
+    config = clip_config(part, tensors, names, pooled=_pooled(width, kind), quick=width == 768)
     same = previous is not None and all(getattr(previous.model.config, key) == value for key, value in config.items())
     encoder = previous if previous is not None and same else _without_tensors(config, kind)
     wanted = {name: name.removeprefix("text_model.") for name, _ in encoder.model.named_parameters()}
     parameters = {name: tensors[plain] for name, plain in wanted.items() if plain in tensors}
     assign(encoder.model, parameters, lambda name: part.prefix + str(names.get(wanted[name], wanted[name])))
-    _restore_positions(encoder)
+    restore_positions(encoder.inner)
     return encoder
 
 
-def _config(part: Part, tensors: Mapping[str, torch.Tensor], names: Mapping[str, str], kind: Kind) -> dict[str, Any]:
+def clip_config(
+    part: Part, tensors: Mapping[str, torch.Tensor], names: Mapping[str, str], *, pooled: bool, quick: bool
+) -> dict[str, Any]:  # fmt: skip
+    """What transformers' CLIP takes, from what `as_transformers` gives.
+
+    Args:
+        pooled: whether the prompt as a whole goes through a projection of its own.
+        quick: whether it is OpenAI's, which was trained with a faster GELU and filled up with the end of the prompt.
+    """
+
     def shape(key: str) -> tuple[int, ...]:
         if key not in tensors:
             full = part.prefix + names.get(key, key)
@@ -101,15 +111,15 @@ def _config(part: Part, tensors: Mapping[str, torch.Tensor], names: Mapping[str,
         "vocab_size": words,
         "hidden_size": width,
         "intermediate_size": shape("encoder.layers.0.mlp.fc1.weight")[0],
-        "projection_dim": shape("text_projection.weight")[0] if _pooled(width, kind) else width,
+        "projection_dim": shape("text_projection.weight")[0] if pooled else width,
         "num_hidden_layers": layers,
-        "num_attention_heads": width // 64,
+        "num_attention_heads": max(width // 64, 1),
         "max_position_embeddings": shape("embeddings.position_embedding.weight")[0],
-        "hidden_act": "quick_gelu" if width == 768 else "gelu",
+        "hidden_act": "quick_gelu" if quick else "gelu",
         "layer_norm_eps": 1e-5,
         "bos_token_id": 49406,
         "eos_token_id": 49407,
-        "pad_token_id": 49407 if width == 768 else 0,
+        "pad_token_id": 49407 if quick else 0,
     }
 
 
@@ -130,11 +140,15 @@ def _pooled(width: int, kind: Kind) -> bool:
     return kind.family.startswith("sdxl") and width == 1280
 
 
-def _restore_positions(encoder: TextEncoder) -> None:
-    """Make anew what is no weight: the numbers of the positions, which a module without memory could not keep."""
+def restore_positions(inner: Any) -> None:
+    """Make anew what is no weight: the numbers of the positions, which a module without memory could not keep.
+
+    Args:
+        inner: CLIP's module that has the `embeddings`.
+    """
     import torch
 
-    embeddings = encoder.inner.embeddings
+    embeddings = inner.embeddings
     positions = embeddings.position_embedding.weight
     embeddings.position_ids = torch.arange(positions.shape[0], device=positions.device)[None]
 
@@ -145,7 +159,7 @@ _OPEN_CLIP = (
 )  # fmt: skip
 
 
-def _as_transformers(part: Part) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def as_transformers(part: Part) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """The tensors by transformers' names without "text_model.", as views of the part's own; and the own key behind each name."""
     own = part.tensors
     if "positional_embedding" not in own:

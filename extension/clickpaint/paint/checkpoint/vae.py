@@ -24,7 +24,7 @@ def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float, for
     while LEVELS.format(levels) in shapes:
         levels += 1
     blocks = sum(f"encoder.down.0.block.{index}.conv1.weight" in shapes for index in range(8))
-    for key in ("encoder.conv_in.weight", LEVELS.format(0), "post_quant_conv.weight"):
+    for key in ("encoder.conv_in.weight", LEVELS.format(0), "decoder.conv_in.weight"):
         if key not in shapes:
             raise InvalidInput("The VAE is damaged or of an unknown kind: {key} is missing.", "Choose another VAE.", key=key)
     return {
@@ -34,7 +34,10 @@ def vae_config(shapes: Mapping[str, tuple[int, ...]], scaling_factor: float, for
         "up_block_types": ("UpDecoderBlock2D",) * levels,
         "block_out_channels": tuple(shapes[LEVELS.format(level)][0] for level in range(levels)),
         "layers_per_block": blocks,
-        "latent_channels": shapes["post_quant_conv.weight"][0],
+        "latent_channels": shapes["decoder.conv_in.weight"][1],
+        # the VAEs of the flow-matching families have none
+        "use_quant_conv": "quant_conv.weight" in shapes,
+        "use_post_quant_conv": "post_quant_conv.weight" in shapes,
         "scaling_factor": scaling_factor,
         "force_upcast": force_upcast,
     }

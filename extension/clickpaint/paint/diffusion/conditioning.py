@@ -24,11 +24,11 @@ _START, _END, _COMMA = 49406, 49407, 267  # of CLIP's vocabulary; the comma as a
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A prompt as the U-Net takes it.
+    """A prompt as the network takes it.
 
     Attributes:
-        context: [1, 77 n, C].
-        added: for SDXL "text_embeds" [1, 1280] and "time_ids" [1, 6] (the refiner: [1, 5]).
+        context: [1, tokens, C].
+        added: what else describes it, [1, n] each; for SDXL "text_embeds" [1, 1280] and "time_ids" [1, 6] (the refiner: [1, 5]).
     """
 
     context: torch.Tensor

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clickpaint.errors import InvalidInput
+from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
 from clickpaint.paint.diffusion import samplers
-from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.engines.base import Scene
 from clickpaint.paint.diffusion.frames import ByFrame, CrossFrame, carried_noise, cells_along, moved
 from clickpaint.paint.diffusion.latents import Coder
@@ -22,7 +22,7 @@ from clickpaint.progress import SILENT, Progress
 if TYPE_CHECKING:
     import torch
 
-    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint
 
 STEADY_SAMPLER = "DPM++ 2M"
 """Where the user chooses none: it adds no noise on the way, which would be another one in every frame."""
@@ -45,13 +45,13 @@ class FrameJob:
 
 
 def paint_frames(
-    checkpoint: Checkpoint, jobs: Sequence[FrameJob], *, across: bool = True, tools: Tools | None = None, progress: Progress = SILENT,
+    checkpoint: AnyCheckpoint, jobs: Sequence[FrameJob], *, across: bool = True, tools: Tools | None = None, progress: Progress = SILENT,
     preview: Preview | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
     """Each job's picture, uint8 [h, w, 3]; a frame comes out the same whichever others are painted beside the first one.
 
     Args:
-        across: whether all frames look at the first one (`CrossFrame`).
+        across: whether all frames look at the first one (`CrossFrame`), which only U-Nets can.
 
     Raises:
         As `sampling.paint_with`.
@@ -59,7 +59,7 @@ def paint_frames(
     tools = tools or Tools()
     options = jobs[0].job.options
     setup = set_up(checkpoint, options, tools)
-    if not options.sampling.sampler and setup.engine.sampler == samplers.DEFAULT:
+    if not options.sampling.sampler and not setup.engine.remembers_nothing:
         options = replace(options, sampling=replace(options.sampling, sampler=STEADY_SAMPLER))
         setup = set_up(checkpoint, options, tools)
 
@@ -81,43 +81,36 @@ def _painted(
     import torch
 
     checkpoint, options, tools, seed = setup.checkpoint, setup.options, setup.tools, jobs[0].job.seed
-    with computing(checkpoint, tools.device, thrift):
+    with computing(checkpoint, setup.model, tools.device, thrift):
         progress.report(0.0, "Preparing")
-        coder = Coder(checkpoint)
+        coder = Coder(checkpoint, setup.model)
         # The same noise in every frame's job, which shows the same thing: also that which some samplers add on the way.
         sources = [generators(seed, 1)[0] for _ in jobs]
-        recipes, schedulers, controls = [], [], []
+        recipes, schedulers, controls, scenes = [], [], [], []
         for place, (frame, source) in enumerate(zip(jobs, sources, strict=True)):
             job = replace(frame.job, options=options)
-            scheduler = _scheduler(setup)
+            scheduler = setup.model.scheduler(setup.sampler, setup.schedule, options.sampling, (job.width, job.height))
             carried = None
             if frame.places is not None:
                 carried = carried_noise(cells_along(frame.places), torch.Generator("cpu").manual_seed(_further(seed, place)))
-            scene = Scene(checkpoint, job, scheduler, [source], coder, tools.depth, carried)
+            scene = Scene(checkpoint, setup.model, job, scheduler, [source], coder, tools.depth, carried)
+            scenes.append(scene)
             recipes.append(setup.engine.recipe(scene))
             schedulers.append(scheduler)
             controls.append(list(tools.control(checkpoint, job)) if options.control and tools.control else [])
             progress.check()
-        first = jobs[0].job
         timesteps = recipes[0].timesteps
         taken = options.sampling.steps if samplers.adaptive(setup.sampler) else len({float(t) for t in timesteps})
-        conditioning = encode(
-            checkpoint, options.prompt.positive, options.prompt.negative, size=(first.width, first.height), steps=taken,
-            clip_skip=options.model.clip_skip or 1, words=tools.words,
-        )  # fmt: skip
+        conditioning = setup.model.conditioning(options, scenes[0], taken, tools.words)
         parts: list[Part] = [ByFrame([[*control, *recipe.parts] for control, recipe in zip(controls, recipes, strict=True)])]
+        if across and not isinstance(checkpoint, FlowCheckpoint):
+            parts.append(CrossFrame())
         latents = denoise(
-            checkpoint.unet, schedulers[0], timesteps, torch.cat([recipe.latents for recipe in recipes]), conditioning,
-            recipes[0].guidance, [*parts, *([CrossFrame()] if across else [])], generators=sources, together=thrift == 0,
-            progress=progress.part(0.05, 0.95), preview=previewing(checkpoint, preview),
+            setup.model.network(options), schedulers[0], timesteps, torch.cat([recipe.latents for recipe in recipes]), conditioning,
+            recipes[0].guidance, parts, generators=sources, together=thrift == 0,
+            progress=progress.part(0.05, 0.95), preview=previewing(setup.model, preview),
         )  # fmt: skip
         return _decoded(coder, latents, progress)
-
-
-def _scheduler(setup: Setup) -> Any:
-    checkpoint, sdxl = setup.checkpoint, setup.checkpoint.kind.family.startswith("sdxl")
-    steps = setup.options.sampling.steps
-    return samplers.scheduler(setup.sampler, setup.schedule, checkpoint.scheduler_config, steps, checkpoint.device, sdxl=sdxl)
 
 
 def _further(seed: int, number: int) -> int:
@@ -160,7 +153,7 @@ class Motion:
 
 
 def text_to_frames(
-    checkpoint: Checkpoint, options: PaintOptions, size: tuple[int, int], count: int, *, seed: int, motion: Motion = Motion(),
+    checkpoint: AnyCheckpoint, options: PaintOptions, size: tuple[int, int], count: int, *, seed: int, motion: Motion = Motion(),
     tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
     """A clip of `count` pictures of `size` (width, height), multiples of 8, from nothing but a prompt: Text2Video-Zero.
@@ -175,7 +168,12 @@ def text_to_frames(
         raise InvalidInput("Clips are sampled with DDIM.", "Choose it, or no sampler.")
     if sampling.steps < 4:
         raise InvalidInput("A clip needs at least 4 steps.", "Give more, 50 for example.")
-    if checkpoint.kind.in_channels != 4 or options.engine not in ("auto", "inpaint") or options.control:
+    if (
+        isinstance(checkpoint, FlowCheckpoint)
+        or checkpoint.kind.in_channels != 4
+        or options.engine not in ("auto", "inpaint")
+        or options.control
+    ):
         raise InvalidInput(
             "Clips are painted from a prompt alone.", "Choose an ordinary checkpoint, the engine auto, and no ControlNet.",
             checkpoint=checkpoint.kind.title,
@@ -195,22 +193,23 @@ def _clip(
     import torch
 
     checkpoint, options, (width, height) = setup.checkpoint, setup.options, size
-    with computing(checkpoint, setup.tools.device, thrift):
+    with computing(checkpoint, setup.model, setup.tools.device, thrift):
         progress.report(0.0, "Preparing")
         source = generators(seed, 1)
-        scheduler = _scheduler(setup)
+        scheduler = setup.model.scheduler(setup.sampler, setup.schedule, options.sampling, size)
         timesteps = list(scheduler.timesteps)
         parted, moving = motion.steps(len(timesteps))
-        conditioning = encode(
-            checkpoint, options.prompt.positive, options.prompt.negative, size=size, steps=len(timesteps),
-            clip_skip=options.model.clip_skip or 1, words=setup.tools.words,
-        )  # fmt: skip
+        grey = np.full((height, width, 3), 128, np.uint8)
+        job = PaintJob(grey, np.ones((height, width), bool), options, "latent nothing", 1.0, seed)
+        coder = Coder(checkpoint, setup.model)
+        scene = Scene(checkpoint, setup.model, job, scheduler, source, coder)
+        conditioning = setup.model.conditioning(options, scene, len(timesteps), setup.tools.words)
 
         def on(latents: torch.Tensor, first: int, last: int, share: Progress, parts: Sequence[Part] = ()) -> torch.Tensor:
             return denoise(
-                checkpoint.unet, scheduler, timesteps[first:last], latents, conditioning,
+                setup.model.network(options), scheduler, timesteps[first:last], latents, conditioning,
                 ClassifierFree(options.sampling.guidance_scale), parts, generators=source * len(latents), together=thrift == 0,
-                progress=share, preview=previewing(checkpoint, preview),
+                progress=share, preview=previewing(setup.model, preview),
             )  # fmt: skip
 
         start = noise(source, (4, height // 8, width // 8), checkpoint.device) * scheduler.init_noise_sigma
@@ -220,7 +219,6 @@ def _clip(
         share = levels[timesteps[parted]] / levels[timesteps[moving]]
         fresh = torch.randn((count - 1, *shown.shape[1:]), generator=source[0]).to(shown)
         pictures: list[np.ndarray] = []
-        coder = Coder(checkpoint)
         groups = [range(first, min(first + together - 1, count)) for first in range(1, count, together - 1)] or [range(0)]
         for number, group in enumerate(groups):
             part = progress.part(0.1 + 0.9 * number / len(groups), 0.1 + 0.9 * (number + 1) / len(groups))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clickpaint.paint.diffusion.loop import Inputs, Moment, Part, noise
 
@@ -34,9 +35,9 @@ class Known(Part):
     and Fried, 2023). A mask of zeros and ones gives the blended latents of Avrahami et al. (2022).
 
     Attributes:
-        known: float32 [1, 4, h, w], the latents of the picture.
+        known: float32 [1, c, h, w], the latents of the picture.
         mask: float32 [1, 1, h, w] in 0..1; 0 keeps for good.
-        noise: float32 [batch, 4, h, w], the same at all levels.
+        noise: float32 [batch, c, h, w], the same at all levels.
     """
 
     known: torch.Tensor
@@ -54,10 +55,10 @@ class Known(Part):
 @dataclass(frozen=True, eq=False)
 class Resampled(Part):
     """RePaint (Lugmayr et al., 2022): each step joins the known part, noised anew, to the painted one, and from time to time goes
-    back to an earlier level, so that the two come to agree. For schedulers without memory whose latents keep their variance.
+    back to an earlier level, so that the two come to agree. For schedulers without memory.
 
     Attributes:
-        known: float32 [1, 4, h, w], the latents of the picture.
+        known: float32 [1, c, h, w], the latents of the picture.
         mask: bool [1, 1, h, w], True where it is painted.
         timesteps: all levels from the noisiest, of which `walk` visits some repeatedly.
     """
@@ -69,18 +70,26 @@ class Resampled(Part):
     def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
         if moment.following is None:
             return latents.where(self.mask, self.known)
-        levels = moment.scheduler.alphas_cumprod.to(latents.device)
         place = int((self.timesteps == moment.timestep).nonzero()[0, 0]) + 1
-        reached, wanted = levels[self.timesteps[place]] if place < len(self.timesteps) else levels.new_ones(()), levels[moment.following]
-        known = reached.sqrt() * self.known + (1 - reached).sqrt() * self._noise(latents, moment)
+        reached = mixture(moment.scheduler, self.timesteps[place]) if place < len(self.timesteps) else (1.0, 0.0)
+        wanted = mixture(moment.scheduler, moment.following)
+        known = reached[0] * self.known + reached[1] * self._noise(latents, moment)
         latents = latents.where(self.mask, known)  # equation 8
-        if wanted >= reached:
+        if wanted[1] <= reached[1]:
             return latents
-        share = wanted / reached  # the product of 1 - beta over the jump
-        return share.sqrt() * latents + (1 - share).sqrt() * self._noise(latents, moment)
+        share = wanted[0] / reached[0]  # the root of the product of 1 - beta over the jump
+        return share * latents + math.sqrt(wanted[1] ** 2 - (share * reached[1]) ** 2) * self._noise(latents, moment)
 
     def _noise(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
         return noise(moment.generators, latents.shape[1:], latents.device)
+
+
+def mixture(scheduler: Any, timestep: torch.Tensor) -> tuple[float, float]:
+    """How much of the picture and how much noise latents are made of at a timestep."""
+    if hasattr(scheduler, "mixture"):
+        return scheduler.mixture(timestep)
+    level = float(scheduler.alphas_cumprod[timestep.long().cpu()])
+    return math.sqrt(level), math.sqrt(1 - level)
 
 
 def walk(count: int, jump: int, resamples: int) -> list[int]:

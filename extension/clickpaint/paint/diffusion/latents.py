@@ -13,11 +13,12 @@ from clickpaint.errors import CorruptModel
 if TYPE_CHECKING:
     import torch
 
-    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint
+    from clickpaint.paint.diffusion.checkpoint_model import Model
 
 T = TypeVar("T")
 CELL = 8
-"""Side in pixels of what one latent stands for."""
+"""Side in pixels of what one latent stands for, unless a family says otherwise."""
 
 _FIRST = 256.0
 """Standard deviation in pixels of the widest blur that fills a hole; each next one is a quarter of it."""
@@ -27,31 +28,27 @@ class Coder:
     """A checkpoint's VAE for one job. What comes out as NaN in half precision is done again in float32, on a copy that lasts as
     long as this object: the checkpoint's own stays as it is."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self._name, self._vae = checkpoint.name, checkpoint.vae
-
-    @property
-    def scale(self) -> float:
-        return self._vae.config["scaling_factor"]
+    def __init__(self, checkpoint: AnyCheckpoint, model: Model) -> None:
+        self._name, self._vae, self._model = checkpoint.name, checkpoint.vae, model
 
     def encode(self, pixels: np.ndarray) -> torch.Tensor:
-        """The mean of the latents of `pixels`, uint8 [h, w, 3] or float32 in -1..1: float32 [1, 4, h/8, w/8], scaled."""
+        """The mean of the latents of `pixels`, uint8 [h, w, 3] or float32 in -1..1: float32 [1, c, h, w] of latents, scaled."""
         import torch
 
         values = torch.from_numpy(pixels.astype(np.float32) / 127.5 - 1 if pixels.dtype == np.uint8 else pixels)
         picture = values.permute(2, 0, 1)[None].contiguous()
 
         def work(vae: Any) -> torch.Tensor:
-            return vae.encode(picture.to(vae.device, vae.dtype)).latent_dist.mode()
+            return self._model.to_latents(vae, picture.to(vae.device, vae.dtype))
 
-        return self._finite(work).float() * self.scale
+        return self._finite(work).float()
 
     def decode(self, latents: torch.Tensor) -> np.ndarray:
-        """The picture of scaled latents [1, 4, h/8, w/8], uint8 [h, w, 3]."""
+        """The picture of scaled latents [1, c, h, w], uint8 [h, w, 3]."""
         import torch
 
         def work(vae: Any) -> torch.Tensor:
-            return vae.decode(latents.to(vae.dtype) / self.scale, return_dict=False)[0]
+            return self._model.to_picture(vae, latents.to(vae.dtype))
 
         picture = self._finite(work)[0].float().permute(1, 2, 0)
         return ((picture / 2 + 0.5).clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy()
@@ -68,15 +65,15 @@ class Coder:
         return result
 
 
-def latent_mask(mask: np.ndarray, device: torch.device) -> torch.Tensor:
-    """A mask of pixels as one of latents, float32 [1, 1, h/8, w/8] in 0..1.
+def latent_mask(mask: np.ndarray, device: torch.device, cell: int = CELL) -> torch.Tensor:
+    """A mask of pixels as one of latents, float32 [1, 1, h/cell, w/cell] in 0..1.
 
     bool [h, w]: a latent is painted as soon as one of its pixels is. float32 [h, w]: the mean over its pixels.
     """
     import torch
 
     height, width = mask.shape
-    cells = mask.reshape(height // CELL, CELL, width // CELL, CELL)
+    cells = mask.reshape(height // cell, cell, width // cell, cell)
     values = cells.any((1, 3)).astype(np.float32) if mask.dtype == bool else cells.mean((1, 3), dtype=np.float32)
     return torch.from_numpy(values)[None, None].to(device)
 
@@ -98,19 +95,3 @@ def filled(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         out += (colours - out) * np.minimum(weight * 2, 1)  # at a straight edge half of what a blur sees is known
         sigma /= 4
     return np.where(mask[..., None], out.round().clip(0, 255).astype(np.uint8), pixels)
-
-
-# How much of red, green and blue each channel of the latents shows, by linear regression; the web UI's figures.
-_RGB = {
-    "sd": ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473)),
-    "sdxl": ((0.3448, 0.4168, 0.4395), (-0.1953, -0.0290, 0.0250), (0.1074, 0.0886, -0.0163), (-0.3730, -0.2499, -0.2088)),
-}
-
-
-def approximate(latents: torch.Tensor, family: str) -> np.ndarray:
-    """Latents [1, 4, h/8, w/8] roughly as a picture, uint8 [h/8, w/8, 3], without the decoder."""
-    import torch
-
-    table = torch.tensor(_RGB["sdxl" if family.startswith("sdxl") else "sd"], device=latents.device)
-    colours = torch.einsum("chw,cr->hwr", latents[0].float(), table)
-    return ((colours + 1) * 127.5).clamp(0, 255).to("cpu", torch.uint8).numpy()

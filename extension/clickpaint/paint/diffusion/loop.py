@@ -44,9 +44,10 @@ class Inputs:
 
     Attributes:
         branches: of the guidance's ("uncond", "cond"); not all of them at once where memory is short or the prompts differ in length.
-        sample: float32 [rows, 4, h, w], scaled as the network expects it at `moment.timestep`.
-        context: [rows, 77 n, C].
-        added: SDXL's "text_embeds" [rows, 1280] and "time_ids" [rows, 6].
+        sample: float32 [rows, c, h, w], scaled as the network expects it at `moment.timestep`.
+        context: [rows, tokens, C].
+        added: what else describes the prompt, by its names for the network, such as SDXL's "text_embeds" [rows, 1280] and "time_ids"
+            [rows, 6].
     """
 
     branches: tuple[str, ...]
@@ -70,7 +71,7 @@ class Part:
     """Something that takes part in the sampling. A hook does nothing unless a part overrides it; none writes into what it gets."""
 
     def residuals(self, inputs: Inputs, moment: Moment) -> Residuals | None:
-        """What to add inside the network. `inputs` are as yet untouched by any part: four channels. Parts' residuals add up."""
+        """What to add inside the network. `inputs` are as yet untouched by any part: nothing but latents. Parts' residuals add up."""
         return None
 
     def model_input(self, inputs: Inputs, moment: Moment) -> Inputs:
@@ -78,7 +79,7 @@ class Part:
         return inputs
 
     def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
-        """The latents [batch, 4, h, w] at the level `moment.following`, corrected."""
+        """The latents [batch, c, h, w] at the level `moment.following`, corrected."""
         return latents
 
     def attention(self, layer: Layer, attend: Attend) -> Attend | None:
@@ -148,14 +149,14 @@ def denoise(
     parts: Sequence[Part] = (), *, generators: Sequence[torch.Generator], together: bool = True,
     progress: Progress = SILENT, preview: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:  # fmt: skip
-    """The latents [batch, 4, h, w] that are left when all noise is gone.
+    """The latents [batch, c, h, w] that are left when all noise is gone.
 
     Args:
         unet: a `UNet2DConditionModel`, or what is called like one; asked in its own precision, the rest is float32.
         scheduler: of diffusers, or used like one, already told the number of steps.
         timesteps: the levels to visit, of the scheduler's; an adaptive one adds to them at each step.
         together: whether one call of the network may answer for several branches, which takes more memory.
-        preview: is shown the latents [1, 4, h, w] that the first picture seems to come to, after every step.
+        preview: is shown the latents [1, c, h, w] that the first picture seems to come to, after every step.
 
     Raises:
         Interrupted: the user asked to stop, at most one call of the network ago.
@@ -249,6 +250,8 @@ def _ask(unet: Any, inputs: Inputs, parts: Sequence[Part], moment: Moment) -> to
 
 def clean(sample: torch.Tensor, prediction: torch.Tensor, moment: Moment) -> torch.Tensor:
     """What the network takes the latents without noise to be; `sample` as the network got it, with unit variance at every level."""
+    if hasattr(moment.scheduler, "clean"):
+        return moment.scheduler.clean(sample, prediction, moment.timestep)
     level = moment.scheduler.alphas_cumprod[round(float(moment.timestep))].to(sample.device)
     if moment.scheduler.config.prediction_type == "v_prediction":
         return level.sqrt() * sample - (1 - level).sqrt() * prediction

@@ -139,6 +139,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]", "", name.replace("++", "pp").replace("ancestral", "a"))
 
 
+def proper_name(name: str) -> str:
+    """The name under which a sampler is listed, of whichever of its names; one that is not known here as it is."""
+    return _named(name)[0] or name
+
+
 def adaptive(name: str) -> bool:
     """Whether a sampler chooses by what it sees how many steps it takes: then each picture is to be painted alone."""
     return _SAMPLERS[resolve(name)[0]].adaptive

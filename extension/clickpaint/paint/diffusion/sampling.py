@@ -13,11 +13,12 @@ import numpy as np
 from clickpaint.errors import CorruptModel, HostUnsupported
 from clickpaint.paint import infotext
 from clickpaint.paint.diffusion import samplers
-from clickpaint.paint.diffusion.conditioning import Words, encode
+from clickpaint.paint.diffusion.conditioning import Words
 from clickpaint.paint.diffusion.engines.base import Engine, Scene
 from clickpaint.paint.diffusion.engines.registry import engine_for
-from clickpaint.paint.diffusion.latents import Coder, approximate
+from clickpaint.paint.diffusion.latents import Coder
 from clickpaint.paint.diffusion.loop import Part, denoise, generators
+from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.paint.diffusion.prompt import Network, without_networks
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
@@ -27,7 +28,8 @@ from clickpaint.weights.device import Device
 if TYPE_CHECKING:
     import torch
 
-    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint
+    from clickpaint.paint.diffusion.checkpoint_model import Model
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,8 +54,8 @@ class Tools:
 
     device: Device = field(default_factory=Device)
     depth: Callable[[np.ndarray], np.ndarray] | None = None
-    control: Callable[[Checkpoint, PaintJob], Sequence[Part]] | None = None
-    adapted: Callable[[Checkpoint, Sequence[Network]], AbstractContextManager[Sequence[str]]] | None = None
+    control: Callable[[AnyCheckpoint, PaintJob], Sequence[Part]] | None = None
+    adapted: Callable[[AnyCheckpoint, Sequence[Network]], AbstractContextManager[Sequence[str]]] | None = None
     words: Words = field(default_factory=dict)
     free: Callable[[], None] = lambda: None
 
@@ -63,12 +65,14 @@ class Setup:
     """What is settled before anything is painted.
 
     Attributes:
+        model: what its family makes of the checkpoint.
         options: those that were asked for, with a prompt that names no networks.
         networks: that the prompt asks for.
         sampler, schedule: by their proper names.
     """
 
-    checkpoint: Checkpoint
+    checkpoint: AnyCheckpoint
+    model: Model
     engine: Engine
     options: PaintOptions
     networks: Sequence[Network]
@@ -90,7 +94,7 @@ class Setup:
             return devices.retrying(attempts, free, "Paint at a lower resolution, or close other programs.")
 
 
-def set_up(checkpoint: Checkpoint, options: PaintOptions, tools: Tools) -> Setup:
+def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Setup:
     """Raises `InvalidInput` or `HostUnsupported` as `paint_with`."""
     engine = engine_for(checkpoint.kind, options)
     if options.control and tools.control is None:
@@ -100,13 +104,15 @@ def set_up(checkpoint: Checkpoint, options: PaintOptions, tools: Tools) -> Setup
         raise HostUnsupported(
             "LoRAs are not available here.", "Remove <{kind}:{name}> from the prompt.", kind=networks[0].kind, name=networks[0].name
         )
-    sampler, schedule = samplers.resolve(options.sampling.sampler or engine.sampler, options.sampling.scheduler)
+    model = model_of(checkpoint)
+    default = checkpoint.kind.memoryless[0] if engine.remembers_nothing else model.sampler
+    sampler, schedule = model.resolve(options.sampling.sampler or default, options.sampling.scheduler)
     plain = replace(options, prompt=replace(options.prompt, positive=prompt))
-    return Setup(checkpoint, engine, plain, networks, sampler, schedule, tools)
+    return Setup(checkpoint, model, engine, plain, networks, sampler, schedule, tools)
 
 
 def paint_with(
-    checkpoint: Checkpoint, job: PaintJob, *, tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None
+    checkpoint: AnyCheckpoint, job: PaintJob, *, tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None
 ) -> list[Painted]:
     """The results of a job, `job.count` of them with the seeds job.seed, job.seed + 1 …; each the same as if it were painted alone.
 
@@ -129,7 +135,7 @@ def paint_with(
     plain = replace(job, options=setup.options)
 
     def attempt(at_once: int, thrift: int) -> list[Painted]:
-        work = _Work(checkpoint, plain, setup.engine, setup.sampler, setup.schedule, tools, thrift, preview)
+        work = _Work(checkpoint, setup.model, plain, setup.engine, setup.sampler, setup.schedule, tools, thrift, preview)
         results: list[Painted] = []
         for first in range(0, job.count, at_once):
             seeds = range(job.seed + first, job.seed + min(first + at_once, job.count))
@@ -143,7 +149,7 @@ def paint_with(
 
 
 def text_to_image(
-    checkpoint: Checkpoint, options: PaintOptions, size: tuple[int, int], *, seed: int, count: int = 1,
+    checkpoint: AnyCheckpoint, options: PaintOptions, size: tuple[int, int], *, seed: int, count: int = 1,
     tools: Tools | None = None, progress: Progress = SILENT, preview: Preview | None = None,
 ) -> list[Painted]:  # fmt: skip
     """Pictures of `size` (width, height), multiples of 8, from nothing but the prompt."""
@@ -164,7 +170,8 @@ class _Work:
         preview: see `paint_with`.
     """
 
-    checkpoint: Checkpoint
+    checkpoint: AnyCheckpoint
+    model: Model
     job: PaintJob
     engine: Engine
     sampler: str
@@ -175,25 +182,20 @@ class _Work:
 
     def run(self, seeds: Sequence[int], progress: Progress) -> list[np.ndarray]:
         checkpoint, options = self.checkpoint, self.job.options
-        with computing(checkpoint, self.tools.device, self.thrift):
+        with computing(checkpoint, self.model, self.tools.device, self.thrift):
             progress.report(0.0, "Preparing")
-            coder, sources = Coder(checkpoint), generators(seeds[0], len(seeds))
-            steps, device = options.sampling.steps, checkpoint.device
-            sdxl = checkpoint.kind.family.startswith("sdxl")
-            scheduler = samplers.scheduler(self.sampler, self.schedule, checkpoint.scheduler_config, steps, device, sdxl=sdxl)
-            scene = Scene(checkpoint, self.job, scheduler, sources, coder, self.tools.depth)
+            model, coder, sources = self.model, Coder(checkpoint, self.model), generators(seeds[0], len(seeds))
+            scheduler = model.scheduler(self.sampler, self.schedule, options.sampling, (self.job.width, self.job.height))
+            scene = Scene(checkpoint, model, self.job, scheduler, sources, coder, self.tools.depth)
             recipe = self.engine.recipe(scene)
-            taken = steps if samplers.adaptive(self.sampler) else len({float(t) for t in recipe.timesteps})
-            conditioning = encode(
-                checkpoint, options.prompt.positive, options.prompt.negative, size=(self.job.width, self.job.height),
-                steps=taken, clip_skip=options.model.clip_skip or 1, words=self.tools.words,
-            )  # fmt: skip
+            taken = options.sampling.steps if samplers.adaptive(self.sampler) else len({float(t) for t in recipe.timesteps})
+            conditioning = model.conditioning(options, scene, taken, self.tools.words)
             control = self.tools.control(checkpoint, self.job) if options.control and self.tools.control else ()
             progress.check()
             latents = denoise(
-                checkpoint.unet, scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance, [*control, *recipe.parts],
-                generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95),
-                preview=previewing(checkpoint, self.preview),
+                model.network(options), scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance,
+                [*control, *recipe.parts], generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95),
+                preview=previewing(model, self.preview),
             )  # fmt: skip
             results = []
             for picture in latents.split(1):
@@ -202,21 +204,20 @@ class _Work:
             return results
 
 
-def previewing(checkpoint: Checkpoint, show: Preview | None) -> Callable[[torch.Tensor], None] | None:
+def previewing(model: Model, show: Preview | None) -> Callable[[torch.Tensor], None] | None:
     """What `denoise` is to call so that `show` sees pictures."""
-    family = checkpoint.kind.family
-    return None if show is None else lambda latents: show(approximate(latents, family))
+    return None if show is None else lambda latents: show(model.approximate(latents))
 
 
 @contextmanager
-def computing(checkpoint: Checkpoint, device: Device, thrift: int) -> Iterator[None]:
+def computing(checkpoint: AnyCheckpoint, model: Model, device: Device, thrift: int) -> Iterator[None]:
     """Within this block the networks can be asked, in the precision that fits, and as thriftily as `_Work.thrift` says. One that answers
     with NaN raises `CorruptModel`."""
     import torch
 
     # Weights in half precision compute in it; those in float32 under autocast, as everywhere.
     precise = device.autocast() if checkpoint.dtype == torch.float32 else nullcontext()
-    with torch.inference_mode(), precise, _thrifty(checkpoint, thrift):
+    with torch.inference_mode(), precise, model.thrifty(thrift):
         try:
             yield
         except FloatingPointError as error:
@@ -226,19 +227,3 @@ def computing(checkpoint: Checkpoint, device: Device, thrift: int) -> Iterator[N
                 model=checkpoint.name,
                 dtype=str(checkpoint.dtype).removeprefix("torch."),
             ) from error
-
-
-@contextmanager
-def _thrifty(checkpoint: Checkpoint, thrift: int) -> Iterator[None]:
-    """Within this block the networks need less memory; afterwards they are as they were."""
-    unet, vae = checkpoint.unet, checkpoint.vae
-    processors, tiling = dict(unet.attn_processors), vae.use_tiling
-    try:
-        vae.use_tiling = tiling or thrift >= 1
-        if thrift >= 2:
-            unet.set_attention_slice("max")
-        yield
-    finally:
-        vae.use_tiling = tiling
-        if thrift >= 2:
-            unet.set_attn_processor(processors)

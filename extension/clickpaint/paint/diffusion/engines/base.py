@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clickpaint.errors import HostUnsupported, InvalidInput
-from clickpaint.paint.diffusion import samplers
-from clickpaint.paint.diffusion.influences import Channels, Known
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.diffusion.influences import Known
 from clickpaint.paint.diffusion.latents import Coder, filled, latent_mask
-from clickpaint.paint.diffusion.loop import ClassifierFree, Guidance, Part
+from clickpaint.paint.diffusion.loop import Guidance, Part
 from clickpaint.paint.diffusion.loop import noise as draw
 from clickpaint.paint.paint_job import PaintJob
 
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from clickpaint.paint.checkpoint.kind import Kind
-    from clickpaint.paint.checkpoint.opening import Checkpoint
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint, AnyKind
+    from clickpaint.paint.diffusion.checkpoint_model import Model
     from clickpaint.paint.paint_job import PaintOptions
 
 
@@ -33,7 +32,7 @@ class Recipe:
     """What `loop.denoise` needs.
 
     Attributes:
-        latents: float32 [batch, 4, h, w], with the noise of the first of the timesteps.
+        latents: float32 [batch, c, h, w], with the noise of the first of the timesteps.
         timesteps: the levels to visit, in order.
         guidance: how the answers for the prompts become one.
         parts: what takes part in each step, in order.
@@ -50,6 +49,7 @@ class Scene:
     """A job before its first step, for some of its seeds.
 
     Attributes:
+        model: what its family makes of the checkpoint.
         scheduler: set to the job's number of steps.
         generators: one for each seed.
         coder: the checkpoint's VAE.
@@ -57,7 +57,8 @@ class Scene:
         carried: makes of the noise that a seed means the one that is used, [batch, 4, h, w] each; None for that noise itself.
     """
 
-    checkpoint: Checkpoint
+    checkpoint: AnyCheckpoint
+    model: Model
     job: PaintJob
     scheduler: Any
     generators: Sequence[torch.Generator]
@@ -71,36 +72,36 @@ class Scene:
 
     @functools.cached_property
     def noise(self) -> torch.Tensor:
-        """[batch, 4, h, w]; the first that is drawn, so that a seed means the same noise for every engine."""
-        drawn = draw(self.generators, self._shape, self.device)
+        """[batch, c, h, w]; the first that is drawn, so that a seed means the same noise for every engine."""
+        drawn = draw(self.generators, self.shape, self.device)
         return drawn if self.carried is None else self.carried(drawn)
 
     @functools.cached_property
     def known(self) -> torch.Tensor:
-        """The latents [1, 4, h, w] of the picture as it is."""
+        """The latents [1, c, h, w] of the picture as it is."""
         return self.coder.encode(self.job.pixels)
 
     @functools.cached_property
     def mask(self) -> torch.Tensor:
         """Where latents are painted, 0 or 1, [1, 1, h, w]."""
-        return latent_mask(self.job.mask, self.device)
+        return latent_mask(self.job.mask, self.device, self.model.cell)
 
     @property
     def start(self) -> torch.Tensor:
-        """The latents [batch or 1, 4, h, w] to begin with, without noise: the picture, and what the masked content says in the hole."""
+        """The latents [batch or 1, c, h, w] to begin with, without noise: the picture, and what the masked content says in the hole."""
         content = self.job.masked_content
         if content == "original":
             return self.known
         if content == "fill":
             return self.coder.encode(filled(self.job.pixels, self.job.mask))
-        inside = self.mask.new_zeros(1, *self._shape) if content == "latent nothing" else self._more_noise()
+        inside = self.mask.new_zeros(1, *self.shape) if content == "latent nothing" else self._more_noise()
         return inside if self.mask.all() else inside * self.mask + self.known * (1 - self.mask)
 
     def noised_start(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """(latents [batch, 4, h, w], timesteps) of image to image (SDEdit, Meng et al., 2022): the start, with the noise of the
+        """(latents [batch, c, h, w], timesteps) of image to image (SDEdit, Meng et al., 2022): the start, with the noise of the
         level that the strength says. At full strength, "latent nothing" is pure noise everywhere."""
         noise = self.noise
-        timesteps, _ = samplers.visited(self.scheduler, self.job.options.sampling.steps, self.job.strength)
+        timesteps, _ = self.model.visited(self.scheduler, self.job.options.sampling.steps, self.job.strength)
         if not timesteps:
             return self.start.expand_as(noise), timesteps
         if self.job.strength == 1 and self.job.masked_content == "latent nothing":
@@ -108,50 +109,24 @@ class Scene:
         return self.scheduler.add_noise(self.start.expand_as(noise), noise, timesteps[0].reshape(1)), timesteps
 
     def beside(self) -> list[Part]:
-        """What the network wants beside the latents, whatever the engine: an inpainting network the hole, a depth network the depth."""
-        channels = self.checkpoint.kind.in_channels
-        if channels == 4:
-            return []
-        if channels == 9:
-            kept = np.where(self.job.mask[..., None], np.float32(0), self.job.pixels.astype(np.float32) / 127.5 - 1)
-            return [_for_all(self.mask, self.coder.encode(kept))]
-        if channels == 5:
-            return [_for_all(self._depth())]
-        picture = self.known / self.coder.scale  # as it was trained
-        return [Channels({"cond": picture, "image": picture, "uncond": picture.new_zeros(picture.shape)})]
+        """What the network wants beside the latents, whatever the engine."""
+        return self.model.beside(self)
 
     def blend(self) -> list[Part]:
         """What keeps the surroundings as they are during the sampling, with the job's soft mask if it has one."""
         if self.job.soft is None and self.mask.all():
             return []
-        mask = self.mask if self.job.soft is None else latent_mask(self.job.soft, self.device)
+        mask = self.mask if self.job.soft is None else latent_mask(self.job.soft, self.device, self.model.cell)
         return [Known(self.known, mask, self.noise)]
 
     @property
-    def _shape(self) -> tuple[int, int, int]:
-        return 4, self.job.height // 8, self.job.width // 8
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the latents."""
+        return self.model.channels, self.job.height // self.model.cell, self.job.width // self.model.cell
 
     def _more_noise(self) -> torch.Tensor:
         assert self.noise is not None  # which is drawn first
-        return draw(self.generators, self._shape, self.device)
-
-    def _depth(self) -> torch.Tensor:
-        """[1, 1, h, w] in -1..1."""
-        import torch
-
-        if self.depth is None:
-            raise HostUnsupported("Nothing here can measure depth.", "Choose a checkpoint without depth channel.")
-        depth = torch.from_numpy(np.ascontiguousarray(self.depth(self.job.pixels), dtype=np.float32))[None, None].to(self.device)
-        depth = torch.nn.functional.interpolate(depth, size=self._shape[1:], mode="bicubic", align_corners=False)
-        low, high = depth.amin(), depth.amax()
-        return 2 * (depth - low) / (high - low).clamp(min=1e-6) - 1
-
-
-def _for_all(*channels: torch.Tensor) -> Channels:
-    import torch
-
-    values = torch.cat(channels, dim=1)
-    return Channels(dict.fromkeys(("cond", "uncond"), values))
+        return draw(self.generators, self.shape, self.device)
 
 
 class Engine(ABC):
@@ -159,21 +134,18 @@ class Engine(ABC):
 
     Attributes:
         name: as users choose it.
-        sampler: used where they chose none.
+        remembers_nothing: whether it needs a sampler without memory of earlier steps.
     """
 
     name: str
-    sampler = samplers.DEFAULT
+    remembers_nothing = False
 
-    def check(self, kind: Kind, options: PaintOptions) -> None:
+    def check(self, kind: AnyKind, options: PaintOptions) -> None:
         """Raise `InvalidInput` where the checkpoint or the options do not fit, with what would."""
-        if kind.in_channels == 8:
+        if kind.only_instructs:
             raise InvalidInput(
                 "The checkpoint only follows instructions.", "Choose the task instruct, or another checkpoint.", checkpoint=kind.title
             )
 
     @abstractmethod
     def recipe(self, scene: Scene) -> Recipe: ...
-
-    def guidance(self, options: PaintOptions) -> Guidance:
-        return ClassifierFree(options.sampling.guidance_scale)

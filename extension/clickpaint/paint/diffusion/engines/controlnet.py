@@ -8,7 +8,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion.engines.inpaint import Inpaint
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.paint_job import PaintOptions
 
 
@@ -17,7 +17,7 @@ class ControlNet(Inpaint):
 
     name = "controlnet"
 
-    def check(self, kind: Kind, options: PaintOptions) -> None:
+    def check(self, kind: AnyKind, options: PaintOptions) -> None:
         super().check(kind, options)
         if not options.control:
             raise InvalidInput("No ControlNet is chosen.", "Add a ControlNet unit, or choose another engine.")

@@ -8,7 +8,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion.engines.inpaint import Inpaint
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.paint_job import PaintOptions
 
 
@@ -17,8 +17,8 @@ class Depth(Inpaint):
 
     name = "depth"
 
-    def check(self, kind: Kind, options: PaintOptions) -> None:
-        if kind.in_channels != 5:
+    def check(self, kind: AnyKind, options: PaintOptions) -> None:
+        if kind.engine != "depth":
             raise InvalidInput(
                 "The checkpoint knows no depth.", "Load a depth checkpoint, or use a depth ControlNet instead.", checkpoint=kind.title
             )

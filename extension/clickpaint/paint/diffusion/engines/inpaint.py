@@ -13,6 +13,6 @@ class Inpaint(Engine):
 
     def recipe(self, scene: Scene) -> Recipe:
         latents, timesteps = scene.noised_start()
-        sees_hole = scene.checkpoint.kind.in_channels == 9
+        sees_hole = scene.checkpoint.kind.sees_hole
         blend = [] if sees_hole and scene.job.soft is None else scene.blend()
-        return Recipe(latents, timesteps, self.guidance(scene.job.options), [*scene.beside(), *blend])
+        return Recipe(latents, timesteps, scene.model.guidance(scene.job.options), [*scene.beside(), *blend])

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion.engines.base import Engine, Recipe, Scene
-from clickpaint.paint.diffusion.loop import Guidance, Instructed
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.paint_job import PaintOptions
 
 
@@ -20,16 +19,17 @@ class Instruct(Engine):
 
     name = "instruct"
 
-    def check(self, kind: Kind, options: PaintOptions) -> None:
-        if kind.in_channels != 8:
-            raise InvalidInput("The checkpoint follows no instructions.", "Load an instruct-pix2pix checkpoint.", checkpoint=kind.title)
+    def check(self, kind: AnyKind, options: PaintOptions) -> None:
+        if not kind.instructs:
+            raise InvalidInput(
+                "The checkpoint follows no instructions.",
+                "Load an instruct-pix2pix checkpoint, Flux Kontext, Qwen-Image-Edit or Flux.2 Klein.",
+                checkpoint=kind.title,
+            )
         if options.task != "instruct":
             raise InvalidInput("The engine instruct only follows instructions.", "Choose the task instruct, or another engine.")
 
     def recipe(self, scene: Scene) -> Recipe:
         anew = replace(scene, job=replace(scene.job, masked_content="latent nothing", strength=1.0))
         latents, timesteps = anew.noised_start()
-        return Recipe(latents, timesteps, self.guidance(scene.job.options), [*anew.beside(), *anew.blend()])
-
-    def guidance(self, options: PaintOptions) -> Guidance:
-        return Instructed(options.sampling.guidance_scale, options.sampling.image_cfg_scale)
+        return Recipe(latents, timesteps, scene.model.guidance(scene.job.options), [*anew.beside(), *anew.blend()])

@@ -14,16 +14,15 @@ from clickpaint.paint.diffusion.engines.instruct import Instruct
 from clickpaint.paint.diffusion.engines.repaint import RePaint
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.paint_job import PaintOptions
 
 ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Inpaint(), RePaint(), ControlNet(), Depth(), Instruct())}
-_OF_CHANNELS = {4: "inpaint", 5: "depth", 8: "instruct", 9: "inpaint"}
 
 __all__ = ["ENGINES", "Engine", "Recipe", "Scene", "engine_for"]
 
 
-def engine_for(kind: Kind, options: PaintOptions) -> Engine:
+def engine_for(kind: AnyKind, options: PaintOptions) -> Engine:
     """The engine that is asked for, or the one that the checkpoint and the other options suggest.
 
     Raises:
@@ -31,7 +30,7 @@ def engine_for(kind: Kind, options: PaintOptions) -> Engine:
     """
     name = options.engine
     if name == "auto":
-        name = "instruct" if options.task == "instruct" else _OF_CHANNELS[kind.in_channels]
+        name = "instruct" if options.task == "instruct" else kind.engine
         if options.control and name == "inpaint":
             name = "controlnet"
     engine = ENGINES[name]

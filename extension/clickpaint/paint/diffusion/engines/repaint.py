@@ -10,24 +10,22 @@ from clickpaint.paint.diffusion.engines.base import Engine, Recipe, Scene
 from clickpaint.paint.diffusion.influences import Resampled, walk
 
 if TYPE_CHECKING:
-    from clickpaint.paint.checkpoint.kind import Kind
+    from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.paint_job import PaintOptions
-
-_SAMPLERS = ("DDPM", "DDIM")
 
 
 class RePaint(Engine):
     """After Lugmayr et al. (2022), in latents. Its samplers have no memory of earlier steps, which a jump back would make wrong."""
 
     name = "repaint"
-    sampler = "DDPM"
+    remembers_nothing = True
 
-    def check(self, kind: Kind, options: PaintOptions) -> None:
+    def check(self, kind: AnyKind, options: PaintOptions) -> None:
         super().check(kind, options)
-        sampler = options.sampling.sampler
-        if sampler and samplers.resolve(sampler)[0] not in _SAMPLERS:
+        sampler, fitting = options.sampling.sampler, kind.memoryless
+        if sampler and samplers.proper_name(sampler) not in fitting:
             raise InvalidInput(
-                "RePaint cannot use the sampler {sampler}.", "Choose {samplers}, or none.", sampler=sampler, samplers=" or ".join(_SAMPLERS)
+                "RePaint cannot use the sampler {sampler}.", "Choose {samplers}, or none.", sampler=sampler, samplers=" or ".join(fitting)
             )
 
     def recipe(self, scene: Scene) -> Recipe:
@@ -39,4 +37,4 @@ class RePaint(Engine):
         parts = [*scene.beside()]
         if timesteps:
             parts.append(Resampled(scene.known, scene.mask > 0, torch.stack(list(timesteps))))
-        return Recipe(latents, [timesteps[look] for look in looks], self.guidance(options), parts)
+        return Recipe(latents, [timesteps[look] for look in looks], scene.model.guidance(options), parts)

@@ -1,0 +1,137 @@
+"""Checkpoints of the flow-matching families, small enough for a CPU: the keys of real files, seeded random weights."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import torch
+
+Weights = dict[str, torch.Tensor]
+WORDS = 49408  # of CLIP's vocabulary
+T5_WIDTH, CLIP_L, CLIP_G = 64, 32, 48
+PIECES = "etaoinshrdlucmfwypvbgkjqxz"
+
+
+def drawn(shapes: dict[str, tuple[int, ...]], seed: int = 0, scale: float = 0.08) -> Weights:
+    """Random tensors of these shapes: norms near one, biases near nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    out = {}
+    for key, shape in shapes.items():
+        values = torch.randn(shape, generator=generator) * (scale if len(shape) > 1 else 0.05)
+        normed = len(shape) == 1 and key.endswith(("weight", "scale"))
+        out[key] = values + 1 if normed else values
+    return out
+
+
+def linear(key: str, inputs: int, outputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
+    return {f"{key}.weight": (outputs, inputs), **({f"{key}.bias": (outputs,)} if bias else {})}
+
+
+def clip(width: int, layers: int = 2, *, projected: bool = False) -> dict[str, tuple[int, ...]]:
+    """CLIP's text model in transformers' layout."""
+    text = "text_model."
+    out: dict[str, tuple[int, ...]] = {
+        f"{text}embeddings.token_embedding.weight": (WORDS, width),
+        f"{text}embeddings.position_embedding.weight": (77, width),
+    }
+    for layer in range(layers):
+        key = f"{text}encoder.layers.{layer}"
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            out |= linear(f"{key}.self_attn.{name}", width, width)
+        out |= linear(f"{key}.mlp.fc1", width, 2 * width) | linear(f"{key}.mlp.fc2", 2 * width, width)
+        out |= {f"{key}.layer_norm{n}.{leaf}": (width,) for n in (1, 2) for leaf in ("weight", "bias")}
+    out |= {f"{text}final_layer_norm.{leaf}": (width,) for leaf in ("weight", "bias")}
+    return out | ({"text_projection.weight": (width, width)} if projected else {})
+
+
+def t5(width: int = T5_WIDTH, layers: int = 2) -> dict[str, tuple[int, ...]]:
+    """T5 v1.1's encoder, as it is shipped."""
+    out: dict[str, tuple[int, ...]] = {
+        "shared.weight": (len(PIECES) + 104, width),
+        "encoder.final_layer_norm.weight": (width,),
+        "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": (32, 2),
+    }
+    for layer in range(layers):
+        key = f"encoder.block.{layer}.layer"
+        for name in "qkvo":
+            out |= linear(f"{key}.0.SelfAttention.{name}", width, width, bias=False)
+        for name in ("wi_0", "wi_1"):
+            out |= linear(f"{key}.1.DenseReluDense.{name}", width, 2 * width, bias=False)
+        out |= linear(f"{key}.1.DenseReluDense.wo", 2 * width, width, bias=False)
+        out |= {f"{key}.{n}.layer_norm.weight": (width,) for n in (0, 1)}
+    return out
+
+
+@functools.cache
+def vae(channels: int = 16) -> Weights:
+    """A VAE without the convolutions around its latents, under its makers' keys."""
+    from diffusers import AutoencoderKL
+
+    from clickpaint.paint.checkpoint.vae import vae_key
+
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = AutoencoderKL(
+            block_out_channels=(32,) * 4, layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=channels, use_quant_conv=False, use_post_quant_conv=False,
+        )  # fmt: skip
+    return {vae_key(name, 4): tensor.detach() for name, tensor in model.state_dict().items()}
+
+
+def sd3(width: int = 32, head: int = 16, layers: int = 2, pooled: int = CLIP_L + CLIP_G) -> dict[str, tuple[int, ...]]:
+    """The transformer of Stable Diffusion 3.5 medium, whose first block attends twice."""
+    out: dict[str, tuple[int, ...]] = {"pos_embed": (1, 16 * 16, width), "x_embedder.proj.weight": (width, 16, 2, 2)}
+    out |= {"x_embedder.proj.bias": (width,)}
+    for key, inputs in (("t_embedder", 256), ("y_embedder", pooled)):
+        out |= linear(f"{key}.mlp.0", inputs, width) | linear(f"{key}.mlp.2", width, width)
+    out |= linear("context_embedder", T5_WIDTH, width)
+    for layer in range(layers):
+        for side in ("x_block", "context_block"):
+            key = f"joint_blocks.{layer}.{side}"
+            last = side == "context_block" and layer == layers - 1
+            twice = side == "x_block" and layer == 0
+            for name in ("attn", "attn2") if twice else ("attn",):
+                out |= linear(f"{key}.{name}.qkv", width, 3 * width)
+                out |= {f"{key}.{name}.ln_{n}.weight": (head,) for n in "qk"}
+                out |= {} if last else linear(f"{key}.{name}.proj", width, width)
+            out |= linear(f"{key}.adaLN_modulation.1", width, (2 if last else 9 if twice else 6) * width)
+            if not last:
+                out |= linear(f"{key}.mlp.fc1", width, 4 * width) | linear(f"{key}.mlp.fc2", 4 * width, width)
+    return out | linear("final_layer.adaLN_modulation.1", width, 2 * width) | linear("final_layer.linear", width, 64)
+
+
+def under(prefix: str, weights: Weights) -> Weights:
+    return {f"{prefix}{key}": value for key, value in weights.items()}
+
+
+def sd3_file(t5_too: bool = True) -> Weights:
+    """As Stability ships it with its text encoders."""
+    out = under("model.diffusion_model.", drawn(sd3(), 1)) | under("first_stage_model.", vae())
+    out |= under("text_encoders.clip_l.transformer.", drawn(clip(CLIP_L), 2))
+    out |= under("text_encoders.clip_g.transformer.", drawn(clip(CLIP_G, projected=True), 3))
+    return out | (under("text_encoders.t5xxl.transformer.", drawn(t5(), 4)) if t5_too else {})
+
+
+def t5_tokenizer(folder: Path) -> Path:
+    """A tokenizer.json of T5's kind with a piece for each letter, in a folder of its own."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in PIECES)]
+    made = Tokenizer(models.Unigram(pieces, unk_id=2))
+    made.add_special_tokens([f"<extra_id_{number}>" for number in range(100)])
+    made.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    made.decoder = decoders.Metaspace()
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    folder.mkdir(parents=True, exist_ok=True)
+    made.save(str(folder / "tokenizer.json"))
+    assert json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["type"] == "Unigram"
+    return folder
+
+
+def save(path: Path, weights: Weights, dtype: torch.dtype | None = None) -> Path:
+    from safetensors.torch import save_file
+
+    save_file({key: value.to(dtype or value.dtype).contiguous() for key, value in weights.items()}, path)
+    return path
