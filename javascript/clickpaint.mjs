@@ -10,6 +10,7 @@ import {nameButtons, openSettings, sending, showTab, take, toControlNet, toInpai
 import {pasted, promptOf} from "./clickpaint/host/widgets.mjs";
 import {CheckpointPanel} from "./clickpaint/panels/checkpoint_panel.mjs";
 import {ControlNetPanel} from "./clickpaint/panels/controlnet_panel.mjs";
+import {DataSetPanel} from "./clickpaint/panels/data_set_panel.mjs";
 import {DescribePanel} from "./clickpaint/panels/describe_panel.mjs";
 import {HistoryPanel} from "./clickpaint/panels/history_panel.mjs";
 import {MapPanel} from "./clickpaint/panels/map_panel.mjs";
@@ -29,6 +30,7 @@ const ELEMENTS = {
     "clickpaint-describe": DescribePanel,
     "clickpaint-settings": SettingsDialog,
     "clickpaint-history": HistoryPanel,
+    "clickpaint-datasets": DataSetPanel,
     "clickpaint-results": ResultGallery,
     "clickpaint-touchup": TouchUpPicker,
 };

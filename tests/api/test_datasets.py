@@ -43,6 +43,8 @@ def test_what_is_clicked_is_kept_and_goes_out_and_in_again(client, studio, tmp_p
     studio.host.can_caption = True
     client.post(f"workspaces/{id}/everything", json={})
     second = kept(client, id, what="regions", regions=[0, 1], trigger="other")
+    wrong = {"dataset": "reds", "what": "regions", "regions": [0, 1], "captions": ["one"]}
+    assert client.post(f"workspaces/{id}/keep-for-training", json=wrong).status_code == 400
     assert len(second["ids"]) == 2 and all(second["captions"]) and client.get("datasets").json()[0]["trigger"] == "ohwx"
     wrong = {"dataset": "reds", "what": "regions", "regions": [99]}
     assert client.post(f"workspaces/{id}/keep-for-training", json=wrong).status_code == 400

@@ -67,7 +67,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.post("/workspaces/{id}/keep-for-training", tags=tags, summary="Keep for training", response_model=schemas.KeptAnswer)
     def keep(id: str, body: schemas.KeepForTrainingBody) -> Response:
-        keeping = Keeping(body.what, body.caption, tuple(body.regions), body.map, body.repeats)
+        keeping = Keeping(body.what, body.caption, tuple(body.regions), tuple(body.captions), body.map, body.repeats)
         return answer(_kept(studio, body.dataset, data.keep(studio.workspace(id), body.dataset, keeping, body.trigger)))
 
     @router.post("/datasets/{name}/examples", tags=tags, summary="Add a picture", response_model=schemas.KeptAnswer)

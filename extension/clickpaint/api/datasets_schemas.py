@@ -87,6 +87,7 @@ class KeepForTrainingBody(Body):
         "selection", description="edit: the pair before and after the last change."
     )
     regions: list[Integer] = Field([], description="Of the last everything, for regions.")
+    captions: list[StrictStr] = Field([], description="Of each of the regions, instead of caption.")
     map: StrictStr = Field("", description="A control map's id, for map.")
     caption: StrictStr | None = Field(None, description="Left out, what a captioner says where there is one; of an edit, its prompt.")
     repeats: Integer = 1

@@ -47,6 +47,7 @@ class Keeping:
         what: "selection", "regions" (of the last "everything"), "edit" (the picture before the last change and after it) or "map".
         caption: None for what a captioner says of the object, where one is here; of an edit, for the prompt that it was painted with.
         regions: indices, for "regions".
+        captions: of each of the regions, instead of `caption`; empty for none.
         map: a control map's id, for "map".
         repeats: how often it is to come in an epoch.
     """
@@ -54,6 +55,7 @@ class Keeping:
     what: str = "selection"
     caption: str | None = None
     regions: tuple[int, ...] = ()
+    captions: tuple[str, ...] = ()
     map: str = ""
     repeats: int = 1
 
@@ -123,7 +125,7 @@ class TrainingData:
         collection = self.collection
         with self._requests.run("dataset", workspace):
             new = self._new_examples(workspace, keeping)
-            captions, failure = self._captions(new, keeping.caption)
+            captions, failure = (list(keeping.captions), None) if keeping.captions else self._captions(new, keeping.caption)
             if name not in collection.names():
                 collection.create(name, trigger or "")
             ids = collection.add(name, [replace(made, caption=caption) for (_, made), caption in zip(new, captions, strict=True)])
@@ -337,6 +339,8 @@ class TrainingData:
                     "There is no region {index}.", "Let everything be segmented first, and give the index of one of the regions.",
                     index=wrong, regions=len(regions),
                 )  # fmt: skip
+            if keeping.captions and len(keeping.captions) != len(keeping.regions):
+                raise InvalidInput("There are {count} captions.", "Give one for each region.", count=len(keeping.captions))
             chosen = [regions[index].mask for index in keeping.regions]
         elif keeping.what == "selection":
             if selection is None:

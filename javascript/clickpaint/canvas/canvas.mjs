@@ -28,6 +28,7 @@ import {StatusBar} from "./status_bar.mjs";
 import {Toasts} from "./toasts.mjs";
 import {ActionBar, ToolBar, ToolOptions, ZoomBar} from "./toolbars.mjs";
 import {createTools} from "./tools.mjs";
+import {Training} from "./training.mjs";
 
 /**
  * What buttons and keys can do.
@@ -46,6 +47,8 @@ import {createTools} from "./tools.mjs";
  * @property {() => void} help
  * @property {() => void} settings
  * @property {() => void} history
+ * @property {() => void} datasets
+ * @property {() => void} keep what is selected, for training
  * @property {() => void} escape
  * @property {() => void} fit
  * @property {(factor: number) => void} zoom
@@ -88,6 +91,7 @@ export class ClickpaintCanvas extends HTMLElement {
     files;
     /** @type {Keeping} */
     keeping;
+    /** @type {Training} */ training;
     /** @type {SelectionFiles} */
     selectionFiles;
     /** The frames that have handles. @type {{element: HTMLElement, place(): void}[]} */
@@ -142,7 +146,8 @@ export class ClickpaintCanvas extends HTMLElement {
         this.toasts = new Toasts(() => this.actions.undo());
         this.progress = new ProgressBar(workbench);
         this.help = new Help();
-        this.actions = this.#actions();
+        this.training = new Training(workbench);
+        this.actions = {...this.#actions(), ...this.training.actions};
         const selected = (this.selectionFiles = new SelectionFiles(this, workbench));
         this.expandFrame = new ExpandFrame(workbench, (margins) => this.dispatchEvent(new CustomEvent("clickpaint:margins", {detail: margins, bubbles: true})));
         this.frames = [this.expandFrame, /** @type {any} */ (editor.tools.crop).handles];
@@ -185,7 +190,7 @@ export class ClickpaintCanvas extends HTMLElement {
             h("div.cp-drop", {}, h("span.cp-drop-picture", {}, t("drop")), h("span.cp-drop-mask", {}, t("drop.mask"))),
         );
         this.classList.add("cp");
-        const {strip, dialog} = this.pictures, dialogs = [this.help.element, ...this.keeping.dialogs, dialog.element];
+        const {strip, dialog} = this.pictures, dialogs = [this.help.element, ...this.keeping.dialogs, ...this.training.dialogs, dialog.element];
         this.replaceChildren(this.stage, strip.element, offer.element, status.element, ...dialogs, this.files.input, this.selectionFiles.input);
         this.started = this.#start();
         this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));

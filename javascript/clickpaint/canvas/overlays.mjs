@@ -82,6 +82,8 @@ const NAMES = {
     fit: "zoom.fit",
     help: "help",
     act: "help.act",
+    keep: "train.keep",
+    datasets: "train.sets",
 };
 const OWN = new Set(["smaller", "larger", "candidate", "resize", "escape", "move", "press"]);
 

@@ -25,6 +25,7 @@ export class SelectionBar {
         this.remove = h("button.cp-remove", {type: "button", onclick: actions.act}, icon("remove"), this.label);
         const label = h("span", {}, t("shadow"));
         this.shadow = h("button.cp-with-shadow", {type: "button", title: t("shadow.title"), hidden: true, onclick: () => shadows.toggle()}, icon("shadow"), label);
+        this.keep = iconButton("keep", t("train.keep"), actions.keep, {key: "K"});
         this.edits = h(
             "div.cp-group.cp-edits",
             {},
@@ -34,6 +35,7 @@ export class SelectionBar {
             iconButton("holes", t("fill_holes"), adjust("fill_holes"), {key: "F"}),
             iconButton("invert", t("invert"), adjust("invert"), {key: "I"}),
             iconButton("clear", t("clear"), adjust("clear"), {key: "Esc"}),
+            this.keep,
         );
         this.element = h("div.cp-bar.cp-selection", {role: "toolbar", "aria-label": t("selection"), hidden: true}, this.candidates, this.edits, this.shadow, this.remove);
     }
@@ -41,6 +43,7 @@ export class SelectionBar {
     update() {
         const {state} = this.editor;
         this.element.hidden = !state.selection;
+        this.keep.hidden = this.editor.capabilities?.public ?? false;
         const {action} = this.diffusion, name = action === "remove" ? t("remove") : t(`task.${action}`);
         this.label.textContent = name;
         this.remove.title = action === "remove" ? `${name} (Delete)` : name;

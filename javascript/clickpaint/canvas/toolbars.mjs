@@ -90,7 +90,8 @@ export class ActionBar {
         this.save = iconButton("save", t("save"), actions.save, {key: "Ctrl+S", className: "cp-strong"});
         this.open = iconButton("open", t("open"), actions.open, {key: "Ctrl+O"});
         this.history = iconButton("history", t("history"), actions.history, {key: "H"});
-        this.element = toolbar("cp-actions", t("actions"), this.open, this.history, h("hr"), this.undo, this.redo, this.compare, h("hr"), this.copy, this.save, more.element);
+        this.datasets = iconButton("datasets", t("train.sets"), actions.datasets, {key: "D"});
+        this.element = toolbar("cp-actions", t("actions"), this.open, this.history, this.datasets, h("hr"), this.undo, this.redo, this.compare, h("hr"), this.copy, this.save, more.element);
     }
 
     update(comparing) {
@@ -99,6 +100,7 @@ export class ActionBar {
         this.undo.disabled = !(state.canUndo || editor.tool.canUndo);
         this.redo.disabled = !(state.canRedo || editor.tool.canRedo);
         this.compare.disabled = state.version === 0;
+        this.datasets.hidden = editor.capabilities?.public ?? false;
         pressed(this.compare, comparing);
         this.more.update();
     }

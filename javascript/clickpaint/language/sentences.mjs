@@ -6,6 +6,7 @@ import {en as maps, zh_CN as maps_zh_CN} from "./sentences_maps.mjs";
 import {en as pictures, zh_CN as pictures_zh_CN} from "./sentences_pictures.mjs";
 import {en as settings, zh_CN as settings_zh_CN} from "./sentences_settings.mjs";
 import {en as models, zh_CN as models_zh_CN} from "./sentences_models.mjs";
+import {en as training, zh_CN as training_zh_CN} from "./sentences_training.mjs";
 
 export const en = {
     "canvas": "Picture canvas",
@@ -220,6 +221,7 @@ export const en = {
     ...pictures,
     ...settings,
     ...models,
+    ...training,
     ...words,
 };
 
@@ -436,5 +438,6 @@ export const zh_CN = {
     ...pictures_zh_CN,
     ...settings_zh_CN,
     ...models_zh_CN,
+    ...training_zh_CN,
     ...words_zh_CN,
 };

@@ -916,5 +916,7 @@ export const zh_CN = {
     "There is no example {id!r} in {name}.": "{name} 中没有样本 {id!r}。",
     "This cannot be a trigger word.": "这不能作为触发词。",
     "This is no zip file that can be read.": "这不是可读取的 zip 文件。",
-    "{what!r} cannot be kept.": "无法保留 {what!r}。"
+    "{what!r} cannot be kept.": "无法保留 {what!r}。",
+    "Give one for each region.": "请为每个区域给出一条。",
+    "There are {count} captions.": "有 {count} 条描述。"
 };

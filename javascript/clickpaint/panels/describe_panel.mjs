@@ -73,7 +73,7 @@ export class DescribePanel extends HTMLElement {
         this.workbench = workbench;
         this.form = new CaptionForm();
         const captions = (this.captions = new CaptionSession(workbench, () => this.form.body));
-        const act = {copy: (words) => this.#copy(words), use: fillPrompt, save: (blob, name) => this.#save(blob, name)};
+        const act = {copy: (words) => this.#copy(words), use: fillPrompt, save: (blob, name) => this.#save(blob, name), keep: (wanted) => canvas.training.keep(wanted)};
         this.result = new CaptionResult(captions, act, () => this.#cannotPaint());
         this.chat = new Chat(captions);
         this.regions = new RegionList(captions, workbench, act);

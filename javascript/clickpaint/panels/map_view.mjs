@@ -133,6 +133,7 @@ export class MapView {
             this.over,
             document.getElementById("clickpaint_controlnet") && button("maps.use", () => this.#use()),
             button("maps.keep", keep),
+            !this.editor.capabilities?.public && button("train.map", () => panel.canvas.training.keep({what: "map", map: made.map})),
             ...controlNets().map((tab) => h("button.cp-text", {type: "button", onclick: () => giveControlNet(panel.canvas, made.picture, tab)}, t("maps.send", {tab}))),
             button("save", () => saveBlob(made.picture, this.#fileName("png"))),
         ].filter(Boolean);

@@ -1,7 +1,7 @@
 /** Everything in the picture: how many regions, the list of them, and what can be done with it. */
 
 import {modeOf} from "../canvas/tools.mjs";
-import {h} from "../common/dom.mjs";
+import {h, iconButton} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {blobOf} from "../picture/mask_layer.mjs";
@@ -28,7 +28,7 @@ export class RegionList {
     /**
      * @param {import("./caption_session.mjs").CaptionSession} captions
      * @param {Pick<import("../picture/workbench.mjs").Workbench, "selecting" | "previews" | "opening">} workbench
-     * @param {{copy: (words: string) => void, save: (blob: Blob, name: string) => void}} act
+     * @param {{copy: (words: string) => void, save: (blob: Blob, name: string) => void, keep: (wanted: import("../canvas/training.mjs").Wanted) => void}} act
      */
     constructor(captions, {selecting, previews, opening}, act) {
         this.captions = captions;
@@ -51,6 +51,7 @@ export class RegionList {
             textButton(t("describe.copy"), () => act.copy(this.captions.regions.paragraph)),
             textButton("JSON", () => this.#json(), {title: t("describe.json")}),
             textButton(t("describe.picture"), () => act.save(blobOf(captions.regions.overview), "labelled.png")),
+            textButton(t("train.regions"), () => this.#keep()),
             textButton(t("clear"), () => captions.clearRegions()),
         );
         this.found = h("div.cp-found", {hidden: true}, this.paragraph, this.list, h("label.cp-check", {}, showing, h("span", {}, t("describe.labels"))), this.buttons);
@@ -65,6 +66,18 @@ export class RegionList {
 
     #json() {
         this.act.save(new Blob([JSON.stringify(exported(this.captions.regions), null, 1)], {type: "application/json"}), "regions.json");
+    }
+
+    /** Keep all regions for training, with their words. */
+    #keep() {
+        const {regions} = this.captions.regions;
+        this.#ask(regions.map((_, index) => index));
+    }
+
+    /** @param {number[]} indices */
+    #ask(indices) {
+        const captions = indices.map((index) => this.captions.regions.regions[index].caption);
+        this.act.keep({what: "regions", regions: indices, captions});
     }
 
     update() {
@@ -87,7 +100,9 @@ export class RegionList {
         const button = h("button.cp-wording-one", {type: "button", onclick: (event) => this.#pick(index, event)}, dot, h("span", {}, region.caption), sure === null ? null : h("small", {}, t("describe.sure", {n: sure})));
         for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => this.#point(index));
         for (const type of ["pointerleave", "blur"]) button.addEventListener(type, () => this.#point(null));
-        return h("li", {}, button);
+        const keep = iconButton("keep", t("train.keep"), () => this.#ask([index]));
+        keep.hidden = this.editor.capabilities?.public ?? false;
+        return h("li", {}, button, keep);
     }
 
     /** Show a region on the canvas; null for none. */

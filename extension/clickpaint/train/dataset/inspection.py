@@ -25,6 +25,7 @@ _BLURRED = 12.0
 _TINY = 0.25
 """Of the resolution's side: an object whose square root of the area is smaller is tiny."""
 _WORDS = 30
+_WORD = re.compile(r"\b(?!(?:the|and|with|on|in|of|at|an)\b)\w[\w'-]+")
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _balance(data_set: DataSet, resolution: int) -> Balance:
         buckets[bucket_of(known.width, known.height, sizes)] += times
         if example.source:
             sources[example.source] += times
-        for word in set(re.findall(r"\w[\w'-]*", example.caption.lower())):
+        for word in set(_WORD.findall(example.caption.lower())):
             words[word] += times
     largest = max(sources.values(), default=0) / turns if turns else 0.0
     return Balance(turns, masked, dict(buckets.most_common()), dict(sources.most_common()), largest, dict(words.most_common(_WORDS)))
