@@ -102,6 +102,29 @@ def sd3(width: int = 32, head: int = 16, layers: int = 2, pooled: int = CLIP_L +
     return out | linear("final_layer.adaLN_modulation.1", width, 2 * width) | linear("final_layer.linear", width, 64)
 
 
+def flux(width: int = 64, head: int = 32, inputs: int = 64, *, guided: bool = True) -> dict[str, tuple[int, ...]]:
+    """The transformer of Flux, a block of each of its two kinds."""
+    out = linear("img_in", inputs, width) | linear("txt_in", T5_WIDTH, width)
+    for key, size in (("time_in", 256), ("vector_in", CLIP_L), *((("guidance_in", 256),) if guided else ())):
+        out |= linear(f"{key}.in_layer", size, width) | linear(f"{key}.out_layer", width, width)
+    for side in ("img", "txt"):
+        key = f"double_blocks.0.{side}"
+        out |= linear(f"{key}_mod.lin", width, 6 * width) | linear(f"{key}_attn.qkv", width, 3 * width)
+        out |= {f"{key}_attn.norm.{name}_norm.scale": (head,) for name in ("query", "key")} | linear(f"{key}_attn.proj", width, width)
+        out |= linear(f"{key}_mlp.0", width, 4 * width) | linear(f"{key}_mlp.2", 4 * width, width)
+    key = "single_blocks.0"
+    out |= linear(f"{key}.modulation.lin", width, 3 * width) | linear(f"{key}.linear1", width, 7 * width)
+    out |= linear(f"{key}.linear2", 5 * width, width) | {f"{key}.norm.{name}_norm.scale": (head,) for name in ("query", "key")}
+    return out | linear("final_layer.adaLN_modulation.1", width, 2 * width) | linear("final_layer.linear", width, 64)
+
+
+def flux_file(inputs: int = 64, *, guided: bool = True) -> Weights:
+    """As Forge's users have it, with everything in it."""
+    out = under("model.diffusion_model.", drawn(flux(inputs=inputs, guided=guided), 1)) | under("vae.", vae())
+    out |= under("text_encoders.clip_l.transformer.", drawn(clip(CLIP_L), 2))
+    return out | under("text_encoders.t5xxl.transformer.", drawn(t5(), 4))
+
+
 def under(prefix: str, weights: Weights) -> Weights:
     return {f"{prefix}{key}": value for key, value in weights.items()}
 

@@ -17,7 +17,11 @@ SD3 = {
     "joint_blocks.0.x_block.attn.qkv": tuple(f"transformer_blocks.0.attn.to_{n}" for n in "qkv"),
     "joint_blocks.1.x_block.mlp.fc1": ("transformer_blocks.1.ff.net.0.proj",),
 }  # fmt: skip
-FILES = {"sd3": (toy.sd3_file, SD3)}
+FLUX = {
+    "double_blocks.0.txt_attn.qkv": tuple(f"transformer_blocks.0.attn.add_{n}_proj" for n in "qkv"),
+    "single_blocks.0.linear2": ("single_transformer_blocks.0.proj_out",),
+}
+FILES = {"flux": (toy.flux_file, FLUX), "sd3": (toy.sd3_file, SD3)}
 
 
 def opened(tensors):

@@ -8,8 +8,12 @@ import pytest
 import torch
 
 from clickpaint.compat import torchvision
+from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.opening import alias_report, open_any
 from clickpaint.paint.checkpoint.source import TensorSource
+from clickpaint.paint.flow import registry
+from clickpaint.paint.flow.base import Asked
+from clickpaint.paint.flow.registry import FAMILIES
 from tests.toys import flow as toy
 
 torchvision.available()
@@ -21,16 +25,27 @@ def opened(tensors, name="toy.safetensors") -> Any:
 
 def converted(checkpoint, tensors, convert: str) -> Any:
     """The transformer as diffusers makes it of the same tensors."""
+    import inspect
+
     from diffusers.loaders import single_file_utils
 
     prefix = "model.diffusion_model."
     own = {key.removeprefix(prefix): tensor.clone() for key, tensor in tensors.items() if key.startswith(prefix)}
     made = type(checkpoint.transformer)(**checkpoint.kind.config).eval()
-    made.load_state_dict(getattr(single_file_utils, convert)(own), strict=True)
+    function = getattr(single_file_utils, convert)
+    code = inspect.getsource(function).replace("inner_dim = 3072", f"inner_dim = {WIDTH}")  # which it takes for granted
+    scope = dict(vars(single_file_utils))
+    exec(code, scope)
+    made.load_state_dict(scope[convert](own), strict=True)
     return made
 
 
+WIDTH = 64
+"""Of the toys whose converters know but one."""
+
+
 FILES = {
+    "flux": (toy.flux_file, "Flux dev", "convert_flux_transformer_checkpoint_to_diffusers"),
     "sd3": (toy.sd3_file, "Stable Diffusion 3.5", "convert_sd3_transformer_checkpoint_to_diffusers"),
 }
 
@@ -38,14 +53,15 @@ FILES = {
 def answers(checkpoint, transformer) -> torch.Tensor:
     """What a transformer answers to latents that differ everywhere."""
     generator = torch.Generator().manual_seed(5)
-    shape = {"sd3": (1, 16, 8, 12)}[checkpoint.kind.family]
-    config = checkpoint.kind.config
-    more = {"pooled_projections": torch.randn(1, config["pooled_projection_dim"], generator=generator)}
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    family, config = FAMILIES[checkpoint.kind.family], checkpoint.kind.config
+    added = {"pooled": drawn(1, config["pooled_projection_dim"])} if "pooled_projection_dim" in config else {}
+    context = drawn(1, 7, family.text_width(checkpoint.kind))
     with torch.no_grad():
-        return transformer(
-            hidden_states=torch.randn(shape, generator=generator), timestep=torch.tensor([500.0]),
-            encoder_hidden_states=torch.randn(1, 7, config["joint_attention_dim"], generator=generator), return_dict=False, **more,
-        )[0]  # fmt: skip
+        return family.ask(Asked(transformer, drawn(1, family.channels, 8, 12), 0.5, context, added, checkpoint.kind.distilled))
 
 
 @pytest.mark.parametrize("family", FILES)
@@ -60,3 +76,24 @@ def test_every_weight_lies_in_the_files_memory_and_answers_as_diffusers_own(fami
     ours = answers(checkpoint, checkpoint.transformer)
     theirs = answers(checkpoint, converted(checkpoint, tensors, convert))
     assert ours.std() > 1e-3 and (ours - theirs).abs().max() < 1e-5
+
+
+KINDS = {
+    "flux1-schnell.safetensors": (lambda: toy.flux_file(guided=False), "Flux schnell"),
+    "flux1-kontext-dev.safetensors": (toy.flux_file, "Flux Kontext"),
+    "flux1-fill-dev.safetensors": (lambda: toy.flux_file(384), "Flux Fill"),
+    "sd3.5_large_turbo.safetensors": (toy.sd3_file, "Stable Diffusion 3.5 Turbo"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_brothers_are_told_apart_by_their_shapes_or_their_files_names(name):
+    make, title = KINDS[name]
+    kind = registry.identify(make(), name)
+    assert kind is not None and kind.title == title
+    assert kind.instructs == ("Kontext" in title) and kind.sees_hole == ("Fill" in title)
+
+
+def test_a_flux_for_control_maps_is_refused_by_name():
+    with pytest.raises(InvalidInput, match="takes a control map beside the latents"):
+        registry.identify(toy.flux_file(128), "flux1-depth-dev.safetensors")

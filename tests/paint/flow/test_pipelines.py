@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from clickpaint.compat import torchvision
+from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.opening import open_any
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.engines.base import Scene
-from clickpaint.paint.diffusion.loop import generators
+from clickpaint.paint.diffusion.influences import Resampled
+from clickpaint.paint.diffusion.loop import Moment, generators
 from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.paint.diffusion.sampling import paint_with
+from clickpaint.paint.flow.schedule import FlowScheduler
 from tests.paint.diffusion.toys import job, picture
 from tests.toys import flow as toy
 
@@ -114,3 +117,97 @@ def test_stable_diffusion_3_inpaints_as_diffusers(sd3, strength, monkeypatch):
         negative_pooled_prompt_embeds=uncond.added["pooled"],
     ).images  # fmt: skip
     assert_same(ours, decoded(sd3, latents))  # the pipeline itself forgets to shift the latents back before it decodes them
+
+
+DYNAMIC = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096}
+NO_TEXTS = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
+
+
+def flux_parts(checkpoint, **schedule: Any) -> dict[str, Any]:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    checkpoint.vae.register_to_config(shift_factor=0.1159, scaling_factor=0.3611)
+    scheduler = FlowMatchEulerDiscreteScheduler(**(schedule or DYNAMIC))
+    return {"transformer": checkpoint.transformer, "vae": checkpoint.vae, "scheduler": scheduler, **NO_TEXTS}
+
+
+def asked_of(checkpoint, asked, **more: Any) -> dict[str, Any]:
+    """The arguments that Flux's pipelines share."""
+    cond, _ = texts(checkpoint, asked)
+    return {
+        "image": pil(asked.pixels), "mask_image": pil(asked.mask), "height": SIZE, "width": SIZE, "strength": asked.strength,
+        "num_inference_steps": 4, "generator": generators(asked.seed, 1)[0], "output_type": "np",
+        "prompt_embeds": cond.context, "pooled_prompt_embeds": cond.added["pooled"], **more,
+    }  # fmt: skip
+
+
+def shown(theirs) -> np.ndarray:
+    return (theirs.images[0] * 255).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def flux(tokenizers):
+    tensors = toy.flux_file()
+    return open_any(Toy("flux1-dev.safetensors", tensors, tokenizers))
+
+
+def test_flux_dev_inpaints_as_diffusers_also_with_a_true_negative_prompt(flux, monkeypatch):
+    asked = wanted(cfg_scale=2.0, distilled_cfg_scale=4.0)
+    pipe = pipeline("FluxInpaintPipeline", monkeypatch, **flux_parts(flux))
+    _, uncond = texts(flux, asked)
+    negative = {"negative_prompt_embeds": uncond.context, "negative_pooled_prompt_embeds": uncond.added["pooled"], "true_cfg_scale": 2.0}
+    assert_same(paint_with(flux, asked)[0].pixels, shown(pipe(**asked_of(flux, asked, guidance_scale=4.0, **negative))))
+
+
+def test_flux_schnell_inpaints_as_diffusers(tokenizers, monkeypatch):
+    tensors = toy.flux_file(guided=False)
+    schnell = open_any(Toy("flux1-schnell.safetensors", tensors, tokenizers))
+    asked = wanted()
+    pipe = pipeline("FluxInpaintPipeline", monkeypatch, **flux_parts(schnell, shift=1.0))
+    assert_same(paint_with(schnell, asked)[0].pixels, shown(pipe(**asked_of(schnell, asked))))
+
+
+def test_flux_fill_sees_the_hole_as_diffusers(tokenizers, monkeypatch):
+    tensors = toy.flux_file(384)
+    fill = open_any(Toy("flux1-fill-dev.safetensors", tensors, tokenizers))
+    asked = replace(wanted(), mask=np.roll(mask(), 3, 0), strength=1.0)  # it sees single pixels
+    pipe = pipeline("FluxFillPipeline", monkeypatch, **flux_parts(fill))
+    theirs = pipe(**asked_of(fill, asked, guidance_scale=30.0))
+    assert_same(paint_with(fill, asked)[0].pixels, shown(theirs))
+
+
+def test_kontext_sees_the_picture_as_diffusers(tokenizers, monkeypatch):
+    tensors = toy.flux_file()
+    kontext = open_any(Toy("flux1-kontext-dev.safetensors", tensors, tokenizers))
+    asked = wanted()
+    parts = flux_parts(kontext) | dict.fromkeys(("image_encoder", "feature_extractor"))
+    pipe = pipeline("FluxKontextInpaintPipeline", monkeypatch, **parts)
+    theirs = pipe(**asked_of(kontext, asked, guidance_scale=2.5, _auto_resize=False))
+    assert_same(paint_with(kontext, asked)[0].pixels, shown(theirs))
+
+
+def test_kontext_follows_an_instruction_in_the_whole_picture(tokenizers):
+    tensors = toy.flux_file()
+    kontext = open_any(Toy("flux1-kontext-dev.safetensors", tensors, tokenizers))
+    everywhere = np.ones((SIZE, SIZE), bool)
+    jobs = [replace(wanted(task="instruct"), mask=everywhere, pixels=picture(SIZE, SIZE, seed)) for seed in (0, 1)]
+    results = [paint_with(kontext, job)[0] for job in jobs]
+    assert not np.array_equal(results[0].pixels, results[1].pixels)  # it sees the picture, though it begins with nothing but noise
+
+
+def test_repaint_goes_back_to_exactly_the_noise_of_the_earlier_level(flux):
+    noise = torch.randn(1, 16, 64, 64, generator=torch.Generator().manual_seed(0))
+    scheduler = FlowScheduler("Euler", np.array([1.0, 0.75, 0.5, 0.25]))
+    part = Resampled(torch.zeros(1, 16, 64, 64), torch.ones(1, 1, 64, 64, dtype=torch.bool), scheduler.timesteps)
+    moment = Moment(0.25, 0.5, scheduler.timesteps[1], scheduler.timesteps[1], scheduler, generators(7, 1))
+    back = part.after_step(0.5 * 2.0 + 0.5 * noise, moment)  # a picture of nothing but twos at the level 0.5, on its way back to 0.75
+    assert abs(float(back.mean()) - 0.25 * 2.0) < 0.01 and abs(float(back.std()) - 0.75) < 0.01
+    result = paint_with(flux, wanted(engine="repaint", repaint_jump=2, repaint_resamples=2))[0]
+    assert result.pixels.std() > 3
+    with pytest.raises(InvalidInput, match="RePaint cannot use the sampler"):
+        paint_with(flux, wanted(engine="repaint", sampler="DPM++ 2M"))
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "LCM"])
+def test_every_sampler_comes_to_a_picture(flux, sampler):
+    assert paint_with(flux, wanted(sampler=sampler, scheduler="Beta", steps=6))[0].pixels.std() > 3

@@ -8,9 +8,10 @@ from typing import Any
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.flow.base import FlowFamily
+from clickpaint.paint.flow.flux import Flux
 from clickpaint.paint.flow.sd3 import StableDiffusion3
 
-FAMILIES: Mapping[str, FlowFamily] = {family.name: family for family in (StableDiffusion3(),)}
+FAMILIES: Mapping[str, FlowFamily] = {family.name: family for family in (StableDiffusion3(), Flux())}
 
 
 def family_among(tensors: Mapping[str, Any]) -> tuple[FlowFamily, str] | None:
