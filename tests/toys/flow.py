@@ -125,6 +125,49 @@ def flux_file(inputs: int = 64, *, guided: bool = True) -> Weights:
     return out | under("text_encoders.t5xxl.transformer.", drawn(t5(), 4))
 
 
+QWEN = 48
+"""Width of the toy language models."""
+
+
+def qwen3(width: int = QWEN, head: int = 16, layers: int = 3) -> dict[str, tuple[int, ...]]:
+    """Qwen3's language model, with four heads for two of keys."""
+    out: dict[str, tuple[int, ...]] = {"embed_tokens.weight": (512, width), "norm.weight": (width,)}
+    for layer in range(layers):
+        key = f"layers.{layer}"
+        for name, outputs in (("q_proj", 4 * head), ("k_proj", 2 * head), ("v_proj", 2 * head)):
+            out |= linear(f"{key}.self_attn.{name}", width, outputs, bias=False)
+        out |= linear(f"{key}.self_attn.o_proj", 4 * head, width, bias=False)
+        out |= {f"{key}.self_attn.{name}_norm.weight": (head,) for name in "qk"}
+        for name in ("gate_proj", "up_proj"):
+            out |= linear(f"{key}.mlp.{name}", width, 2 * width, bias=False)
+        out |= linear(f"{key}.mlp.down_proj", 2 * width, width, bias=False)
+        out |= {f"{key}.{name}_layernorm.weight": (width,) for name in ("input", "post_attention")}
+    return out
+
+
+def z_image(width: int = 64, head: int = 32) -> dict[str, tuple[int, ...]]:
+    """The transformer of Z-Image, a block of each of its three kinds."""
+    out: dict[str, tuple[int, ...]] = {"x_pad_token": (1, width), "cap_pad_token": (1, width), "cap_embedder.0.weight": (QWEN,)}
+    out |= linear("x_embedder", 64, width) | linear("cap_embedder.1", QWEN, width)
+    out |= linear("t_embedder.mlp.0", 256, 1024) | linear("t_embedder.mlp.2", 1024, width)
+    for key in ("layers.0", "noise_refiner.0", "context_refiner.0"):
+        out |= linear(f"{key}.attention.qkv", width, 3 * width, bias=False) | linear(f"{key}.attention.out", width, width, bias=False)
+        out |= {f"{key}.attention.{name}_norm.weight": (head,) for name in "qk"}
+        out |= {f"{key}.{name}_norm{number}.weight": (width,) for name in ("attention", "ffn") for number in (1, 2)}
+        hidden = int(width / 3 * 8)
+        for name in ("w1", "w3"):
+            out |= linear(f"{key}.feed_forward.{name}", width, hidden, bias=False)
+        out |= linear(f"{key}.feed_forward.w2", hidden, width, bias=False)
+        out |= {} if key.startswith("context") else linear(f"{key}.adaLN_modulation.0", width, 4 * width)
+    return out | linear("final_layer.adaLN_modulation.1", width, width) | linear("final_layer.linear", width, 64)
+
+
+def z_image_file() -> Weights:
+    """As ComfyUI's users have it, put together."""
+    out = under("model.diffusion_model.", drawn(z_image(), 1)) | under("vae.", vae())
+    return out | under("text_encoders.qwen3_4b.transformer.model.", drawn(qwen3(), 2))
+
+
 def under(prefix: str, weights: Weights) -> Weights:
     return {f"{prefix}{key}": value for key, value in weights.items()}
 
@@ -150,6 +193,21 @@ def t5_tokenizer(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     made.save(str(folder / "tokenizer.json"))
     assert json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["type"] == "Unigram"
+    return folder
+
+
+def qwen_tokenizer(folder: Path) -> Path:
+    """A tokenizer.json of Qwen's kind, of single bytes."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    specials = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<think>", "</think>")
+    made.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
+    folder.mkdir(parents=True, exist_ok=True)
+    made.save(str(folder / "tokenizer.json"))
     return folder
 
 

@@ -1,6 +1,7 @@
 /** The server's sentences in Simplified Chinese, by their templates. JSON between the braces, so that a test can read it. */
 
 export const zh_CN = {
+    "{kind} needs transformers {wanted} or newer; here is {version}.": "{kind} 需要 transformers {wanted} 或更新版本；这里是 {version}。",
     "{name} is a Flux that takes a control map beside the latents, which no engine here gives it.": "{name} 是一个在潜变量之外还需要控制图的 Flux 模型，这里没有引擎能提供。",
     "Choose Flux dev, schnell, Fill or Kontext.": "请选择 Flux dev、schnell、Fill 或 Kontext。",
     "A film strip of {count} pictures, {height} pixels high, cannot be made.": "无法制作由 {count} 张图组成、高 {height} 像素的胶片条。",

@@ -21,7 +21,11 @@ FLUX = {
     "double_blocks.0.txt_attn.qkv": tuple(f"transformer_blocks.0.attn.add_{n}_proj" for n in "qkv"),
     "single_blocks.0.linear2": ("single_transformer_blocks.0.proj_out",),
 }
-FILES = {"flux": (toy.flux_file, FLUX), "sd3": (toy.sd3_file, SD3)}
+Z_IMAGE = {
+    "layers.0.attention.qkv": tuple(f"layers.0.attention.to_{n}" for n in "qkv"),
+    "noise_refiner.0.feed_forward.w2": ("noise_refiner.0.feed_forward.w2",),
+}
+FILES = {"z_image": (toy.z_image_file, Z_IMAGE), "flux": (toy.flux_file, FLUX), "sd3": (toy.sd3_file, SD3)}
 
 
 def opened(tensors):
@@ -57,7 +61,7 @@ def written(layout: str, changes, divided) -> dict[str, torch.Tensor]:
 def test_a_lora_acts_as_if_it_were_merged_in_every_layout(family):
     make, divided = FILES[family]
     tensors = make()
-    swapped = ["final_layer.adaLN_modulation.1"]
+    swapped = [] if family == "z_image" else ["final_layer.adaLN_modulation.1"]
     changes = pairs(tensors, [*divided, *swapped])
     merged = dict(tensors)
     for layer, (down, up) in changes.items():

@@ -9,7 +9,7 @@ import torch
 
 from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
-from clickpaint.paint.checkpoint.opening import alias_report, open_any
+from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_any
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.flow import registry
 from clickpaint.paint.flow.base import Asked
@@ -46,6 +46,7 @@ WIDTH = 64
 
 FILES = {
     "flux": (toy.flux_file, "Flux dev", "convert_flux_transformer_checkpoint_to_diffusers"),
+    "z_image": (toy.z_image_file, "Z-Image", "convert_z_image_transformer_checkpoint_to_diffusers"),
     "sd3": (toy.sd3_file, "Stable Diffusion 3.5", "convert_sd3_transformer_checkpoint_to_diffusers"),
 }
 
@@ -79,6 +80,7 @@ def test_every_weight_lies_in_the_files_memory_and_answers_as_diffusers_own(fami
 
 
 KINDS = {
+    "z_image_turbo_bf16.safetensors": (toy.z_image_file, "Z-Image Turbo"),
     "flux1-schnell.safetensors": (lambda: toy.flux_file(guided=False), "Flux schnell"),
     "flux1-kontext-dev.safetensors": (toy.flux_file, "Flux Kontext"),
     "flux1-fill-dev.safetensors": (lambda: toy.flux_file(384), "Flux Fill"),
@@ -97,3 +99,31 @@ def test_brothers_are_told_apart_by_their_shapes_or_their_files_names(name):
 def test_a_flux_for_control_maps_is_refused_by_name():
     with pytest.raises(InvalidInput, match="takes a control map beside the latents"):
         registry.identify(toy.flux_file(128), "flux1-depth-dev.safetensors")
+
+
+def test_text_encoders_answer_as_transformers_own_do():
+    """What they lose without memory, their positions, is made anew; T5's layers are not asked for their types."""
+    from transformers import Qwen3Model, T5EncoderModel
+
+    for make, name, kind, prefix in (
+        (toy.flux_file, "t5", T5EncoderModel, "text_encoders.t5xxl.transformer."),
+        (toy.z_image_file, "qwen3", Qwen3Model, "text_encoders.qwen3_4b.transformer.model."),
+    ):
+        tensors = make()
+        ours = opened(tensors).texts[name].model
+        theirs = kind(ours.config).eval()
+        own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+        assert theirs.load_state_dict(own, strict=False).unexpected_keys == []
+        ids = torch.arange(1, 20)[None]
+        with torch.no_grad():
+            expected, found = theirs(ids).last_hidden_state, ours(ids).last_hidden_state
+        assert expected.std() > 0.1 and (expected - found).abs().max() < 1e-5, name
+    assert torch.isclose(ours.rotary_emb.inv_freq[1], torch.tensor(1e6 ** (-2 / 16)))
+
+
+def test_t5_in_half_precision_does_not_overflow_on_the_cpu():
+    tensors = {key: tensor.half() if key.startswith("text_encoders.t5xxl") else tensor for key, tensor in toy.flux_file().items()}
+    key = "text_encoders.t5xxl.transformer.encoder.block.0.layer.1.DenseReluDense.wi_0.weight"
+    tensors[key] = tensors[key] * 5000  # float16 ends at 65504
+    with Checkpoints().using(TensorSource("toy", lambda: tensors), "cpu") as checkpoint, torch.no_grad():
+        assert checkpoint.texts["t5"].model(torch.arange(1, 20)[None]).last_hidden_state.isfinite().all()

@@ -39,6 +39,7 @@ class Toy(TensorSource):
 def tokenizers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizers")
     toy.t5_tokenizer(folder / "t5")
+    toy.qwen_tokenizer(folder / "qwen")
     return folder
 
 
@@ -211,3 +212,26 @@ def test_repaint_goes_back_to_exactly_the_noise_of_the_earlier_level(flux):
 @pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "LCM"])
 def test_every_sampler_comes_to_a_picture(flux, sampler):
     assert paint_with(flux, wanted(sampler=sampler, scheduler="Beta", steps=6))[0].pixels.std() > 3
+
+
+def test_z_image_inpaints_as_diffusers(tokenizers, monkeypatch):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    tensors = toy.z_image_file()
+    z_image = open_any(Toy("z_image.safetensors", tensors, tokenizers))
+    asked = wanted(cfg_scale=2.0)
+    cond, uncond = texts(z_image, asked)
+    z_image.vae.register_to_config(shift_factor=0.1159, scaling_factor=0.3611)
+    pipe = pipeline(
+        "ZImageInpaintPipeline", monkeypatch, transformer=z_image.transformer, vae=z_image.vae, text_encoder=None, tokenizer=None,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )  # fmt: skip
+    theirs = pipe(
+        image=pil(asked.pixels), mask_image=pil(asked.mask), height=SIZE, width=SIZE, strength=asked.strength, num_inference_steps=4,
+        guidance_scale=1.0,  # which counts from 0 there
+        generator=generators(asked.seed, 1)[0], output_type="np", prompt_embeds=[cond.context[0]],
+        negative_prompt_embeds=[uncond.context[0]],
+    )  # fmt: skip
+    assert_same(paint_with(z_image, asked)[0].pixels, shown(theirs))
+    words = z_image.texts["qwen3"].find("Qwen").encode("a red house", add_special_tokens=False).ids
+    assert cond.context.shape == (1, len(words) + 19, toy.QWEN)  # with <|im_start|>user\n and so on, letter by letter

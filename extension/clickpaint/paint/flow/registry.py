@@ -10,8 +10,9 @@ from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.flow.base import FlowFamily
 from clickpaint.paint.flow.flux import Flux
 from clickpaint.paint.flow.sd3 import StableDiffusion3
+from clickpaint.paint.flow.z_image import ZImage
 
-FAMILIES: Mapping[str, FlowFamily] = {family.name: family for family in (StableDiffusion3(), Flux())}
+FAMILIES: Mapping[str, FlowFamily] = {family.name: family for family in (StableDiffusion3(), Flux(), ZImage())}
 
 
 def family_among(tensors: Mapping[str, Any]) -> tuple[FlowFamily, str] | None:
