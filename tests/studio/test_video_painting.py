@@ -103,3 +103,27 @@ def test_what_cannot_be_filled_is_said_before_anything_is_written(folder, tmp_pa
         assert main(arguments(folder, "-o", str(tmp_path / "out"), *more)) == 2
         assert text in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_background_becomes_a_picture_a_clip_or_what_a_prompt_says(folder, tmp_path, capsys):
+    common = [each if each != "fill" else "replace" for each in arguments(folder, "--masks", str(folder / "masks"), "--grow", "0")]
+    Image.new("RGB", (200, 100), (0, 0, 255)).save(tmp_path / "blue.png")
+    assert main([*common, "-p", "", "--background", str(tmp_path / "blue.png"), "--feather", "2", "-o", str(tmp_path / "picture")]) == 0
+    for number, picture in enumerate(pictures(tmp_path / "picture")):
+        core = masks_.shrink(mask(number), 3)
+        assert (picture[core] == frame(number)[core]).all() and (picture[~masks_.grow(mask(number), 3)] == (0, 0, 255)).all()
+    assert main([*common, "-p", "", "--background", str(folder / "masks"), "-o", str(tmp_path / "clip")]) == 0
+    moved = pictures(tmp_path / "clip")
+    assert (moved[0][0, 79] == 0).all() and (moved[6][20:25, 2] == 0).all()
+    capsys.readouterr()
+    assert main([*common, "-o", str(tmp_path / "painted")]) == 0
+    assert "7 frames, of whose background 1 were painted, seed 5." in capsys.readouterr().out
+    painted = pictures(tmp_path / "painted")
+    always = ~np.any([masks_.grow(mask(number), 8) for number in range(COUNT)], axis=0)
+    for number, picture in enumerate(painted):  # the camera stands still
+        assert (picture[always] == painted[0][always]).all() and (picture[always] != frame(number)[always]).any(axis=1).mean() > 0.9
+        core = masks_.shrink(mask(number), 6)
+        assert (picture[core] == frame(number)[core]).all()
+    assert main([*common, "-p", "", "-o", str(tmp_path / "none")]) == 2
+    assert main([*common, "--background", str(tmp_path / "blue.png"), "-o", str(tmp_path / "none")]) == 2
+    assert "--background FILE or --prompt TEXT" in capsys.readouterr().err and not (tmp_path / "none").exists()

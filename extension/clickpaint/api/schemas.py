@@ -186,7 +186,7 @@ class StateAnswer(BaseModel):
 class TaskAnswer(BaseModel):
     id: str
     kind: Literal[
-        "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "crop", "cutout", "follow", "fill",
+        "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "crop", "cutout", "follow", "fill", "replace",
         "preview", "export", "dataset", "undo",
         "redo", "paint", "use", "generate", "control", "keep", "caption", "chat", "find", "rank", "download", "verify",
     ]  # fmt: skip

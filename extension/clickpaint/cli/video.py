@@ -1,4 +1,4 @@
-"""`video remove`, `video fill` and `video track`."""
+"""`video remove`, `video fill`, `video replace` and `video track`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ def add_commands(commands: Any) -> None:
     filling.set_defaults(task="fill")
     add_paint_options(filling)
 
+    replacing = add_command(family, "replace", replace_in_clip, "put another background around something in every frame of a clip")
+    _add_clip_options(replacing, "OUT", _WHERE)
+    replacing.add_argument("--masks", type=Path, metavar="MASKS", help="what stays in each frame: a folder of masks, or a clip of them")
+    replacing.add_argument(
+        "--background", type=Path, metavar="FILE", help="a picture or a clip to be there, cut to the frames; without it --prompt is painted"
+    )
+    replacing.add_argument(
+        "--key-frames", type=int, metavar="N", default=12, help="frames after which what the camera uncovered is painted (%(default)s)"
+    )
+    replacing.add_argument("--lossless", action="store_true", help="keep every value of what stays; larger files")
+    replacing.set_defaults(task="replace")
+    add_paint_options(replacing)
+
     track = add_command(family, "track", track_in_clip, "make the masks of something in every frame of a clip")
     _add_clip_options(track, "MASKS", "where the masks go: a folder for PNGs, a GIF, or a video; a folder beside the clip by default")
 
@@ -82,9 +95,43 @@ def fill_in_clip(options: argparse.Namespace) -> int:
                 clip, masks, target, wanted, every=options.key_frames, eraser=options.eraser, lossless=options.lossless
             ),
         )
-        return f"{len(clip)} frames from {used.painted} key frame{'s' * (used.painted > 1)}, seed {used.seed}."
+        return f"{len(clip)} frames from {len(used.painted)} key frame{'s' * (len(used.painted) > 1)}, seed {used.seed}."
 
     return _changed(options, "filled", work)
+
+
+def replace_in_clip(options: argparse.Namespace) -> int:
+    if (options.background is None) == (not options.prompt):
+        raise InvalidInput("It is not said what is to be there.", "Give either --background FILE or --prompt TEXT.")
+    wanted = paint_options(options)
+
+    def work(studio: Studio, clip: Clip, masks: Masks, target: Path) -> str:
+        background = None if options.background is None else _background(options.background, studio)
+        try:
+            used = with_bar(
+                studio,
+                lambda: studio.videos.replace(
+                    clip, masks, target, wanted, background, every=options.key_frames, eraser=options.eraser, lossless=options.lossless
+                ),
+            )
+        finally:
+            if background is not None:
+                background.close()
+        if background is not None:
+            return f"{len(clip)} frames with another background."
+        return f"{len(clip)} frames, of whose background {len(used.painted)} were painted, seed {used.seed}."
+
+    return _changed(options, "replaced", work)
+
+
+def _background(path: Path, studio: Studio) -> Clip:
+    from clickpaint.video.new_clip import NewClip
+
+    clip = _opened(path, studio)
+    if path.is_dir() or len(clip) > 1:
+        return clip
+    clip.close()
+    return NewClip([studio.decode(path.read_bytes()).pixels], 1.0)  # as a picture, upright
 
 
 def _changed(options: argparse.Namespace, what: str, work: Callable[[Studio, Clip, Masks, Path], str]) -> int:
@@ -97,7 +144,8 @@ def _changed(options: argparse.Namespace, what: str, work: Callable[[Studio, Cli
     clip = _opened(options.clip, studio)
     try:
         target = _target(options, what)
-        check_target(target, [path for path in (options.clip, options.masks, options.mask) if path is not None])
+        inputs = (options.clip, options.masks, options.mask, getattr(options, "background", None))
+        check_target(target, [path for path in inputs if path is not None])
         check_writable(target)
         lines = []
         if options.masks is not None:

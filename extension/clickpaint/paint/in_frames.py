@@ -31,7 +31,7 @@ class Frame:
 
     Attributes:
         pixels: uint8 [H, W, 3].
-        mask: bool [H, W], what is selected.
+        mask: bool [H, W], what is selected; for the task "replace", all that is to be painted.
         before: where its pixels were in the first frame; None for the first one, and where that is not known.
     """
 
@@ -55,7 +55,7 @@ class FramePainter:
     place in all of them, and so does the noise that they begin with.
 
     Args:
-        options: their task is "fill", or "replace", which paints around what is masked.
+        options: their task is "fill", or "replace", whose frames are seen as a whole.
         native: side of the square in pixels that the checkpoint was trained on.
         run: see `RunFrames`.
         edge: see `edge_of`.
@@ -110,15 +110,11 @@ class FramePainter:
 
     def _crop(self, frame: Frame) -> _Crop:
         height, width = frame.mask.shape
-        selected = ~frame.mask if self._options.task == "replace" else frame.mask
-        if self._options.task == "replace":
-            hole = 1 - blend.alpha(frame.mask, self._edge.grow, self._edge.feather) > 0
-        else:
-            hole = blend.hole(frame.mask, self._edge.grow, self._edge.feather)
-        area = bounds(hole)
-        if area is None or not selected.any():
-            raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
         whole = self._options.task == "replace"
+        hole = frame.mask if whole else blend.hole(frame.mask, self._edge.grow, self._edge.feather)
+        area = bounds(hole)
+        if area is None:
+            raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
         passes = self._options.passes
         own = plan(area, (width, height), self._native, resolution=passes.resolution, whole=whole, refine=passes.refine)
         if self._plan is None:

@@ -39,6 +39,7 @@ KINDS = {
     "preview": "a video is made ready to be played",
     "export": "a video is written as a file",
     "fill": "something is painted over an object in every frame of a clip",
+    "replace": "what is around an object becomes something else in every frame of a clip",
     "undo": "one step back",
     "redo": "one step forth",
     "paint": "something is painted, or a result once more",

@@ -37,6 +37,7 @@ from clickpaint.studio.several_pictures import SeveralPictures
 from clickpaint.studio.training_data import TrainingData
 from clickpaint.studio.video_library import VideoLibrary
 from clickpaint.studio.video_objects import VideoObjects
+from clickpaint.studio.video_painting import VideoPainting
 from clickpaint.studio.video_results import VideoResults
 from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.videos import Videos
@@ -105,11 +106,12 @@ class Studio:
         self.words = Words(host, self.requests, self.pool, self.selecting)
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
         self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
-        self.videos = Videos(host, self.requests, self.pool, self.selecting, self.painting, self.own_sampler)
+        video_painting = VideoPainting(host, self.pool, self.painting, self.own_sampler)
+        self.videos = Videos(host, self.requests, self.pool, self.selecting, video_painting)
         self.video_library = VideoLibrary(host, self.requests, self.tasks, lambda: self.limits)
         self.video_views = VideoViews(self.requests, self.video_library)
         self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.video_library, self.video_views)
-        self.video_results = VideoResults(host, self.requests, self.pool, self.video_library)
+        self.video_results = VideoResults(host, self.requests, self.pool, self.video_library, video_painting)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self.inventory = Inventory(host, self.pool)
         self.own_files = OwnFiles(host, self.pool)

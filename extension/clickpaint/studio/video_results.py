@@ -11,6 +11,7 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
+from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.progress import Progress
 from clickpaint.session.open_video import OpenVideo
 from clickpaint.session.video_record import VideoVersion
@@ -20,9 +21,11 @@ from clickpaint.studio.queue import Task
 from clickpaint.studio.request import Requests
 from clickpaint.studio.video_library import VideoLibrary, check_stretch, no_room, room_to_write
 from clickpaint.studio.video_objects import check_object, nothing_selected
+from clickpaint.studio.video_painting import EVERY, ClipPainting, VideoPainting
 from clickpaint.studio.video_work import finished_or_kept
 from clickpaint.video import registry
-from clickpaint.video.base import Frames, Masks
+from clickpaint.video.base import Frames, Masks, TimedFrames
+from clickpaint.video.clips import Clip
 from clickpaint.video.patches import Stretch
 from clickpaint.video.video_eraser import VideoEraseOptions
 
@@ -31,7 +34,7 @@ _SPARE = 64 * MEGABYTE
 _LOOKS = 32
 """Frames after which it is looked how much room the disk has left."""
 
-Make = Callable[[Frames, Masks, Progress], Iterator[np.ndarray]]
+Make = Callable[[TimedFrames, Masks, Progress], Iterator[np.ndarray]]
 """frames, masks, progress → every one of these frames in order, changed; uint8 [H, W, 3]."""
 
 
@@ -51,8 +54,9 @@ class Changed:
 class VideoResults:
     """Part of the studio."""
 
-    def __init__(self, host: Host, requests: Requests, pool: ModelPool, library: VideoLibrary) -> None:
+    def __init__(self, host: Host, requests: Requests, pool: ModelPool, library: VideoLibrary, video_painting: VideoPainting) -> None:
         self._host, self._requests, self._pool, self._library = host, requests, pool, library
+        self._video_painting = video_painting
 
     def remove(
         self, video: OpenVideo, objects: Sequence[str] = (), eraser: str | None = None, grow: int | None = None, feather: int = 0,
@@ -75,15 +79,40 @@ class VideoResults:
         budget = self._host.setting("video_budget_mb") * MEGABYTE
         options = VideoEraseOptions(4 if grow is None else grow, feather, budget=budget)
 
-        def make(frames: Frames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
+        def make(frames: TimedFrames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
             return registry.create_video_eraser("propagation", self._pool.eraser(painter)).erase(frames, masks, options, progress)
 
         details = {"eraser": "propagation", "painter": painter, "grow": options.grow, "feather": feather, "shadow": shadow}
         return self.change(video, "erase", "Remove", make, objects, details, shadow=shadow, started=started)
 
+    def fill(
+        self, video: OpenVideo, options: PaintOptions, objects: Sequence[str] = (), every: int = EVERY, eraser: str | None = None,
+        started: Callable[[Task], object] = lambda _: None,
+    ) -> Changed:  # fmt: skip
+        """Put what a prompt says in the place of objects between the marks; it moves as they do. Else as `Videos.fill` and `remove`."""
+        asked = ClipPainting(options, every)
+
+        def make(frames: TimedFrames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
+            return self._video_painting.filled(frames, masks, asked, eraser, progress)
+
+        return self.change(video, "fill", "Fill", make, objects, _of_prompt(options, every), started=started, painting=asked)
+
+    def replace(
+        self, video: OpenVideo, options: PaintOptions, background: Clip | None = None, objects: Sequence[str] = (), every: int = EVERY,
+        eraser: str | None = None, started: Callable[[Task], object] = lambda _: None,
+    ) -> Changed:  # fmt: skip
+        """Put something else around objects between the marks. Else as `Videos.replace` and `remove`."""
+        asked = ClipPainting(options, every)
+
+        def make(frames: TimedFrames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
+            return self._video_painting.replaced(frames, masks, asked, background, eraser, progress)
+
+        details = {"background": background.path.name} if background is not None else _of_prompt(options, every)
+        return self.change(video, "replace", "Replace", make, objects, details, started=started, painting=asked)
+
     def change(
         self, video: OpenVideo, kind: str, label: str, make: Make, objects: Sequence[str] = (), details: dict[str, Any] | None = None,
-        shadow: bool = False, started: Callable[[Task], object] = lambda _: None,
+        shadow: bool = False, started: Callable[[Task], object] = lambda _: None, painting: ClipPainting | None = None,
     ) -> Changed:  # fmt: skip
         """Let `make` change what is between the marks; the next version of the video.
 
@@ -95,6 +124,7 @@ class VideoResults:
             details: what is told of the version afterwards.
             shadow: whether the masks hold the shadows and reflections that are found, too.
             started: called once it is under way.
+            painting: what adds to the details how it was done.
 
         Raises:
             As `remove`.
@@ -132,6 +162,7 @@ class VideoResults:
                                         room_to_write(video.folder, _SPARE)
                     finally:
                         if done:
+                            stored.update({} if painting is None else painting.details())
                             self._keep(video, shown, VideoVersion(
                                 number, label, kind, first, first + done - 1, done == last - first + 1, time.time(), stored
                             ))  # fmt: skip
@@ -167,6 +198,10 @@ class VideoResults:
         """Add a result after the version `shown`; whatever else came after that goes."""
         video.discard_after(shown, version.number)
         video.record.add_version(version)
+
+
+def _of_prompt(options: PaintOptions, every: int) -> dict[str, Any]:
+    return {"prompt": options.prompt.positive, "negative_prompt": options.prompt.negative, "key_frames": every}
 
 
 class _WithShadows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,22 +11,19 @@ import numpy as np
 
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
-from clickpaint.image.soft_edge import SoftEdge
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.progress import Progress
 from clickpaint.segment.base import Prompts
 from clickpaint.settings import MEGABYTE
-from clickpaint.studio.key_frames import EVERY, KeyFrames
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.own_sampler import OwnSampler
-from clickpaint.studio.painting import Painting
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
+from clickpaint.studio.video_painting import EVERY, ClipPainting, VideoPainting
 from clickpaint.video import registry
 from clickpaint.video.base import Frames, Masks
 from clickpaint.video.clip_writing import check_writable, write_clip, write_masks
 from clickpaint.video.clips import Clip
-from clickpaint.video.filling import FillOptions, check_masks, fill
+from clickpaint.video.filling import check_masks
 from clickpaint.video.tracking import TrackedMasks, track
 from clickpaint.video.video_eraser import VideoEraseOptions
 
@@ -43,29 +41,14 @@ class Removed:
     painter: str
 
 
-@dataclass(frozen=True)
-class Filled:
-    """What painting in a clip used.
-
-    Attributes:
-        seed: that all key frames were painted with.
-        painted: how many key frames there are.
-        edge: the pixels that acted.
-    """
-
-    seed: int
-    painted: int
-    edge: SoftEdge
-
-
 class Videos:
     """Part of the studio."""
 
     def __init__(
-        self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, painting: Painting, own_sampler: OwnSampler
+        self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, video_painting: VideoPainting
     ) -> None:  # fmt: skip
         self._host, self._requests, self._pool, self._selecting = host, requests, pool, selecting
-        self._painting, self._own_sampler = painting, own_sampler
+        self._video_painting = video_painting
 
     def select(self, clip: Frames, number: int, prompts: Prompts, segmenter: str | None = None) -> np.ndarray:
         """The mask of what was pointed at in one frame, bool [H, W]. Raises `InvalidInput`."""
@@ -107,7 +90,7 @@ class Videos:
     def fill(
         self, clip: Clip, masks: Masks, target: Path, options: PaintOptions, *, every: int = EVERY, eraser: str | None = None,
         lossless: bool = False,
-    ) -> Filled:  # fmt: skip
+    ) -> ClipPainting:  # fmt: skip
         """Write the clip to `target` with what a prompt says in the place of what the masks select; it moves as that does.
 
         Painted on the host's checkpoint by an engine of ours, in key frames that look at the first one, and carried to the others.
@@ -124,16 +107,43 @@ class Videos:
         with self._requests.run("fill") as request:
             check_masks(clip, masks)
             check_writable(target)
-            key_painter = KeyFrames(self._pool, self._painting, self._own_sampler, options, eraser)
+            asked = ClipPainting(options, every)
 
-            def work(progress: Progress) -> Filled:
-                with key_painter.opened(clip, masks) as painting:
-                    edge, budget = painting.edge, self._host.setting("video_budget_mb") * MEGABYTE
-                    how = FillOptions(edge.grow, edge.feather, every, budget=budget)
-                    write_clip(target, fill(clip, masks, painting.paint, how, progress), clip, lossless)
-                    return Filled(painting.seed, painting.painted, painting.edge)
+            def work(progress: Progress) -> None:
+                with closing(self._video_painting.filled(clip, masks, asked, eraser, progress)) as frames:
+                    write_clip(target, frames, clip, lossless)
 
-            return request.compute(work)
+            request.compute(work)
+            return asked
+
+    def replace(
+        self, clip: Clip, masks: Masks, target: Path, options: PaintOptions, background: Clip | None = None, *, every: int = EVERY,
+        eraser: str | None = None, lossless: bool = False,
+    ) -> ClipPainting:  # fmt: skip
+        """Write the clip to `target` with something else around what the masks select, which is matted.
+
+        Args:
+            options: what is painted where there is no background, as of `fill`; of their masking grow, by which the masks are dilated,
+                and feather, pixels on both sides of the outline in which the edge is looked for, hold in any case.
+            background: a picture or a clip, which begins again where it is shorter.
+            every: frames after which it is looked what the camera uncovered of what was painted.
+            eraser: fills what was painted where the object stood; None for the setting's.
+            lossless: keep every value of the object, also where the format usually loses some.
+
+        Raises:
+            As `fill`.
+        """
+        with self._requests.run("replace") as request:
+            check_masks(clip, masks)
+            check_writable(target)
+            asked = ClipPainting(options, every)
+
+            def work(progress: Progress) -> None:
+                with closing(self._video_painting.replaced(clip, masks, asked, background, eraser, progress)) as frames:
+                    write_clip(target, frames, clip, lossless)
+
+            request.compute(work)
+            return asked
 
     def write_masks(self, masks: Iterable[np.ndarray], target: Path, clip: Clip) -> None:
         """Write masks as a folder, an animated picture or a video. Raises `InvalidInput`."""

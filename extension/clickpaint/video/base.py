@@ -26,6 +26,14 @@ class Frames(Protocol):
         ...
 
 
+class TimedFrames(Frames, Protocol):
+    """Frames of which it is known how long each is shown."""
+
+    def seconds(self, number: int) -> float:
+        """How long frame `number` is shown."""
+        ...
+
+
 class Masks(Protocol):
     """One mask a frame."""
 

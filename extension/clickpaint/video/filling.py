@@ -252,9 +252,7 @@ class _Filler:
         return float((mask & ~seen).sum() / max(mask.sum(), 1))
 
     def _shown(self, way: Way) -> np.ndarray:
-        width, height = self.scene.size
-        x, y = way.places[..., 0], way.places[..., 1]
-        return (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1) & (way.astray < 4 * AGREED)
+        return way.inside(self.scene.size) & (way.astray < 4 * AGREED)
 
     def _finished(self, number: int, sources: Sequence[tuple[_Key, Way]]) -> np.ndarray:
         scene, options = self.scene, self.options

@@ -10,13 +10,15 @@ from clickpaint.image import mask as masks_
 from clickpaint.image.geometry import Box
 from clickpaint.video.base import Frames, Masks, Recent
 from clickpaint.video.flow import NOTHING, completed, consistent, grid, optical_flow, sampled, work_size
-from clickpaint.video.motion import refined
+from clickpaint.video.motion import STILL, refined
 
 AROUND = 16
 """Pixels at the size of work around an object that are looked at together with it."""
 _LEAST_SIDE = 40
 LOST = 0.2
 """Share of an object's pixels whose flow must be consistent; below, it is not followed any further."""
+NOISE = 1.0
+"""Levels that a flow must explain better than one motion of the whole to be believed."""
 _FEW = 12
 """Trusted pixels that a turn and a zoom can be told from."""
 _ROUNDS = 3
@@ -126,7 +128,9 @@ def _motion(
     shift = start[there].mean(axis=0) - start[here].mean(axis=0)
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float64)
     a, b = gray.astype(np.float32), gray_there.astype(np.float32)
-    if trusted.sum() >= _FEW:
+    if trusted.sum() >= _FEW and _still(forth[trusted]):
+        matrix = np.eye(2, 3)  # it stands still, and nothing has to be resampled
+    elif trusted.sum() >= _FEW:
         cv2.setRNGSeed(1)
         points = start[trusted].astype(np.float64)
         found, _ = cv2.estimateAffinePartial2D(points, points + forth[trusted], method=cv2.RANSAC, ransacReprojThreshold=1.0)
@@ -135,6 +139,8 @@ def _motion(
             for _ in range(_ROUNDS):
                 exact = refined(a, b, _along(matrix, start), here, there.astype(np.float32))
                 matrix = _fitted(start[here], exact[here])
+            if float(np.linalg.norm(_along(matrix, start)[here] - start[here], axis=1).max()) < STILL / 2:
+                matrix = np.eye(2, 3)
     base = _along(matrix, start)
     beyond = np.zeros_like(base)
     if trusted.any():
@@ -144,7 +150,7 @@ def _motion(
             cv2.GaussianBlur(np.where(here, np.abs(sampled(b, places) - a), 0).astype(np.float32), (0, 0), 3.0)
             for places in (base, base + beyond)
         ]
-        better = completed(np.clip((0.8 * errors[0] - errors[1]) / np.maximum(0.2 * errors[0], 0.25), 0, 1).astype(np.float32), here)
+        better = completed(np.clip(0.8 * errors[0] - errors[1] - NOISE, 0, 1).astype(np.float32), here)
         beyond = beyond * cv2.GaussianBlur(better, (0, 0), 2.0)[..., None]
     missed = np.linalg.norm(forth + sampled(back, start + forth), axis=2)
     # Around the object its flow says nothing: what is there moves along as its nearest pixels do.
@@ -152,6 +158,11 @@ def _motion(
     corner = np.array([box.left, box.top])
     matrix = np.hstack([matrix[:, :2], (matrix[:, 2] + corner - matrix[:, :2] @ corner)[:, None]])
     return ObjectMotion(matrix, box, beyond.astype(np.float32), astray.astype(np.float32), float(trusted.sum()) < LOST * here.sum())
+
+
+def _still(flow: np.ndarray) -> bool:
+    """Whether what has this flow (float32 [n, 2]) only seems to move."""
+    return float(np.linalg.norm(np.median(flow, axis=0))) < STILL / 4 and float((np.linalg.norm(flow, axis=1) < STILL).mean()) > 0.5
 
 
 def _along(matrix: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -188,6 +199,12 @@ class Way:
         """Where `points` (float32 [..., ..., 2], of this frame) were; beyond the box as its border's."""
         inside = self._inside(points)
         return sampled(self.places, inside - self._corner) + (points - inside)
+
+    def inside(self, size: tuple[int, int]) -> np.ndarray:
+        """Where the other frame, of `size` (width, height), has the pixel, bool [h, w]; what misses its border by less than one pixel
+        is as good as on it."""
+        x, y = self.places[..., 0], self.places[..., 1]
+        return (x > -1) & (y > -1) & (x < size[0]) & (y < size[1])
 
     def after(self, scene: ObjectScene, number: int, step: int, box: Box) -> Way:
         """The way of frame `number + step`'s pixels in `box`, this being that of frame `number`."""

@@ -154,3 +154,6 @@ class Stretch:
 
     def frame(self, number: int) -> np.ndarray:
         return self._clip.frame(self.first + number)
+
+    def seconds(self, number: int) -> float:
+        return self._clip.seconds(self.first + number)
