@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.control import registry
-from clickpaint.errors import HostFailed, HostUnsupported, Interrupted, OutOfMemory
+from clickpaint.errors import HostFailed, HostUnsupported, Interrupted, InvalidInput, OutOfMemory
 from clickpaint.hosts.webui import img2img
 from clickpaint.hosts.webui.host import WebUIHost
 from clickpaint.hosts.webui.probe import loaded_model, native_size
@@ -199,7 +199,9 @@ class FakeState:
             self.get_preprocessor = preprocessor
             self.get_all_preprocessor_names = lambda: ["None", "canny", "depth_midas"]
             self.get_all_controlnet_names = lambda: ["None", "control_canny [12ab34cd]"]
+            self.controlnet_filename_dict = {"None": None}
         else:
+            self.cn_models = {"None": None}
             self.cn_models_names = {"none": "None", "control_canny": "control_canny [12ab34cd]"}
 
 
@@ -274,6 +276,43 @@ def test_scripts_put_the_model_back_after_a_failure_too(web):
     with pytest.raises(HostFailed, match="of a script"):
         painted(web, job(grouped(steps=1, control=(ControlUnit("canny", "control_canny"),))))
     assert web.put_back == [0]
+
+
+FLUX = {"controlnet_x_embedder.weight": (8, 8), "single_transformer_blocks.0.attn.to_q.weight": (8, 8)}
+SD1 = {"control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768)}
+XL = {"down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight": (640, 2048)}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "engine", "text"),
+    [
+        (FLUX, "StableDiffusion", "made for Flux, but the checkpoint is Stable Diffusion 1"),
+        (XL, "StableDiffusion", "made for Stable Diffusion XL, but the checkpoint is Stable Diffusion 1"),
+        (SD1, "Flux", "made for Stable Diffusion 1, but the checkpoint is Flux"),
+        (FLUX, "Flux2", "made for Flux, but the checkpoint is Flux.2 Klein"),
+        (SD1, "StableDiffusion", ""),
+        (FLUX, "Flux", ""),
+        ({"a": (1,)}, "Flux", ""),
+    ],
+)
+def test_a_controlnet_of_another_family_is_refused_before_anything_runs(web, tmp_path, monkeypatch, shapes, engine, text):
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({key: torch.zeros(shape) for key, shape in shapes.items()}, tmp_path / "control_canny.safetensors")
+    script = web.add(control_script(web), ["unit 0"])
+    state = type(script).title.__globals__["global_state"]
+    files = state.controlnet_filename_dict if web.flavor == "forge" else state.cn_models
+    files["control_canny [12ab34cd]"] = str(tmp_path / "control_canny.safetensors")
+    loaded = type(engine, (), {"forge_objects": object()})()
+    monkeypatch.setattr("clickpaint.hosts.webui.probe.loaded_model", lambda: loaded)
+    monkeypatch.setattr("clickpaint.hosts.webui.loaded_family.native_size", lambda model: 512)
+    wanted = job(grouped(control=(ControlUnit("canny", "control_canny"),)))
+    if not text:
+        assert runner_for(wanted)
+        return
+    with pytest.raises(InvalidInput, match=text):
+        runner_for(wanted)
 
 
 def test_names_of_controlnet(web):

@@ -60,8 +60,8 @@ def paint_within(generation: Any, job: PaintJob, progress: Progress) -> list[Pai
 def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]]) -> list[Painted]:
     from modules import processing, shared
 
+    _ready()  # which family it is, is known only then
     runner, arguments = runner_for(job)
-    _ready()
     parameters = _parameters(job)
     with (
         within.options_kept(list(parameters["override_settings"])),

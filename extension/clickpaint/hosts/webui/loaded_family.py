@@ -36,6 +36,10 @@ _ENGINES = {
 """By the names of the engines of Forge, Forge Neo and ersatzForge."""
 
 
+KNOWN = frozenset(family.name for family in _ENGINES.values()) | {"Flux Kontext", "Qwen-Image-Edit"}
+"""The names of the families that are known; others are called by their engines."""
+
+
 def family_of(model: Any) -> ModelFamily:
     """What a loaded model is; one that nobody here knows by its class's name, with the size that A1111's flags tell."""
     engine = type(model).__name__

@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import copy
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import HostUnsupported
+from clickpaint.errors import HostUnsupported, InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
 
     Raises:
         HostUnsupported: ControlNet units or soft inpainting are asked for and the web UI has no such script.
+        InvalidInput: a ControlNet was made for another family than the checkpoint.
     """
     options = job.options
     source = _runner(filled=bool(options.control or options.masking.soft))
@@ -110,7 +112,31 @@ def _units(script: Any, job: PaintJob) -> list[dict[str, Any]]:
                 preprocessor=unit["module"],
                 models=", ".join(models),
             )
+        _check_family(names["global_state"], unit["model"])
     return units
+
+
+def _check_family(state: Any, model: str) -> None:
+    """Raises `InvalidInput` for a ControlNet that was made for another family than the loaded checkpoint's, which the web UI would
+    stumble over in the middle of the sampling."""
+    from clickpaint.hosts.webui.loaded_family import KNOWN, family_of
+    from clickpaint.hosts.webui.probe import loaded_model
+    from clickpaint.paint.adapters.controlnet_family import fits, made_for
+
+    loaded = loaded_model()
+    # Forge, and sd-webui-controlnet
+    file = (getattr(state, "controlnet_filename_dict", None) or getattr(state, "cn_models", None) or {}).get(model)
+    if loaded is None or not file:
+        return
+    made, family = made_for(Path(file)), family_of(loaded).name
+    if family in KNOWN and not fits(made, family):
+        raise InvalidInput(
+            "{model} was made for {family}, but the checkpoint is {checkpoint_family}.",
+            "Choose a ControlNet of the checkpoint's family.",
+            model=model,
+            family=made,
+            checkpoint_family=family,
+        )
 
 
 def _unit(unit: ControlUnit, drawn: np.ndarray | None, modules: list[str], models: list[str], drawable: bool) -> dict[str, Any]:
