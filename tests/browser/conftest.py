@@ -181,6 +181,7 @@ class Visit:
 FORGET = """() => {
     const canvas = document.querySelector('clickpaint-canvas'), {editor} = canvas.workbench;
     canvas.pictures.set.entries = [];
+    if (editor.clip) canvas.film.clip.end();
     editor.state.close(); // so that the reload does not bring the picture back
     editor.setLayer(null);
     localStorage.clear();

@@ -235,10 +235,10 @@ def test_what_is_transparent_is_selected_by_a_button(visit: Callable[..., Visit]
 @pytest.mark.parametrize(("locale", "words"), [("en", "only the first is edited"), ("zh-CN", "只编辑并保留第一张")])
 def test_what_of_a_file_is_not_kept_is_said(visit: Callable[..., Visit], photo: bytes, locale: str, words: str) -> None:
     file = io.BytesIO()
-    frames = [Image.open(io.BytesIO(photograph((x, 160)))).convert("P") for x in (100, 200)]
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    frames = [Image.open(io.BytesIO(photograph((x, 160)))) for x in (100, 200)]
+    frames[0].save(file, "TIFF", save_all=True, append_images=frames[1:])
     tab = visit(locale=locale)
-    tab.open(file.getvalue(), "moves.gif")
+    tab.open(file.getvalue(), "pages.tif")
     expect(tab.page.locator(".cp-lost")).to_contain_text(words)
     tab.open(photo)
     expect(tab.page.locator(".cp-lost"), "of a picture that loses nothing it is not said").to_have_count(0)

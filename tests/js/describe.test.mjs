@@ -122,7 +122,7 @@ function stage() {
         chat: (id, question) => said.chat(question),
         chatHistory: async () => ({history: []}),
     };
-    const editor = Object.assign(new EventTarget(), {state, changes: new Serial(), ready: true, id: "w"});
+    const editor = Object.assign(new EventTarget(), {state, changes: new Serial(), ready: true, begun: true, id: "w", settled: () => editor.changes.idle()});
     editor.emit = (type, detail) => editor.dispatchEvent(new CustomEvent(type, {detail}));
     const captions = new CaptionSession({api, editor}, () => ({candidates: 2}));
     captions.listen({on: (target, type, handler) => target.addEventListener(type, handler), add: () => {}});

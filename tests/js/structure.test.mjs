@@ -6,7 +6,7 @@ import test from "node:test";
 const FOLDER = new URL("../../javascript/", import.meta.url);
 
 /** From the ground up: a module imports only from its own folder and from those before it. */
-const FOLDERS = ["common", "language", "server", "picture", "canvas", "host", "panels"];
+const FOLDERS = ["common", "language", "server", "picture", "video", "canvas", "host", "panels"];
 
 const files = readdirSync(FOLDER, {recursive: true}).map((name) => name.replaceAll("\\", "/")).filter((name) => name.endsWith(".mjs"));
 const source = (name) => readFileSync(new URL(name, FOLDER), "utf8");

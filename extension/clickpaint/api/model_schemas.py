@@ -25,6 +25,7 @@ class CapabilitiesAnswer(BaseModel):
     device: str
     segmenters: list[EngineAnswer]
     erasers: list[EngineAnswer]
+    trackers: list[EngineAnswer]
     defaults: dict[str, Any]
     limits: dict[str, int]
     paint: dict[str, Any]

@@ -7,9 +7,11 @@ import {View} from "../picture/viewport.mjs";
 import {Workbench} from "../picture/workbench.mjs";
 import {Api, rootOf} from "../server/api.mjs";
 import {Downloads} from "../server/downloads.mjs";
+import {actionsOf} from "./actions.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
 import {failed, listenToDownloads} from "./download_news.mjs";
 import {ExpandFrame} from "./expand_frame.mjs";
+import {Film} from "./film.mjs";
 import {Keeping} from "./keeping.mjs";
 import {Keyboard} from "./keyboard.mjs";
 import {Help, Welcome} from "./overlays.mjs";
@@ -30,32 +32,6 @@ import {ActionBar, ToolBar, ToolOptions, ZoomBar} from "./toolbars.mjs";
 import {createTools} from "./tools.mjs";
 import {Training} from "./training.mjs";
 
-/**
- * What buttons and keys can do.
- *
- * @typedef {object} Actions
- * @property {() => void} open
- * @property {() => void} save
- * @property {() => void} copy
- * @property {() => void} undo
- * @property {() => void} redo
- * @property {() => void} everything
- * @property {() => void} text
- * @property {() => void} compare
- * @property {() => void} remove
- * @property {() => void} act what the open tab does with the selection
- * @property {() => void} help
- * @property {() => void} settings
- * @property {() => void} history
- * @property {() => void} datasets
- * @property {() => void} keep what is selected, for training
- * @property {() => void} escape
- * @property {() => void} fit
- * @property {(factor: number) => void} zoom
- * @property {(sign: number) => void} resize grow or shrink the selection
- * @property {() => void} dropSpecks
- */
-
 const COLOURS = ["tint", "shade", "preview", "wash", "stroke", "rub", "plus", "minus"];
 
 export class ClickpaintCanvas extends HTMLElement {
@@ -75,7 +51,7 @@ export class ClickpaintCanvas extends HTMLElement {
     progress;
     /** @type {Help} */
     help;
-    /** @type {Actions} */
+    /** @type {import("./actions.mjs").Actions} */
     actions;
     /** @type {{zoom: ZoomBar, offer: Offer, results: ResultStrip, [name: string]: {update(comparing: boolean): void}}} */
     bars;
@@ -87,6 +63,8 @@ export class ClickpaintCanvas extends HTMLElement {
     compare;
     /** @type {SeveralPictures} */
     pictures;
+    /** @type {Film} */
+    film;
     /** @type {PictureFiles} */
     files;
     /** @type {Keeping} */
@@ -147,7 +125,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.progress = new ProgressBar(workbench);
         this.help = new Help();
         this.training = new Training(workbench);
-        this.actions = {...this.#actions(), ...this.training.actions};
+        this.actions = {...actionsOf(this), ...this.training.actions};
         const selected = (this.selectionFiles = new SelectionFiles(this, workbench));
         this.expandFrame = new ExpandFrame(workbench, (margins) => this.dispatchEvent(new CustomEvent("clickpaint:margins", {detail: margins, bubbles: true})));
         this.frames = [this.expandFrame, /** @type {any} */ (editor.tools.crop).handles];
@@ -167,7 +145,8 @@ export class ClickpaintCanvas extends HTMLElement {
         this.renderer = new Renderer(picture, overlay, this.view);
         this.compare = new CompareSlider(editor);
         this.pictures = new SeveralPictures(workbench, () => this.files, tabStorage());
-        this.files = new PictureFiles(this, workbench, this.pictures.set);
+        this.film = new Film(workbench, this, tabStorage());
+        this.files = new PictureFiles(this, workbench, this.pictures.set, this.film);
         this.keeping = new Keeping(workbench, () => this.files.save(), () => this.shown);
         this.pictures.keepOpen();
         this.welcome = new Welcome(workbench, this.files);
@@ -191,7 +170,7 @@ export class ClickpaintCanvas extends HTMLElement {
         );
         this.classList.add("cp");
         const {strip, dialog} = this.pictures, dialogs = [this.help.element, ...this.keeping.dialogs, ...this.training.dialogs, dialog.element];
-        this.replaceChildren(this.stage, strip.element, offer.element, status.element, ...dialogs, this.files.input, this.selectionFiles.input);
+        this.replaceChildren(this.stage, this.film.element, strip.element, offer.element, status.element, ...dialogs, this.files.input, this.selectionFiles.input);
         this.started = this.#start();
         this.dispatchEvent(new CustomEvent("clickpaint:ready", {bubbles: true}));
     }
@@ -201,41 +180,11 @@ export class ClickpaintCanvas extends HTMLElement {
         return this.workbench.editor;
     }
 
-    /** What buttons and keys can do, by name. */
-    #actions() {
-        const {editor, selecting, timeline} = this.workbench;
-        return {
-            open: () => this.files.choose(),
-            save: () => this.files.save(),
-            copy: () => this.files.copy(),
-            undo: () => editor.tool.undo?.() || timeline.undo(),
-            redo: () => editor.tool.redo?.() || timeline.redo(),
-            everything: () => selecting.everything(),
-            text: () => selecting.text(),
-            compare: () => this.compare.toggle(),
-            remove: () => this.#begin("remove"),
-            act: () => this.#begin(this.workbench.diffusion.action),
-            help: () => this.help.toggle(),
-            settings: () => this.dispatchEvent(new CustomEvent("clickpaint:settings", {bubbles: true})),
-            history: () => this.keeping.history.toggle().catch((error) => this.toasts.error(error)),
-            escape: () => this.#escape(),
-            fit: () => (this.view.fit(), editor.viewChanged()),
-            zoom: (factor) => (this.view.zoom(factor), editor.viewChanged()),
-            resize: (sign) => selecting.adjust({op: sign > 0 ? "grow" : "shrink", amount: this.#step()}),
-            dropSpecks: () => selecting.adjust({op: "drop_specks", amount: 16 * this.#step() ** 2}),
-        };
-    }
-
-    /** How much Grow grows: about two screen pixels of the whole picture. */
-    #step() {
-        const {width, height} = this.editor.size;
-        return Math.max(Math.round(Math.max(width, height) / 500), 1);
-    }
-
     async #start() {
         const {editor, opening} = this.workbench;
         editor.changed();
         this.pictures.resume();
+        this.film.resume(this.shown);
         await this.keeping.start(this.shown);
         try {
             await opening.loadCapabilities();
@@ -253,6 +202,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.compare.listen(this.stage, this.#listeners);
         this.keeping.listen(this.#listeners);
         this.pictures.listen(this.#listeners);
+        this.film.listen(this.#listeners);
         this.files.listen(this.#listeners, (target) => this.isActive(target) && !isText(target), (file, event) => this.selectionFiles.take(file, event, this.stage));
         on(editor, "change", () => this.#update());
         on(editor, "redraw", () => this.#redrawSoon());
@@ -295,13 +245,13 @@ export class ClickpaintCanvas extends HTMLElement {
      *
      * @param {string} task
      */
-    #begin(task) {
+    begin(task) {
         const event = new CustomEvent("clickpaint:begin", {detail: {task}, bubbles: true, cancelable: true});
-        if (this.dispatchEvent(event) && task === "remove") this.workbench.timeline.erase();
+        if (this.dispatchEvent(event) && task === "remove") (this.editor.clip ?? this.workbench.timeline).erase();
     }
 
     /** One thing after another goes, the topmost first. */
-    #escape() {
+    escape() {
         const {editor, selecting, versions} = this.workbench, {toasts, bars} = this;
         const told = toasts.shown;
         if (toasts.clear()) return;
@@ -310,19 +260,22 @@ export class ClickpaintCanvas extends HTMLElement {
         else if (editor.regions) editor.leaveEverything();
         else if (this.compare.active) this.compare.off();
         else if (versions.over) versions.cover(null);
-        else if (editor.state.selection) selecting.adjust({op: "clear"});
+        else if (editor.state.selection && !editor.clip) selecting.adjust({op: "clear"});
+        else if (editor.clip && !told) this.film.leave();
         else if (bars.offer.shown) bars.offer.dismiss();
         else if (editor.ready && !told) this.actions.fit();
         editor.changed();
     }
 
     #update() {
+        const {state, clip} = this.editor;
         for (const bar of Object.values(this.bars)) bar.update(this.compare.active);
         this.welcome.update();
         this.keeping.update();
         this.compare.update();
+        this.film.update();
         this.classList.toggle("cp-ready", this.editor.ready);
-        this.dispatchEvent(new CustomEvent("clickpaint:change", {detail: {selected: this.editor.state.selection !== null}, bubbles: true}));
+        this.dispatchEvent(new CustomEvent("clickpaint:change", {detail: {selected: clip?.pointed ?? state.selection !== null, clip: clip !== null}, bubbles: true}));
         this.#place();
         this.#ants.march(this.editor.layer !== null);
     }
@@ -372,7 +325,8 @@ export class ClickpaintCanvas extends HTMLElement {
     #draw(overlayOnly) {
         const {renderer, compare} = this, {editor, versions, diffusion, previews, shadows} = this.workbench;
         if (!this.stage.clientWidth || !this.colours) return; // it has just appeared: its first size, which is about to be told, draws it
-        if (!overlayOnly) renderer.drawPicture(versions.at(editor.state.version), versions.at(0), compare.split(this.view), editor.state.offset);
+        const pictures = this.film.pictures ?? {now: versions.at(editor.state.version), before: versions.at(0)};
+        if (!overlayOnly) renderer.drawPicture(pictures.now, pictures.before, compare.split(this.view), editor.state.offset);
         const {prompts} = editor.state, hidden = compare.holding, over = hidden ? null : versions.over;
         this.stage.style.cursor = editor.ready && !this.pointers.space ? editor.tool.cursor : "";
         renderer.drawOverlay(
@@ -380,7 +334,8 @@ export class ClickpaintCanvas extends HTMLElement {
                 colours: this.colours,
                 over,
                 overview: hidden ? null : editor.regions?.overview,
-                layer: hidden ? null : editor.layer, shadow: hidden ? null : shadows.shown,
+                others: hidden ? [] : this.film.others,
+                layer: hidden || this.film.playing ? null : editor.layer, shadow: hidden ? null : shadows.shown,
                 resting: diffusion.resting || (over !== null && over.opacity > 0),
                 frame: hidden ? null : diffusion.frame,
                 preview: hidden ? null : previews.layer,

@@ -37,7 +37,7 @@ export class CompareSlider {
     }
 
     toggle() {
-        this.active = !this.active && this.editor.state.version > 0;
+        this.active = !this.active && this.editor.comparable;
         this.editor.changed();
     }
 
@@ -57,7 +57,7 @@ export class CompareSlider {
     }
 
     update() {
-        if (this.editor.state.version === 0) this.active = false;
+        if (!this.editor.comparable) this.active = false;
         this.element.hidden = !this.active;
     }
 

@@ -103,6 +103,7 @@ class Restoring {
         this.place.replaceChildren();
         if (!restoring) return;
         this.text.textContent = restoring.name ? t("restoring", {name: restoring.name}) : t("restoring.unnamed");
+        if (!restoring.id) return; // a clip
         const picture = h("img", {alt: "", draggable: false});
         this.place.append(picture);
         showBlob(picture, this.api.thumbnail(restoring.id));

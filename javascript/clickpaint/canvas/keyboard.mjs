@@ -1,6 +1,6 @@
 /** The keyboard on the canvas: from keys to what the canvas can do. Only while the canvas is in use and seen. */
 
-import {BRUSHES} from "./tools.mjs";
+import {BRUSHES, PICTURES_ONLY} from "./tools.mjs";
 import {actionOf, arrow, belongsToField, isText} from "./shortcuts.mjs";
 
 export class Keyboard {
@@ -21,12 +21,12 @@ export class Keyboard {
         const {canvas} = this;
         if (event.defaultPrevented || event.isComposing || !canvas.isActive(event.target)) return;
         if (belongsToField(event) && !this.#leavesField(event)) return;
-        if (event.key === " ") {
+        if (event.key === " " && !canvas.editor.clip) {
             if (canvas.editor.crosshair !== null) this.#press(event);
             else canvas.holdSpace(true);
             return event.preventDefault();
         }
-        const action = actionOf(event);
+        const action = actionOf(event, canvas.editor.clip !== null);
         if (action && this.#do(action, event)) {
             event.preventDefault();
             event.stopPropagation();
@@ -55,6 +55,9 @@ export class Keyboard {
         const simple = canvas.actions[action];
         if (["help", "open", "escape"].includes(action)) return simple(), true;
         if (!editor.ready) return false;
+        if (canvas.film.playing && !(action in canvas.film.keys) && !["compare", "fit", "save"].includes(action)) return canvas.film.clip.player.stop(), true;
+        if (action in canvas.film.keys) return event.repeat && action === "film:play" ? true : (canvas.film.keys[action](), true);
+        if (action.startsWith("tool:") && editor.clip && PICTURES_ONLY.includes(action.slice(5))) return true;
         if (action.startsWith("tool:")) return editor.use(action.slice(5)), true;
         switch (action) {
             case "smaller":

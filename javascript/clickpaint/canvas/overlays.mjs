@@ -58,7 +58,7 @@ export class Welcome {
 export class Help {
     constructor() {
         const close = iconButton("close", t("close"), () => this.element.close());
-        const groups = ["tools", "selection", "picture", "view"].map((group) =>
+        const groups = ["tools", "selection", "picture", "view", "film"].map((group) =>
             h("section", {}, h("h3", {}, t(`help.${group}`)), h("dl", {}, ...SHORTCUTS.filter((one) => one.group === group).flatMap(row))),
         );
         this.element = h("dialog.cp-help", {"aria-label": t("help")}, h("header", {}, h("h2", {}, t("help")), close), h("div.cp-help-groups", {}, ...groups));
@@ -84,6 +84,14 @@ const NAMES = {
     act: "help.act",
     keep: "train.keep",
     datasets: "train.sets",
+    "film:play": "help.play",
+    "film:back": "clip.back",
+    "film:forth": "clip.forth",
+    "film:in": "clip.in",
+    "film:out": "clip.out",
+    "film:previous": "clip.previous_mark",
+    "film:next": "clip.next_mark",
+    "film:masks": "clip.masks",
 };
 const OWN = new Set(["smaller", "larger", "candidate", "resize", "escape", "move", "press"]);
 

@@ -3,12 +3,13 @@
 import {downloaded, h} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {ApiError} from "../server/api.mjs";
+import {CLIPS, isVideo} from "../video/clip_files.mjs";
 
 const isPicture = (file) => file.type.startsWith("image/") || /\.(png|jpe?g|webp|tiff?|bmp|gif|hei[cf]|avif)$/i.test(file.name ?? "");
 
-/** The pictures among dropped or pasted things. */
+/** The pictures and clips among dropped or pasted things. */
 export function picturesIn(transfer) {
-    return [...(transfer?.files ?? [])].filter(isPicture);
+    return [...(transfer?.files ?? [])].filter((file) => isPicture(file) || isVideo(file));
 }
 
 export class PictureFiles {
@@ -16,14 +17,16 @@ export class PictureFiles {
      * @param {HTMLElement} root the canvas's element
      * @param {Pick<import("../picture/workbench.mjs").Workbench, "api" | "editor" | "opening">} workbench
      * @param {import("../picture/picture_set.mjs").PictureSet} pictures
+     * @param {import("./film.mjs").Film} film
      */
-    constructor(root, {api, editor, opening}, pictures) {
+    constructor(root, {api, editor, opening}, pictures, film) {
         this.pictures = pictures;
+        this.film = film;
         this.root = root;
         this.api = api;
         this.editor = editor;
         this.opening = opening;
-        this.input = h("input.cp-file", {type: "file", multiple: true, accept: "image/*,.tif,.tiff,.heic,.heif,.avif", tabIndex: -1, "aria-hidden": "true"});
+        this.input = h("input.cp-file", {type: "file", multiple: true, accept: `image/*,.tif,.tiff,.heic,.heif,.avif,${CLIPS}`, tabIndex: -1, "aria-hidden": "true"});
     }
 
     /** `wanted(target)`: whether a paste there is meant for the canvas. `taken(file, event)`: whether somebody else takes a picture that was
@@ -60,7 +63,7 @@ export class PictureFiles {
             depth = 0;
             mark(false);
             const files = picturesIn(event.dataTransfer);
-            if (files.length === 1 && taken(files[0], event)) return;
+            if (files.length === 1 && !isVideo(files[0]) && taken(files[0], event)) return;
             if (files.length) this.open(files);
             else this.#none();
         });
@@ -70,8 +73,9 @@ export class PictureFiles {
         this.editor.emit("error", new ApiError(0, {error: "InvalidInput", message: t("error.no_picture")}));
     }
 
-    /** One picture takes the place of the one that is open; several, or one more of several, stand beside it. @param {File[]} files */
-    open(files) {
+    /** One picture takes the place of the one that is open; several, or one more of several, stand beside it. A clip has its own place. @param {File[]} files */
+    async open(files) {
+        if (await this.film.take(files)) return undefined;
         return files.length > 1 || this.pictures.shown ? this.pictures.add(files) : this.opening.open(files[0], files[0].name);
     }
 
@@ -84,6 +88,7 @@ export class PictureFiles {
     async save() {
         const {editor} = this;
         if (!editor.ready) return false;
+        if (editor.clip) return this.#saveClip();
         const {format, quality} = editor.options;
         const wanted = {version: editor.state.version, format, quality: format === "jpeg" || format === "webp" ? quality : null};
         try {
@@ -95,6 +100,11 @@ export class PictureFiles {
             editor.emit("error", error);
             return false;
         }
+    }
+
+    async #saveClip() {
+        const saved = await this.editor.report("export", this.film.clip.file().then((file) => (this.#hand(file), true)));
+        return Boolean(saved);
     }
 
     /**

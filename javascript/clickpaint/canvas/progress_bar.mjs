@@ -53,7 +53,7 @@ export class ProgressBar {
 
     async #ask() {
         try {
-            const {tasks} = this.#opening ? {tasks: []} : await this.api.progress(this.editor.state.workspace?.id ?? null);
+            const {tasks} = this.#opening ? {tasks: []} : await this.api.progress(this.editor.subject);
             this.#tasks = tasks.filter((task) => ACTIVE.has(task.state));
         } catch {
             this.#tasks = [];
@@ -89,6 +89,7 @@ export class ProgressBar {
         this.detail.textContent = [
             task?.state === "waiting" && task.queue_position ? t("busy.queue", {position: task.queue_position}) : "",
             task?.unit === "step" && task.total ? t("busy.steps", {done: task.done ?? 0, total: task.total}) : "",
+            task?.unit === "frame" && task.total ? t("busy.frames", {done: task.done ?? 0, total: task.total}) : "",
             task?.seconds_left > 1 ? t("busy.left", {time: duration(task.seconds_left)}) : "",
         ].filter(Boolean).join(" · ");
         this.stop.hidden = !current.ours && kind !== "encode";

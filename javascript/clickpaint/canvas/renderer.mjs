@@ -1,7 +1,12 @@
 /** Draws what it is given; keeps nothing but caches. One canvas for the picture, one over it for all that moves. */
 
 import {contextOf} from "../common/context.mjs";
-import {Pyramid} from "../picture/pyramid.mjs";
+
+/**
+ * A picture of this size that gives what to draw for a scale: a `Pyramid`, or a frame of a clip.
+ *
+ * @typedef {{width: number, height: number, at(scale: number): CanvasImageSource}} Drawable
+ */
 
 const OFFSETS = [[-1, 0], [1, 0], [0, -1], [0, 1]];
 const TAU = 2 * Math.PI;
@@ -60,8 +65,8 @@ export class Renderer {
     /**
      * A picture with the original before a line.
      *
-     * @param {Pyramid | null} result
-     * @param {Pyramid | null} original
+     * @param {Drawable | null} result
+     * @param {Drawable | null} original
      * @param {number | null} split the original is seen left of it, in CSS pixels of the screen; null: nowhere, Infinity: alone
      * @param {{x: number, y: number}} offset where the original lies in a result that was expanded, in pixels of the picture
      */
@@ -90,8 +95,7 @@ export class Renderer {
         const {scale} = this.view, {x, y} = this.view.toScreen(offset.x, offset.y);
         this.picture.imageSmoothingEnabled = scale * this.ratio < 2;
         this.picture.imageSmoothingQuality = "medium";
-        const source = pyramid instanceof Pyramid ? pyramid.at(scale * this.ratio) : pyramid;
-        this.picture.drawImage(source, x, y, pyramid.width * scale, pyramid.height * scale);
+        this.picture.drawImage(pyramid.at(scale * this.ratio), x, y, pyramid.width * scale, pyramid.height * scale);
     }
 
     /**
@@ -110,6 +114,7 @@ export class Renderer {
             if (scene.shadow.taken) this.#tint(scene.shadow.layer, colours.shade, 0.34);
             this.#ants(scene.shadow.layer, phase, this.#outlines[1], scene.shadow.taken ? 1 : 0.6);
         }
+        for (const {layer, colour} of scene.others) this.#tint(layer, colour, 0.42);
         if (scene.layer) {
             if (!scene.resting) this.#tint(scene.layer, colours.tint, 0.42);
             this.#ants(scene.layer, phase, this.#outlines[0], 1);

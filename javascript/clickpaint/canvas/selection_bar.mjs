@@ -11,7 +11,7 @@ export class SelectionBar {
 
     /**
      * @param {Pick<import("../picture/workbench.mjs").Workbench, "editor" | "selecting" | "previews" | "diffusion" | "shadows">} workbench
-     * @param {import("./canvas.mjs").Actions} actions
+     * @param {import("./actions.mjs").Actions} actions
      */
     constructor({editor, selecting, previews, diffusion, shadows}, actions) {
         this.editor = editor;
@@ -44,7 +44,7 @@ export class SelectionBar {
         const {state} = this.editor;
         this.element.hidden = !state.selection;
         this.keep.hidden = this.editor.capabilities?.public ?? false;
-        const {action} = this.diffusion, name = action === "remove" ? t("remove") : t(`task.${action}`);
+        const {action} = this.diffusion, name = this.editor.clip ? t("clip.remove") : action === "remove" ? t("remove") : t(`task.${action}`);
         this.label.textContent = name;
         this.remove.title = action === "remove" ? `${name} (Delete)` : name;
         const {layer, taken} = this.shadows;

@@ -1,6 +1,19 @@
 /** Which key does what. The help overlay is made from the same table. */
 
+/** Those of a clip come first while one is open, and are none otherwise. */
+const FILM = [
+    {group: "film", keys: ["Space"], match: plain(" "), action: "film:play"},
+    {group: "film", keys: [","], match: plain(","), action: "film:back"},
+    {group: "film", keys: ["."], match: plain("."), action: "film:forth"},
+    {group: "film", keys: ["I"], match: plain("i"), action: "film:in"},
+    {group: "film", keys: ["O"], match: plain("o"), action: "film:out"},
+    {group: "film", keys: ["Shift+,"], match: (e) => bare(e) && e.shiftKey && (e.key === "<" || e.code === "Comma"), action: "film:previous"},
+    {group: "film", keys: ["Shift+."], match: (e) => bare(e) && e.shiftKey && (e.key === ">" || e.code === "Period"), action: "film:next"},
+    {group: "film", keys: ["M"], match: plain("m"), action: "film:masks"},
+];
+
 export const SHORTCUTS = [
+    ...FILM,
     {group: "tools", keys: ["C"], match: plain("c"), action: "tool:click"},
     {group: "tools", keys: ["R"], match: plain("r"), action: "tool:box"},
     {group: "tools", keys: ["L"], match: plain("l"), action: "tool:lasso"},
@@ -52,9 +65,9 @@ function command(key, shift = false) {
     return (event) => (event.ctrlKey || event.metaKey) && !event.altKey && event.shiftKey === shift && event.key.toLowerCase() === key;
 }
 
-/** The action of a key event, or null. */
-export function actionOf(event) {
-    return SHORTCUTS.find((shortcut) => shortcut.match?.(event))?.action ?? null;
+/** The action of a key event, or null. @param {any} event @param {boolean} [film] whether a clip is open */
+export function actionOf(event, film = false) {
+    return SHORTCUTS.find((shortcut) => (film || shortcut.group !== "film") && shortcut.match?.(event))?.action ?? null;
 }
 
 /** How far an arrow key moves the crosshair, in steps: {x, y}. */

@@ -7,7 +7,7 @@ import {translated} from "../language/server_sentences.mjs";
 export class StatusBar {
     /**
      * @param {import("../picture/editor.mjs").Editor} editor
-     * @param {import("./canvas.mjs").Actions} actions
+     * @param {import("./actions.mjs").Actions} actions
      * @param {HTMLElement} notices what went well, shown in the hint's place
      *
      * Inside a web UI its settings are reached from here; stand-alone they have a button at the top of the page.
@@ -37,7 +37,8 @@ export class StatusBar {
         const segmenter = title(capabilities?.segmenters, editor.segmenter), eraser = title(capabilities?.erasers, editor.eraser);
         this.engines.textContent = capabilities ? t("at_work", {segmenter, eraser}) : "";
         this.engines.title = this.engines.textContent;
-        this.hint.textContent = editor.ready ? t(`hint.${editor.regions ? (editor.regions.overview ? "everything" : "text") : editor.tool.name}`) : "";
+        const tool = editor.clip && editor.tool.name === "click" ? "clip" : editor.tool.name;
+        this.hint.textContent = editor.ready ? t(`hint.${editor.regions ? (editor.regions.overview ? "everything" : "text") : tool}`) : "";
         const {width, height} = editor.size;
         const percent = state.selection ? (100 * state.selection.area) / (width * height) : 0;
         this.selected.textContent = !editor.ready ? "" : state.selection ? t("selected", {percent: percent < 1 ? percent.toFixed(1) : Math.round(percent)}) : t("selected.none");

@@ -3,7 +3,7 @@
 import {h, iconButton, toolbar} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {CropOptions} from "./crop_options.mjs";
-import {BRUSHES, TOOLS} from "./tools.mjs";
+import {BRUSHES, PICTURES_ONLY, TOOLS} from "./tools.mjs";
 
 const KEYS = {click: "C", box: "R", lasso: "L", brush: "B", eraser: "E", quick: "Q", crop: "X"};
 /** @type {import("../server/answers.mjs").Mode[]} */
@@ -30,6 +30,7 @@ export class ToolBar {
     update() {
         const {editor} = this;
         for (const [name, button] of Object.entries(this.buttons)) pressed(button, editor.tool.name === name && !(editor.regions && name === "click"));
+        for (const name of PICTURES_ONLY) this.buttons[name].hidden = editor.clip !== null;
         pressed(this.everything, Boolean(editor.regions?.overview));
         pressed(this.text, Boolean(editor.regions && !editor.regions.overview));
         this.transparent.hidden = !this.versions.transparent;
@@ -77,7 +78,7 @@ export const positionOf = (radius) => Math.round((Math.log2(radius) / 9) * 100);
 export class ActionBar {
     /**
      * @param {import("../picture/editor.mjs").Editor} editor
-     * @param {import("./canvas.mjs").Actions} actions
+     * @param {import("./actions.mjs").Actions} actions
      * @param {import("./more_menu.mjs").MoreMenu} more
      */
     constructor(editor, actions, more) {
@@ -97,9 +98,11 @@ export class ActionBar {
     update(comparing) {
         const {editor} = this, {state} = editor;
         this.element.hidden = !editor.ready;
-        this.undo.disabled = !(state.canUndo || editor.tool.canUndo);
-        this.redo.disabled = !(state.canRedo || editor.tool.canRedo);
-        this.compare.disabled = state.version === 0;
+        const {canUndo, canRedo} = editor.clip ?? state;
+        this.undo.disabled = !(canUndo || editor.tool.canUndo);
+        this.redo.disabled = !(canRedo || editor.tool.canRedo);
+        this.compare.disabled = !editor.comparable;
+        this.copy.hidden = editor.clip !== null;
         this.datasets.hidden = editor.capabilities?.public ?? false;
         pressed(this.compare, comparing);
         this.more.update();
@@ -109,7 +112,7 @@ export class ActionBar {
 export class ZoomBar {
     /**
      * @param {import("../picture/editor.mjs").Editor} editor
-     * @param {import("./canvas.mjs").Actions} actions
+     * @param {import("./actions.mjs").Actions} actions
      */
     constructor(editor, actions) {
         this.editor = editor;

@@ -247,6 +247,9 @@ function trace(context, view, points) {
 /** Those of the tool bar. */
 export const TOOLS = ["click", "box", "lasso", "brush", "eraser", "quick", "crop"];
 
+/** Those that make another picture: a frame of a clip stays as it is. */
+export const PICTURES_ONLY = ["quick", "crop"];
+
 /** Those with a size. */
 export const BRUSHES = ["brush", "eraser", "quick"];
 

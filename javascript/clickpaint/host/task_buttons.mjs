@@ -3,6 +3,7 @@
 import {showEdge} from "./edge_pixels.mjs";
 import {canvas} from "./elements.mjs";
 import {showGuidance} from "./guidance_widget.mjs";
+import {showTab} from "./webui.mjs";
 
 const NEED_A_SELECTION = ["remove", "fill", "replace"];
 
@@ -12,6 +13,14 @@ const button = (task) => document.getElementById(`clickpaint_${task}`);
 /** Whether what the open tab does is painted by a checkpoint, so that its options are of use. */
 function paints(here) {
     return here !== null && (here.workbench.diffusion.task !== "remove" || here.editor.options.eraser === "diffusion");
+}
+
+/** What is there for pictures only goes while a clip is open. @param {boolean} open */
+function showClip(open) {
+    const page = document.getElementById("clickpaint_page");
+    if (!page || page.classList.contains("cp-with-clip") === open) return;
+    page.classList.toggle("cp-with-clip", open);
+    if (open) showTab("clickpaint_tab_remove");
 }
 
 /** Keep buttons and canvas together, whichever of them comes first. */
@@ -31,7 +40,8 @@ export function joinTaskButtons() {
         found.click();
     });
     document.addEventListener("clickpaint:change", (event) => {
-        const {selected} = /** @type {CustomEvent} */ (event).detail;
+        const {selected, clip} = /** @type {CustomEvent} */ (event).detail;
+        showClip(clip);
         for (const task of NEED_A_SELECTION) button(task)?.classList.toggle("cp-idle", !selected);
         showEdge();
         showGuidance();

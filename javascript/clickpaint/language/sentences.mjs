@@ -5,6 +5,7 @@ import {en as hands, zh_CN as hands_zh_CN} from "./sentences_hands.mjs";
 import {en as maps, zh_CN as maps_zh_CN} from "./sentences_maps.mjs";
 import {en as pictures, zh_CN as pictures_zh_CN} from "./sentences_pictures.mjs";
 import {en as settings, zh_CN as settings_zh_CN} from "./sentences_settings.mjs";
+import {en as video, zh_CN as video_zh_CN} from "./sentences_video.mjs";
 import {en as models, zh_CN as models_zh_CN} from "./sentences_models.mjs";
 import {en as training, zh_CN as training_zh_CN} from "./sentences_training.mjs";
 
@@ -219,6 +220,7 @@ export const en = {
     ...hands,
     ...maps,
     ...pictures,
+    ...video,
     ...settings,
     ...models,
     ...training,
@@ -436,6 +438,7 @@ export const zh_CN = {
     ...hands_zh_CN,
     ...maps_zh_CN,
     ...pictures_zh_CN,
+    ...video_zh_CN,
     ...settings_zh_CN,
     ...models_zh_CN,
     ...training_zh_CN,

@@ -75,7 +75,7 @@ export class CaptionSession extends EventTarget {
     }
 
     listen(listeners) {
-        listeners.on(this.editor, "opened", () => this.begin());
+        for (const type of ["opened", "frame"]) listeners.on(this.editor, type, () => this.begin());
         listeners.on(this.editor, "change", () => this.#follow());
         listeners.add(() => this.#stop());
     }
@@ -102,7 +102,7 @@ export class CaptionSession extends EventTarget {
         this.#forget();
         this.#seen = this.editor.state.selection;
         for (const type of ["caption", "chat", "regions"]) this.#emit(type);
-        if (!this.editor.ready) return;
+        if (!this.editor.begun) return;
         const {id} = this.editor, kept = await this.api.chatHistory(id).catch(() => null);
         if (kept?.history.length && this.editor.state.workspace?.id === id && !this.turns.length) {
             this.turns = kept.history;
@@ -146,8 +146,8 @@ export class CaptionSession extends EventTarget {
     }
 
     async #describe(signal) {
-        const {api, editor} = this, {changes, state} = editor;
-        await changes.idle();
+        const {api, editor} = this, {state} = editor;
+        await editor.settled();
         if (signal.aborted || !editor.ready) return;
         this.of = {selection: state.selection, version: state.version};
         await this.#listen(api.caption(editor.id, this.asked(), signal), signal, NOTHING, (caption) => {
@@ -183,7 +183,7 @@ export class CaptionSession extends EventTarget {
     async ask(question) {
         const {editor} = this, before = this.turns;
         await this.#chats.run(async (signal) => {
-            await editor.changes.idle();
+            await editor.settled();
             if (signal.aborted || !editor.ready) return;
             const turn = {question, box: editor.state.selection?.box ?? null};
             const answers = translated(this.api.chat(editor.id, question, signal));
@@ -207,12 +207,13 @@ export class CaptionSession extends EventTarget {
 
     /** Describe all regions. */
     async everything(body) {
-        const {editor} = this, {id, state} = editor, {version} = state;
+        const {editor} = this, {state} = editor, {version} = state;
+        let id = state.workspace?.id;
         if (this.exploring) return;
         this.exploring = true;
         this.failure = null;
         this.#emit("regions");
-        const promise = editor.changes.idle().then(() => this.api.captionEverything(id, body));
+        const promise = editor.settled().then(() => this.api.captionEverything((id = editor.id), body));
         editor.emit("task", {kind: "everything", promise});
         try {
             const found = await promise;

@@ -43,7 +43,7 @@ export class MapPanel extends HTMLElement {
         const {downloads} = canvas, {editor} = this;
         this.view ??= new MapView(this);
         this.#listeners.on(editor, "change", () => this.#update());
-        this.#listeners.on(editor, "opened", () => this.view.forget());
+        for (const type of ["opened", "frame"]) this.#listeners.on(editor, type, () => this.view.forget());
         this.#listeners.on(downloads, "models", () => this.#loading && this.#refresh());
         this.#listeners.on(downloads, "tasks", () => this.layers?.forEach((layer) => layer.update()));
         this.#listeners.observe(new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#load()), this);

@@ -90,7 +90,7 @@ export class Diffusion extends EventTarget {
     /** The canvas that the margins chosen would give, as a box in pixels of the picture; null for none. */
     get frame() {
         const [left, top, right, bottom] = this.margins, {width, height} = this.editor.size;
-        return this.editor.ready && this.task === "expand" && this.margins.some(Boolean) ? [-left, -top, width + right, height + bottom] : null;
+        return this.editor.ready && this.action === "expand" && this.margins.some(Boolean) ? [-left, -top, width + right, height + bottom] : null;
     }
 
     /**
@@ -113,13 +113,13 @@ export class Diffusion extends EventTarget {
     }
 
     #frame() {
-        this.editor.view.setAround(this.task === "expand" ? this.margins : [0, 0, 0, 0]);
+        this.editor.view.setAround(this.action === "expand" ? this.margins : [0, 0, 0, 0]);
         this.editor.viewChanged();
     }
 
-    /** What the open tab does. */
+    /** What the open tab does; with a clip, whatever the tab says. */
     get action() {
-        return this.task;
+        return this.editor.clip ? "remove" : this.task;
     }
 
     /** Whether a result can be painted once more: the frame of an expanded picture is not selected any more. */

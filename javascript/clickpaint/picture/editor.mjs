@@ -31,10 +31,26 @@ import {State} from "./state.mjs";
  */
 
 /**
+ * A clip, of which the canvas shows one frame; see `video/clip.mjs`.
+ *
+ * @typedef {object} OpenClip
+ * @property {string} id of the clip on the server
+ * @property {number} version shown, 0 for the clip as it came in
+ * @property {boolean} unsaved whether a result is shown that was not saved
+ * @property {boolean} pointed whether there is anything to be removed from it
+ * @property {boolean} canUndo
+ * @property {boolean} canRedo
+ * @property {() => unknown} undo
+ * @property {() => unknown} redo
+ * @property {() => Promise<void>} begin makes the workspace of the frame shown where it has none yet
+ * @property {(options?: Record<string, any>) => unknown} erase remove from all frames what is selected
+ */
+
+/**
  * Events: "change" (buttons and status to be redrawn), "redraw" (the canvas), "view" (zoomed or panned), "hover" (detail: the point under
  * the pointer or null), "layer" (another selection is shown), "opened" (detail: the server's answer), "task" (detail: {kind, promise}),
  * "error" (detail: the error), "done" (detail: {key, …values}), "result" (detail: {workspace, version}), "traced", "gone"
- * (detail: the id of a workspace that the server does not have).
+ * (detail: the id of a workspace that the server does not have), "frame" (another frame of a clip is shown).
  */
 export class Editor extends EventTarget {
     /** @type {import("../server/answers.mjs").Capabilities | null} */
@@ -79,6 +95,9 @@ export class Editor extends EventTarget {
         this.tool = {name: "", cursor: ""};
     }
 
+    /** The clip whose frame is shown; null for none. @type {OpenClip | null} */
+    clip = null;
+
     /** The picture that is being brought back; null for none. @type {{id: string, name: string} | null} */
     restoring = null;
 
@@ -99,11 +118,27 @@ export class Editor extends EventTarget {
     /** Whether a result is shown that was not saved. */
     get unsaved() {
         const {workspace, version} = this.state;
+        if (this.clip) return this.clip.unsaved;
         return workspace !== null && version > 0 && !(this.#saved?.id === workspace.id && this.#saved.version === version);
     }
 
     get ready() {
         return this.state.workspace !== null;
+    }
+
+    /** Whether the server has a workspace of what is shown: a frame of a clip gets one when it is first worked on. */
+    get begun() {
+        return Boolean(this.state.workspace?.id);
+    }
+
+    /** Whether there is an original to compare with. */
+    get comparable() {
+        return (this.clip ?? this.state).version > 0;
+    }
+
+    /** What tasks are about: a clip or a workspace; null for neither. */
+    get subject() {
+        return this.clip?.id ?? this.state.workspace?.id ?? null;
     }
 
     /** The open picture's workspace. Asked for only while there is one. */
@@ -152,9 +187,19 @@ export class Editor extends EventTarget {
      * @returns {Promise<T | undefined>}
      */
     change(kind, job) {
-        const workspace = this.state.workspace?.id;
-        const still = () => kind === "open" || workspace === this.state.workspace?.id;
-        return this.#reported(kind, this.changes.run(async () => (still() ? job() : undefined)));
+        const shown = identity(this.state.workspace);
+        const begun = async () => {
+            if (kind === "open") return job();
+            if (shown !== identity(this.state.workspace)) return undefined;
+            await this.clip?.begin();
+            return job();
+        };
+        return this.report(kind, this.changes.run(begun));
+    }
+
+    /** Resolves when all changes so far are done and what is shown has a workspace. */
+    settled() {
+        return this.clip ? this.changes.run(async () => this.clip?.begin()) : this.changes.idle();
     }
 
     /**
@@ -166,16 +211,18 @@ export class Editor extends EventTarget {
      * @returns {Promise<T | undefined>}
      */
     beside(kind, job) {
-        return this.#reported(kind, this.changes.idle().then(() => job()));
+        return this.report(kind, this.settled().then(() => job()));
     }
 
     /**
+     * Tell that something is under way, and what goes wrong with it.
+     *
      * @template T
      * @param {string} kind
      * @param {Promise<T>} promise
      * @returns {Promise<T | undefined>}
      */
-    async #reported(kind, promise) {
+    async report(kind, promise) {
         this.emit("task", {kind, promise});
         this.changed();
         try {
@@ -293,4 +340,9 @@ export class Editor extends EventTarget {
         this.view.reveal(this.crosshair.x, this.crosshair.y);
         this.viewChanged();
     }
+}
+
+/** What is shown, so that what was asked about something else is not done to it. */
+function identity(workspace) {
+    return workspace?.frame || workspace?.id;
 }

@@ -48,7 +48,7 @@ export class MaskDetail {
 
     async #look() {
         const {editor} = this, {layer, state} = editor, {selection} = state;
-        if (!this.#coarse || !selection || editor.changes.pending || this.#latest.busy) return;
+        if (!this.#coarse || !selection || !editor.begun || editor.changes.pending || this.#latest.busy) return;
         try {
             const file = await this.#latest.run((signal) => this.api.mask(editor.id, {signal}));
             if (file === undefined || editor.layer !== layer || state.selection !== selection || editor.changes.pending) return;

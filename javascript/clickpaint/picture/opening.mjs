@@ -154,6 +154,6 @@ export class Opening {
 
     /** Stop what is under way for this picture. */
     interrupt() {
-        return this.api.interrupt(this.editor.state.workspace?.id ?? null).catch((error) => this.editor.emit("error", error));
+        return this.api.interrupt(this.editor.subject).catch((error) => this.editor.emit("error", error));
     }
 }

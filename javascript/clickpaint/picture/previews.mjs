@@ -45,7 +45,7 @@ export class Previews {
      */
     hover(point) {
         const {editor} = this;
-        const able = point && editor.options.preview && editor.ready && editor.tool.name === "click" && !editor.changes.pending;
+        const able = point && editor.options.preview && editor.begun && editor.tool.name === "click" && !editor.changes.pending;
         if (able && editor.regions) return this.#overRegion(point);
         if (able && editor.clickMilliseconds < FAST_ENOUGH && !editor.state.prompts.points.length) return this.#soon(point);
         this.stop();

@@ -46,7 +46,7 @@ export class ReloadMemory {
 
     keep() {
         const {editor} = this;
-        if (!editor.ready) return;
+        if (!editor.ready || editor.clip) return;
         this.tab?.setItem(this.key, JSON.stringify(this.#kept("left")));
         this.#remember("left");
     }
@@ -125,7 +125,7 @@ export class ReloadMemory {
     }
 
     #remember(state) {
-        if (!this.editor.ready) return;
+        if (!this.editor.ready || this.editor.clip) return;
         const mine = this.#kept(state);
         this.#write([mine, ...this.#all().filter((kept) => kept.id !== mine.id)]);
     }

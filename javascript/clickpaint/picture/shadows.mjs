@@ -53,7 +53,7 @@ export class Shadows {
         this.#layer?.close();
         this.#layer = null;
         this.#taken = false;
-        if (!editor.layer || !editor.ready) return this.stop();
+        if (!editor.layer || !editor.begun || editor.clip) return this.stop();
         const found = await this.#latest
             .run(async (signal) => {
                 const {mask, box, sure} = await this.api.shadow(editor.id, signal);

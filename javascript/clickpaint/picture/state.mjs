@@ -11,7 +11,11 @@ import {nearest} from "./geometry.mjs";
 const NOTHING = Object.freeze({points: [], box: null, mode: "replace", candidates: [], chosen: null});
 
 export class State {
-    /** The open picture; null for none. @type {{id: string, width: number, height: number, format: string} | null} */
+    /**
+     * The open picture; null for none. `frame`: which of a clip it is; then the id is "" before it is worked on.
+     *
+     * @type {{id: string, width: number, height: number, format: string, frame?: string} | null}
+     */
     workspace = null;
     /** Of its file. */
     name = "";
@@ -45,9 +49,9 @@ export class State {
         this.future = [];
     }
 
-    open({id, width, height, name, format, version = 0, edge = null, can_undo = false, can_redo = false}) {
+    open({id, width, height, name, format, frame = "", version = 0, edge = null, can_undo = false, can_redo = false}) {
         this.close();
-        this.workspace = {id, width, height, format};
+        this.workspace = {id, width, height, format, frame};
         this.name = name ?? "";
         this.version = version;
         this.edge = edge;

@@ -30,6 +30,7 @@ export class Timeline {
      */
     repaint(kind, ask, margins) {
         const {editor} = this;
+        if (editor.clip) return Promise.resolve(editor.emit("error", new ApiError(0, {error: "InvalidInput", message: t("clip.pictures"), remedy: t("clip.pictures.remedy")})));
         return editor.change(kind, async () => {
             const answer = await ask();
             await this.versions.show(answer.version, null, answer);

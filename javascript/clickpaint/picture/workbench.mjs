@@ -38,6 +38,7 @@ export class Workbench {
     remove(options = {}, values = {}) {
         const {editor} = this;
         Object.assign(editor.options, options);
+        if (editor.clip) return editor.clip.erase(editor.options);
         editor.options.eraser = editor.engineName("erasers", editor.options.eraser);
         return editor.options.eraser === "diffusion" ? this.diffusion.paint("remove", values) : this.timeline.erase();
     }

@@ -35,6 +35,7 @@
  * @typedef {object} Capabilities
  * @property {Engine[]} segmenters
  * @property {Engine[]} erasers
+ * @property {Engine[]} trackers
  * @property {{segmenter: string, eraser: string}} defaults
  * @property {boolean} offline
  * @property {boolean} public
