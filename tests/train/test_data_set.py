@@ -17,7 +17,8 @@ from clickpaint.train.dataset.buckets import Item, bucket_sizes, plan_epoch
 from clickpaint.train.dataset.collection import Collection, ExampleChange, NewExample
 from clickpaint.train.dataset.examples import LAYOUTS, DataSet, TrainingExample, open_data_set, save_data_set
 from clickpaint.train.dataset.inspection import inspect
-from clickpaint.train.dataset.picture_reading import mask_of, read_picture
+from clickpaint.train.dataset.parquet_files import parquet_files, unpack
+from clickpaint.train.dataset.picture_reading import mask_of, measures, read_picture
 
 SIZES = ((96, 64), (64, 96), (80, 80), (64, 64))
 
@@ -129,6 +130,15 @@ def test_published_layouts_open(tmp_path):
         open_data_set(tmp_path / "fill50k")
 
 
+def test_a_picture_on_its_side_is_measured_as_it_is_seen(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("a.jpg", "a.png", "a.webp"):
+        Image.fromarray(noise((32, 16), 1)).save(tmp_path / name, exif=exif)
+        known = measures(TrainingExample(tmp_path / name))
+        assert (known.width, known.height) == read_picture(tmp_path / name).size == (16, 32), name
+
+
 def test_kohyas_folders_alpha_and_text_of_any_editor(tmp_path):
     mask = np.full((8, 8), 255, np.uint8)
     mask[:4] = 0
@@ -237,3 +247,27 @@ def test_kept_sets_grow_change_and_shrink(data_set, tmp_path):
     for name in ("", "a/b", "..", "con", "x" * 81):
         with pytest.raises(InvalidInput, match="called"):
             collection.create(name)
+
+
+def test_published_parquet_files_are_unpacked(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = []
+    for number in range(3):
+        files = [save(noise((16, 8), number + 9 * side), tmp_path / f"{number}{side}.png") for side in (0, 1)]
+        before, after = ({"bytes": file.read_bytes(), "path": None} for file in files)
+        rows.append({"original_image": before, "edit_prompt": f"edit {number}", "edited_image": after, "original_prompt": "x"})
+    (tmp_path / "data").mkdir()
+    parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / "data" / "train-00000-of-00001.parquet")
+    with pytest.raises(InvalidInput, match="Parquet"):
+        open_data_set(tmp_path / "data")
+    (tmp_path / "out").mkdir()
+    unpack(parquet_files(tmp_path), tmp_path / "out")
+    examples = open_data_set(tmp_path / "out").examples
+    assert [example.caption for example in examples] == ["edit 0", "edit 1", "edit 2"]
+    assert np.array_equal(read_picture(examples[2].picture).pixels, noise((16, 8), 11))
+    assert examples[2].before is not None and np.array_equal(read_picture(examples[2].before).pixels, noise((16, 8), 2))
+    (tmp_path / "data" / "train-00000-of-00001.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InvalidInput, match="no Parquet file"):
+        unpack(parquet_files(tmp_path), tmp_path / "out")

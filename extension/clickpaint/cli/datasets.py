@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -246,13 +247,18 @@ def import_set(options: argparse.Namespace) -> int:
 
     from clickpaint.train.dataset.collection import checked_name
     from clickpaint.train.dataset.examples import open_data_set
+    from clickpaint.train.dataset.parquet_files import parquet_files, unpack
 
     studio = studio_of(options)
     name = checked_name(options.name or options.folder.resolve().name)
-    data_set = open_data_set(options.folder)
-    if options.trigger is not None:
-        data_set = replace(data_set, trigger=options.trigger)
-    count = with_bar(studio, lambda: studio.training_data.take(name, data_set))
+    with tempfile.TemporaryDirectory(prefix="clickpaint-") as unpacked:
+        files = parquet_files(options.folder)
+        if files:
+            with_bar(studio, lambda: unpack(files, Path(unpacked)))
+        data_set = open_data_set(Path(unpacked) if files else options.folder)
+        if options.trigger is not None:
+            data_set = replace(data_set, trigger=options.trigger)
+        count = with_bar(studio, lambda: studio.training_data.take(name, data_set))
     print(f"{printable(str(studio.training_data.collection.folder_of(name)))}: {count} examples{_called(data_set.trigger)}")
     return 0
 

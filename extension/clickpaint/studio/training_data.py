@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -31,7 +32,7 @@ from clickpaint.train.dataset import inspection
 from clickpaint.train.dataset.collection import Collection, ExampleChange, NewExample, example_id
 from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set, save_data_set
 from clickpaint.train.dataset.inspection import Inspection
-from clickpaint.train.dataset.picture_reading import mask_of, read_picture
+from clickpaint.train.dataset.picture_reading import file_checksum, mask_of, read_mask, read_picture
 
 _IN_MEMORY = 64 << 20
 _MOST_FILES = 50_000
@@ -234,15 +235,8 @@ class TrainingData:
         file = {"map": example.control_map, "before": example.before}.get(what, example.picture)
         if file is None:
             raise NotFound("There is no example {id!r} in {name}.", "It may have been deleted.", id=id, name=name)
-        picture = read_picture(file)
-        scale = min(1.0, longest / max(picture.size))
-        size = max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
-        pixels = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BOX))
-        mask = mask_of(example) if file == example.picture else None
-        if mask is not None:
-            share = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.BOX), np.float32)[..., None] / 255
-            pixels = np.rint(pixels * (0.35 + 0.65 * share)).astype(np.uint8)
-        return small_jpeg(pixels, size)
+        mask = example.mask if file == example.picture else None
+        return _thumbnail(file, file_checksum(file), mask, None if mask is None else file_checksum(mask), longest)
 
     def export(self, name: str, layout: str) -> IO[bytes]:
         """A zip file of a data set in one of `examples.LAYOUTS`, to be read from its begin and closed by who asked. Raises as
@@ -349,6 +343,20 @@ class TrainingData:
         else:
             raise InvalidInput("{what!r} cannot be kept.", "Give selection, regions, edit or map.", what=keeping.what)
         return [(picture, NewExample(name, data, "", mask, None, None, repeats, source)) for mask in chosen]
+
+
+@lru_cache(4096)
+def _thumbnail(file: Path, checksum: str, mask_file: Path | None, mask_checksum: str | None, longest: int) -> bytes:
+    """A small JPEG, dimmed outside of the mask; checksums: of the files, until one of which changes it is known."""
+    picture = read_picture(file)
+    scale = min(1.0, longest / max(picture.size))
+    size = max(round(picture.width * scale), 1), max(round(picture.height * scale), 1)
+    pixels = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BOX))
+    mask = None if mask_file is None else read_mask(mask_file, mask_file == file)
+    if mask is not None:
+        share = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.BOX), np.float32)[..., None] / 255
+        pixels = np.rint(pixels * (0.35 + 0.65 * share)).astype(np.uint8)
+    return small_jpeg(pixels, size)
 
 
 def _edit(workspace: Workspace, version: int) -> tuple[Picture, np.ndarray | None, str]:

@@ -882,7 +882,6 @@ export const zh_CN = {
     "Name the folder of a data set.": "请指定数据集的文件夹。",
     "No example has a picture before its edit.": "没有样本带有编辑前的图片。",
     "No example has a control map.": "没有样本带有控制图。",
-    "Save it as a folder of pictures with metadata.jsonl first.": "请先将其另存为带有 metadata.jsonl 的图片文件夹。",
     "The batches cannot be planned.": "无法规划批次。",
     "The data set lies in Parquet files.": "此数据集存放在 Parquet 文件中。",
     "The layout {layout!r} is unknown.": "未知的布局 {layout!r}。",
@@ -921,5 +920,9 @@ export const zh_CN = {
     "This is no zip file that can be read.": "这不是可读取的 zip 文件。",
     "{what!r} cannot be kept.": "无法保留 {what!r}。",
     "Give one for each region.": "请为每个区域给出一条。",
-    "There are {count} captions.": "有 {count} 条描述。"
+    "There are {count} captions.": "有 {count} 条描述。",
+    "Parquet files cannot be read: pyarrow is not installed.": "无法读取 Parquet 文件：未安装 pyarrow。",
+    "Run: python -m pip install pyarrow, then import it again.": "请运行 python -m pip install pyarrow，然后重新导入。",
+    "{file} is no Parquet file that can be read.": "{file} 不是可读取的 Parquet 文件。",
+    "Import it: clickpaint dataset import FOLDER.": "请导入它：clickpaint dataset import FOLDER。"
 };

@@ -12,6 +12,9 @@ export class DataSetPanel extends HTMLElement {
     /** By id, what is drawn of each example. @type {Map<string, {row: HTMLElement, update: (example: any) => void}>} */
     #rows = new Map();
     #drawn = "";
+    /** What asks for a picture as soon as it comes into sight: a set may have thousands. @type {WeakMap<Element, () => Promise<Blob>>} */
+    #unseen = new WeakMap();
+    #sight = new IntersectionObserver((entries) => entries.forEach(({isIntersecting, target}) => isIntersecting && this.#look(/** @type {HTMLImageElement} */ (target))), {rootMargin: "300px"});
     #sure = false;
     /** @type {import("../picture/data_sets.mjs").DataSets} */
     sets;
@@ -29,6 +32,7 @@ export class DataSetPanel extends HTMLElement {
 
     disconnectedCallback() {
         this.#listeners.off();
+        this.#sight.disconnect();
         this.#rows.clear();
         this.#drawn = "";
     }
@@ -136,13 +140,13 @@ export class DataSetPanel extends HTMLElement {
     }
 
     #update() {
-        const {list, shown, work} = this.sets;
+        const {list, shown, work, loading} = this.sets;
         this.choice.replaceChildren(...options((list ?? []).map(({name, examples}) => [name, `${name} (${examples})`])));
         this.choice.value = shown?.name ?? "";
         this.choices.hidden = !list?.length;
         this.body.hidden = !shown;
-        this.none.hidden = list === null || Boolean(shown?.examples.length);
-        this.none.textContent = t(shown ? "train.empty" : "train.none");
+        this.none.hidden = Boolean(shown?.examples.length);
+        this.none.textContent = t(loading ? "busy.timeline" : shown ? "train.empty" : "train.none");
         this.work.hidden = !work;
         if (work) this.at.textContent = t("train.working", work);
         if (!shown) return this.list.replaceChildren();
@@ -196,9 +200,17 @@ export class DataSetPanel extends HTMLElement {
         return {update, row: h("li.cp-set-example", {"data-id": id}, pictures, h("div.cp-set-words", {}, words, marks), times, remove)};
     }
 
+    /** @param {HTMLImageElement} image */
+    #look(image) {
+        const ask = this.#unseen.get(image);
+        this.#sight.unobserve(image);
+        if (ask) showBlob(image, ask());
+    }
+
     #image(id, what, label) {
         const image = h("img", {alt: label, draggable: false});
-        showBlob(image, this.sets.thumbnail(id, what));
+        this.#unseen.set(image, () => this.sets.thumbnail(id, what));
+        this.#sight.observe(image);
         return image;
     }
 

@@ -25,6 +25,8 @@ export class DataSets extends EventTarget {
     /** @type {Work | null} */
     work = null;
     resolution = 512;
+    /** Whether the server is looking through one. */
+    loading = false;
     #stopped = false;
 
     /**
@@ -58,8 +60,15 @@ export class DataSets extends EventTarget {
     /** @param {string} name */
     async show(name) {
         if (name) this.#remember(name);
-        this.shown = name ? await this.api.request("GET", this.#path(name), {query: {resolution: this.resolution}}) : null;
+        const query = {resolution: this.resolution};
+        this.loading = true;
         this.#changed();
+        try {
+            this.shown = name ? await this.api.request("GET", this.#path(name), {query}) : null;
+        } finally {
+            this.loading = false;
+            this.#changed();
+        }
     }
 
     /** @param {string} name @param {string} trigger */

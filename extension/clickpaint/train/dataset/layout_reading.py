@@ -27,7 +27,7 @@ _REMEDY = "Correct the file, or remove the line."
 _CAPTIONS = (".txt", ".caption")
 _KOHYA = re.compile(r"(\d+)_(.*)")
 _TABLES = ("metadata.jsonl", "metadata.csv", "train.jsonl", "data.jsonl", "prompt.json")
-_COLUMNS: dict[str, tuple[str, ...]] = {
+COLUMNS: dict[str, tuple[str, ...]] = {
     "picture": ("edited_image", "file_name", "image", "target"),
     "caption": ("edit_prompt", "text", "caption", "prompt", "additional_feature"),
     "mask": ("mask",),
@@ -65,7 +65,7 @@ def _read(folder: Path) -> DataSet:
     if not plain and any(folder.rglob("*.parquet")):
         raise InvalidInput(
             "The data set lies in Parquet files.",
-            "Save it as a folder of pictures with metadata.jsonl first.",
+            "Import it: clickpaint dataset import FOLDER.",
         )
     return _data_set(plain, notes, folder)
 
@@ -221,7 +221,7 @@ def _of_row(table: Path, number: int, row: Mapping[str, Any]) -> TrainingExample
 
 
 def _value(row: Mapping[str, Any], name: str) -> Any:
-    for column in _COLUMNS[name]:
+    for column in COLUMNS[name]:
         for key in (f"{column}_file_name", column) if name != "caption" else (column,):
             if row.get(key) not in (None, ""):
                 return row[key]
