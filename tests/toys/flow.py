@@ -168,6 +168,66 @@ def z_image_file() -> Weights:
     return out | under("text_encoders.qwen3_4b.transformer.model.", drawn(qwen3(), 2))
 
 
+def qwen_vl(width: int = QWEN, head: int = 16, layers: int = 2, eye: int = 32) -> dict[str, tuple[int, ...]]:
+    """Qwen2.5-VL as ComfyUI has it: the language model under "model.", and what sees under "visual."."""
+    out: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (512, width), "model.norm.weight": (width,)}
+    for layer in range(layers):
+        key = f"model.layers.{layer}"
+        for name, outputs in (("q_proj", 3 * head), ("k_proj", head), ("v_proj", head)):
+            out |= linear(f"{key}.self_attn.{name}", width, outputs)
+        out |= linear(f"{key}.self_attn.o_proj", 3 * head, width, bias=False)
+        for name in ("gate_proj", "up_proj"):
+            out |= linear(f"{key}.mlp.{name}", width, 2 * width, bias=False)
+        out |= linear(f"{key}.mlp.down_proj", 2 * width, width, bias=False)
+        out |= {f"{key}.{name}_layernorm.weight": (width,) for name in ("input", "post_attention")}
+    out |= {"visual.patch_embed.proj.weight": (eye, 3, 2, 14, 14), "visual.merger.ln_q.weight": (eye,)}
+    out |= linear("visual.merger.mlp.0", 4 * eye, 4 * eye) | linear("visual.merger.mlp.2", 4 * eye, width)
+    key = "visual.blocks.0"
+    out |= linear(f"{key}.attn.qkv", eye, 3 * eye) | linear(f"{key}.attn.proj", eye, eye)
+    out |= (
+        linear(f"{key}.mlp.gate_proj", eye, 2 * eye)
+        | linear(f"{key}.mlp.up_proj", eye, 2 * eye)
+        | linear(f"{key}.mlp.down_proj", 2 * eye, eye)
+    )
+    return out | {f"{key}.norm{number}.weight": (eye,) for number in (1, 2)}
+
+
+def qwen_image(width: int = 64, head: int = 32) -> dict[str, tuple[int, ...]]:
+    """The transformer of Qwen-Image, one block."""
+    out: dict[str, tuple[int, ...]] = {"txt_norm.weight": (QWEN,)}
+    out |= linear("img_in", 64, width) | linear("txt_in", QWEN, width)
+    out |= linear("time_text_embed.timestep_embedder.linear_1", 256, width) | linear(
+        "time_text_embed.timestep_embedder.linear_2", width, width
+    )
+    key = "transformer_blocks.0"
+    for name in ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "to_out.0", "to_add_out"):
+        out |= linear(f"{key}.attn.{name}", width, width)
+    out |= {f"{key}.attn.{name}.weight": (head,) for name in ("norm_q", "norm_k", "norm_added_q", "norm_added_k")}
+    for side in ("img", "txt"):
+        out |= linear(f"{key}.{side}_mod.1", width, 6 * width)
+        out |= linear(f"{key}.{side}_mlp.net.0.proj", width, 4 * width) | linear(f"{key}.{side}_mlp.net.2", 4 * width, width)
+    return out | linear("norm_out.linear", width, 2 * width) | linear("proj_out", width, 64)
+
+
+@functools.cache
+def qwen_vae() -> Weights:
+    """Qwen-Image's VAE under its makers' keys."""
+    from diffusers import AutoencoderKLQwenImage
+
+    from clickpaint.paint.flow.qwen_vae import wan_key
+
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = AutoencoderKLQwenImage(base_dim=8)
+    return {wan_key(name): tensor.detach() for name, tensor in model.state_dict().items()}
+
+
+def qwen_image_file() -> Weights:
+    """As ComfyUI's users have it, put together."""
+    out = under("model.diffusion_model.", drawn(qwen_image(), 1)) | under("vae.", qwen_vae())
+    return out | under("text_encoders.qwen25_7b.transformer.", drawn(qwen_vl(), 2))
+
+
 def under(prefix: str, weights: Weights) -> Weights:
     return {f"{prefix}{key}": value for key, value in weights.items()}
 

@@ -1,6 +1,8 @@
 /** The server's sentences in Simplified Chinese, by their templates. JSON between the braces, so that a test can read it. */
 
 export const zh_CN = {
+    "The text encoder Qwen2.5-VL comes without what sees pictures, which this model needs.": "文本编码器 Qwen2.5-VL 缺少此模型所需的视觉部分。",
+    "Choose a file of it that has tensors called visual.": "请选择含有名为 visual 的张量的文件。",
     "{kind} needs transformers {wanted} or newer; here is {version}.": "{kind} 需要 transformers {wanted} 或更新版本；这里是 {version}。",
     "{name} is a Flux that takes a control map beside the latents, which no engine here gives it.": "{name} 是一个在潜变量之外还需要控制图的 Flux 模型，这里没有引擎能提供。",
     "Choose Flux dev, schnell, Fill or Kontext.": "请选择 Flux dev、schnell、Fill 或 Kontext。",

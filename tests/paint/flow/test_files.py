@@ -40,13 +40,13 @@ def models(tmp_path_factory) -> Path:
     return base
 
 
-def fill(models: Path, folder: Path, *more: object) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+def fill(models: Path, folder: Path, *more: object, command: str = "fill") -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """(status, the picture, the mask, the result) of a fill on the command line."""
     pixels, mask = picture(128, 112), np.zeros((112, 128), bool)
     mask[40:80, 50:100] = True
     Image.fromarray(pixels).save(folder / "photo.png")
     Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "mask.png")
-    arguments = ["fill", folder / "photo.png", "--mask", folder / "mask.png", "-o", folder / "out.png", "--models-dir", models,
+    arguments = [command, folder / "photo.png", "--mask", folder / "mask.png", "-o", folder / "out.png", "--models-dir", models,
                  "--data-dir", folder, "--prompt", "a red house", "--steps", 2, "--resolution", 64, "--grow", 0, "--feather", 0,
                  "--seed", 3, "--device", "cpu", "--precision", "full", *more]  # fmt: skip
     status = main([str(argument) for argument in arguments])
@@ -107,3 +107,16 @@ def test_four_bits_are_refused_by_name(models, tmp_path):
     toy.save(tmp_path / "models" / "Stable-diffusion" / "nf4.safetensors", tensors)
     can = EmbeddedHost(tmp_path, environment={}).capabilities()
     assert not can.paint and "four bits" in can.reason
+
+
+def test_an_edit_model_does_what_is_said_to_what_is_selected_and_to_nothing_else(tmp_path):
+    base = tmp_path / "models"
+    (base / "Stable-diffusion").mkdir(parents=True)
+    toy.qwen_tokenizer(base / "tokenizers" / "qwen")
+    toy.save(base / "Stable-diffusion" / "qwen_image_edit.safetensors", toy.qwen_image_file(), torch.bfloat16)
+    can = EmbeddedHost(tmp_path, environment={}).capabilities()
+    assert can.family is not None and can.family.instructs and can.family.name == "Qwen-Image-Edit"
+    status, pixels, mask, out = fill(base, tmp_path, "--cfg-scale", 1, command="instruct")
+    assert status == 0
+    assert np.array_equal(out[~mask], pixels[~mask])
+    assert np.abs(out[mask].astype(int) - pixels[mask]).mean() > 3

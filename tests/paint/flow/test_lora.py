@@ -25,7 +25,13 @@ Z_IMAGE = {
     "layers.0.attention.qkv": tuple(f"layers.0.attention.to_{n}" for n in "qkv"),
     "noise_refiner.0.feed_forward.w2": ("noise_refiner.0.feed_forward.w2",),
 }
-FILES = {"z_image": (toy.z_image_file, Z_IMAGE), "flux": (toy.flux_file, FLUX), "sd3": (toy.sd3_file, SD3)}
+QWEN = {name: (name,) for name in ("transformer_blocks.0.attn.add_k_proj", "transformer_blocks.0.img_mlp.net.2")}
+FILES = {
+    "qwen_image": (toy.qwen_image_file, QWEN),
+    "z_image": (toy.z_image_file, Z_IMAGE),
+    "flux": (toy.flux_file, FLUX),
+    "sd3": (toy.sd3_file, SD3),
+}
 
 
 def opened(tensors):
@@ -61,7 +67,7 @@ def written(layout: str, changes, divided) -> dict[str, torch.Tensor]:
 def test_a_lora_acts_as_if_it_were_merged_in_every_layout(family):
     make, divided = FILES[family]
     tensors = make()
-    swapped = [] if family == "z_image" else ["final_layer.adaLN_modulation.1"]
+    swapped = ["final_layer.adaLN_modulation.1"] if family in ("flux", "sd3") else []
     changes = pairs(tensors, [*divided, *swapped])
     merged = dict(tensors)
     for layer, (down, up) in changes.items():

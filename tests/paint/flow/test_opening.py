@@ -13,6 +13,7 @@ from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.flow import registry
 from clickpaint.paint.flow.base import Asked
+from clickpaint.paint.flow.qwen_vae import wan_key
 from clickpaint.paint.flow.registry import FAMILIES
 from tests.toys import flow as toy
 
@@ -32,6 +33,9 @@ def converted(checkpoint, tensors, convert: str) -> Any:
     prefix = "model.diffusion_model."
     own = {key.removeprefix(prefix): tensor.clone() for key, tensor in tensors.items() if key.startswith(prefix)}
     made = type(checkpoint.transformer)(**checkpoint.kind.config).eval()
+    if not convert:  # it has diffusers' own names
+        made.load_state_dict(own, strict=True)
+        return made
     function = getattr(single_file_utils, convert)
     code = inspect.getsource(function).replace("inner_dim = 3072", f"inner_dim = {WIDTH}")  # which it takes for granted
     scope = dict(vars(single_file_utils))
@@ -47,6 +51,7 @@ WIDTH = 64
 FILES = {
     "flux": (toy.flux_file, "Flux dev", "convert_flux_transformer_checkpoint_to_diffusers"),
     "z_image": (toy.z_image_file, "Z-Image", "convert_z_image_transformer_checkpoint_to_diffusers"),
+    "qwen_image": (toy.qwen_image_file, "Qwen-Image", ""),
     "sd3": (toy.sd3_file, "Stable Diffusion 3.5", "convert_sd3_transformer_checkpoint_to_diffusers"),
 }
 
@@ -81,6 +86,7 @@ def test_every_weight_lies_in_the_files_memory_and_answers_as_diffusers_own(fami
 
 KINDS = {
     "z_image_turbo_bf16.safetensors": (toy.z_image_file, "Z-Image Turbo"),
+    "qwen_image_edit_2509_fp8.safetensors": (toy.qwen_image_file, "Qwen-Image-Edit"),
     "flux1-schnell.safetensors": (lambda: toy.flux_file(guided=False), "Flux schnell"),
     "flux1-kontext-dev.safetensors": (toy.flux_file, "Flux Kontext"),
     "flux1-fill-dev.safetensors": (lambda: toy.flux_file(384), "Flux Fill"),
@@ -93,7 +99,7 @@ def test_brothers_are_told_apart_by_their_shapes_or_their_files_names(name):
     make, title = KINDS[name]
     kind = registry.identify(make(), name)
     assert kind is not None and kind.title == title
-    assert kind.instructs == ("Kontext" in title) and kind.sees_hole == ("Fill" in title)
+    assert kind.instructs == ("Kontext" in title or "Edit" in title) and kind.sees_hole == ("Fill" in title)
 
 
 def test_a_flux_for_control_maps_is_refused_by_name():
@@ -127,3 +133,33 @@ def test_t5_in_half_precision_does_not_overflow_on_the_cpu():
     tensors[key] = tensors[key] * 5000  # float16 ends at 65504
     with Checkpoints().using(TensorSource("toy", lambda: tensors), "cpu") as checkpoint, torch.no_grad():
         assert checkpoint.texts["t5"].model(torch.arange(1, 20)[None]).last_hidden_state.isfinite().all()
+
+
+def test_the_vae_of_qwen_image_has_its_makers_keys():
+    from diffusers import AutoencoderKLQwenImage
+    from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+
+    model = AutoencoderKLQwenImage(base_dim=8)
+    assert {wan_key(name) for name in model.state_dict()} == toy.qwen_vae().keys()
+    found = convert_wan_vae_to_diffusers(dict(toy.qwen_vae()))
+    assert found.keys() == model.state_dict().keys()
+    assert all(torch.equal(tensor, toy.qwen_vae()[wan_key(name)]) for name, tensor in found.items())
+
+
+def test_qwen_sees_as_transformers_own_does():
+    from transformers import Qwen2_5_VLModel
+
+    tensors, prefix = toy.qwen_image_file(), "text_encoders.qwen25_7b.transformer."
+    ours = opened(tensors, "qwen_image_edit.safetensors").texts["qwen_vl"].model
+    theirs = Qwen2_5_VLModel(ours.config).eval()
+    own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+    own = {key.replace("model.", "language_model.", 1) if key.startswith("model.") else key: tensor for key, tensor in own.items()}
+    assert theirs.load_state_dict(own, strict=True)
+    image = 300
+    ours.config.image_token_id = theirs.config.image_token_id = image
+    ids = torch.tensor([[1, 2, *[image] * 4, 5, 6]])
+    patches = torch.randn(16, 3 * 2 * 14 * 14, generator=torch.Generator().manual_seed(0))
+    pictures = {"pixel_values": patches, "image_grid_thw": torch.tensor([[1, 4, 4]])}
+    with torch.no_grad():
+        expected, found = (model(ids, mm_token_type_ids=(ids == image).int(), **pictures).last_hidden_state for model in (theirs, ours))
+    assert expected.std() > 0.1 and (expected - found).abs().max() < 1e-5

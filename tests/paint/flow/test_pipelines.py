@@ -235,3 +235,37 @@ def test_z_image_inpaints_as_diffusers(tokenizers, monkeypatch):
     assert_same(paint_with(z_image, asked)[0].pixels, shown(theirs))
     words = z_image.texts["qwen3"].find("Qwen").encode("a red house", add_special_tokens=False).ids
     assert cond.context.shape == (1, len(words) + 19, toy.QWEN)  # with <|im_start|>user\n and so on, letter by letter
+
+
+def qwen_scheduler():
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    sizes = {"base_shift": 0.5, "max_shift": 0.9, "base_image_seq_len": 256, "max_image_seq_len": 8192}
+    return FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.02, **sizes)
+
+
+@pytest.mark.parametrize("name", ["QwenImageInpaintPipeline", "QwenImageEditInpaintPipeline"])
+def test_qwen_image_inpaints_and_edits_as_diffusers(name, tokenizers, monkeypatch):
+    edits = "Edit" in name
+    tensors = toy.qwen_image_file()
+    qwen = open_any(Toy("qwen_image_edit.safetensors" if edits else "qwen_image.safetensors", tensors, tokenizers))
+    asked = wanted(cfg_scale=2.0)
+    cond, uncond = texts(qwen, asked)
+    pipe = pipeline(
+        name, monkeypatch, transformer=qwen.transformer, vae=qwen.vae, text_encoder=None, tokenizer=None, scheduler=qwen_scheduler(),
+        **({"processor": None} if edits else {}),
+    )  # fmt: skip
+    if edits:  # it would paint everything at a million pixels
+        monkeypatch.setattr(sys.modules[type(pipe).__module__], "calculate_dimensions", lambda area, ratio: (SIZE, SIZE, None))
+
+    def mask_of(text):
+        return torch.ones(text.context.shape[:2], dtype=torch.long)
+
+    theirs = pipe(
+        image=pil(asked.pixels), mask_image=pil(asked.mask), height=SIZE, width=SIZE, strength=asked.strength, num_inference_steps=4,
+        true_cfg_scale=2.0, generator=generators(asked.seed, 1)[0], output_type="np", prompt_embeds=cond.context,
+        prompt_embeds_mask=mask_of(cond), negative_prompt_embeds=uncond.context, negative_prompt_embeds_mask=mask_of(uncond),
+    )  # fmt: skip
+    assert_same(paint_with(qwen, asked)[0].pixels, shown(theirs))
+    words = len("a red house") + 2 + 1 + 10  # <|im_end|>, a new line, <|im_start|>, "assistant" and a new line, letter by letter
+    assert cond.context.shape[1] == words + (2 + 4 if edits else 0)  # the picture of 56 x 56 pixels is four tokens, between two

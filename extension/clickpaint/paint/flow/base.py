@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import CorruptModel, HostUnsupported
 from clickpaint.paint.checkpoint.meta import on_meta
+from clickpaint.paint.diffusion.loop import ClassifierFree
 from clickpaint.paint.flow.naming import Names, Shapes, Tensors
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.networks import Part
     from clickpaint.paint.diffusion.conditioning import Text
     from clickpaint.paint.diffusion.engines.base import Scene
+    from clickpaint.paint.diffusion.loop import Guidance
     from clickpaint.paint.diffusion.loop import Part as LoopPart
     from clickpaint.paint.flow.schedule import Spacing
     from clickpaint.paint.flow.texts import TextNeed
@@ -108,6 +110,10 @@ class FlowFamily(ABC):
     def beside(self, checkpoint: FlowCheckpoint, scene: Scene) -> list[LoopPart]:
         """What the transformer wants beside the latents."""
         return []
+
+    def guidance(self, scale: float) -> Guidance:
+        """How the answers for the prompt and the negative one become one."""
+        return ClassifierFree(scale)
 
     def distilled(self, kind: FlowKind, options: PaintOptions) -> float | None:
         """The guidance that the model is told."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from clickpaint.paint.diffusion.checkpoint_model import Model
 from clickpaint.paint.diffusion.conditioning import Conditioning, Words
-from clickpaint.paint.diffusion.loop import ClassifierFree, Guidance, Part
+from clickpaint.paint.diffusion.loop import Guidance, Part
 from clickpaint.paint.flow import schedule as flows
 from clickpaint.paint.flow.base import Asked, FlowFamily
 from clickpaint.paint.flow.registry import FAMILIES
@@ -73,7 +73,7 @@ class FlowMatching(Model):
         return self._family.beside(self._checkpoint, scene)
 
     def guidance(self, options: PaintOptions) -> Guidance:
-        return ClassifierFree(options.sampling.cfg_scale or self._kind.cfg_scale)
+        return self._family.guidance(options.sampling.cfg_scale or self._kind.cfg_scale)
 
     @contextmanager
     def thrifty(self, thrift: int) -> Iterator[None]:

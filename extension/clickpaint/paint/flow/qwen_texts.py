@@ -40,7 +40,7 @@ class Qwen3(TextNeed):
         try:
             from transformers import Qwen3Config, Qwen3Model
         except ImportError as error:
-            raise _needs_newer(self.title, "4.51") from error
+            raise needs_newer(self.title, "4.51") from error
         shapes = part.shapes()
         head = shapes[self._sign][0]
         config = language_config(shapes, head) | {"head_dim": head}
@@ -83,7 +83,8 @@ def placed(part: Part, make: Any, config: Mapping[str, Any], previous: Any | Non
     return model
 
 
-def _needs_newer(kind: str, version: str) -> HostUnsupported:
+def needs_newer(kind: str, version: str) -> HostUnsupported:
+    """That the installed transformers have no such network."""
     import transformers
 
     return HostUnsupported(
