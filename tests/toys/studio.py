@@ -73,6 +73,9 @@ class ToyHost:
     def device(self) -> Device:
         return Device("cpu")
 
+    def awaited(self) -> bool:
+        return False
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         with self.lock:

@@ -157,6 +157,10 @@ class Host(Protocol):
         """Whether the user asked *the host* to stop (its own Interrupt button); requests have their own way."""
         ...
 
+    def awaited(self) -> bool:
+        """Whether somebody waits for what `exclusive` holds, as far as the host tells."""
+        ...
+
     def ending(self) -> bool:
         """Whether the host's server wants to end or to start again, and only waits for answers that are under way."""
         ...

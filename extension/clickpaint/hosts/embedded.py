@@ -211,6 +211,9 @@ class EmbeddedHost:
     def interrupted(self) -> bool:
         return False
 
+    def awaited(self) -> bool:
+        return False  # all who want it stand in our own lanes
+
     def ending(self) -> bool:
         return False  # our own server does not wait for long
 

@@ -52,12 +52,13 @@ KINDS = {
     "find": "what a phrase names is looked for",
     "rank": "the results of the last painting are compared with a prompt",
     "dataset": "something is kept for training, or a data set is worked through",
+    "train": "a network learns from a data set",
     "download": "a model's files are downloaded",
     "verify": "a model's files are compared with the catalog",
 }
 """Every kind of task. The page shows some by these names ("busy.erase" of its texts)."""
 
-OF_EVERYBODY = ("download", "verify")
+OF_EVERYBODY = ("train", "download", "verify")
 """Kinds that belong to no request: everybody sees them, and interrupting requests leaves them alone."""
 
 _UNEXPECTED = "Something went wrong; the log of the program says more."
@@ -341,6 +342,11 @@ class Compute:
                 if job.task is task:
                     return index + (self._running is not None)
         return None
+
+    def awaited(self) -> bool:
+        """Whether anything waits for what runs now."""
+        with self._changed:
+            return bool(self._waiting)
 
     def stop(self, seconds: float) -> None:
         """Interrupt all that waits and runs, and wait for what computes and then for its thread, at most `seconds`. Whoever waits for

@@ -35,6 +35,7 @@ from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.several_pictures import SeveralPictures
 from clickpaint.studio.training_data import TrainingData
+from clickpaint.studio.trainings import Trainings
 from clickpaint.studio.video_library import VideoLibrary
 from clickpaint.studio.video_objects import VideoObjects
 from clickpaint.studio.video_painting import VideoPainting
@@ -80,8 +81,8 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, control_maps, words, several_pictures, training_data, videos, downloads,
-            inventory, own_files: the use-cases.
+        selecting, reading, erasing, extracting, painting, control_maps, words, several_pictures, training_data, trainings, videos,
+            downloads, inventory, own_files: the use-cases.
         video_library, video_views, video_objects, video_results: those of videos that stay open.
         own_sampler: ours, on the host's checkpoint.
     """
@@ -112,6 +113,7 @@ class Studio:
         self.video_views = VideoViews(self.requests, self.video_library)
         self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.video_library, self.video_views)
         self.video_results = VideoResults(host, self.requests, self.pool, self.video_library, video_painting)
+        self.trainings = Trainings(host, self.pool, self.tasks, self.compute, self.own_sampler, self.training_data.data_set)
         self.downloads = Downloads(host, self.pool, self.tasks)
         self.inventory = Inventory(host, self.pool)
         self.own_files = OwnFiles(host, self.pool)

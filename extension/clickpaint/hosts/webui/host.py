@@ -152,6 +152,11 @@ class WebUIHost:
     def interrupted(self) -> bool:
         return False  # a generation asks the host itself; the host's button is not meant for our clicks
 
+    def awaited(self) -> bool:
+        from modules import call_queue
+
+        return bool(getattr(call_queue.queue_lock, "_pending_threads", ()))
+
     def ending(self) -> bool:
         from modules import shared
 

@@ -22,6 +22,8 @@ PACKAGES = {
     "pillow-heif": "pillow-heif==0.16.0" if sys.version_info < (3, 13) else "pillow-heif==1.1.1",  # the last that takes Pillow 9.5
     "av": "av==18.1.0" if sys.version_info >= (3, 11) else "av==17.1.0",  # FFmpeg is in it, and it needs nothing else
     "diffusers": "diffusers==0.31.0",  # Forge has it; A1111 has not, and its transformers goes with none newer
+    "peft": "peft==0.13.2",  # Forge has it; A1111 has not, and its accelerate and transformers go with none much newer
+    "prodigyopt": "prodigyopt==1.1.2",
     "onnxruntime": "onnxruntime==1.23.2" if _OLD else "onnxruntime==1.32.0",
     "rapidocr": "rapidocr==3.10.0",  # reads text, with what it imports
     "pyclipper": "pyclipper==1.4.0",

@@ -57,15 +57,19 @@ class TextEncoder:
         """
         import torch
 
-        layer = -max(1, clip_skip) if self.skippable else self.layer
         with torch.no_grad():
-            out = self.model(ids, output_hidden_states=True)
-            if layer == -1 and self.normed:
-                hidden = out.last_hidden_state
-            else:
-                hidden = out.hidden_states[layer]
-                if self.normed:
-                    hidden = self.inner.final_layer_norm(hidden)
+            return self.encode_with_gradients(ids, clip_skip)
+
+    def encode_with_gradients(self, ids: torch.Tensor, clip_skip: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """As `encode`, for training: gradients flow back wherever something in the encoder, or what comes into it, wants some."""
+        layer = -max(1, clip_skip) if self.skippable else self.layer
+        out = self.model(ids, output_hidden_states=True)
+        if layer == -1 and self.normed:
+            hidden = out.last_hidden_state
+        else:
+            hidden = out.hidden_states[layer]
+            if self.normed:
+                hidden = self.inner.final_layer_norm(hidden)
         return hidden, getattr(out, "text_embeds", None)
 
 

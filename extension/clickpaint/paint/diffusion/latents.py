@@ -33,15 +33,25 @@ class Coder:
 
     def encode(self, pixels: np.ndarray) -> torch.Tensor:
         """The mean of the latents of `pixels`, uint8 [h, w, 3] or float32 in -1..1: float32 [1, c, h, w] of latents, scaled."""
-        import torch
-
-        values = torch.from_numpy(pixels.astype(np.float32) / 127.5 - 1 if pixels.dtype == np.uint8 else pixels)
-        picture = values.permute(2, 0, 1)[None].contiguous()
+        picture = _as_tensor(pixels)
 
         def work(vae: Any) -> torch.Tensor:
             return self._model.to_latents(vae, picture.to(vae.device, vae.dtype))
 
         return self._finite(work).float()
+
+    def distribution(self, pixels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """(mean, standard deviation) of the latents of the same, each float32 [1, c, h, w], not scaled."""
+        import torch
+
+        picture = _as_tensor(pixels)
+
+        def work(vae: Any) -> torch.Tensor:
+            latents = vae.encode(picture.to(vae.device, vae.dtype)).latent_dist
+            return torch.cat([latents.mean, latents.std])
+
+        mean, deviation = self._finite(work).float().chunk(2)
+        return mean, deviation
 
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         """The picture of scaled latents [1, c, h, w], uint8 [h, w, 3]."""
@@ -63,6 +73,14 @@ class Coder:
         if not torch.isfinite(result).all():
             raise CorruptModel("The VAE of {model} answers with NaN.", "Choose another VAE.", model=self._name)
         return result
+
+
+def _as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """Float32 [1, 3, h, w] in -1..1."""
+    import torch
+
+    values = torch.from_numpy(pixels.astype(np.float32) / 127.5 - 1 if pixels.dtype == np.uint8 else pixels)
+    return values.permute(2, 0, 1)[None].contiguous()
 
 
 def latent_mask(mask: np.ndarray, device: torch.device, cell: int = CELL) -> torch.Tensor:
