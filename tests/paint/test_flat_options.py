@@ -13,9 +13,13 @@ from clickpaint.paint.paint_job import Masking, PaintOptions, Sampling, TextProm
 
 
 def test_every_field_of_every_group_has_a_flat_name_of_its_own():
-    groups = [getattr(PaintOptions(), field.name) for field in fields(PaintOptions) if field.name not in DEFAULTS or field.name == "prompt"]
+    groups = [
+        getattr(PaintOptions(), field.name)
+        for field in fields(PaintOptions)
+        if field.name not in DEFAULTS or field.name in ("prompt", "guide")
+    ]
     ungrouped = {field.name for field in fields(PaintOptions)} & {"task", "control", "expand", "engine"}
-    assert len(DEFAULTS) == sum(len(fields(group)) for group in groups) + len(ungrouped) == 28
+    assert len(DEFAULTS) == sum(len(fields(group)) for group in groups) + len(ungrouped) == 37
     assert grouped(**DEFAULTS) == PaintOptions()
 
 

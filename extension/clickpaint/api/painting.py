@@ -108,26 +108,29 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         format = translate.checked_format(body.format)
         picture = studio.decode(translate.picture_bytes(body.image))
         mask = None if body.mask is None else masks.from_file(translate.picture_bytes(body.mask), picture.size)
-        painted = studio.painting.paint_picture(picture, mask, _options(body), body.eraser)
+        painted = studio.painting.paint_picture(picture, mask, _options(body, studio), body.eraser)
         return answer(_files(studio, painted, format))
 
     @router.post("/generate", tags=["without a session"], summary="Paint a picture from a prompt", response_model=schemas.PaintedAnswer)
     def generate(body: schemas.GenerateBody) -> Response:
         format = translate.checked_format(body.format)
-        return answer(_files(studio, studio.painting.generate(_options(body), body.width, body.height), format))
+        return answer(_files(studio, studio.painting.generate(_options(body, studio), body.width, body.height), format))
 
 
-def _options(body: schemas.PaintBody, studio: Studio | None = None, workspace: Workspace | None = None) -> PaintOptions:
+def _options(body: schemas.PaintBody, studio: Studio, workspace: Workspace | None = None) -> PaintOptions:
     values = {name: value for name, value in dict(body).items() if name in flat_options.DEFAULTS}
     values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
     control = tuple(_unit(unit, studio, workspace) for unit in body.control)
+    for name in ("guide_picture", "reference_picture"):
+        if values[name] is not None:
+            values[name] = studio.decode(translate.picture_bytes(values[name])).pixels
     return flat_options.grouped(**{**values, "styles": tuple(body.styles), "control": control})
 
 
-def _unit(unit: schemas.ControlBody, studio: Studio | None, workspace: Workspace | None) -> ControlUnit:
+def _unit(unit: schemas.ControlBody, studio: Studio, workspace: Workspace | None) -> ControlUnit:
     drawn = None
     if unit.map is not None:
-        if studio is None or workspace is None:
+        if workspace is None:
             raise InvalidInput("There are no maps without a workspace.", "Open the picture first, and make the map there.")
         made = studio.control_maps.made(workspace, unit.map)
         if made.size != workspace.size:

@@ -58,6 +58,17 @@ class PaintBody(Body):
     repaint_jump: Integer = Field(10, description="Noise levels that RePaint goes back at once.")
     repaint_resamples: Integer = Field(10, description="How often RePaint paints each stretch.")
     eraser: StrictStr | None = Field(None, description='For the masked content "erased".')
+    guide: Literal["none", "clip", "classifier", "picture"] = Field("none", description="Whose score steers besides the prompt.")
+    guide_words: StrictStr = Field("", description='Phrases for CLIP, such as "stormy; people:-0.5", or a classifier\'s class.')
+    guide_scale: Number = Field(100.0, description="0 to 10000.")
+    guide_picture: StrictStr | None = Field(None, description='For the guide "picture".', **picture_file())
+    reference_picture: StrictStr | None = Field(
+        None, description="What the result is to resemble, by the network's own attention.", **picture_file()
+    )
+    reference_weight: Number = 1.0
+    reference_fidelity: Number = Field(0.5, description="How far the negative prompt looks at it as well; less is more likeness.")
+    reference_start: Number = 0.0
+    reference_end: Number = 1.0
 
 
 class PaintPictureBody(PaintBody):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.caption.loading import features, load_model, load_processor, nbytes
+from clickpaint.caption.looking import Normalised
 from clickpaint.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -56,6 +57,33 @@ class Clip:
         inputs = processor(text=list(texts), return_tensors="pt", padding=True, truncation=True, max_length=length)
         return self._features(model.get_text_features, input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
 
+    def score(
+        self, phrases: Sequence[tuple[str, float]] = (), picture: np.ndarray | None = None, progress: Progress = SILENT
+    ) -> Callable[[Tensor], Tensor]:  # fmt: skip
+        """Differentiable: pictures, float32 [n, 3, h, w] in 0..1, to their likeness, [n]: the sum of the cosine similarities.
+
+        Args:
+            phrases: (words, weight) each.
+            picture: uint8 [h, w, 3], another one that they are to resemble.
+        """
+        import torch
+
+        model, processor = self._loaded(progress)
+        looking, parameter = Normalised.of(processor), next(model.parameters())
+        wanted = np.zeros(model.config.projection_dim, np.float32)
+        if phrases:
+            weights = np.array([weight for _, weight in phrases], np.float32)
+            wanted = wanted + weights @ self.texts([words for words, _ in phrases], progress)
+        if picture is not None:
+            wanted = wanted + self.pictures([picture], progress)[0]
+        direction = torch.from_numpy(wanted).to(parameter.device)
+
+        def score(pictures: Tensor) -> Tensor:
+            seen = features(model.get_image_features(pixel_values=looking(pictures).to(parameter.dtype))).float()
+            return torch.nn.functional.normalize(seen, dim=-1) @ direction
+
+        return score
+
     def _features(self, compute: Any, **inputs: Tensor) -> np.ndarray:
         import torch
 
@@ -67,8 +95,11 @@ class Clip:
 
     def _loaded(self, progress: Progress) -> tuple[Any, Any]:
         def load() -> tuple[tuple[Any, Any], int]:
+            import torch
+
             progress.report(None, f"Loading {self.name}")
-            model = load_model("CLIPModel", self._folder, self._device)
+            with torch.inference_mode(False):  # what is made inside has no gradients
+                model = load_model("CLIPModel", self._folder, self._device)
             return (model, load_processor(self._folder)), nbytes(model)
 
         return self._cache.get(("clip", self.name), load, progress)

@@ -37,7 +37,7 @@ class LocalModel:
 
     Attributes:
         name: of its folder.
-        role: "captioner", "text", "clip", "finder" or "tagger".
+        role: "captioner", "text", "clip", "finder", "tagger" or "classifier".
         family: whose code runs it.
         reason: why it cannot be used, "" where it can.
     """
@@ -81,6 +81,8 @@ def _role(path: Path, name: str, model_type: str, config: dict[str, Any]) -> tup
         return _BY_CLASS[name]
     if model_type in _CODE_OF_THEIR_OWN:
         return "captioner", "describe_anything"
+    if name.endswith("ForImageClassification"):
+        return "classifier", "classifier"
     if "vision_config" in config and name.endswith("ForConditionalGeneration"):
         return "captioner", "vision_language"
     if "vision_config" not in config and name.endswith("ForCausalLM") and any(path.glob("*token*")):

@@ -1,4 +1,4 @@
-"""Which captioners, text models, CLIPs, finders and taggers there are here, and which one is meant by "auto"."""
+"""Which captioners, text models, CLIPs, finders, taggers and classifiers there are here, and which one is meant by "auto"."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from clickpaint.errors import InvalidInput, ModelMissing, NotFound
 if TYPE_CHECKING:
     from clickpaint.caption.base import Captioner
     from clickpaint.caption.caption_refinement import TextModel
+    from clickpaint.caption.classifier import Classifier
     from clickpaint.caption.clip import Clip
     from clickpaint.caption.finding import Finder
     from clickpaint.caption.hosted import CaptionFunction
@@ -127,6 +128,14 @@ class Captioners:
         from clickpaint.caption.clip import Clip
 
         return Clip(model.name, model.path, self._here.device(), self._cache)
+
+    def classifier(self) -> Classifier | None:
+        model = self._usable("classifier")
+        if model is None:
+            return None
+        from clickpaint.caption.classifier import Classifier
+
+        return Classifier(model.name, model.path, self._here.device(), self._cache)
 
     def finder(self) -> Finder | None:
         model = self._usable("finder", ("sam3", "grounding_dino", "clipseg"))

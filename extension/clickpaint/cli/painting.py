@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from clickpaint.cli.files import Outputs, Place, for_each, place_for, printable, with_losses
+from clickpaint.cli.files import Outputs, Place, existing, for_each, place_for, printable, with_losses
 from clickpaint.cli.options import (
     add_checkpoint_options,
     add_command,
@@ -21,8 +21,10 @@ from clickpaint.cli.options import (
     studio_of,
 )  # fmt: skip
 from clickpaint.errors import InvalidInput
+from clickpaint.image.picture import decode
 from clickpaint.image.soft_edge import AUTO
 from clickpaint.paint import flat_options
+from clickpaint.paint.influence_options import GuideKind
 from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
 
 _DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed"}
@@ -88,6 +90,21 @@ def add_paint_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=kind, default=default[name], metavar="N", help=help + shown)
     parser.add_argument("--count", dest="batch_count", type=int, default=1, metavar="N", help="results to choose from (%(default)s)")
     parser.add_argument("--masked-content", choices=get_args(MaskedContent), default=default["masked_content"], help="what is there first")
+    parser.add_argument("--guide", choices=get_args(GuideKind), default="none", help="whose score steers the sampling besides the prompt")
+    parser.add_argument(
+        "--guide-words", default="", metavar="WORDS", help='phrases for clip, such as "stormy; people:-0.5", or the class for classifier'
+    )
+    parser.add_argument("--guide-picture", type=Path, metavar="FILE", help="what it is to resemble, for picture")
+    parser.add_argument("--reference", dest="reference_picture", type=Path, metavar="FILE", help="a picture that the result is to resemble")
+    for name, help in (
+        ("guide_scale", "how strongly the guide steers"),
+        ("reference_weight", "how far the reference is looked at, to 1"),
+        ("reference_fidelity", "how far the negative prompt looks at it too; less is more likeness"),
+        ("reference_start", "share of the sampling from which the reference acts"),
+        ("reference_end", "share of the sampling until which the reference acts"),
+    ):
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=float, default=default[name], metavar="N", help=f"{help} (%(default)g)")
     parser.add_argument("--eraser", metavar="NAME", help='for the masked content "erased"')
     parser.add_argument("--soft-inpainting", action="store_true", help="paint less towards the mask's edge")
     parser.add_argument(
@@ -162,6 +179,9 @@ def _painted(paths: list[Path], seeds: tuple[int, ...]) -> str:
 def paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
     values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS}
     values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
+    for name in ("guide_picture", "reference_picture"):
+        if isinstance(values[name], Path):
+            values[name] = decode(existing(values[name]).read_bytes()).pixels
     refine = {"on": True, "off": False, None: None}[options.refine]
     return flat_options.grouped(**{**values, "refine": refine, "control": tuple(options.control), **more})
 

@@ -7,15 +7,19 @@ from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from clickpaint.paint.influence_options import GuideOptions, ReferenceOptions
 from clickpaint.paint.paint_job import Masking, ModelOptions, PaintOptions, Passes, RePaintOptions, Sampling, TextPrompt
 
 _GROUPS: Mapping[str, type] = {
     "prompt": TextPrompt, "sampling": Sampling, "masking": Masking, "passes": Passes, "model": ModelOptions, "repaint": RePaintOptions,
+    "guide": GuideOptions, "reference": ReferenceOptions,
 }  # fmt: skip
 _OTHER_NAMES = {
     ("prompt", "positive"): "prompt", ("prompt", "negative"): "negative_prompt",
     ("masking", "content"): "masked_content", ("masking", "soft"): "soft_inpainting",
     ("repaint", "jump"): "repaint_jump", ("repaint", "resamples"): "repaint_resamples",
+    **{("guide", name): f"guide_{name}" for name in ("words", "scale", "picture")}, ("guide", "kind"): "guide",
+    **{("reference", name): f"reference_{name}" for name in ("picture", "weight", "fidelity", "start", "end")},
 }  # fmt: skip
 
 _PLACES = {_OTHER_NAMES.get((group, field.name), field.name): (group, field) for group, kind in _GROUPS.items() for field in fields(kind)}

@@ -58,6 +58,16 @@ def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint
         **own_fields(job),
         _ENGINE: engine,
         **{f"ControlNet {number}": _unit(unit) for number, unit in enumerate(options.control)},
+        **(
+            {"Guide": f"{options.guide.kind} {options.guide.words}".strip(), "Guide scale": f"{options.guide.scale:g}"}
+            if options.guide.acts
+            else {}
+        ),
+        **(
+            {"Reference weight": f"{options.reference.weight:g}", "Reference fidelity": f"{options.reference.fidelity:g}"}
+            if options.reference.acts
+            else {}
+        ),
         **({_JUMP: options.repaint.jump, _RESAMPLES: options.repaint.resamples} if engine == "repaint" else {}),
     }
     line = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in fields.items())

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from clickpaint.errors import InvalidInput
+from clickpaint.paint.influence_options import GuideOptions, ReferenceOptions
 
 Task = Literal["fill", "replace", "expand", "remove", "instruct"]
 """fill: the prompt inside the mask. replace: the prompt around it, the object kept bit for bit. expand: the prompt beyond the
@@ -206,7 +207,7 @@ class PaintOptions:
 
     Attributes:
         task: what is done to the picture.
-        prompt, sampling, masking, passes, model, repaint: see their classes.
+        prompt, sampling, masking, passes, model, repaint, guide, reference: see their classes.
         control: ControlNets at work, in the order of their units.
         expand: pixels that are added on each side (left, top, right, bottom), 0..8192; for the task "expand".
         engine: one of our own, or "auto" to leave it to the host's sampler where it has one.
@@ -219,6 +220,8 @@ class PaintOptions:
     passes: Passes = field(default_factory=Passes)
     model: ModelOptions = field(default_factory=ModelOptions)
     repaint: RePaintOptions = field(default_factory=RePaintOptions)
+    guide: GuideOptions = field(default_factory=GuideOptions)
+    reference: ReferenceOptions = field(default_factory=ReferenceOptions)
     control: tuple[ControlUnit, ...] = ()
     expand: tuple[int, int, int, int] = (0, 0, 0, 0)
     engine: Engine = "auto"

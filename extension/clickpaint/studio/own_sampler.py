@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clickpaint.caption.registry import Captioners
 from clickpaint.control import registry
 from clickpaint.control.base import RESOLUTION
 from clickpaint.control.fit import fitted, pixel_perfect
-from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput
+from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput, ModelMissing
 from clickpaint.hosts.base import Host
 from clickpaint.image.picture import from_pixels
 from clickpaint.paint.adapters.toolbox import Toolbox
 from clickpaint.paint.checkpoint.opening import AnyCheckpoint, Checkpoints
 from clickpaint.paint.diffusion import frame_sampling, sampling
 from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion
+from clickpaint.paint.diffusion.score_guidance import Score
+from clickpaint.paint.influence_options import GuideOptions
 from clickpaint.paint.paint_job import ControlUnit, Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.studio.map_cache import MapCache
@@ -80,8 +83,8 @@ class OpenCheckpoint:
 class OwnSampler:
     """Part of the studio. The caller holds the host's lock while something is painted."""
 
-    def __init__(self, host: Host, pool: ModelPool, maps: MapCache) -> None:
-        self._host, self._pool, self._maps = host, pool, maps
+    def __init__(self, host: Host, pool: ModelPool, maps: MapCache, captioners: Callable[[], Captioners]) -> None:
+        self._host, self._pool, self._maps, self._captioners = host, pool, maps, captioners
         self._checkpoints = Checkpoints()
         self._toolbox = Toolbox(host.folders, pool.models, self._control_map)
         self._lock = threading.Lock()
@@ -90,7 +93,7 @@ class OwnSampler:
     def paints(self, options: PaintOptions) -> bool:
         """Whether an engine of ours is to paint this, and not the host's own sampler: one is asked for, or the host has no sampler,
         cannot follow instructions with the model that is loaded, or has no ControlNet for the units."""
-        if options.engine != "auto":
+        if options.engine != "auto" or options.guide.acts or options.reference.acts:
             return True
         can = self._host.capabilities()
         if options.task == "instruct":
@@ -159,8 +162,25 @@ class OwnSampler:
             control=self._toolbox.control,
             adapted=self._toolbox.adapted,
             words=self._toolbox.words(checkpoint, options.prompt.positive, options.prompt.negative),
+            score=self._score(options.guide),
             free=self._pool.free,
         )
+
+    def _score(self, guide: GuideOptions) -> Score | None:
+        """What a guide looks for. Raises `ModelMissing`, `InvalidInput`."""
+        if not guide.acts:
+            return None
+        if guide.kind == "classifier":
+            classifier = self._captioners().classifier()
+            if classifier is None:
+                raise ModelMissing(
+                    "There is no classifier here.", "Put one's folder (config.json, safetensors) into models/captioner, then try again."
+                )
+            return classifier.score(guide.words)
+        clip = self._captioners().clip()
+        if clip is None:
+            raise ModelMissing("There is no CLIP model here.", "Put a CLIP model's folder into models/captioner.")
+        return clip.score(guide.phrases()) if guide.kind == "clip" else clip.score(picture=guide.picture)
 
     def _show(self, pixels: np.ndarray) -> None:
         with self._lock:

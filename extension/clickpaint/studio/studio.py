@@ -97,7 +97,7 @@ class Studio:
         storage = WorkspaceStorage(host.data_folder() / "workspaces", self._storage_bounds, self.decode)
         self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt, storage, self._brought_back)
         maps = MapCache(host, self.pool)
-        self.own_sampler = OwnSampler(host, self.pool, maps)
+        self.own_sampler = OwnSampler(host, self.pool, maps, lambda: self.words.captioners)
         self.selecting = Selecting(self.requests, self.pool)
         self.reading = Reading(self.requests, self.pool)
         self.erasing = Erasing(host, self.requests, self.pool, self._picture_changed)

@@ -15,7 +15,7 @@ from clickpaint.paint.diffusion.engines.base import Scene
 from clickpaint.paint.diffusion.frames import ByFrame, CrossFrame, carried_noise, cells_along, moved
 from clickpaint.paint.diffusion.latents import Coder
 from clickpaint.paint.diffusion.loop import ClassifierFree, Part, denoise, generators, noise
-from clickpaint.paint.diffusion.sampling import Preview, Setup, Tools, computing, previewing, set_up
+from clickpaint.paint.diffusion.sampling import Preview, Setup, Tools, computing, previewing, set_up, steering
 from clickpaint.paint.paint_job import PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 
@@ -105,6 +105,7 @@ def _painted(
         parts: list[Part] = [ByFrame([[*control, *recipe.parts] for control, recipe in zip(controls, recipes, strict=True)])]
         if across and not isinstance(checkpoint, FlowCheckpoint):
             parts.append(CrossFrame())
+        parts += steering(scenes[0], tools)
         latents = denoise(
             setup.model.network(options), schedulers[0], timesteps, torch.cat([recipe.latents for recipe in recipes]), conditioning,
             recipes[0].guidance, parts, generators=sources, together=thrift == 0,
@@ -205,10 +206,12 @@ def _clip(
         scene = Scene(checkpoint, setup.model, job, scheduler, source, coder)
         conditioning = setup.model.conditioning(options, scene, len(timesteps), setup.tools.words)
 
+        steered = steering(scene, setup.tools)
+
         def on(latents: torch.Tensor, first: int, last: int, share: Progress, parts: Sequence[Part] = ()) -> torch.Tensor:
             return denoise(
                 setup.model.network(options), scheduler, timesteps[first:last], latents, conditioning,
-                ClassifierFree(options.sampling.guidance_scale), parts, generators=source * len(latents), together=thrift == 0,
+                ClassifierFree(options.sampling.guidance_scale), [*parts, *steered], generators=source * len(latents), together=thrift == 0,
                 progress=share, preview=previewing(setup.model, preview),
             )  # fmt: skip
 

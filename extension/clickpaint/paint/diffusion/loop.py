@@ -78,6 +78,10 @@ class Part:
         """The inputs with what the network wants besides, such as further channels. Parts are asked in their order."""
         return inputs
 
+    def prediction(self, prediction: torch.Tensor, sample: torch.Tensor, moment: Moment) -> torch.Tensor:
+        """The network's answer [batch, c, h, w] about `sample`, as the guidance has combined it, corrected."""
+        return prediction
+
     def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
         """The latents [batch, c, h, w] at the level `moment.following`, corrected."""
         return latents
@@ -190,6 +194,8 @@ def _denoised(
             progress.check()
             answers.update(zip(inputs.branches, _ask(unet, inputs, parts, moment).chunk(len(inputs.branches)), strict=True))
         prediction = guidance.combine(answers)
+        for part in parts:
+            prediction = part.prediction(prediction, sample, moment)
         if not torch.isfinite(prediction).all():
             raise FloatingPointError("the network answers with NaN")
         latents = scheduler.step(prediction, moment.timestep, latents, **extra, return_dict=False)[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from clickpaint.errors import CorruptModel, HostUnsupported
+from clickpaint.errors import CorruptModel, HostUnsupported, InvalidInput
 from clickpaint.paint import infotext
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import Words
@@ -20,6 +20,8 @@ from clickpaint.paint.diffusion.latents import Coder
 from clickpaint.paint.diffusion.loop import Part, denoise, generators
 from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.paint.diffusion.prompt import Network, without_networks
+from clickpaint.paint.diffusion.reference import Reference
+from clickpaint.paint.diffusion.score_guidance import Score, ScoreGuided
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights import device as devices
@@ -49,6 +51,7 @@ class Tools:
         adapted: the checkpoint with the LoRAs that the prompt asks for, inside of the context; gives warnings about what it does not
             know.
         words: textual inversions.
+        score: what a guide is to make higher; None without one.
         free: lets go of what is not needed when memory runs out.
     """
 
@@ -57,6 +60,7 @@ class Tools:
     control: Callable[[AnyCheckpoint, PaintJob], Sequence[Part]] | None = None
     adapted: Callable[[AnyCheckpoint, Sequence[Network]], AbstractContextManager[Sequence[str]]] | None = None
     words: Words = field(default_factory=dict)
+    score: Score | None = None
     free: Callable[[], None] = lambda: None
 
 
@@ -97,6 +101,14 @@ class Setup:
 def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Setup:
     """Raises `InvalidInput` or `HostUnsupported` as `paint_with`."""
     engine = engine_for(checkpoint.kind, options)
+    if options.reference.acts and not hasattr(checkpoint, "unet"):
+        raise InvalidInput(
+            "{kind} cannot look at a reference picture.",
+            "Leave the reference out, or choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+            kind=checkpoint.kind.title,
+        )
+    if options.guide.acts and tools.score is None:
+        raise HostUnsupported("Guidance is not available here.", "Leave the guide out.")
     if options.control and tools.control is None:
         raise HostUnsupported("ControlNet is not available here.", "Remove the ControlNet units.")
     prompt, networks = without_networks(options.prompt.positive)
@@ -191,10 +203,11 @@ class _Work:
             taken = options.sampling.steps if samplers.adaptive(self.sampler) else len({float(t) for t in recipe.timesteps})
             conditioning = model.conditioning(options, scene, taken, self.tools.words)
             control = self.tools.control(checkpoint, self.job) if options.control and self.tools.control else ()
+            influences = [*control, *recipe.parts, *steering(scene, self.tools)]
             progress.check()
             latents = denoise(
                 model.network(options), scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance,
-                [*control, *recipe.parts], generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95),
+                influences, generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95),
                 preview=previewing(model, self.preview),
             )  # fmt: skip
             results = []
@@ -202,6 +215,28 @@ class _Work:
                 progress.report(0.95, "Decoding")
                 results.append(coder.decode(picture))
             return results
+
+
+def steering(scene: Scene, tools: Tools) -> list[Part]:
+    """What besides the prompt steers the sampling of a job, whatever the engine."""
+    options, parts = scene.job.options, []
+    if options.reference.acts:
+        assert options.reference.picture is not None
+        known = scene.coder.encode(fitted_to(options.reference.picture, scene.job.width * scene.job.height, scene.model.cell))
+        parts.append(Reference(scene.model.network(options), known, options.reference, scene.generators))
+    if options.guide.acts and tools.score is not None:
+        parts.append(ScoreGuided(tools.score, options.guide.scale, scene.model, scene.checkpoint.vae, scene.mask))
+    return parts
+
+
+def fitted_to(pixels: np.ndarray, area: int, cell: int) -> np.ndarray:
+    """uint8 [h, w, 3] at about `area` pixels, its sides multiples of 8 cells, which every network can halve three times."""
+    from clickpaint.paint.context import scaled
+
+    height, width = pixels.shape[:2]
+    share, step = (area / (width * height)) ** 0.5, 8 * cell
+    width, height = (max(round(side * share / step), 1) * step for side in (width, height))
+    return scaled(pixels, (width, height))
 
 
 def previewing(model: Model, show: Preview | None) -> Callable[[torch.Tensor], None] | None:

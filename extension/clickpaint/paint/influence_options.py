@@ -1,0 +1,100 @@
+"""What may steer a sampling besides the prompt, as data: a score that the result is to have, a picture that it is to resemble."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+
+from clickpaint.errors import InvalidInput
+
+GuideKind = Literal["none", "clip", "classifier", "picture"]
+"""clip: likeness to words, by CLIP. picture: likeness to a picture, by CLIP. classifier: probability of a class, by a classifier."""
+
+
+@dataclass(frozen=True)
+class GuideOptions:
+    """Guidance by the gradient of a score: of CLIP (GLIDE, Nichol et al., 2021), of a picture's likeness (Semantic Diffusion Guidance, Liu
+    et al., 2021), of a classifier (Dhariwal and Nichol, 2021).
+
+    Attributes:
+        kind: whose score.
+        words: for "clip" phrases, separated by ";", each with ":" and a weight where that is not 1; a weight below 0 leads away from it.
+            For "classifier" the name or number of the class.
+        scale: how strongly it steers, 0..10000; 0 is the plain sampler.
+        picture: uint8 [h, w, 3], for "picture".
+    """
+
+    kind: GuideKind = "none"
+    words: str = ""
+    scale: float = 100.0
+    picture: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(GuideKind):
+            raise InvalidInput(
+                "The guide {value!r} is unknown.", "Choose one of {choices}.", value=self.kind, choices=", ".join(get_args(GuideKind))
+            )
+        _share("The guide's scale", self.scale, 10_000)
+        if self.kind in ("clip", "classifier") and not self.words.strip():
+            raise InvalidInput("It is not said what the guide is to look for.", "Give its words.")
+        if self.kind == "picture" and self.picture is None:
+            raise InvalidInput("There is no picture to be guided by.", "Give one.")
+        if self.kind == "clip":
+            self.phrases()
+
+    @property
+    def acts(self) -> bool:
+        return self.kind != "none" and self.scale > 0
+
+    def phrases(self) -> tuple[tuple[str, float], ...]:
+        """(words, weight) of each phrase. Raises `InvalidInput`."""
+        phrases = []
+        for part in filter(str.strip, self.words.split(";")):
+            words, sign, number = part.rpartition(":")
+            try:
+                weight = float(number) if sign else 1.0
+            except ValueError:  # a colon that belongs to the words
+                words, sign, weight = part, "", 1.0
+            words = (words if sign else part).strip()
+            if not words or not math.isfinite(weight) or abs(weight) > 10:
+                raise InvalidInput(
+                    "{phrase!r} cannot guide.", "Give words, or words:weight with a weight from -10 to 10.", phrase=part.strip()
+                )
+            phrases.append((words, weight))
+        return tuple(phrases)
+
+
+@dataclass(frozen=True)
+class ReferenceOptions:
+    """A picture that the result is to resemble, by the loaded network's own attention; no file is needed for it.
+
+    Attributes:
+        picture: uint8 [h, w, 3]; None for no reference.
+        weight: how far it is looked at, 0..1.
+        fidelity: how far the negative prompt looks at it as well, 0..1; less is a stronger likeness.
+        start, end: share of the sampling during which it acts, 0..1.
+    """
+
+    picture: np.ndarray | None = field(default=None, compare=False, repr=False)
+    weight: float = 1.0
+    fidelity: float = 0.5
+    start: float = 0.0
+    end: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("weight", self.weight), ("fidelity", self.fidelity), ("start", self.start), ("end", self.end)):
+            _share(f"The reference's {name}", value, 1)
+
+    @property
+    def acts(self) -> bool:
+        return self.picture is not None and self.weight > 0 and self.end > self.start
+
+
+def _share(name: str, value: float, high: float) -> None:
+    if not (math.isfinite(value) and 0 <= value <= high):
+        raise InvalidInput(
+            "{name} cannot be {value}.", "It goes from {minimum:g} to {maximum:g}.", value=str(value), minimum=0, maximum=high, name=name
+        )
