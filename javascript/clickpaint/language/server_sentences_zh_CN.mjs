@@ -974,7 +974,7 @@ export const zh_CN = {
     "Parquet files cannot be read: pyarrow is not installed.": "无法读取 Parquet 文件：未安装 pyarrow。",
     "Run: python -m pip install pyarrow, then import it again.": "请运行 python -m pip install pyarrow，然后重新导入。",
     "{file} is no Parquet file that can be read.": "{file} 不是可读取的 Parquet 文件。",
-    "Import it: clickpaint dataset import FOLDER.": "请导入它：clickpaint dataset import FOLDER。"
+    "Import it: clickpaint dataset import FOLDER.": "请导入它：clickpaint dataset import FOLDER。",
     "Choose one of {labels}.": "请选择以下之一：{labels}。",
     "Give its words.": "请给出描述词。",
     "Give one.": "请提供一个。",

@@ -20,7 +20,7 @@ from clickpaint.paint.diffusion.latents import Coder
 from clickpaint.paint.diffusion.loop import Part, denoise, generators
 from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.paint.diffusion.prompt import Network, without_networks
-from clickpaint.paint.diffusion.reference import Reference
+from clickpaint.paint.diffusion.reference_attention import ReferenceAttention
 from clickpaint.paint.diffusion.score_guidance import Score, ScoreGuided
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
@@ -223,7 +223,7 @@ def steering(scene: Scene, tools: Tools) -> list[Part]:
     if options.reference.acts:
         assert options.reference.picture is not None
         known = scene.coder.encode(fitted_to(options.reference.picture, scene.job.width * scene.job.height, scene.model.cell))
-        parts.append(Reference(scene.model.network(options), known, options.reference, scene.generators))
+        parts.append(ReferenceAttention(scene.model.network(options), known, options.reference, scene.generators))
     if options.guide.acts and tools.score is not None:
         parts.append(ScoreGuided(tools.score, options.guide.scale, scene.model, scene.checkpoint.vae, scene.mask))
     return parts

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Reference(Part):
+class ReferenceAttention(Part):
     """In each step the network looks at the reference too, with as much noise; what its self-attention sees there, that of the painted
     picture may look at as well ("reference-only", L. Zhang in sd-webui-controlnet, 2023; the same idea in MasaCtrl, Cao et al., 2023).
 
