@@ -81,8 +81,8 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
-_lasting: dict[str, list[Window]] = {}
-"""Windows that the modules of a run use one after another, by the address of the server, which lives as long."""
+_lasting: dict[str, dict[str, list[Window]]] = {}
+"""Windows that the modules of a run use one after another, by the address of the server, which lives as long, and by their options."""
 
 
 @pytest.fixture(scope="session")
@@ -93,10 +93,10 @@ def address(chromium: Any, data_folder: Path) -> Iterator[str]:
 
     host = EmbeddedHost(data_folder, overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
     with serving(Studio(host)) as address:
-        _lasting[address] = []
+        _lasting[address] = {}
         yield address
         asyncio.events._set_running_loop(chromium[1])
-        for window in _lasting.pop(address):
+        for window in itertools.chain(*_lasting.pop(address).values()):
             window.context.close()
 
 
@@ -202,8 +202,12 @@ class Window:
         self.page.on("request", self._asked)
         self.page.on("pageerror", lambda error: self._fault(f"fault: {error}"))
 
-    def begin(self, expected: tuple[str, ...]) -> Visit:
-        """The page as it is at the first visit. `expected`: what the browser may log meanwhile."""
+    def begin(self, expected: tuple[str, ...], look: dict[str, Any]) -> Visit:
+        """The page as it is at the first visit. `expected`: what the browser may log meanwhile; `look`: as `LOOK`."""
+        self.page.set_viewport_size(look["viewport"])
+        self.page.emulate_media(color_scheme=look["color_scheme"], reduced_motion=look["reduced_motion"])
+        self.context.clear_permissions()
+        self.context.grant_permissions(look["permissions"])
         if self.page.url == "about:blank":
             self.page.goto(self.address)
         else:
@@ -235,20 +239,25 @@ class Window:
             self.faults.append(text)
 
 
-PLAIN = {"viewport": {"width": 1280, "height": 860}}
-"""Options of the window that most tests use."""
+LOOK: dict[str, Any] = {
+    "viewport": {"width": 1280, "height": 860},
+    "color_scheme": "light",
+    # what moves by itself is drawn sixty times a second, for as long as a test waits
+    "reduced_motion": "reduce",
+    "permissions": [],
+}
+"""Those options of a window that can be changed while it is open, as most tests have them."""
 
 
 @pytest.fixture(scope="module")
 def windows(browser: Any, address: str) -> Iterator[dict[str, list[Window]]]:
-    """The open windows of a module's tests, by their options."""
-    windows: dict[str, list[Window]] = {}
+    """The open windows of a module's tests, by their options: a new one has nothing in its cache, and costs three times a reload."""
     lasting = _lasting.get(address)
-    if lasting is not None:
-        windows[repr(sorted(PLAIN.items()))] = lasting
+    windows: dict[str, list[Window]] = {} if lasting is None else lasting
     yield windows
-    for window in itertools.chain(*(one for one in windows.values() if one is not lasting)):
-        window.context.close()
+    if lasting is None:
+        for window in itertools.chain(*windows.values()):
+            window.context.close()
 
 
 @pytest.fixture
@@ -261,14 +270,14 @@ def visit(browser: Any, address: str, windows: dict[str, list[Window]]) -> Itera
     own: list[Window] = []
 
     def make(*, expected: str | tuple[str, ...] = (), alone: bool = False, **options: Any) -> Visit:
-        options = {**PLAIN, **options}
+        look = {name: options.pop(name, value) for name, value in LOOK.items()}
         known = windows.setdefault(repr(sorted(options.items())), [])
         window = None if alone else next((window for window in known if window.free), None)
         if window is None:
             window = Window(browser, address, options)
             (own if alone else known).append(window)
         used.append(window)
-        return window.begin((expected,) if isinstance(expected, str) else expected)
+        return window.begin((expected,) if isinstance(expected, str) else expected, look)
 
     yield make
     faults = []

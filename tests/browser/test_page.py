@@ -525,7 +525,7 @@ def test_a_canvas_that_appears_may_be_drawn_before_it_is_measured(visit: Any) ->
 
 def test_the_modules_do_the_same_one_by_one(visit: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """All other tests run on the modules as one script."""
-    together = visit(alone=True)
+    together = visit()
     scripts = "() => performance.getEntriesByType('resource').map(({name}) => name).filter((name) => name.includes('clickpaint/static'))"
     assert len([name for name in together.page.evaluate(scripts) if ".mjs" in name]) == 1
     monkeypatch.setenv("CLICKPAINT_MODULES", "1")

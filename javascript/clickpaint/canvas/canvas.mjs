@@ -37,7 +37,8 @@ const COLOURS = ["tint", "shade", "preview", "wash", "stroke", "rub", "plus", "m
 export class ClickpaintCanvas extends HTMLElement {
     #listeners = new Listeners();
     #frame = 0;
-    #ants = new MarchingAnts(() => this.#redrawSoon(true));
+    /** Of the selection's outline. */
+    ants = new MarchingAnts(() => this.#redrawSoon(true));
     #built = false;
     /** @type {View} */
     view;
@@ -102,7 +103,7 @@ export class ClickpaintCanvas extends HTMLElement {
 
     disconnectedCallback() {
         this.#listeners.off();
-        this.#ants.march(false);
+        this.ants.march(false);
         cancelAnimationFrame(this.#frame);
         this.#frame = 0;
         this.workbench.dispose();
@@ -277,7 +278,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.classList.toggle("cp-ready", this.editor.ready);
         this.dispatchEvent(new CustomEvent("clickpaint:change", {detail: {selected: clip?.pointed ?? state.selection !== null, clip: clip !== null}, bubbles: true}));
         this.#place();
-        this.#ants.march(this.editor.layer !== null);
+        this.ants.march(this.editor.layer !== null);
     }
 
     /** Keep the picture clear of the bars. */
@@ -344,7 +345,7 @@ export class ClickpaintCanvas extends HTMLElement {
                 crosshair: editor.crosshair,
                 draft: editor.ready && !hidden ? editor.tool : null,
             },
-            this.#ants.phase,
+            this.ants.phase,
         );
         if (!hidden) this.expandFrame.draw(renderer.overlay, this.view);
         for (const frame of this.frames) frame.place();
