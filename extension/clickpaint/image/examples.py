@@ -17,12 +17,17 @@ Colour = tuple[float, float, float]
 
 
 @functools.cache
-def png(name: str) -> bytes:
-    """The file of a picture of `TITLES`, the same each time. Raises `NotFound`."""
+def _picture(name: str) -> Image.Image:
     if name not in _PAINTED:
         raise NotFound("There is no sample {name!r}.", "Choose one of {titles}.", name=name, titles=", ".join(TITLES))
+    return Image.fromarray(_PAINTED[name]())
+
+
+@functools.cache
+def png(name: str) -> bytes:
+    """The file of a picture of `TITLES`, the same each time. Raises `NotFound`."""
     stream = io.BytesIO()
-    Image.fromarray(_PAINTED[name]()).save(stream, "PNG")
+    _picture(name).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -30,8 +35,7 @@ def png(name: str) -> bytes:
 def thumbnail(name: str) -> bytes:
     """A small JPEG of it, of 288 × 192 pixels. Raises `NotFound`."""
     stream = io.BytesIO()
-    picture = Image.open(io.BytesIO(png(name)))
-    picture.resize((288, 192), Image.Resampling.LANCZOS).save(stream, "JPEG", quality=85)
+    _picture(name).resize((288, 192), Image.Resampling.LANCZOS).save(stream, "JPEG", quality=85)
     return stream.getvalue()
 
 
