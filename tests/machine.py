@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -83,6 +84,20 @@ class _Stubless(MetaPathFinder):
 
             spec.loader.exec_module = run_without  # type: ignore[method-assign]
         return spec
+
+
+_imported = 0
+
+
+def keep_imported(least: int) -> None:
+    """Where so many modules or more were imported since the last time: from now on the garbage collector passes over all there is."""
+    global _imported
+    if len(sys.modules) - _imported < least:
+        return
+    _imported = len(sys.modules)
+    if least:
+        gc.collect()
+    gc.freeze()
 
 
 def workers(processors: int, memory: int | None, arguments: list[str], *, output_shown: bool = False) -> int:
