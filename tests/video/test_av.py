@@ -12,7 +12,7 @@ from PIL import Image
 
 from clickpaint.app.main import main
 from clickpaint.errors import InvalidInput, ModelMissing
-from clickpaint.video import av_clips, clip_writing
+from clickpaint.video import av_clips, clip_writing, container_headers
 from clickpaint.video.clips import open_clip
 from tests.video.drawn import Drawn, drawn
 
@@ -205,3 +205,41 @@ def test_nothing_half_written_is_left_where_the_disk_is_full(clip, tmp_path, nam
         clip_writing.write_clip(tmp_path / name, frames(), source)
     source.close()
     assert [file.name for file in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("source", "encoder", "format", "ending"),
+    [
+        (".mp4", "libx264", "yuv420p", ".mp4"),
+        (".mov", "prores_ks", "yuv422p10le", ".mov"),
+        (".mkv", "ffv1", "yuv444p", ".mkv"),
+        (".webm", "libvpx-vp9", "yuv420p", ".webm"),
+        (".webm", "libvpx-vp9", "yuv420p", ".mp4"),
+        (".mp4", "libx264", "yuv420p", ".avi"),
+    ],
+)
+def test_how_a_video_is_turned_and_the_shape_of_its_pixels_stay(clip, tmp_path, source, encoder, format, ending):
+    """Also where the coding cannot say it, but the container can; a container that cannot has upright pictures."""
+    path, target = tmp_path / f"phone{source}", tmp_path / f"out{ending}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(encoder, rate=25)
+        (stream.width, stream.height), stream.pix_fmt = clip.size, format
+        stream.codec_context.sample_aspect_ratio = Fraction(5, 4)
+        for number, pixels in enumerate(clip.shown):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    container_headers.set_shape(path, source, 3, Fraction(5, 4))
+    phone = open_clip(path)
+    assert isinstance(phone, av_clips.AvClip)
+    assert (phone.size, phone.turns, phone.pixel_aspect) == ((48, 64), 3, Fraction(4, 5))
+    clip_writing.write_clip(target, [phone.frame(number) for number in range(len(phone))], phone, lossless=ending not in (".mov", ".avi"))
+    result = open_clip(target)
+    assert isinstance(result, av_clips.AvClip) and len(result) == len(phone)
+    assert (result.size, result.pixel_aspect) == ((48, 64), Fraction(4, 5))
+    assert result.turns == (0 if ending == ".avi" else 3)
+    if ending not in (".mov", ".avi"):
+        assert all((result.frame(number) == phone.frame(number)).all() for number in range(len(phone)))
+    phone.close()
+    result.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import os
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,10 @@ def pyav() -> Any:
     import av
     import av.logging
 
-    av.logging.set_level(av.logging.FATAL)
+    # The package's own listener waits for the interpreter, which may wait for the thread of FFmpeg's that has something to tell.
+    av.logging.set_level(None)
+    av.logging.set_libav_level(av.logging.PANIC)
+    os.environ.setdefault("SVT_LOG", "1")  # its AV1 encoder tells everything to the terminal otherwise
     return av
 
 
@@ -42,6 +47,7 @@ class AvClip:
 
     Attributes:
         times: pts of every frame in units of `time_base`, in the order in which they are shown.
+        turns: by how many quarters the frames were turned counterclockwise to be upright.
 
     Raises:
         InvalidInput: it cannot be read, or holds no pictures.
@@ -94,10 +100,10 @@ class AvClip:
         return len(self.container.streams.audio) > 0
 
     @property
-    def pixel_aspect(self) -> float:
+    def pixel_aspect(self) -> Fraction:
         """Width of a pixel, upright, for a height of 1."""
-        aspect = float(self.stream.codec_context.sample_aspect_ratio or self.stream.sample_aspect_ratio or 1)
-        return 1 / aspect if self._sideways else aspect
+        aspect = Fraction(self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio or 1)
+        return 1 / aspect if self.turns % 2 else aspect
 
     def key_frame_at(self, number: int) -> tuple[int, np.ndarray]:
         """The number and the pixels of the key frame at or before frame `number`, which is the quickest one to get there."""
@@ -150,7 +156,7 @@ class AvClip:
 
     def _read(self, number: int) -> np.ndarray:
         native = self._native(number)
-        self._sideways = turns(native) % 2 == 1
+        self.turns = turns(native)
         pixels = rgb(native)
         if hasattr(self, "size"):
             check_size((pixels.shape[1], pixels.shape[0]), self.size, number)

@@ -14,6 +14,7 @@ import numpy as np
 from clickpaint.errors import InvalidInput
 from clickpaint.video.av_clips import AvClip, pyav, rgb, turns
 from clickpaint.video.clips import Clip
+from clickpaint.video.container_headers import TURNED, set_shape
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,13 @@ _ENCODERS = {
 }  # fmt: skip
 _BY_ENDING = {".mp4": "libx264", ".m4v": "libx264", ".mov": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9", ".avi": "mpeg4"}
 """Which containers are written, and with which encoder where the source's does not fit."""
-_WEBM = {"libvpx-vp9", "libvpx", "libsvtav1"}
+_TAKEN = {
+    ".mp4": {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "mpeg4", "mjpeg"},
+    ".mov": {"libx264", "libx265", "mpeg4", "prores_ks", "mjpeg"}, ".m4v": {"libx264", "libx265", "mpeg4"},
+    ".webm": {"libvpx-vp9", "libvpx", "libsvtav1"}, ".avi": {"libx264", "mpeg4", "mjpeg", "ffv1"},
+    ".mkv": set(_ENCODERS.values()),
+}  # fmt: skip
+"""Which encoders' pictures the containers take."""
 _QUALITY = {
     "libx264": {"crf": "16", "preset": "medium"}, "libx265": {"crf": "18", "x265-params": "log-level=none"},
     "libvpx-vp9": {"crf": "18", "b": "0", "cpu-used": "4", "row-mt": "1"}, "libvpx": {"crf": "8", "b": "8M"},
@@ -39,8 +46,9 @@ _LOSSLESS = {
 def write_video(path: Path, ending: str, frames: Iterable[np.ndarray], source: Clip, lossless: bool) -> None:
     """Write `frames` (uint8 [H, W, 3], as many as `source` has) to `path`.
 
-    Samples of the source that the frames do not change go to the encoder as they were decoded. Times, pixel aspect, colour description,
-    title and timecode are the source's; sound, subtitles and data are copied as they are.
+    Samples of the source that the frames do not change go to the encoder as they were decoded. Times, pixel aspect, how it is turned
+    (upright where the container cannot say that), colour description, title and timecode are the source's; sound, subtitles and data are
+    copied as they are.
 
     Args:
         ending: of the name, with its dot: the container.
@@ -58,7 +66,9 @@ def write_video(path: Path, ending: str, frames: Iterable[np.ndarray], source: C
             if original is None:
                 _write_drawn(av, container, encoder, options, frames, source, lossless)
             else:
-                _write_edited(av, container, encoder, options, frames, original)
+                _write_edited(av, container, encoder, options, frames, original, ending in TURNED)
+        if original is not None:
+            set_shape(path, ending, original.turns if ending in TURNED else 0, _aspect(original, ending in TURNED))
     except av.error.FFmpegError as error:
         if isinstance(error, OSError) and error.errno in (28, 13, 122):
             raise
@@ -80,8 +90,7 @@ def check_ending(ending: str) -> None:
 def _encoder(ending: str, source: AvClip | None) -> tuple[str, dict[str, str]]:
     own = _ENCODERS.get(source.stream.codec_context.name.removeprefix("lib"), "") if source is not None else ""
     own = own or (_ENCODERS.get(str(source.stream.codec_context.codec.canonical_name), "") if source is not None else "")
-    fits = own and (own in _WEBM if ending == ".webm" else own not in ("libvpx", "ffv1") or ending == ".mkv")
-    encoder = own if fits else _BY_ENDING[ending]
+    encoder = own if own in _TAKEN[ending] else _BY_ENDING[ending]
     return encoder, _QUALITY.get(encoder, {})
 
 
@@ -104,8 +113,10 @@ def _write_drawn(
     container.mux(stream.encode(None))
 
 
-def _write_edited(av: Any, container: Any, encoder: str, options: dict[str, str], frames: Iterable[np.ndarray], source: AvClip) -> None:
-    """A video of the frames of another, with all that goes with them."""
+def _write_edited(
+    av: Any, container: Any, encoder: str, options: dict[str, str], frames: Iterable[np.ndarray], source: AvClip, turned: bool
+) -> None:
+    """A video of the frames of another, with all that goes with them. turned: they stay turned as they are, and the container says how."""
     reader = source.reopened()
     others = source.reopened()
     try:
@@ -120,8 +131,9 @@ def _write_edited(av: Any, container: Any, encoder: str, options: dict[str, str]
         natives = (frame for frame in reader.decode(video) if frame.pts is not None and frame.pts >= source.times[0])
         for number, (pixels, native) in enumerate(zip(frames, _at_times(natives, source.times), strict=False)):
             if number == 0:
-                _describe(stream, video, native, source.size)
-            edited = _edited(av, native, pixels, stream.pix_fmt)
+                size = source.size[::-1] if turned and source.turns % 2 else source.size
+                _describe(stream, video, native, size, _aspect(source, turned))
+            edited = _edited(av, native, pixels, stream.pix_fmt, turned)
             edited.pts, edited.time_base = source.times[number], source.time_base
             copies.up_to(float(source.times[number] * source.time_base))
             container.mux(stream.encode(edited))
@@ -143,7 +155,12 @@ def _at_times(natives: Iterator[Any], times: list[int]) -> Iterator[Any]:
         yield frame
 
 
-def _describe(stream: Any, video: Any, native: Any, size: tuple[int, int]) -> None:
+def _aspect(source: AvClip, turned: bool) -> Fraction:
+    """Width of a pixel for a height of 1, turned as it is or upright."""
+    return 1 / source.pixel_aspect if turned and source.turns % 2 else source.pixel_aspect
+
+
+def _describe(stream: Any, video: Any, native: Any, size: tuple[int, int], aspect: Fraction) -> None:
     """Size, samples and colours as of the source."""
     stream.width, stream.height = size
     names = [format.name for format in (stream.codec_context.codec.video_formats or ())]
@@ -157,17 +174,19 @@ def _describe(stream: Any, video: Any, native: Any, size: tuple[int, int]) -> No
     for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
         with suppress(AttributeError, ValueError):
             setattr(context, name, getattr(original, name))
-    aspect = original.sample_aspect_ratio
-    if aspect:
-        with suppress(AttributeError):
-            context.sample_aspect_ratio = aspect if turns(native) % 2 == 0 else 1 / aspect
+    if aspect != 1 or original.sample_aspect_ratio:
+        context.sample_aspect_ratio = aspect
 
 
-def _edited(av: Any, native: Any, pixels: np.ndarray, format: str) -> Any:
+def _edited(av: Any, native: Any, pixels: np.ndarray, format: str, as_turned: bool) -> Any:
     """The frame for the encoder: the source's own samples wherever `pixels` are what they show."""
-    before = rgb(native)
-    changed = (pixels != before).any(axis=2)
     turned = turns(native)
+    if as_turned and turned:
+        pixels, turned = np.rot90(pixels, -turned), 0
+        before = native.to_ndarray(format="rgb24")
+    else:
+        before = rgb(native)
+    changed = (pixels != before).any(axis=2)
     made = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
     made = made.reformat(format=format, dst_colorspace=native.colorspace, dst_color_range=native.color_range)
     if turned or native.format.name != format or not _is_planar(native.format):

@@ -84,7 +84,7 @@ def described(clip: Clip, ending: str) -> ClipFacts:
         last = clip.seconds(len(clip) - 1)
         starts = (times - times[0]) * float(clip.time_base)
         starts = np.append(starts, starts[-1] + last)
-        codec, sound, aspect = clip.codec, clip.has_sound, clip.pixel_aspect
+        codec, sound, aspect = clip.codec, clip.has_sound, float(clip.pixel_aspect)
         lengths = np.diff(starts)
     duration = float(starts[-1])
     # Containers count in thousandths or coarser, so that steady frames alternate between two lengths.
