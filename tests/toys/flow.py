@@ -65,8 +65,8 @@ def t5(width: int = T5_WIDTH, layers: int = 2) -> dict[str, tuple[int, ...]]:
 
 
 @functools.cache
-def vae(channels: int = 16) -> Weights:
-    """A VAE without the convolutions around its latents, under its makers' keys."""
+def vae(channels: int = 16, *, around: bool = False) -> Weights:
+    """A VAE with or without the convolutions around its latents, under its makers' keys."""
     from diffusers import AutoencoderKL
 
     from clickpaint.paint.checkpoint.vae import vae_key
@@ -75,7 +75,7 @@ def vae(channels: int = 16) -> Weights:
         torch.manual_seed(3)
         model = AutoencoderKL(
             block_out_channels=(32,) * 4, layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=channels, use_quant_conv=False, use_post_quant_conv=False,
+            up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=channels, use_quant_conv=around, use_post_quant_conv=around,
         )  # fmt: skip
     return {vae_key(name, 4): tensor.detach() for name, tensor in model.state_dict().items()}
 
@@ -226,6 +226,38 @@ def qwen_image_file() -> Weights:
     """As ComfyUI's users have it, put together."""
     out = under("model.diffusion_model.", drawn(qwen_image(), 1)) | under("vae.", qwen_vae())
     return out | under("text_encoders.qwen25_7b.transformer.", drawn(qwen_vl(), 2))
+
+
+def flux2(width: int = 64, head: int = 16) -> dict[str, tuple[int, ...]]:
+    """The transformer of Flux.2 Klein, a block of each of its two kinds."""
+    sizes = {
+        "img_in": (width, 128), "txt_in": (width, 3 * QWEN), "time_in.in_layer": (width, 256), "time_in.out_layer": (width, width),
+        "double_stream_modulation_img.lin": (6 * width, width), "double_stream_modulation_txt.lin": (6 * width, width),
+        "single_stream_modulation.lin": (3 * width, width), "single_blocks.0.linear1": (9 * width, width),
+        "single_blocks.0.linear2": (width, 4 * width), "final_layer.adaLN_modulation.1": (2 * width, width),
+        "final_layer.linear": (128, width),
+    }  # fmt: skip
+    norms = ["single_blocks.0.norm"]
+    for side in ("img", "txt"):
+        key = f"double_blocks.0.{side}"
+        sizes |= {f"{key}_attn.qkv": (3 * width, width), f"{key}_attn.proj": (width, width)}
+        sizes |= {f"{key}_mlp.0": (6 * width, width), f"{key}_mlp.2": (width, 3 * width)}
+        norms.append(f"{key}_attn.norm")
+    scales = {f"{key}.{name}_norm.scale": (head,) for key in norms for name in ("query", "key")}
+    return {f"{key}.weight": size for key, size in sizes.items()} | scales
+
+
+def flux2_vae() -> Weights:
+    """Its VAE, with the statistics of its latents and what lies within encoder and decoder in its makers' file."""
+    out = {key.replace("post_quant_conv", "decoder.post_quant_conv"): value for key, value in vae(32, around=True).items()}
+    out = {f"encoder.{key}" if key.startswith("quant_conv") else key: value for key, value in out.items()}
+    return out | {"bn.running_mean": torch.linspace(-0.2, 0.2, 128), "bn.running_var": torch.linspace(0.5, 1.5, 128)}
+
+
+def flux2_file() -> Weights:
+    """As ComfyUI's users have it, put together."""
+    out = under("model.diffusion_model.", drawn(flux2(), 1)) | under("vae.", flux2_vae())
+    return out | under("text_encoders.qwen3_4b.transformer.model.", drawn(qwen3(layers=4), 2))
 
 
 def under(prefix: str, weights: Weights) -> Weights:

@@ -1,6 +1,8 @@
 /** The server's sentences in Simplified Chinese, by their templates. JSON between the braces, so that a test can read it. */
 
 export const zh_CN = {
+    "{name} is Flux.2 dev, whose text encoder (Mistral) no engine here knows.": "{name} 是 Flux.2 dev，这里没有引擎支持它的文本编码器（Mistral）。",
+    "Choose Flux.2 Klein.": "请选择 Flux.2 Klein。",
     "The text encoder Qwen2.5-VL comes without what sees pictures, which this model needs.": "文本编码器 Qwen2.5-VL 缺少此模型所需的视觉部分。",
     "Choose a file of it that has tensors called visual.": "请选择含有名为 visual 的张量的文件。",
     "A training is under way already.": "已有训练正在进行。",

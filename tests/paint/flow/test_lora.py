@@ -26,7 +26,12 @@ Z_IMAGE = {
     "noise_refiner.0.feed_forward.w2": ("noise_refiner.0.feed_forward.w2",),
 }
 QWEN = {name: (name,) for name in ("transformer_blocks.0.attn.add_k_proj", "transformer_blocks.0.img_mlp.net.2")}
+FLUX2 = {
+    "double_blocks.0.img_attn.qkv": tuple(f"transformer_blocks.0.attn.to_{n}" for n in "qkv"),
+    "single_blocks.0.linear1": ("single_transformer_blocks.0.attn.to_qkv_mlp_proj",),
+}
 FILES = {
+    "flux2": (toy.flux2_file, FLUX2),
     "qwen_image": (toy.qwen_image_file, QWEN),
     "z_image": (toy.z_image_file, Z_IMAGE),
     "flux": (toy.flux_file, FLUX),
@@ -67,7 +72,7 @@ def written(layout: str, changes, divided) -> dict[str, torch.Tensor]:
 def test_a_lora_acts_as_if_it_were_merged_in_every_layout(family):
     make, divided = FILES[family]
     tensors = make()
-    swapped = ["final_layer.adaLN_modulation.1"] if family in ("flux", "sd3") else []
+    swapped = ["final_layer.adaLN_modulation.1"] if family in ("flux", "flux2", "sd3") else []
     changes = pairs(tensors, [*divided, *swapped])
     merged = dict(tensors)
     for layer, (down, up) in changes.items():

@@ -14,6 +14,7 @@ from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.flow import registry
 from clickpaint.paint.flow.base import Asked
 from clickpaint.paint.flow.qwen_vae import wan_key
+from clickpaint.paint.flow.qwen_vision import _patches
 from clickpaint.paint.flow.registry import FAMILIES
 from tests.toys import flow as toy
 
@@ -52,6 +53,7 @@ FILES = {
     "flux": (toy.flux_file, "Flux dev", "convert_flux_transformer_checkpoint_to_diffusers"),
     "z_image": (toy.z_image_file, "Z-Image", "convert_z_image_transformer_checkpoint_to_diffusers"),
     "qwen_image": (toy.qwen_image_file, "Qwen-Image", ""),
+    "flux2": (toy.flux2_file, "Flux.2 Klein", "convert_flux2_transformer_checkpoint_to_diffusers"),
     "sd3": (toy.sd3_file, "Stable Diffusion 3.5", "convert_sd3_transformer_checkpoint_to_diffusers"),
 }
 
@@ -87,6 +89,7 @@ def test_every_weight_lies_in_the_files_memory_and_answers_as_diffusers_own(fami
 KINDS = {
     "z_image_turbo_bf16.safetensors": (toy.z_image_file, "Z-Image Turbo"),
     "qwen_image_edit_2509_fp8.safetensors": (toy.qwen_image_file, "Qwen-Image-Edit"),
+    "flux-2-klein-base-4b.safetensors": (toy.flux2_file, "Flux.2 Klein base"),
     "flux1-schnell.safetensors": (lambda: toy.flux_file(guided=False), "Flux schnell"),
     "flux1-kontext-dev.safetensors": (toy.flux_file, "Flux Kontext"),
     "flux1-fill-dev.safetensors": (lambda: toy.flux_file(384), "Flux Fill"),
@@ -99,7 +102,7 @@ def test_brothers_are_told_apart_by_their_shapes_or_their_files_names(name):
     make, title = KINDS[name]
     kind = registry.identify(make(), name)
     assert kind is not None and kind.title == title
-    assert kind.instructs == ("Kontext" in title or "Edit" in title) and kind.sees_hole == ("Fill" in title)
+    assert kind.instructs == (any(word in title for word in ("Kontext", "Edit", "Klein"))) and kind.sees_hole == ("Fill" in title)
 
 
 def test_a_flux_for_control_maps_is_refused_by_name():
@@ -144,6 +147,18 @@ def test_the_vae_of_qwen_image_has_its_makers_keys():
     found = convert_wan_vae_to_diffusers(dict(toy.qwen_vae()))
     assert found.keys() == model.state_dict().keys()
     assert all(torch.equal(tensor, toy.qwen_vae()[wan_key(name)]) for name, tensor in found.items())
+
+
+@pytest.mark.parametrize("size", [(56, 84), (61, 100), (20, 30)])
+def test_qwen_is_shown_pictures_as_transformers_shows_them(size):
+    import numpy as np
+    from transformers import Qwen2VLImageProcessor
+
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    ours, grid = _patches(pixels)
+    theirs = Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=12845056)(pixels, return_tensors="pt")
+    assert torch.equal(grid, theirs["image_grid_thw"]) and ours.shape == theirs["pixel_values"].shape
+    assert (ours - theirs["pixel_values"]).abs().max() < (1e-4 if size == (56, 84) else 0.1)  # they scale in other ways
 
 
 def test_qwen_sees_as_transformers_own_does():

@@ -269,3 +269,40 @@ def test_qwen_image_inpaints_and_edits_as_diffusers(name, tokenizers, monkeypatc
     assert_same(paint_with(qwen, asked)[0].pixels, shown(theirs))
     words = len("a red house") + 2 + 1 + 10  # <|im_end|>, a new line, <|im_start|>, "assistant" and a new line, letter by letter
     assert cond.context.shape[1] == words + (2 + 4 if edits else 0)  # the picture of 56 x 56 pixels is four tokens, between two
+
+
+@pytest.fixture(scope="module")
+def klein(tokenizers):
+    tensors = toy.flux2_file()
+    return open_any(Toy("flux-2-klein-4b.safetensors", tensors, tokenizers))
+
+
+def test_klein_inpaints_as_diffusers(klein, monkeypatch):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    asked = wanted(cfg_scale=2.0, negative_prompt="")
+    cond, uncond = texts(klein, asked)
+    pipe = pipeline(
+        "Flux2KleinInpaintPipeline", monkeypatch, transformer=klein.transformer, vae=klein.vae, text_encoder=None, tokenizer=None,
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+    )  # fmt: skip
+    theirs = pipe(
+        image=pil(asked.pixels), mask_image=pil(asked.mask), strength=asked.strength, num_inference_steps=4, guidance_scale=2.0,
+        generator=generators(asked.seed, 1)[0], output_type="np", prompt_embeds=cond.context, negative_prompt_embeds=uncond.context,
+    )  # fmt: skip
+    assert_same(paint_with(klein, asked)[0].pixels, shown(theirs))
+    assert cond.context.shape == (1, 512, 3 * toy.QWEN)
+
+
+def test_who_asks_for_a_picture_from_nothing_has_nothing_to_be_seen(klein):
+    from clickpaint.paint.diffusion.sampling import text_to_image
+
+    looks = []
+    tokens = lambda module, args, named: looks.append(named["hidden_states"].shape[1])  # noqa: E731
+    handle = klein.transformer.register_forward_pre_hook(tokens, with_kwargs=True)
+    try:
+        text_to_image(klein, wanted().options, (SIZE, SIZE), seed=1)
+        paint_with(klein, replace(wanted(task="instruct"), mask=np.ones((SIZE, SIZE), bool)))
+    finally:
+        handle.remove()
+    assert looks == [16] * 4 + [32] * 4  # tokens: with the picture twice as many

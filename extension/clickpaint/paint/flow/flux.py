@@ -127,7 +127,7 @@ class Flux(FlowFamily):
     def beside(self, checkpoint: FlowCheckpoint, scene: Scene) -> list[Part]:
         """Fill sees the picture with the hole, and the hole's very pixels; Kontext the picture."""
         if checkpoint.kind.instructs:
-            return [Reference(scene.known)]
+            return [] if scene.from_nothing else [Reference(scene.known)]
         return [_hole(scene)] if checkpoint.kind.sees_hole else []
 
     def ask(self, asked: Asked) -> torch.Tensor:

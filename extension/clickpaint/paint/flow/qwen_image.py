@@ -103,12 +103,12 @@ class QwenImage(FlowFamily):
 
     def text(self, checkpoint: FlowCheckpoint, prompt: str, scene: Scene, *, negative: bool) -> Text:
         text, device = checkpoint.texts["qwen_vl"], checkpoint.device
-        if checkpoint.kind.instructs:
+        if checkpoint.kind.instructs and not scene.from_nothing:
             return Text(read_with_picture(text, _EDIT, f"{_SHOWN}{prompt}{_END}", scene.job.pixels, device))
         return Text(read_with_picture(text, _DESCRIBE, f"{prompt}{_END}", None, device))
 
     def beside(self, checkpoint: FlowCheckpoint, scene: Scene) -> list[LoopPart]:
-        return [Reference(scene.known)] if checkpoint.kind.instructs else []
+        return [Reference(scene.known)] if checkpoint.kind.instructs and not scene.from_nothing else []
 
     def ask(self, asked: Asked) -> torch.Tensor:
         import torch

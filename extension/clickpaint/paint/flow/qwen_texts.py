@@ -96,13 +96,24 @@ def needs_newer(kind: str, version: str) -> HostUnsupported:
     )
 
 
-def hidden_states(text: TextNetwork, written: str, device: torch.device, length: int) -> tuple[torch.Tensor, ...]:
-    """What each layer of the model makes of a text, [1, tokens, C] each, the embedding first; at most `length` tokens are read."""
+def hidden_states(
+    text: TextNetwork, written: str, device: torch.device, length: int, *, filled: bool = False
+) -> tuple[torch.Tensor, ...]:  # fmt: skip
+    """What each layer of the model makes of a text, [1, tokens, C] each, the embedding first.
+
+    Args:
+        length: at most so many tokens are read.
+        filled: whether the text is filled up to that length.
+    """
     import torch
 
-    ids = text.find("Qwen").encode(written, add_special_tokens=False).ids[:length]
+    words = text.find("Qwen")
+    ids = words.encode(written, add_special_tokens=False).ids[:length]
+    missing = length - len(ids) if filled else 0
+    shown = torch.tensor([ids + [words.token_to_id("<|endoftext|>")] * missing], device=device)
+    mask = torch.tensor([[1] * len(ids) + [0] * missing], device=device)
     with torch.no_grad():
-        out = text.model(torch.tensor([ids], device=device), output_hidden_states=True)
+        out = text.model(shown, attention_mask=mask, output_hidden_states=True)
     return out.hidden_states
 
 

@@ -157,10 +157,26 @@ def read_with_picture(
     return hidden[:, skipped:].float()
 
 
-def _patches(pixels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """(patches as the network takes them, (1, rows, columns) of them) of a picture, uint8 [h, w, 3]."""
-    from PIL import Image
-    from transformers import Qwen2VLImageProcessor
+_SIDE, _FEWEST, _MOST = 14, 56 * 56, 12845056
+"""Of a patch in pixels; and pixels of a picture."""
+_MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
-    made = Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=12845056)(Image.fromarray(pixels), return_tensors="pt")
-    return made["pixel_values"], made["image_grid_thw"]
+
+def _patches(pixels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """(patches as the network takes them, [n, 3 * 2 * 14 * 14]; (1, rows, columns) of them) of a picture, uint8 [h, w, 3]. As
+    transformers' Qwen2VLImageProcessor, which needs torchvision."""
+    import torch
+    from PIL import Image
+
+    cell = 2 * _SIDE
+    height, width = (max(round(side / cell), 1) for side in pixels.shape[:2])
+    area = height * width * cell * cell
+    if not _FEWEST <= area <= _MOST:
+        factor = ((_FEWEST if area < _FEWEST else _MOST) / (pixels.shape[0] * pixels.shape[1])) ** 0.5
+        turn = np.ceil if area < _FEWEST else np.floor
+        height, width = (max(int(turn(side * factor / cell)), 1) for side in pixels.shape[:2])
+    resized = Image.fromarray(pixels).resize((width * cell, height * cell), Image.Resampling.BICUBIC)
+    values = (np.asarray(resized, np.float32) / 255 - np.array(_MEAN, np.float32)) / np.array(_DEVIATION, np.float32)
+    frames = torch.from_numpy(values).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)  # a picture is a clip of two frames
+    cut = frames.reshape(2, 3, height, 2, _SIDE, width, 2, _SIDE).permute(2, 5, 3, 6, 1, 0, 4, 7)
+    return cut.reshape(4 * height * width, 3 * 2 * _SIDE * _SIDE), torch.tensor([[1, 2 * height, 2 * width]])

@@ -87,6 +87,12 @@ class Scene:
         return latent_mask(self.job.mask, self.device, self.model.cell)
 
     @property
+    def from_nothing(self) -> bool:
+        """Whether a picture is made from the prompt alone, so that nothing of what was there before counts."""
+        job = self.job
+        return job.options.task != "instruct" and job.masked_content == "latent nothing" and job.strength == 1 and bool(job.mask.all())
+
+    @property
     def start(self) -> torch.Tensor:
         """The latents [batch or 1, c, h, w] to begin with, without noise: the picture, and what the masked content says in the hole."""
         content = self.job.masked_content
