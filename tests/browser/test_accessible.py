@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import BALL, Visit
+from tests.browser.test_film import moving
 from tests.browser.test_hands import removed
 from tests.browser.test_several_pictures import choose, shown
 
@@ -74,3 +77,9 @@ def test_there_are_no_violations(visit: Callable[..., Visit], photo: bytes, loca
     tab.page.locator(".cp-strip-actions .cp-strong").click()
     tab.page.locator("dialog.cp-again[open]").wait_for()
     assert violations(tab) == [], "with the question of doing the same again"
+    tab.page.keyboard.press("Escape")
+    choose(tab, {"moves.gif": moving([Image.open(io.BytesIO(photo)).reduce(2)] * 2 + [Image.new("RGB", (240, 160))])})
+    tab.page.locator(".cp-film").wait_for()
+    tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').film.clip.stills.now")
+    tab.click(BALL[0] / 2, BALL[1] / 2)
+    assert violations(tab) == [], "with a clip"

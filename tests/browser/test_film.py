@@ -29,6 +29,13 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Landscape]:
     return path, filmed(path, SIZE, COUNT)
 
 
+def moving(pictures: list[Image.Image]) -> bytes:
+    """A GIF of these."""
+    file = io.BytesIO()
+    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=80)
+    return file.getvalue()
+
+
 class Screening:
     """A tab with a clip."""
 
@@ -185,10 +192,8 @@ def test_a_clip_from_the_file_to_the_file(
     tab.page.keyboard.press("Escape")
     expect(on.strip).to_be_hidden()
     on.wait(f"c.editor.state.workspace?.id === '{picture}'")
-    moving = io.BytesIO()
-    frames = [Image.fromarray(scene.frame(number)) for number in (0, 1)]
-    frames[0].save(moving, "GIF", save_all=True, append_images=frames[1:], duration=80)
-    tab.page.evaluate(DROP, [list(moving.getvalue()), "moves.gif"])
+    animation = moving([Image.fromarray(scene.frame(number)) for number in (0, 1)])
+    tab.page.evaluate(DROP, [list(animation), "moves.gif"])
     expect(on.strip).to_be_visible()
     on.at(0)
     assert on.ask("[f.info.container, f.info.frames]") == ["gif", 2]

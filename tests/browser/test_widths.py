@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import BALL, Visit, expect, photograph, serving
+from tests.browser.test_film import moving
 from tests.browser.test_hands import removed
 from tests.browser.test_several_pictures import choose, shown
 from tests.ui.test_catalog_names import is_name
@@ -176,4 +179,8 @@ def test_every_state_at_every_width(visit: Callable[..., Visit], locale: str) ->
     look("settings")
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
+    choose(tab, {"moves.gif": moving([Image.open(io.BytesIO(photograph(seed=seed))).reduce(2) for seed in (0, 1)])})
+    page.wait_for_function("() => document.querySelector('clickpaint-canvas').film.clip.stills.now")
+    tab.click(BALL[0] / 2, BALL[1] / 2)
+    look("a clip")
     assert look.faults == [], "\n".join(look.faults)
