@@ -125,6 +125,22 @@ def flux_file(inputs: int = 64, *, guided: bool = True) -> Weights:
     return out | under("text_encoders.t5xxl.transformer.", drawn(t5(), 4))
 
 
+def chroma(width: int = 64) -> dict[str, tuple[int, ...]]:
+    """The transformer of Chroma: Flux's blocks without modulations, and the network in their place."""
+    gone = ("_mod.lin.", ".modulation.", "time_in.", "vector_in.", "guidance_in.", "adaLN")
+    out = {key: size for key, size in flux(width).items() if not any(part in key for part in gone)}
+    key = "distilled_guidance_layer"
+    out |= linear(f"{key}.in_proj", 64, 48) | linear(f"{key}.out_proj", 48, width)
+    out |= linear(f"{key}.layers.0.in_layer", 48, 48) | linear(f"{key}.layers.0.out_layer", 48, 48)
+    return out | {f"{key}.norms.0.scale": (48,)}
+
+
+def chroma_file() -> Weights:
+    """With everything in it."""
+    out = under("model.diffusion_model.", drawn(chroma(), 1)) | under("vae.", vae())
+    return out | under("text_encoders.t5xxl.transformer.", drawn(t5(), 4))
+
+
 QWEN = 48
 """Width of the toy language models."""
 

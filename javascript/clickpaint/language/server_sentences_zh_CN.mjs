@@ -1,6 +1,8 @@
 /** The server's sentences in Simplified Chinese, by their templates. JSON between the braces, so that a test can read it. */
 
 export const zh_CN = {
+    "{name} is Chroma Radiance, which paints pixels without a VAE, and no engine here does that.": "{name} 是 Chroma Radiance，它不经 VAE 直接绘制像素，这里没有引擎支持。",
+    "Choose Chroma.": "请选择 Chroma。",
     "{name} is Flux.2 dev, whose text encoder (Mistral) no engine here knows.": "{name} 是 Flux.2 dev，这里没有引擎支持它的文本编码器（Mistral）。",
     "Choose Flux.2 Klein.": "请选择 Flux.2 Klein。",
     "The text encoder Qwen2.5-VL comes without what sees pictures, which this model needs.": "文本编码器 Qwen2.5-VL 缺少此模型所需的视觉部分。",

@@ -30,7 +30,12 @@ FLUX2 = {
     "double_blocks.0.img_attn.qkv": tuple(f"transformer_blocks.0.attn.to_{n}" for n in "qkv"),
     "single_blocks.0.linear1": ("single_transformer_blocks.0.attn.to_qkv_mlp_proj",),
 }
+CHROMA = {
+    "double_blocks.0.img_attn.proj": ("transformer_blocks.0.attn.to_out.0",),
+    "single_blocks.0.linear2": FLUX["single_blocks.0.linear2"],
+}
 FILES = {
+    "chroma": (toy.chroma_file, CHROMA),
     "flux2": (toy.flux2_file, FLUX2),
     "qwen_image": (toy.qwen_image_file, QWEN),
     "z_image": (toy.z_image_file, Z_IMAGE),

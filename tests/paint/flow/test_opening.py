@@ -53,6 +53,7 @@ FILES = {
     "flux": (toy.flux_file, "Flux dev", "convert_flux_transformer_checkpoint_to_diffusers"),
     "z_image": (toy.z_image_file, "Z-Image", "convert_z_image_transformer_checkpoint_to_diffusers"),
     "qwen_image": (toy.qwen_image_file, "Qwen-Image", ""),
+    "chroma": (toy.chroma_file, "Chroma", "convert_chroma_transformer_checkpoint_to_diffusers"),
     "flux2": (toy.flux2_file, "Flux.2 Klein", "convert_flux2_transformer_checkpoint_to_diffusers"),
     "sd3": (toy.sd3_file, "Stable Diffusion 3.5", "convert_sd3_transformer_checkpoint_to_diffusers"),
 }

@@ -306,3 +306,26 @@ def test_who_asks_for_a_picture_from_nothing_has_nothing_to_be_seen(klein):
     finally:
         handle.remove()
     assert looks == [16] * 4 + [32] * 4  # tokens: with the picture twice as many
+
+
+def test_chroma_inpaints_as_diffusers(tokenizers, monkeypatch):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    tensors = toy.chroma_file()
+    chroma = open_any(Toy("chroma.safetensors", tensors, tokenizers))
+    asked = wanted(cfg_scale=3.0, negative_prompt="a bad house")  # the pipeline wants both to be of one length
+    cond, uncond = texts(chroma, asked)
+    chroma.vae.register_to_config(shift_factor=0.1159, scaling_factor=0.3611)
+    chroma.transformer.register_to_config(guidance_embeds=False)  # which the pipeline asks for, and the transformer does not have
+    pipe = pipeline(
+        "ChromaInpaintPipeline", monkeypatch, transformer=chroma.transformer, vae=chroma.vae, text_encoder=None, tokenizer=None,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0, use_beta_sigmas=True),
+    )  # fmt: skip
+    theirs = pipe(
+        image=pil(asked.pixels), mask_image=pil(asked.mask), height=SIZE, width=SIZE, strength=asked.strength, num_inference_steps=4,
+        guidance_scale=3.0, generator=generators(asked.seed, 1)[0], output_type="np", prompt_embeds=cond.context,
+        prompt_attention_mask=torch.ones(cond.context.shape[:2]), negative_prompt_embeds=uncond.context,
+        negative_prompt_attention_mask=torch.ones(uncond.context.shape[:2]),
+    )  # fmt: skip
+    assert_same(paint_with(chroma, asked)[0].pixels, shown(theirs))
+    assert cond.context.shape[1] == len("▁a▁red▁house") + 2  # letter by letter, with the end and one that fills it up

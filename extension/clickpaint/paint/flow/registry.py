@@ -8,13 +8,15 @@ from typing import Any
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.flow.base import FlowFamily
+from clickpaint.paint.flow.chroma import Chroma
 from clickpaint.paint.flow.flux import Flux
 from clickpaint.paint.flow.flux2 import Flux2Klein
 from clickpaint.paint.flow.qwen_image import QwenImage
 from clickpaint.paint.flow.sd3 import StableDiffusion3
 from clickpaint.paint.flow.z_image import ZImage
 
-FAMILIES: Mapping[str, FlowFamily] = {family.name: family for family in (StableDiffusion3(), Flux(), ZImage(), QwenImage(), Flux2Klein())}
+_ALL: tuple[FlowFamily, ...] = (StableDiffusion3(), Flux(), ZImage(), QwenImage(), Flux2Klein(), Chroma())
+FAMILIES: Mapping[str, FlowFamily] = {family.name: family for family in _ALL}
 
 
 def family_among(tensors: Mapping[str, Any]) -> tuple[FlowFamily, str] | None:

@@ -201,15 +201,23 @@ def clip_states(text: TextNetwork, prompt: str, device: torch.device, *, filler:
     return out.hidden_states[-2].float(), pooled.float()
 
 
-def t5_states(text: TextNetwork, prompt: str, device: torch.device, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(the last hidden state, float32 [1, length, C]; which of its tokens are the prompt's, bool [1, length])."""
+def t5_states(
+    text: TextNetwork, prompt: str, device: torch.device, length: int, *, masked: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    """(the last hidden state, float32 [1, length, C]; which of its tokens are the prompt's, bool [1, length]).
+
+    Args:
+        length: tokens that are read, filled up where the prompt has fewer.
+        masked: whether what fills it up is not looked at.
+    """
     import torch
 
     ids = _cut(text.find("T5").encode(prompt).ids, length)
     shown = torch.tensor([ids + [0] * (length - len(ids))], device=device)
+    own = torch.arange(length, device=device)[None] < len(ids)
     with torch.no_grad():
-        hidden = text.model(shown).last_hidden_state
-    return hidden.float(), torch.arange(length, device=device)[None] < len(ids)
+        hidden = text.model(shown, attention_mask=own.long() if masked else None).last_hidden_state
+    return hidden.float(), own
 
 
 def _cut(ids: Sequence[int], length: int) -> list[int]:
