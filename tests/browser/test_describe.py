@@ -15,6 +15,7 @@ import pytest
 from clickpaint.caption.base import Crop, Decoding, Turn, Wording
 from clickpaint.caption.registry import CaptionerInfo
 from clickpaint.progress import SILENT, Progress
+from clickpaint.train.dataset.picture_reading import mask_of
 from tests.browser.conftest import Visit, expect, serving
 from tests.caption.text_server import TextServer, text_server
 from tests.toys.studio import BLUE, GREEN, GREY, RED, ToyStudio, file_of, toy_studio
@@ -286,18 +287,18 @@ def test_everything_is_labelled_listed_selected_and_exported(tab: Visit, caption
     here.get_by_role("button", name="Describe everything").click()
     here.locator(".cp-regions li").first.wait_for()
     said = ["a grey thing", "a red thing", "a blue thing"]
-    expect(here.locator(".cp-regions li button > span")).to_have_text(said)
+    expect(here.locator(".cp-wording-one > span")).to_have_text(said)
     labels = tab.page.locator(".cp-label")
     expect(labels).to_have_text(said)
     place, (x, y) = labels.nth(1).bounding_box(), tab.at(60, 40)
     assert place and abs(place["x"] - x) < 3 and abs(place["y"] - y) < 3
 
-    here.locator(".cp-regions button").nth(2).hover()
+    here.locator(".cp-regions .cp-wording-one").nth(2).hover()
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.previews.layer")
     assert tab.js("w.previews.layer.box") == [280, 190, 460, 250]
     tab.idle()
     assert tab.pixel("overlay", *BAR)[3] > 60
-    here.locator(".cp-regions button").nth(2).click()
+    here.locator(".cp-regions .cp-wording-one").nth(2).click()
     selected(tab, 180 * 60)
     assert tab.js("e.state.selection.box") == [280, 190, 460, 250]
     labels.nth(1).click(modifiers=["Shift"])
@@ -313,6 +314,35 @@ def test_everything_is_labelled_listed_selected_and_exported(tab: Visit, caption
     assert Path(saved.value.path()).read_bytes()[:4] == b"\x89PNG"
     here.get_by_label("Labels on the picture").uncheck()
     expect(labels.first).to_be_hidden()
+
+
+def test_everything_is_kept_for_training_described_and_masked_in_a_row(tab: Visit, studio: ToyStudio) -> None:
+    here, sets, question = panel(tab), tab.page.locator("clickpaint-datasets"), tab.page.locator("dialog.cp-keep")
+    here.locator("summary", has_text="Describe everything").click()
+    here.get_by_role("button", name="Describe everything").click()
+    here.get_by_role("button", name="Keep all for training").click()
+    question.locator("input[name=dataset]").fill("things")
+    question.locator("input[name=dataset]").press("Enter")
+    expect(tab.page.locator(".cp-notices")).to_contain_text("“things” (3)")
+    here.get_by_role("button", name="Keep for training").nth(1).click()
+    expect(question.locator("input[name=dataset]")).to_have_value("things")
+    question.get_by_role("button", name="Keep for training").click()
+    expect(tab.page.locator(".cp-notices")).to_contain_text("“things” (4)")
+    picture = studio.decode(blocks())
+    studio.training_data.add_picture("things", "whole.png", picture, None, "")
+
+    tab.stage.focus()
+    tab.page.keyboard.press("d")
+    words = sets.locator(".cp-set-example textarea")
+    expect(words).to_have_count(5)
+    assert [words.nth(number).input_value() for number in range(4)] == ["a grey thing", "a red thing", "a blue thing", "a red thing"]
+    sets.get_by_role("button", name="Describe all without words").click()
+    expect(words.nth(4)).to_have_value("a blue and grey and red thing")
+    sets.get_by_label("Phrase").fill("blue thing")
+    sets.get_by_role("button", name="Mask all without a mask").click()
+    expect(sets.locator("[data-mark=unmasked]")).to_have_count(0)
+    mask = mask_of(studio.training_data.collection.get("things").examples[-1])
+    assert mask is not None and np.array_equal(mask > 127, (picture.pixels == BLUE).all(axis=2))
 
 
 def test_a_phrase_selects_what_it_names(tab: Visit, captioner: ToyCaptioner) -> None:

@@ -43,7 +43,7 @@ def keep(tab: Visit, name: str, caption: str = "", count: int = 0, what: str = "
         trigger.fill("ohwx")
     dialog.locator("textarea").fill(caption)
     dialog.locator("textarea").press("Enter")
-    expect(tab.page.locator(".cp-notice")).to_contain_text(f"“{name}” ({count})")
+    expect(tab.page.locator(".cp-notices")).to_contain_text(f"“{name}” ({count})")
     tab.idle()
 
 

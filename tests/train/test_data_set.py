@@ -242,6 +242,11 @@ def test_kept_sets_grow_change_and_shrink(data_set, tmp_path):
     kept = set((tmp_path / "datasets/balls").rglob("*.png"))
     example_files = {file for example in collection.get("balls").examples for file in vars(example).values() if isinstance(file, Path)}
     assert kept == example_files  # nothing is left of what failed, was replaced or deleted
+    save(noise((8, 8), 1), tmp_path / "datasets/by hand/a.png")
+    (tmp_path / "datasets/by hand/a.txt").write_text("put there by hand")
+    assert collection.change("by hand", {"a": ExampleChange(repeats=2)}) == collection.get("by hand")
+    assert [(example.caption, example.repeats) for example in collection.get("by hand").examples] == [("put there by hand", 2)]
+    collection.delete("by hand")
     collection.delete("balls")
     assert collection.names() == ["copied"] and [path.name for path in (tmp_path / "datasets").iterdir()] == ["copied"]
     for name in ("", "a/b", "..", "con", "x" * 81):

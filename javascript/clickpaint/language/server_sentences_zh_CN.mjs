@@ -994,4 +994,6 @@ export const zh_CN = {
     "{kind} cannot look at a reference picture.": "{kind} 无法参考图片。",
     "{model} knows no class {label!r}.": "{model} 没有类别 {label!r}。",
     "{phrase!r} cannot guide.": "{phrase!r} 不能用作引导。",
+    "Several pictures in {folder} have the same name.": "{folder} 中有多张图片同名。",
+    "Import it instead: clickpaint dataset import FOLDER.": "请改为导入它：clickpaint dataset import FOLDER。"
 };

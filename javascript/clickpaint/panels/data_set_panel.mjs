@@ -224,11 +224,11 @@ export class DataSetPanel extends HTMLElement {
 
 /** What is to be seen of an example at once: [kind, words]. */
 export function marksOf({marks, same_as, before, control_map, mask}) {
-    const found = marks.map((mark) => [mark, t(`train.mark.${mark}`, {id: same_as})]);
-    if (before) found.push(["pair", t("train.mark.pair")]);
-    if (control_map) found.push(["map", t("train.mark.map")]);
-    if (!mask) found.push(["unmasked", t("train.mark.unmasked")]);
-    return found;
+    const seen = marks.map((mark) => [mark, t(`train.mark.${mark}`, {id: same_as})]);
+    if (before) seen.push(["pair", t("train.mark.pair")]);
+    if (control_map) seen.push(["map", t("train.mark.map")]);
+    if (!mask) seen.push(["unmasked", t("train.mark.unmasked")]);
+    return seen;
 }
 
 /** How the turns of a data set are distributed, in sentences. */

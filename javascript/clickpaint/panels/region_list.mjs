@@ -98,11 +98,12 @@ export class RegionList {
         const sure = surety(region), dot = h("i.cp-dot", {"aria-hidden": "true"});
         dot.style.background = colourOf(index);
         const button = h("button.cp-wording-one", {type: "button", onclick: (event) => this.#pick(index, event)}, dot, h("span", {}, region.caption), sure === null ? null : h("small", {}, t("describe.sure", {n: sure})));
-        for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => this.#point(index));
-        for (const type of ["pointerleave", "blur"]) button.addEventListener(type, () => this.#point(null));
         const keep = iconButton("keep", t("train.keep"), () => this.#ask([index]));
         keep.hidden = this.editor.capabilities?.public ?? false;
-        return h("li", {}, button, keep);
+        const row = h("li", {}, button, keep);
+        for (const type of ["pointerenter", "focusin"]) row.addEventListener(type, () => this.#point(index));
+        for (const type of ["pointerleave", "focusout"]) row.addEventListener(type, () => this.#point(null));
+        return row;
     }
 
     /** Show a region on the canvas; null for none. */

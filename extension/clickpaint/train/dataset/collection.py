@@ -18,6 +18,7 @@ import numpy as np
 from clickpaint.errors import InvalidInput, NotFound, cannot_write
 from clickpaint.image import mask as masks
 from clickpaint.image import png
+from clickpaint.image.picture import ENDINGS
 from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set
 from clickpaint.train.dataset.layout_reading import NOTES, one_line
 from clickpaint.train.dataset.layout_writing import imagefolder_row, readable_copy, safe_name
@@ -100,9 +101,15 @@ class Collection:
     def get(self, name: str) -> DataSet:
         """A data set; it may be empty. Raises `NotFound`, and `InvalidInput` for a damaged one."""
         folder = self.folder_of(name)
-        if not (folder / _TABLE).is_file() or not (folder / _TABLE).stat().st_size:
+        table = folder / _TABLE
+        if not table.stat().st_size if table.is_file() else not any(path.suffix.lower() in ENDINGS for path in folder.rglob("*")):
             return DataSet((), str(_notes(folder).get("trigger", "")), name)
-        return replace(open_data_set(folder), name=name)
+        data_set = replace(open_data_set(folder), name=name)
+        if len({example_id(example).casefold() for example in data_set.examples}) < len(data_set.examples):
+            raise InvalidInput(
+                "Several pictures in {folder} have the same name.", "Import it instead: clickpaint dataset import FOLDER.", folder=folder
+            )
+        return data_set
 
     def create(self, name: str, trigger: str = "") -> DataSet:
         """A new, empty data set. Raises `InvalidInput`: the name cannot be, or there is one of it."""
@@ -167,8 +174,7 @@ class Collection:
             old = next(example for example in data_set.examples if example_id(example) == id)
             examples = tuple(replace(example, mask=written) if example is old else example for example in data_set.examples)
             saved = self._save(replace(data_set, examples=examples))
-            if old.mask is not None and old.mask != old.picture:
-                old.mask.unlink(missing_ok=True)
+            _remove_files([TrainingExample(old.picture, mask=old.mask)], saved.examples)
             return saved
 
     def discard(self, name: str, ids: Sequence[str]) -> DataSet:
@@ -178,7 +184,7 @@ class Collection:
             _check_there(data_set, ids)
             gone = [example for example in data_set.examples if example_id(example) in set(ids)]
             saved = self._save(replace(data_set, examples=tuple(example for example in data_set.examples if example not in gone)))
-            _remove_files(gone)
+            _remove_files(gone, saved.examples)
             return saved
 
     def take(self, name: str, data_set: DataSet) -> int:
@@ -325,11 +331,15 @@ def _linked(same: Path, target: Path, data: bytes) -> bool:
     return True
 
 
-def _remove_files(examples: Sequence[TrainingExample]) -> None:
-    for example in examples:
-        for file in {example.picture, example.mask, example.control_map, example.before}:
-            if file is not None:
-                file.unlink(missing_ok=True)
+def _files_of(examples: Sequence[TrainingExample]) -> set[Path]:
+    files = (file for example in examples for file in (example.picture, example.mask, example.control_map, example.before))
+    return {file for file in files if file is not None}
+
+
+def _remove_files(examples: Sequence[TrainingExample], left: Sequence[TrainingExample] = ()) -> None:
+    """Delete the files of examples, but for those that the ones that are left have too."""
+    for file in _files_of(examples) - _files_of(left):
+        file.unlink(missing_ok=True)
 
 
 def _write(target: Path, content: str | bytes) -> None:

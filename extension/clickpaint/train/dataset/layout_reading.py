@@ -122,8 +122,8 @@ def _beside_captions(folder: Path, root: Path, masks: Mapping[str, Path] | None 
         mask = picture.with_name(f"{picture.stem}{MASK_LABEL}.png")
         before = picture.with_name(f"{picture.stem}{BEFORE_LABEL}.png")
         named = (masks or {}).get(picture.stem)
-        found = mask if mask.is_file() else named if named is not None else picture if _has_alpha(picture) else None
-        examples.append(TrainingExample(picture, _caption(picture), found, before=before if before.is_file() else None))
+        mask_file = mask if mask.is_file() else named if named is not None else picture if _has_alpha(picture) else None
+        examples.append(TrainingExample(picture, _caption(picture), mask_file, before=before if before.is_file() else None))
     for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if inner.name.lower() in MASK_FOLDERS:
             continue
