@@ -29,8 +29,8 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 
 STUDIO = (
     "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler", "painting",
-    "control_maps", "words", "several_pictures", "training_data", "trainings", "video_readers", "video_library", "video_views",
-    "video_work", "video_objects", "video_painting", "video_results", "videos", "downloads", "inventory", "own_files",
+    "control_maps", "word_masks", "words", "several_pictures", "training_data", "trainings", "video_readers", "video_library",
+    "video_views", "video_work", "video_objects", "video_painting", "video_results", "videos", "downloads", "inventory", "own_files",
     "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""

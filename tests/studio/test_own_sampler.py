@@ -23,6 +23,7 @@ from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from clickpaint.session.selection import Adjustment
 from clickpaint.studio.control_maps import Layer, MapOptions
 from clickpaint.studio.studio import Studio
+from clickpaint.studio.word_masks import WordLook
 
 torch = pytest.importorskip("torch")
 from tests.hosts import control_toy  # noqa: E402
@@ -282,3 +283,78 @@ def test_a_map_is_made_once_for_all_paintings_of_the_same_crop_and_for_the_panel
 def test_getting_ready_without_a_checkpoint_is_no_error(tmp_path):
     studio = Studio(EmbeddedHost(tmp_path, environment={}))
     studio.painting.prepare()
+
+
+def test_a_picture_is_edited_by_words_on_the_command_line(folder, tmp_path, capsys):
+    common = ["--data-dir", str(folder), "--checkpoint", "a", "--device", "cpu", "--steps", "2", "--resolution", str(SIZE), "--seed", "3"]
+    source, mask = tmp_path / "in.png", tmp_path / "mask.png"
+    Image.fromarray(drawing()).save(source)
+    Image.fromarray(square()).save(mask)
+    words = ["--from", "a cat on a bed", "--to", "a dog on a bed"]
+    made = {}
+    for method, more in (("p2p", ["--grow", "0", "--feather", "0", "--mask", str(mask)]), ("ledits", ["--edit", "dog:4:0.5"])):
+        target = tmp_path / f"{method}.png"
+        assert main(["edit", str(source), *words, "--method", method, *more, *common, "-o", str(target)]) == 0
+        made[method] = np.asarray(Image.open(target).convert("RGB"))
+        changed = (made[method] != drawing()).any(axis=2)
+        assert changed[square()].any() and changed[~square()].any() == (method == "ledits")
+    assert main(["edit", str(source), "--to", "a dog", *common]) == 2 and "--from" in capsys.readouterr().err
+
+
+def test_what_was_generated_is_edited_from_its_seed(folder, tmp_path):
+    common = ["--data-dir", str(folder), "--checkpoint", "a", "--device", "cpu"]
+    first, same, other = (tmp_path / f"{name}.png" for name in ("first", "same", "other"))
+    size = ["--width", str(SIZE), "--height", str(SIZE)]
+    assert main(["generate", "-p", "a cat", *size, "--steps", "2", "--seed", "5", *common, "-o", str(first)]) == 0
+    for prompt, target in (("a cat", same), ("a dog", other)):
+        assert main(["edit", str(first), "--inversion", "seed", "--to", prompt, *common, "-o", str(target)]) == 0
+    assert np.array_equal(Image.open(first), Image.open(same)) and not np.array_equal(Image.open(first), Image.open(other))
+
+
+def test_words_are_selected_by_the_checkpoint_where_nothing_else_finds_them(studio, monkeypatch):
+    picture = from_pixels(drawing())
+    place = studio.words.find_in(picture, "a red ball", look=WordLook("a blue ball", 1.5, SIZE))
+    assert 0 < place.mask.mean() < 1 and place.mask.shape == (SIZE, SIZE) and 0.5 < place.score <= 1
+    monkeypatch.setattr(studio.words.captioners, "clip", lambda: None)
+    assert studio.words.controls()["find"].available
+    asked = []
+    monkeypatch.setattr(studio.word_masks, "match", lambda request, picture, phrase, look: asked.append((phrase, look)) or place)
+    assert studio.words.find_in(picture, "a ball") is place and asked == [("a ball", WordLook())]
+
+
+def test_the_map_of_a_word_is_shown_and_selected(studio):
+    workspace = studio.open(studio.encode(from_pixels(drawing()), "PNG"))
+    words = studio.word_masks.maps(workspace, "a (red:1.2) ball", 128)
+    assert [word.text for word in words] == ["a", "red", "ball"]
+    assert all(word.seen.max() == 1 and word.seen.min() >= 0 for word in words)
+    state, text = studio.word_masks.select(workspace, "a (red:1.2) ball", 2, threshold=0.9, resolution=128)
+    assert text == "ball" and state.selection.area == SIZE * SIZE  # this network's attention is the same everywhere
+    with pytest.raises(InvalidInput, match="no word"):
+        studio.word_masks.select(workspace, "a (red:1.2) ball", 3, resolution=128)
+
+
+def test_edits_and_word_maps_over_http(studio):
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from clickpaint.api.access import LocalGate
+    from clickpaint.api.router import create_router
+
+    app = FastAPI()
+    app.include_router(create_router(studio, LocalGate(None, loopback=True, names=frozenset({"testserver"}))))
+    client = TestClient(app)
+    picture = {"image": base64.b64encode(studio.encode(from_pixels(drawing()), "PNG")).decode()}
+    size = {"resolution": SIZE, "steps": 2, "seed": 3}
+    words = {"task": "edit", "source_prompt": "a cat on a bed", "prompt": "a dog on a bed"}
+    plain = client.post("/clickpaint/v1/paint", json={**picture, **words, **size}).json()["images"][0]
+    for more in ({"word_weights": [{"words": "bed", "weight": 3}]}, {"edit_method": "ledits", "edits": [{"text": "a dog"}]}):
+        answer = client.post("/clickpaint/v1/paint", json={**picture, **words, **size, **more})
+        assert answer.status_code == 200 and answer.json()["images"][0] != plain
+    maps = client.post("/clickpaint/v1/word-maps", json={**picture, "prompt": "a cat", "resolution": 128}).json()["words"]
+    assert [word["text"] for word in maps] == ["a", "cat"] and maps[0]["map"].startswith("data:image/png")
+    found = client.post(
+        "/clickpaint/v1/find", json={**picture, "phrase": "a cat", "instead": "a dog", "mask_ratio": 1.5, "resolution": SIZE}
+    )
+    assert found.status_code == 200 and found.json()["found_by"] == "a.safetensors"
+    refused = client.post("/clickpaint/v1/paint", json={**picture, **words, "edits": [{"text": "a dog"}]})
+    assert refused.status_code == 400 and "LEDITS++" in refused.json()["message"]

@@ -27,6 +27,7 @@ from clickpaint.image.picture import Picture
 from clickpaint.segment.base import Point, Prompts
 from clickpaint.studio.reading import Text
 from clickpaint.studio.studio import Studio
+from clickpaint.studio.word_masks import WordLook
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     @router.post("/workspaces/{id}/find", tags=tags, summary="Select what a phrase names", response_model=schemas.FoundAnswer)
     def find(id: str, body: schemas.FindBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        state, place = words.find(workspace, body.phrase, body.mode, body.segmenter)
+        state, place = words.find(workspace, body.phrase, body.mode, body.segmenter, _look(body))
         return answer({**translate.position(workspace, state=state, side=side), "score": round(place.score, 4), "found_by": place.how})
 
     @router.post("/workspaces/{id}/text", tags=tags, summary="Select all text", response_model=schemas.TextAnswer)
@@ -146,11 +147,15 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.post("/find", tags=tags, summary="The mask of what a phrase names", response_model=schemas.MaskAnswer)
     def find_in(body: schemas.FindPictureBody) -> Response:
-        place = words.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter)
+        place = words.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter, _look(body))
         box = masks.bounds(place.mask)
         assert box is not None
         mask = data_url(mask_png(place.mask))
         return answer({"mask": mask, "score": round(place.score, 4), "found_by": place.how, "box": list(box)})
+
+
+def _look(body: schemas.PhraseBody) -> WordLook | None:
+    return None if body.instead is None else WordLook(body.instead, body.mask_ratio, body.resolution)
 
 
 def _text(text: Text) -> dict[str, Any]:

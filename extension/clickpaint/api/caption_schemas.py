@@ -83,10 +83,19 @@ class PanoramaPictureBody(PanoramaBody):
     image: StrictStr = Field(..., **picture_file())
 
 
-class FindBody(Body):
+class PhraseBody(Body):
     phrase: StrictStr
-    mode: Mode = "replace"
     segmenter: StrictStr | None = None
+    instead: StrictStr | None = Field(
+        None, description="What might be there, maybe nothing in particular: the checkpoint says where that differs. Left out: the best "
+        "that is here for phrases, which is the checkpoint only where nothing else is.",
+    )  # fmt: skip
+    mask_ratio: Number = Field(3.0, description="With instead: of the mean difference, what counts as all of it; less selects more.")
+    resolution: Integer = Field(0, description="With instead: side of the square whose area is looked at; 0: the checkpoint's own.")
+
+
+class FindBody(PhraseBody):
+    mode: Mode = "replace"
 
 
 class TraceBody(Body):
@@ -128,10 +137,8 @@ class TextMaskAnswer(BaseModel):
     mask: str = Field(..., description="PNG data URL: white where text stands.")
 
 
-class FindPictureBody(Body):
+class FindPictureBody(PhraseBody):
     image: StrictStr = Field(..., **picture_file())
-    phrase: StrictStr
-    segmenter: StrictStr | None = None
 
 
 class RankBody(Body):

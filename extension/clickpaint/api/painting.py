@@ -15,6 +15,7 @@ from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image import mask as masks
 from clickpaint.image.soft_edge import AUTO, SoftEdge
 from clickpaint.paint import flat_options
+from clickpaint.paint.edit_options import WordEdit
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.painting import Gallery, PaintedPictures
@@ -124,7 +125,9 @@ def _options(body: schemas.PaintBody, studio: Studio, workspace: Workspace | Non
     for name in ("guide_picture", "reference_picture"):
         if values[name] is not None:
             values[name] = studio.decode(translate.picture_bytes(values[name])).pixels
-    return flat_options.grouped(**{**values, "styles": tuple(body.styles), "control": control})
+    edits = tuple(WordEdit(edit.text, edit.scale, edit.threshold) for edit in body.edits)
+    weights = tuple((weight.words, weight.weight) for weight in body.word_weights)
+    return flat_options.grouped(**{**values, "styles": tuple(body.styles), "control": control, "edits": edits, "word_weights": weights})
 
 
 def _unit(unit: schemas.ControlBody, studio: Studio, workspace: Workspace | None) -> ControlUnit:

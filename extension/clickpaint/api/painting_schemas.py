@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
+from clickpaint.api.edit_schemas import EditFields
 from clickpaint.api.pydantic_compat import Body, Integer, Number, Pixels, WholeNumber, at_most, picture_file
 from clickpaint.api.schemas import StateAnswer
 
@@ -22,10 +23,10 @@ class ControlBody(Body):
     map: StrictStr | None = Field(None, description="A map that was made of this workspace, by its id; used as it is.")
 
 
-class PaintBody(Body):
+class PaintBody(EditFields):
     """What to paint, and how; names and ranges are those of the web UI's img2img."""
 
-    task: Literal["fill", "replace", "expand", "remove", "instruct"] = "fill"
+    task: Literal["fill", "replace", "expand", "remove", "instruct", "edit"] = "fill"
     engine: Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"] = Field(
         "auto", description="auto: the host's own sampler; without one, what fits the checkpoint. The others are ours."
     )

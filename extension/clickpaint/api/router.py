@@ -22,6 +22,7 @@ from clickpaint.api import (
     schemas,
     stateless,
     videos,
+    word_maps,
     workspaces,
 )
 from clickpaint.api.access import Gate
@@ -55,7 +56,7 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         return studio.video_library.most_bytes + MEGABYTE
 
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit, clip_limit), responses=responses)
-    for part in (workspaces, cutting, painting, control, caption, stateless, batch, datasets, models, events, examples):
+    for part in (workspaces, cutting, painting, control, caption, word_maps, stateless, batch, datasets, models, events, examples):
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
     videos.add_routes(router, studio, gate)

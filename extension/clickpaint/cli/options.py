@@ -151,6 +151,8 @@ def check_one_selection(options: argparse.Namespace) -> None:
         raise InvalidInput("There are a mask and points.", "Give either --mask, or --point and --box.")
     if getattr(options, "transparent", False) and (masked or pointed):
         raise InvalidInput("There are several selections.", "Give --transparent alone, without --mask, --point and --box.")
+    if getattr(options, "words", None) and (masked or pointed or getattr(options, "transparent", False) or getattr(options, "text", False)):
+        raise InvalidInput("There are several selections.", "Give --words alone, without --transparent, --text, --point and --box.")
     if getattr(options, "text", False) and (masked or pointed or getattr(options, "transparent", False)):
         raise InvalidInput("There are several selections.", "Give --text alone, without --transparent, --mask, --point and --box.")
 
@@ -165,6 +167,15 @@ def selected(options: argparse.Namespace, studio: Studio, file: Path, picture: P
     if getattr(options, "text", False):
         text = studio.reading.read(picture)
         return Selection(text.mask, f"the text “{' / '.join(line.text for line in text.lines)}”")
+    if getattr(options, "words", None):
+        from clickpaint.studio.word_masks import WordLook
+
+        look = None
+        if options.instead is not None:
+            ratio = WordLook.ratio if options.mask_ratio is None else options.mask_ratio
+            look = WordLook(options.instead, ratio, options.resolution or 0)
+        place = studio.words.find_in(picture, options.words, options.segmenter, look)
+        return Selection(place.mask, place.how, f", score {place.score:.2f}")
     if getattr(options, "mask", None) is not None:
         return Selection(mask_for(options.mask, file, picture), "the mask")
     clicked = studio.selecting.segment(picture, prompts_of(options), options.segmenter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from clickpaint.cli.files import Outputs, Place, existing, for_each, place_for, printable, with_losses
 from clickpaint.cli.options import (
@@ -27,7 +27,10 @@ from clickpaint.paint import flat_options
 from clickpaint.paint.influence_options import GuideKind
 from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
 
-_DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed"}
+if TYPE_CHECKING:
+    from clickpaint.image.picture import Picture
+
+_DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed", "edit": "edited"}
 """What stands in the names of a task's results."""
 
 _RATIOS = {"1:1": (1, 1), "4:3": (4, 3), "3:4": (3, 4), "16:9": (16, 9), "9:16": (9, 16)}
@@ -40,7 +43,7 @@ def add_commands(commands: Any) -> None:
         ("expand", "paint what lies beyond the picture's borders"),
         ("instruct", "do what a prompt says to something, or to the whole picture"),
     ):
-        parser = add_command(commands, task, paint_pictures, help)
+        parser = add_command(commands, task, expand_pictures if task == "expand" else paint_pictures, help)
         parser.set_defaults(task=task)
         add_picture_options(parser, "OUT", "where the result goes, or the folder for results; beside the picture by default")
         parser.add_argument("--mask", type=Path, metavar="FILE", help="what is selected: white, or alpha; for a folder also a folder")
@@ -63,33 +66,49 @@ def add_commands(commands: Any) -> None:
     add_host_options(generate)
 
 
-def add_paint_options(parser: argparse.ArgumentParser) -> None:
-    default = flat_options.DEFAULTS
+def add_sampling_options(parser: argparse.ArgumentParser) -> None:
+    """What all commands take that paint with a checkpoint."""
     add_checkpoint_options(parser)
-    parser.add_argument("-p", "--prompt", default="", help="what to paint; (word:1.2), [word], BREAK and <lora:NAME:0.8> as in the web UI")
     parser.add_argument("-n", "--negative-prompt", default="", metavar="PROMPT", help="what not to paint")
-    parser.add_argument("--engine", choices=get_args(Engine), default="auto", help="auto: what fits the checkpoint and the other options")
     parser.add_argument("--sampler", default="", metavar="NAME", help='"Euler a", "DPM++ 2M", "DDIM", "UniPC" …')
     parser.add_argument("--scheduler", default="", metavar="NAME", help='spacing of the noise levels: "Karras", "Exponential" …')
     for name, help in (
         ("steps", "denoising steps"),
         ("cfg_scale", "how closely the prompt is followed; 0: 7"),
-        ("image_cfg_scale", "how closely an instruction keeps to the picture"),
         ("seed", "-1 for a random one"),
         ("denoising_strength", "0: nothing changes, 1: nothing is kept"),
-        ("repaint_jump", "noise levels that RePaint goes back at once"),
-        ("repaint_resamples", "how often RePaint paints each stretch"),
         ("resolution", "side of the square whose area is painted at; 0: the checkpoint's own"),
         ("clip_skip", "layers of the text encoder left out, plus 1"),
         ("grow", "pixels by which the mask is grown; auto: what fits (the default)"),
         ("feather", "pixels over which the result fades into the picture; auto: what fits (the default)"),
     ):
-        kind = pixels_or_auto if name in ("grow", "feather") else float if isinstance(default[name], float) else int
-        shown = "" if default[name] is None else " (%(default)s)"
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=kind, default=default[name], metavar="N", help=help + shown)
+        add_number(parser, name, help)
     parser.add_argument("--count", dest="batch_count", type=int, default=1, metavar="N", help="results to choose from (%(default)s)")
-    parser.add_argument("--masked-content", choices=get_args(MaskedContent), default=default["masked_content"], help="what is there first")
+    parser.add_argument("--soft-inpainting", action="store_true", help="paint less towards the mask's edge")
+    parser.add_argument(
+        "--control", type=_unit, action="append", default=[], metavar="PREPROCESSOR:MODEL[:WEIGHT[:START[:END[:MODE]]]]",
+        help='a ControlNet; "none" for a picture that is a map itself; may be repeated',
+    )  # fmt: skip
+
+
+def add_number(parser: argparse.ArgumentParser, name: str, help: str) -> None:
+    """An option for a number, by its name in `flat_options`."""
+    default = flat_options.DEFAULTS[name]
+    kind = pixels_or_auto if name in ("grow", "feather") else float if isinstance(default, float) else int
+    shown = "" if default is None else " (%(default)s)"
+    parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, metavar="N", help=help + shown)
+
+
+def add_paint_options(parser: argparse.ArgumentParser) -> None:
+    add_sampling_options(parser)
+    parser.add_argument("-p", "--prompt", default="", help="what to paint; (word:1.2), [word], BREAK and <lora:NAME:0.8> as in the web UI")
+    parser.add_argument("--engine", choices=get_args(Engine), default="auto", help="auto: what fits the checkpoint and the other options")
+    for name, help in (
+        ("image_cfg_scale", "how closely an instruction keeps to the picture"),
+        ("repaint_jump", "noise levels that RePaint goes back at once"),
+        ("repaint_resamples", "how often RePaint paints each stretch"),
+    ):
+        add_number(parser, name, help)
     parser.add_argument("--guide", choices=get_args(GuideKind), default="none", help="whose score steers the sampling besides the prompt")
     parser.add_argument(
         "--guide-words", default="", metavar="WORDS", help='phrases for clip, such as "stormy; people:-0.5", or the class for classifier'
@@ -103,23 +122,20 @@ def add_paint_options(parser: argparse.ArgumentParser) -> None:
         ("reference_start", "share of the sampling from which the reference acts"),
         ("reference_end", "share of the sampling until which the reference acts"),
     ):
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=float, default=default[name], metavar="N", help=f"{help} (%(default)g)")
+        add_number(parser, name, help)
+    content = flat_options.DEFAULTS["masked_content"]
+    parser.add_argument("--masked-content", choices=get_args(MaskedContent), default=content, help="what is there first")
     parser.add_argument("--eraser", metavar="NAME", help='for the masked content "erased"')
-    parser.add_argument("--soft-inpainting", action="store_true", help="paint less towards the mask's edge")
     parser.add_argument(
         "--second-pass", dest="refine", choices=("on", "off"), help="paint large areas once more at their own resolution, or never"
     )
-    parser.add_argument(
-        "--control", type=_unit, action="append", default=[], metavar="PREPROCESSOR:MODEL[:WEIGHT[:START[:END[:MODE]]]]",
-        help='a ControlNet; "none" for a picture that is a map itself; may be repeated',
-    )  # fmt: skip
 
 
-def paint_pictures(options: argparse.Namespace) -> int:
+def paint_pictures(options: argparse.Namespace, further: Callable[[Picture], dict[str, Any]] = lambda picture: {}) -> int:
+    """further: options, by their names in `flat_options`, that a picture itself says."""
     check_one_selection(options)
     selecting = bool(options.point) or options.box is not None or options.mask is not None or options.transparent
-    whole = options.task == "expand" or (options.task == "instruct" and not selecting)
+    whole = options.task == "expand" or (options.task in ("instruct", "edit") and not selecting)
     studio = studio_of(options)
     if not whole and options.mask is None and not options.transparent:
         prompts_of(options)
@@ -128,12 +144,16 @@ def paint_pictures(options: argparse.Namespace) -> int:
         format = place.format
         picture = studio.decode(file.read_bytes())
         mask = None if whole else selected(options, studio, file, picture).mask
-        wanted = paint_options(options, expand=_expansion(options, picture.size))
-        painted = studio.painting.paint_picture(picture, mask, wanted, options.eraser)
+        wanted = paint_options(options, **further(picture))
+        painted = studio.painting.paint_picture(picture, mask, wanted, getattr(options, "eraser", None))
         paths = place.write(studio.encode(result, format) for result in painted.pictures)
         return with_losses(_painted(paths, painted.seeds), picture)
 
     return for_each(options, studio, _DONE[options.task], lambda file: file.suffix, work)
+
+
+def expand_pictures(options: argparse.Namespace) -> int:
+    return paint_pictures(options, lambda picture: {"expand": _expansion(options, picture.size)})
 
 
 def generate_picture(options: argparse.Namespace) -> int:
@@ -177,18 +197,16 @@ def _painted(paths: list[Path], seeds: tuple[int, ...]) -> str:
 
 
 def paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
-    values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS}
-    values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
+    values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS and value is not None}
+    values |= {name: None for name in ("grow", "feather") if values.get(name) == AUTO}
     for name in ("guide_picture", "reference_picture"):
-        if isinstance(values[name], Path):
+        if isinstance(values.get(name), Path):
             values[name] = decode(existing(values[name]).read_bytes()).pixels
-    refine = {"on": True, "off": False, None: None}[options.refine]
+    refine = {"on": True, "off": False, None: None}[getattr(options, "refine", None)]
     return flat_options.grouped(**{**values, "refine": refine, "control": tuple(options.control), **more})
 
 
 def _expansion(options: argparse.Namespace, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    if options.task != "expand":
-        return (0, 0, 0, 0)
     if (options.margins is None) == (options.to is None):
         raise InvalidInput("It is not said how far to expand.", "Give either --margins L,T,R,B or --to RATIO.")
     if options.margins is not None:

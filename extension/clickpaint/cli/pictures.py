@@ -8,6 +8,7 @@ from typing import Any
 
 from clickpaint.cli.files import Place, for_each, with_losses, write
 from clickpaint.cli.options import (
+    add_checkpoint_options,
     add_command,
     add_picture_options,
     add_text_option,
@@ -28,6 +29,15 @@ def add_commands(commands: Any) -> None:
 
     add_transparent_option(segment)
     add_text_option(segment)
+    segment.add_argument("--words", metavar="WORDS", help="what they name, instead of points: by the best that is here for it")
+    segment.add_argument("--instead", metavar="WORDS", help="with --words: what might be there; the checkpoint says where that differs")
+    segment.add_argument(
+        "--mask-ratio", type=float, metavar="N", help="with --instead: of the mean difference, how much counts as all (3.0)"
+    )
+    segment.add_argument(
+        "--resolution", type=int, metavar="N", help="with --instead: side of the square whose area is looked at (the checkpoint's)"
+    )
+    add_checkpoint_options(segment)
 
     remove = add_command(commands, "remove", remove_from_pictures, "remove what is pointed at, or what a mask selects")
     add_picture_options(remove, "OUT", "where the result goes, or the folder for results; beside the picture by default")
@@ -48,7 +58,11 @@ def segment_pictures(options: argparse.Namespace) -> int:
 
     check_one_selection(options)
     studio = studio_of(options)
-    if not options.transparent and not options.text:
+    if options.instead is not None and not options.words:
+        raise InvalidInput("It is not said what is there.", "Give it as --words.")
+    if (options.mask_ratio is not None or options.resolution is not None) and options.instead is None:
+        raise InvalidInput("Only what the checkpoint finds has a ratio and a resolution.", "Give --instead with them.")
+    if not options.transparent and not options.text and not options.words:
         prompts_of(options)
 
     def work(file: Path, place: Place) -> str:

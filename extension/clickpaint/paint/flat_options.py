@@ -7,12 +7,13 @@ from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from clickpaint.paint.edit_options import EditOptions
 from clickpaint.paint.influence_options import GuideOptions, ReferenceOptions
 from clickpaint.paint.paint_job import Masking, ModelOptions, PaintOptions, Passes, RePaintOptions, Sampling, TextPrompt
 
 _GROUPS: Mapping[str, type] = {
     "prompt": TextPrompt, "sampling": Sampling, "masking": Masking, "passes": Passes, "model": ModelOptions, "repaint": RePaintOptions,
-    "guide": GuideOptions, "reference": ReferenceOptions,
+    "guide": GuideOptions, "reference": ReferenceOptions, "edit": EditOptions,
 }  # fmt: skip
 _OTHER_NAMES = {
     ("prompt", "positive"): "prompt", ("prompt", "negative"): "negative_prompt",
@@ -20,6 +21,7 @@ _OTHER_NAMES = {
     ("repaint", "jump"): "repaint_jump", ("repaint", "resamples"): "repaint_resamples",
     **{("guide", name): f"guide_{name}" for name in ("words", "scale", "picture")}, ("guide", "kind"): "guide",
     **{("reference", name): f"reference_{name}" for name in ("picture", "weight", "fidelity", "start", "end")},
+    ("edit", "method"): "edit_method", ("edit", "source"): "source_prompt", ("edit", "weights"): "word_weights",
 }  # fmt: skip
 
 _PLACES = {_OTHER_NAMES.get((group, field.name), field.name): (group, field) for group, kind in _GROUPS.items() for field in fields(kind)}

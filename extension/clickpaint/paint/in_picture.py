@@ -22,6 +22,9 @@ from clickpaint.paint.context import MULTIPLE, plan, scaled, scaled_mask
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 
+_WHOLE = ("instruct", "edit")
+"""Tasks that may be for the whole picture."""
+
 Run = Callable[[PaintJob, Progress], list[Painted]]
 """The host: paints one job, gives `job.count` results or fewer if the user skipped some."""
 
@@ -122,7 +125,7 @@ def paint(
     """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
 
     Args:
-        mask: bool [H, W], the selected object; not used to expand, and None for an instruction that the whole picture is to follow.
+        mask: bool [H, W], the selected object; not used to expand, and None for an instruction or an edit of the whole picture.
         native: side of the square in pixels that the loaded model was trained on.
         erase: needed for the masked content "erased" alone.
         opacity: uint8 [H, W], the picture's alpha; what is painted where it is transparent becomes visible. None for a picture without.
@@ -136,7 +139,7 @@ def paint(
     canvas = _canvas(pixels, mask, options)
     if canvas.edge is not None:  # infotexts are to say what acted
         options = replace(options, masking=replace(options.masking, grow=canvas.edge.grow, feather=canvas.edge.feather))
-    if opacity is not None and not (options.task == "instruct" and mask is None):  # a sprite that is redrawn as a whole keeps its shape
+    if opacity is not None and not (options.task in _WHOLE and mask is None):  # a sprite that is redrawn as a whole keeps its shape
         left, top, right, bottom = options.expand if options.task == "expand" else (0, 0, 0, 0)
         canvas = replace(canvas, opacity=np.pad(opacity, ((top, bottom), (left, right))))
     area = bounds(canvas.hole)
@@ -144,11 +147,13 @@ def paint(
         raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
     size = canvas.pixels.shape[1], canvas.pixels.shape[0]
     whole = options.task in ("replace", "expand")
-    refine = False if options.task == "instruct" else options.passes.refine  # what was done once would be done twice
+    refine = False if options.task in _WHOLE else options.passes.refine  # what was done once would be done twice
     where = plan(area, size, native, resolution=options.passes.resolution, whole=whole, refine=refine, multiple=multiple)
 
     content, start = options.masking.content, canvas.pixels
-    if options.masking.content == "erased":
+    if options.task == "edit" and options.edit.inversion != "seed":
+        content = "original"  # which is what is edited
+    if content == "erased":
         if erase is None:
             raise InvalidInput("There is no eraser to start from.", "Choose another masked content.")
         start = erase(canvas.pixels, canvas.hole, progress.part(0.0, 0.1))
@@ -186,7 +191,7 @@ def paint(
 def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) -> _Canvas:
     if options.task == "expand":
         pixels, mask = _expanded(pixels, options.expand)
-    if options.task == "instruct" and mask is None:
+    if options.task in _WHOLE and mask is None:
         everything = np.ones(pixels.shape[:2], bool)
         return _Canvas(pixels, everything, everything, everything.astype(np.float32))
     if mask is None or not mask.any():
@@ -257,16 +262,23 @@ def _soft(alpha: np.ndarray, size: tuple[int, int], options: PaintOptions) -> np
     """`alpha`, float32 [h, w], at (width, height), for those who want soft inpainting."""
     if not options.masking.soft:
         return None
+    return _scaled_share(alpha, size)
+
+
+def _scaled_share(share: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`share`, float32 [h, w] in 0..1, at (width, height)."""
     import cv2
 
-    shrinking = size[0] * size[1] < alpha.size
-    resized = cv2.resize(alpha.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    shrinking = size[0] * size[1] < share.size
+    resized = cv2.resize(share.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
     return resized.clip(0, 1)
 
 
 def _put_back(result: Painted, canvas: _Canvas, box: Box) -> PaintResult:
     crop = scaled(result.pixels, box.size)
     share, opacity = canvas.alpha[box.slices], None
+    if result.area is not None:
+        share = share * _scaled_share(result.area, box.size)
     if canvas.opacity is not None:
         share, opacity = painted_over(canvas.opacity[box.slices], share)
     pixels = blend.composite(canvas.pixels[box.slices], crop, share)

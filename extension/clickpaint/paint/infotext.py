@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from clickpaint.paint.edit_options import EditMethod, Inversion
 from clickpaint.paint.paint_job import CONTROL_MODES, ControlUnit, MaskedContent, PaintJob, Task
 
 TASK = "Clickpaint"
@@ -22,6 +23,9 @@ _MASKED_CONTENT, _STRENGTH, _RESOLUTION, _SECOND_PASS, _SOFT, _MARGINS, _GROW, _
 
 _ENGINE = f"{TASK} engine"  # of engines of ours alone
 _JUMP, _RESAMPLES = "RePaint jump", "RePaint resamples"
+
+_EDIT = {"source": f"{TASK} source prompt", "inversion": f"{TASK} inversion"}
+"""Name in `EditOptions` → field."""
 
 _NUMBERS = {
     "steps": "Steps", "seed": "Seed", "cfg_scale": "CFG scale", "distilled_cfg_scale": "Distilled CFG Scale",
@@ -41,7 +45,7 @@ def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint
         sampler, schedule: those that were used, by their proper names.
         checkpoint: its file's name.
     """
-    options, instructed = job.options, engine == "instruct"
+    options, instructed, edit = job.options, engine == "instruct", job.options.edit
     clip_skip = options.model.clip_skip or 1
     fields: dict[str, object] = {
         "Steps": options.sampling.steps,
@@ -68,6 +72,7 @@ def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint
             if options.reference.acts
             else {}
         ),
+        **({name: str(getattr(edit, field)) for field, name in _EDIT.items()} if options.task == "edit" else {}),
         **({_JUMP: options.repaint.jump, _RESAMPLES: options.repaint.resamples} if engine == "repaint" else {}),
     }
     line = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in fields.items())
@@ -79,7 +84,7 @@ def own_fields(job: PaintJob) -> dict[str, str]:
     """Our fields for one job: only what an infotext would not tell otherwise. No value needs quoting."""
     options = job.options
     fields: dict[str, str] = {TASK: options.task}
-    if options.task != "instruct":
+    if options.task not in ("instruct", "edit"):
         fields[_MASKED_CONTENT] = options.masking.content
         if job.strength != options.sampling.denoising_strength:
             fields[_STRENGTH] = f"{options.sampling.denoising_strength:g}"
@@ -132,7 +137,13 @@ def read(fields: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {name: _number(fields.get(field)) for name, field in _NUMBERS.items()}
     numbers["denoising_strength"] = _number(fields.get(_STRENGTH, fields.get("Denoising strength")))
     if ours:
-        values["engine"] = str(fields.get(_ENGINE, "auto"))
+        edited = fields[TASK] == "edit"
+        values["engine"] = "auto" if edited else str(fields.get(_ENGINE, "auto"))
+        if edited and fields.get(_ENGINE) in get_args(EditMethod):
+            values["edit_method"] = fields[_ENGINE]
+            values["source_prompt"] = str(fields.get(_EDIT["source"], ""))
+            if fields.get(_EDIT["inversion"]) in get_args(Inversion):
+                values["inversion"] = fields[_EDIT["inversion"]]
         numbers["resolution"] = _number(fields.get(_RESOLUTION, 0))
         values["refine"] = {"on": True, "off": False}.get(str(fields.get(_SECOND_PASS)))
         values["soft_inpainting"] = fields.get(_SOFT) == "on"

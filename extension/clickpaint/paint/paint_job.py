@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 
 from clickpaint.errors import InvalidInput
+from clickpaint.paint.edit_options import EditOptions, known, within
 from clickpaint.paint.influence_options import GuideOptions, ReferenceOptions
 
-Task = Literal["fill", "replace", "expand", "remove", "instruct"]
+Task = Literal["fill", "replace", "expand", "remove", "instruct", "edit"]
 """fill: the prompt inside the mask. replace: the prompt around it, the object kept bit for bit. expand: the prompt beyond the
 picture's borders. remove: the mask filled with what the surroundings suggest. instruct: what the prompt says is done to what the mask
-shows, or to the whole picture."""
+shows, or to the whole picture. edit: from what the picture shows to what the prompt says, in the mask or in the whole picture
+(`paint.edit_options`)."""
 
 Engine = Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"]
 """How the picture enters the sampling (`paint.diffusion.engines`); "auto" follows the checkpoint and the other options."""
@@ -58,10 +58,10 @@ class ControlUnit:
     map: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _within("The ControlNet weight", self.weight, 0, 2)
-        _within("The ControlNet start", self.start, 0, 1)
-        _within("The ControlNet end", self.end, 0, 1)
-        _known("control mode", self.mode, get_args(ControlMode))
+        within("The ControlNet weight", self.weight, 0, 2)
+        within("The ControlNet start", self.start, 0, 1)
+        within("The ControlNet end", self.end, 0, 1)
+        known("control mode", self.mode, get_args(ControlMode))
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ class Sampling:
     batch_count: int = 1
 
     def __post_init__(self) -> None:
-        _within("The number of steps", self.steps, 1, 150)
-        _within("The CFG scale", self.cfg_scale, 0, 30)
-        _within("The distilled CFG scale", self.distilled_cfg_scale, 0, 30)
-        _within("The image CFG scale", self.image_cfg_scale, 0, 30)
-        _within("The seed", self.seed, -1, 2**32 - 1)
-        _within("The denoising strength", self.denoising_strength, 0, 1)
-        _within("The number of results", self.batch_count, 1, 16)
+        within("The number of steps", self.steps, 1, 150)
+        within("The CFG scale", self.cfg_scale, 0, 30)
+        within("The distilled CFG scale", self.distilled_cfg_scale, 0, 30)
+        within("The image CFG scale", self.image_cfg_scale, 0, 30)
+        within("The seed", self.seed, -1, 2**32 - 1)
+        within("The denoising strength", self.denoising_strength, 0, 1)
+        within("The number of results", self.batch_count, 1, 16)
 
     @property
     def guidance_scale(self) -> float:
@@ -141,9 +141,9 @@ class Masking:
     soft: bool = False
 
     def __post_init__(self) -> None:
-        _known("masked content", self.content, get_args(MaskedContent))
-        _within("Grow", self.grow, 0, 512)
-        _within("Feather", self.feather, 0, 512)
+        known("masked content", self.content, get_args(MaskedContent))
+        within("Grow", self.grow, 0, 512)
+        within("Feather", self.feather, 0, 512)
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ class Passes:
     refine_strength: float = 0.35
 
     def __post_init__(self) -> None:
-        _within("The resolution", self.resolution, 0, 4096)
-        _within("The refiner's denoising strength", self.refine_strength, 0, 1)
+        within("The resolution", self.resolution, 0, 4096)
+        within("The refiner's denoising strength", self.refine_strength, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,8 @@ class ModelOptions:
     token_merging_ratio: float | None = None
 
     def __post_init__(self) -> None:
-        _within("Clip skip", self.clip_skip, 1, 12)
-        _within("The token merging ratio", self.token_merging_ratio, 0, 0.9)
+        within("Clip skip", self.clip_skip, 1, 12)
+        within("The token merging ratio", self.token_merging_ratio, 0, 0.9)
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ class RePaintOptions:
     resamples: int = 10
 
     def __post_init__(self) -> None:
-        _within("RePaint's jump", self.jump, 1, 150)
-        _within("The number of RePaint's resamplings", self.resamples, 1, 50)
+        within("RePaint's jump", self.jump, 1, 150)
+        within("The number of RePaint's resamplings", self.resamples, 1, 50)
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class PaintOptions:
 
     Attributes:
         task: what is done to the picture.
-        prompt, sampling, masking, passes, model, repaint, guide, reference: see their classes.
+        prompt, sampling, masking, passes, model, repaint, guide, reference, edit: see their classes.
         control: ControlNets at work, in the order of their units.
         expand: pixels that are added on each side (left, top, right, bottom), 0..8192; for the task "expand".
         engine: one of our own, or "auto" to leave it to the host's sampler where it has one.
@@ -222,15 +222,22 @@ class PaintOptions:
     repaint: RePaintOptions = field(default_factory=RePaintOptions)
     guide: GuideOptions = field(default_factory=GuideOptions)
     reference: ReferenceOptions = field(default_factory=ReferenceOptions)
+    edit: EditOptions = field(default_factory=EditOptions)
     control: tuple[ControlUnit, ...] = ()
     expand: tuple[int, int, int, int] = (0, 0, 0, 0)
     engine: Engine = "auto"
 
     def __post_init__(self) -> None:
-        _known("task", self.task, get_args(Task))
-        _known("engine", self.engine, get_args(Engine))
+        known("task", self.task, get_args(Task))
+        known("engine", self.engine, get_args(Engine))
         for margin in self.expand:
-            _within("A margin to expand by", margin, 0, 8192)
+            within("A margin to expand by", margin, 0, 8192)
+        if self.task == "edit" and self.engine != "auto":
+            raise InvalidInput("An edit by words has engines of its own.", "Leave the engine at auto, and choose the method.")
+        if self.task == "edit" and (self.guide.acts or self.reference.acts):
+            raise InvalidInput("An edit by words follows no guide and no reference.", "Leave them out, or choose another task.")
+        if self.task == "edit":
+            self.edit.check(self.prompt.positive)
         if self.task == "expand" and not any(self.expand):
             raise InvalidInput("There is no side to expand.", "Give at least one margin (left, top, right, bottom) in pixels.")
 
@@ -278,22 +285,10 @@ class Painted:
         pixels: uint8 [h, w, 3], of the job's size.
         seed: that it was painted with.
         infotext: the host's own.
+        area: float32 [h, w] in 0..1, how much of it is to be taken; None where all of it is, within the job's mask.
     """
 
     pixels: np.ndarray
     seed: int
     infotext: str = field(default="", repr=False)
-
-
-def _known(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        raise InvalidInput(
-            "The {name} {value!r} is unknown.", "Choose one of {choices}.", name=name, value=value, choices=", ".join(choices)
-        )
-
-
-def _within(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not (math.isfinite(value) and low <= value <= high):
-        raise InvalidInput(
-            "{name} cannot be {value}.", "It goes from {minimum:g} to {maximum:g}.", value=str(value), minimum=low, maximum=high, name=name
-        )
+    area: np.ndarray | None = field(default=None, repr=False)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from clickpaint.hosts.base import Host
 from clickpaint.image.picture import from_pixels
 from clickpaint.paint.adapters.toolbox import Toolbox
 from clickpaint.paint.checkpoint.opening import AnyCheckpoint, Checkpoints
-from clickpaint.paint.diffusion import frame_sampling, sampling
+from clickpaint.paint.diffusion import frame_sampling, sampling, seeing_words
 from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion
 from clickpaint.paint.diffusion.score_guidance import Score
 from clickpaint.paint.influence_options import GuideOptions
@@ -79,6 +79,14 @@ class OpenCheckpoint:
         """Frames that look at the first one, uint8 [h, w, 3], as `paint.diffusion.frame_sampling.paint_frames`."""
         return frame_sampling.paint_frames(self._checkpoint, jobs, tools=self._tools, progress=progress, preview=self._show)
 
+    def difference(self, pixels: np.ndarray, words: str, progress: Progress = SILENT, **how: Any) -> np.ndarray:
+        """Where two prompts differ; how: see `paint.diffusion.seeing_words.difference`."""
+        return seeing_words.difference(self._checkpoint, pixels, words, **how, tools=self._tools, progress=progress)
+
+    def word_maps(self, pixels: np.ndarray, prompt: str, resolution: int, progress: Progress = SILENT) -> list[seeing_words.SeenWord]:
+        """Where each word is seen, see `paint.diffusion.seeing_words.word_maps`."""
+        return seeing_words.word_maps(self._checkpoint, pixels, prompt, resolution=resolution, tools=self._tools, progress=progress)
+
 
 class OwnSampler:
     """Part of the studio. The caller holds the host's lock while something is painted."""
@@ -91,9 +99,9 @@ class OwnSampler:
         self._preview: np.ndarray | None = None
 
     def paints(self, options: PaintOptions) -> bool:
-        """Whether an engine of ours is to paint this, and not the host's own sampler: one is asked for, or the host has no sampler,
-        cannot follow instructions with the model that is loaded, or has no ControlNet for the units."""
-        if options.engine != "auto" or options.guide.acts or options.reference.acts:
+        """Whether an engine of ours is to paint this, and not the host's own sampler: one is asked for, it is an edit by words, or the
+        host has no sampler, cannot follow instructions with the model that is loaded, or has no ControlNet for the units."""
+        if options.engine != "auto" or options.task == "edit" or options.guide.acts or options.reference.acts:
             return True
         can = self._host.capabilities()
         if options.task == "instruct":

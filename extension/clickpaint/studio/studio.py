@@ -42,6 +42,7 @@ from clickpaint.studio.video_painting import VideoPainting
 from clickpaint.studio.video_results import VideoResults
 from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.videos import Videos
+from clickpaint.studio.word_masks import WordMasks
 from clickpaint.studio.words import Words
 
 _MOST_CODECS = 4  # pictures decoded or encoded at once: each may take several times its size
@@ -81,8 +82,8 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, control_maps, words, several_pictures, training_data, trainings, videos,
-            downloads, inventory, own_files: the use-cases.
+        selecting, reading, erasing, extracting, painting, control_maps, word_masks, words, several_pictures, training_data, trainings,
+            videos, downloads, inventory, own_files: the use-cases.
         video_library, video_views, video_objects, video_results: those of videos that stay open.
         own_sampler: ours, on the host's checkpoint.
     """
@@ -104,7 +105,8 @@ class Studio:
         self.extracting = Extracting(self.requests, self.pool, self._picture_changed)
         self.painting = Painting(host, self.pool, self.own_sampler, self.requests, self._picture_changed)
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
-        self.words = Words(host, self.requests, self.pool, self.selecting)
+        self.word_masks = WordMasks(host, self.own_sampler, self.requests)
+        self.words = Words(host, self.requests, self.pool, self.selecting, self.word_masks)
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
         self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
         video_painting = VideoPainting(host, self.pool, self.painting, self.own_sampler)

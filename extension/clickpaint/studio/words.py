@@ -34,6 +34,7 @@ from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest, segmented
 from clickpaint.studio.selecting import Selecting, regions_of
+from clickpaint.studio.word_masks import WordLook, WordMasks
 
 T = TypeVar("T")
 
@@ -55,8 +56,8 @@ class Words:
         captioners: all that can say something here.
     """
 
-    def __init__(self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting) -> None:
-        self._requests, self._pool, self._selecting = requests, pool, selecting
+    def __init__(self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, word_masks: WordMasks) -> None:
+        self._requests, self._pool, self._selecting, self._word_masks = requests, pool, selecting, word_masks
         here = Surroundings(host.folders, host.device, host.setting, host.caption, lambda: _silent(host.capabilities()))
         self.captioners = Captioners(here, pool.store, pool.models)
 
@@ -68,7 +69,7 @@ class Words:
         polyglot = next((captioner for captioner in captioners if captioner.available and captioner.captions), None)
         refines = Availability(text is not None, "" if text is not None else caption_refinement.NEEDS_TEXT_MODEL)
         language = Availability(True) if polyglot is not None and polyglot.family == "vision_language" else refines
-        finds = self.captioners.finder() is not None or clip is not None or speaks
+        finds = self.captioners.finder() is not None or clip is not None or speaks or self._word_masks.available()
         tagger = self.captioners.tagger() is not None
         no_clip = "Put a CLIP model's folder into models/captioner."
         return {
@@ -183,9 +184,12 @@ class Words:
             return self._panorama(request, picture, options, captioner, segmenter, lambda _: None)
 
     def find(
-        self, workspace: Workspace, phrase: str, mode: str = "replace", segmenter: str | None = None
+        self, workspace: Workspace, phrase: str, mode: str = "replace", segmenter: str | None = None, look: WordLook | None = None
     ) -> tuple[State, finding.PhraseMatch]:
         """Select what a phrase names, combined with the selection as `mode` of `selection.MODES` says.
+
+        Args:
+            look: how the checkpoint is to look for it; None for the best that there is for phrases.
 
         Raises:
             InvalidInput: it is not in the picture, or the phrase or the mode cannot be.
@@ -193,14 +197,16 @@ class Words:
         check_mode(mode)
         phrase = _checked_phrase(phrase)
         with self._requests.run("find", workspace) as request, request.turn():
-            place = self._match(request, workspace.picture(), phrase, segmenter or workspace.segmenter or None)
+            place = self._match(request, workspace.picture(), phrase, segmenter or workspace.segmenter or None, look)
             return workspace.select("Find", place.mask, mode), place
 
-    def find_in(self, picture: Picture, phrase: str, segmenter: str | None = None) -> finding.PhraseMatch:
+    def find_in(
+        self, picture: Picture, phrase: str, segmenter: str | None = None, look: WordLook | None = None
+    ) -> finding.PhraseMatch:  # fmt: skip
         """Where a phrase is in a picture that belongs to no workspace. Raises as `find`."""
         phrase = _checked_phrase(phrase)
         with self._requests.run("find") as request:
-            return self._match(request, picture, phrase, segmenter)
+            return self._match(request, picture, phrase, segmenter, look)
 
     def rank(self, workspace: Workspace, prompt: str) -> list[float]:
         """How well each of the last painting's results fits the prompt, by CLIP, in their order. Raises `ModelMissing`, `InvalidInput`."""
@@ -346,9 +352,16 @@ class Words:
             captioner.name, picture.size, tuple(described), context, paragraph, words, overview, milliseconds, failure
         )  # fmt: skip
 
-    def _match(self, request: RunningRequest, picture: Picture, phrase: str, segmenter: str | None) -> finding.PhraseMatch:
-        """Where a phrase is: by a network made for it, otherwise by CLIP, otherwise by captions, among all regions."""
+    def _match(
+        self, request: RunningRequest, picture: Picture, phrase: str, segmenter: str | None, look: WordLook | None
+    ) -> finding.PhraseMatch:
+        """Where a phrase is: by a network made for it, otherwise by CLIP among all regions, otherwise by the checkpoint, otherwise by
+        captions."""
         finder, clip = self.captioners.finder(), self.captioners.clip()
+        if look is None and finder is None and clip is None and self._word_masks.available():
+            look = WordLook()
+        if look is not None:
+            return self._word_masks.match(request, picture, phrase, look)
         captioner = self.captioners.captioner() if finder is None and clip is None else None
         name = self._pool.segmenter_name(segmenter)
 

@@ -55,3 +55,39 @@ def wrapped(unet: Any, wraps: Sequence[Wrap]) -> Iterator[None]:
     finally:
         for module, processor in before:
             module.set_processor(processor)
+
+
+def queries(module: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """What looks around, [rows x heads, n, c / heads], of `hidden` [rows, n, c]."""
+    return module.head_to_batch_dim(module.to_q(hidden))
+
+
+def keys_values(module: Any, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is looked at, twice [rows x heads, m, c / heads], of a prompt [rows, m, d] or the picture itself."""
+    return module.head_to_batch_dim(module.to_k(seen)), module.head_to_batch_dim(module.to_v(seen))
+
+
+def probabilities(module: Any, hidden: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """How much each place of `hidden` [rows, n, c] looks at each of `seen` [rows, m, d]: [rows, heads, n, m], each row sums to 1."""
+    keys = module.head_to_batch_dim(module.to_k(seen))
+    flat = module.get_attention_scores(queries(module, hidden), keys)
+    return flat.reshape(len(hidden), module.heads, *flat.shape[1:])
+
+
+def answered(module: Any, shares: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """What a layer answers whose probabilities are `shares` [rows, heads, n, m], about `seen` [rows, m, d]: [rows, n, c]."""
+    values = module.head_to_batch_dim(module.to_v(seen))
+    return projected(module, shares.flatten(0, 1).to(values.dtype) @ values)
+
+
+def projected(module: Any, looked: torch.Tensor) -> torch.Tensor:
+    """The layer's last step, from what its heads saw, [rows x heads, n, c / heads], to [rows, n, c]."""
+    out = module.to_out[1](module.to_out[0](module.batch_to_head_dim(looked)))
+    return out / module.rescale_output_factor
+
+
+def sides(pixels: int, height: int, width: int) -> tuple[int, int] | None:
+    """(height, width) of the level of a U-Net that has `pixels` places, for latents of this height and width; None where none has."""
+    while height * width > pixels:
+        height, width = (height + 1) // 2, (width + 1) // 2  # as a convolution of stride 2 makes them
+    return (height, width) if height * width == pixels else None

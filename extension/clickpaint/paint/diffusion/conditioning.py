@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.paint.diffusion import prompt as syntax
-from clickpaint.paint.diffusion.prompt import Chunk
+from clickpaint.paint.diffusion.prompt import CHUNK, Chunk
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +27,9 @@ class Text:
     """A prompt as the network takes it.
 
     Attributes:
-        context: [1, tokens, C].
-        added: what else describes it, [1, n] each; for SDXL "text_embeds" [1, 1280] and "time_ids" [1, 6] (the refiner: [1, 5]).
+        context: [1, tokens, C]; or one row for each picture of the batch.
+        added: what else describes it, [1, n] each or as many rows; for SDXL "text_embeds" [1, 1280] and "time_ids"
+            [1, 6] (the refiner: [1, 5]).
     """
 
     context: torch.Tensor
@@ -37,28 +38,35 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """Prompt and negative prompt over the sampling: texts in order, each with the last of `steps` steps that it holds for."""
+    """Prompt and negative prompt over the sampling: texts in order, each with the last of `steps` steps that it holds for.
+
+    Attributes:
+        further: other prompts, by the names of their branches.
+    """
 
     cond: Sequence[tuple[int, Text]]
     uncond: Sequence[tuple[int, Text]]
     steps: int
+    further: Mapping[str, Sequence[tuple[int, Text]]] = field(default_factory=dict)
 
     def text(self, branch: str, share: float) -> Text:
-        """What holds at this share of the sampling. The branch "cond" has the prompt, all others the negative one."""
-        texts = self.cond if branch == "cond" else self.uncond
+        """What holds at this share of the sampling. The branch "cond" has the prompt, those of `further` theirs, all others the negative
+        one."""
+        texts = self.cond if branch == "cond" else self.further.get(branch, self.uncond)
         step = round(share * self.steps)
         return next((text for end, text in texts if end >= step), texts[-1][1])
 
 
 def encode(
     checkpoint: Checkpoint, prompt: str, negative: str = "", *,
-    size: tuple[int, int], steps: int, clip_skip: int = 1, words: Words | None = None,
+    size: tuple[int, int], steps: int, clip_skip: int = 1, words: Words | None = None, further: Mapping[str, str] | None = None,
 ) -> Conditioning:  # fmt: skip
     """Prompt and negative prompt, in the web UI's syntax (`diffusion.prompt`), for a picture of `size` (width, height) pixels.
 
     Args:
         steps: that are really taken, which changes during the sampling are counted in.
         clip_skip: 1 for the last layer of CLIP, 2 for the one before; heeded by SD1 alone, as in the web UI.
+        further: other prompts, by the names of the branches that they are for.
     """
     encoder = _Encoder(checkpoint, clip_skip, words or {})
     known: dict[tuple[str, bool], Text] = {}
@@ -70,7 +78,54 @@ def encode(
                 known[text, negative] = _text(encoder, text, negative, size)
         return [(end, known[text, negative]) for end, text in planned]
 
-    return Conditioning(texts(prompt, False), texts(negative, True), steps)
+    others = {branch: texts(written, False) for branch, written in (further or {}).items()}
+    return Conditioning(texts(prompt, False), texts(negative, True), steps, others)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs(Conditioning):
+    """For a batch whose second half is painted from another prompt than the first: `cond` for the first `count` pictures,
+    `second` for the others. The negative prompt is the same."""
+
+    second: Sequence[tuple[int, Text]] = ()
+    count: int = 1
+
+    def text(self, branch: str, share: float) -> Text:
+        import torch
+
+        first = super().text(branch, share)
+        if branch != "cond":
+            return first
+        second = Conditioning(self.second, self.uncond, self.steps).text(branch, share)
+
+        def both(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            return torch.cat([one] * self.count + [other] * self.count)
+
+        added = {key: both(value, second.added[key]) for key, value in first.added.items()}
+        return Text(both(first.context, second.context), added)
+
+
+def chunk_count(checkpoint: Checkpoint, text: str, words: Words | None = None) -> int:
+    """How often 77 places the text encoders need for a prompt that does not change over the sampling."""
+    return len(_Encoder(checkpoint, 1, words or {}).chunks(0, text))
+
+
+def words_of(checkpoint: Checkpoint, text: str, words: Words | None = None) -> list[Word]:
+    """The words of a prompt that does not change over the sampling, in order, with their places among the 77 n of its context."""
+    return _Encoder(checkpoint, 1, words or {}).words_of(text)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, number or sign of a prompt, as CLIP's vocabulary cuts it.
+
+    Attributes:
+        text: in small letters.
+        places: of its tokens.
+    """
+
+    text: str
+    places: tuple[int, ...]
 
 
 def _text(encoder: _Encoder, text: str, negative: bool, size: tuple[int, int]) -> Text:
@@ -103,7 +158,7 @@ class _Encoder:
 
         encoder = self.checkpoint.text_encoders[number]
         hidden, pooled = [], None
-        for chunk in self._chunks(encoder, number, text):
+        for chunk in self.chunks(number, text):
             vectors = [(place + 1, self.words[name][number]) for place, name in chunk.words]
             with learned_words(encoder.token_embedding, vectors):
                 z, first = encoder.encode(_ids(chunk, encoder).to(encoder.token_embedding.weight.device), self.clip_skip)
@@ -111,7 +166,8 @@ class _Encoder:
             pooled = first if pooled is None else pooled
         return torch.cat(hidden, dim=1), None if pooled is None else pooled.float()
 
-    def _chunks(self, encoder: TextEncoder, number: int, text: str) -> list[Chunk]:
+    def chunks(self, number: int, text: str) -> list[Chunk]:
+        encoder = self.checkpoint.text_encoders[number]
         names = sorted(((_tokens(encoder, name), name) for name in self.words), key=lambda known: -len(known[0]))
 
         def word(tokens: Sequence[int], place: int) -> tuple[str, int, int] | None:
@@ -122,6 +178,23 @@ class _Encoder:
 
         pieces = [(None if piece.text is None else _tokens(encoder, piece.text), piece.weight) for piece in syntax.pieces(text)]
         return syntax.chunks(pieces, comma=_COMMA, padding=_END, word=word)
+
+    def words_of(self, text: str) -> list[Word]:
+        tokenizer, found = self.checkpoint.text_encoders[0].tokenizer, []
+        for number, chunk in enumerate(self.chunks(0, text)):
+            learned = {place + k: (place, name) for place, name in chunk.words for k in range(len(self.words[name][0]))}
+            beginning, places = "", list[int]()
+            for place, token in enumerate(chunk.tokens):
+                if place not in learned and token == _END:
+                    break
+                start, piece = learned.get(place, (place, tokenizer.convert_ids_to_tokens(token)))
+                places.append(1 + place + (CHUNK + 2) * number)
+                ends = learned.get(place + 1, (-1, ""))[0] != start if place in learned else piece.endswith("</w>")
+                beginning = piece if place in learned else beginning + piece.removesuffix("</w>")
+                if ends:
+                    found.append(Word(beginning.lower(), tuple(places)))
+                    beginning, places = "", []
+        return found
 
 
 def _tokens(encoder: TextEncoder, text: str) -> list[int]:

@@ -151,7 +151,7 @@ def noise(generators: Sequence[torch.Generator], shape: Sequence[int], device: t
 def denoise(
     unet: Any, scheduler: Any, timesteps: Sequence[torch.Tensor], latents: torch.Tensor, conditioning: Conditioning, guidance: Guidance,
     parts: Sequence[Part] = (), *, generators: Sequence[torch.Generator], together: bool = True,
-    progress: Progress = SILENT, preview: Callable[[torch.Tensor], None] | None = None,
+    progress: Progress = SILENT, preview: Callable[[torch.Tensor], None] | None = None, label: str = "Painting",
 ) -> torch.Tensor:  # fmt: skip
     """The latents [batch, c, h, w] that are left when all noise is gone.
 
@@ -161,51 +161,51 @@ def denoise(
         timesteps: the levels to visit, of the scheduler's; an adaptive one adds to them at each step.
         together: whether one call of the network may answer for several branches, which takes more memory.
         preview: is shown the latents [1, c, h, w] that the first picture seems to come to, after every step.
+        label: what the progress calls it.
 
     Raises:
         Interrupted: the user asked to stop, at most one call of the network ago.
         FloatingPointError: the network answers with NaN.
     """
+    import torch
+
     extra: dict[str, Any] = {}
     if "generator" in inspect.signature(scheduler.step).parameters:
         extra["generator"] = list(generators)
-    with wrapped(unet, [part.attention for part in parts if type(part).attention is not Part.attention]):
-        return _denoised(
-            unet, scheduler, timesteps, latents, conditioning, guidance, parts, generators, together, extra, progress, preview
-        )  # fmt: skip
-
-
-def _denoised(
-    unet: Any, scheduler: Any, timesteps: Sequence[torch.Tensor], latents: torch.Tensor, conditioning: Conditioning, guidance: Guidance,
-    parts: Sequence[Part], generators: Sequence[torch.Generator], together: bool, extra: Mapping[str, Any],
-    progress: Progress, preview: Callable[[torch.Tensor], None] | None,
-) -> torch.Tensor:  # fmt: skip
-    import torch
-
     adaptive = getattr(scheduler, "adaptive", False)
-    for number, moment in enumerate((_adaptive_moments if adaptive else _moments)(scheduler, timesteps, generators)):
-        if adaptive:
-            progress.report(moment.share, "Painting", done=number, unit="step")
-        else:
-            progress.report(number / len(timesteps), "Painting", done=number, total=len(timesteps), unit="step")
-        sample = scheduler.scale_model_input(latents, moment.timestep)
-        answers: dict[str, torch.Tensor] = {}
-        for inputs in _calls(sample, conditioning, guidance.branches, moment, together):
-            progress.check()
-            answers.update(zip(inputs.branches, _ask(unet, inputs, parts, moment).chunk(len(inputs.branches)), strict=True))
-        prediction = guidance.combine(answers)
-        for part in parts:
-            prediction = part.prediction(prediction, sample, moment)
-        if not torch.isfinite(prediction).all():
-            raise FloatingPointError("the network answers with NaN")
-        latents = scheduler.step(prediction, moment.timestep, latents, **extra, return_dict=False)[0]
-        following = timesteps[number + 1] if number + 1 < len(timesteps) else None
-        moment = replace(moment, following=following, share_after=scheduler.share if adaptive else moment.share_after)
-        for part in parts:
-            latents = part.after_step(latents, moment)
-        if preview is not None:
-            preview(clean(sample[:1], prediction[:1], moment))
+    with wrapped(unet, [part.attention for part in parts if type(part).attention is not Part.attention]):
+        for number, moment in enumerate((_adaptive_moments if adaptive else _moments)(scheduler, timesteps, generators)):
+            if adaptive:
+                progress.report(moment.share, label, done=number, unit="step")
+            else:
+                progress.report(number / len(timesteps), label, done=number, total=len(timesteps), unit="step")
+            sample = scheduler.scale_model_input(latents, moment.timestep)
+            answers = looked(unet, sample, conditioning, guidance.branches, parts, moment, together, progress)
+            prediction = guidance.combine(answers)
+            for part in parts:
+                prediction = part.prediction(prediction, sample, moment)
+            if not torch.isfinite(prediction).all():
+                raise FloatingPointError("the network answers with NaN")
+            latents = scheduler.step(prediction, moment.timestep, latents, **extra, return_dict=False)[0]
+            following = timesteps[number + 1] if number + 1 < len(timesteps) else None
+            moment = replace(moment, following=following, share_after=scheduler.share if adaptive else moment.share_after)
+            for part in parts:
+                latents = part.after_step(latents, moment)
+            if preview is not None:
+                preview(clean(sample[:1], prediction[:1], moment))
     return latents
+
+
+def looked(
+    unet: Any, sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str, ...], parts: Sequence[Part], moment: Moment,
+    together: bool = True, progress: Progress = SILENT,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """What the network answers about `sample` [batch, 4, h, w], scaled for it, for each of the branches: float32 of the same shape."""
+    answers: dict[str, torch.Tensor] = {}
+    for inputs in _calls(sample, conditioning, branches, moment, together):
+        progress.check()
+        answers.update(zip(inputs.branches, _ask(unet, inputs, parts, moment).chunk(len(inputs.branches)), strict=True))
+    return answers
 
 
 def _moments(scheduler: Any, timesteps: Sequence[torch.Tensor], generators: Sequence[torch.Generator]) -> Iterator[Moment]:
@@ -234,8 +234,14 @@ def _calls(sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str
     batch = len(sample)
     for group in groups.values():
         rows = [texts[branch] for branch in group]
-        added = {key: torch.cat([row.added[key].repeat(batch, 1) for row in rows]) for key in rows[0].added}
-        yield Inputs(tuple(group), sample.repeat(len(group), 1, 1, 1), torch.cat([row.context.repeat(batch, 1, 1) for row in rows]), added)
+        added = {key: torch.cat([_for_each(row.added[key], batch) for row in rows]) for key in rows[0].added}
+        context = torch.cat([_for_each(row.context, batch) for row in rows])
+        yield Inputs(tuple(group), sample.repeat(len(group), 1, 1, 1), context, added)
+
+
+def _for_each(values: torch.Tensor, batch: int) -> torch.Tensor:
+    """One row for each picture of the batch, of what has one for all of them or one for each already."""
+    return values if len(values) == batch else values.repeat(batch, *[1] * (values.ndim - 1))
 
 
 def _ask(unet: Any, inputs: Inputs, parts: Sequence[Part], moment: Moment) -> torch.Tensor:

@@ -117,7 +117,7 @@ def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Se
             "LoRAs are not available here.", "Remove <{kind}:{name}> from the prompt.", kind=networks[0].kind, name=networks[0].name
         )
     model = model_of(checkpoint)
-    default = checkpoint.kind.memoryless[0] if engine.remembers_nothing else model.sampler
+    default = checkpoint.kind.memoryless[0] if engine.remembers_nothing else engine.sampler or model.sampler
     sampler, schedule = model.resolve(options.sampling.sampler or default, options.sampling.scheduler)
     plain = replace(options, prompt=replace(options.prompt, positive=prompt))
     return Setup(checkpoint, model, engine, plain, networks, sampler, schedule, tools)
@@ -152,8 +152,8 @@ def paint_with(
         for first in range(0, job.count, at_once):
             seeds = range(job.seed + first, job.seed + min(first + at_once, job.count))
             pictures = work.run(seeds, progress.part(first / job.count, (first + len(seeds)) / job.count))
-            for picture, seed in zip(pictures, seeds, strict=True):
-                results.append(Painted(picture, seed, infotext.written(job, seed=seed, **described)))
+            for (picture, area), seed in zip(pictures, seeds, strict=True):
+                results.append(Painted(picture, seed, infotext.written(job, seed=seed, **described), area))
         return results
 
     at_once = 1 if samplers.adaptive(setup.sampler) else job.count  # what one picture needs would shorten the steps of all
@@ -192,28 +192,32 @@ class _Work:
     thrift: int
     preview: Preview | None
 
-    def run(self, seeds: Sequence[int], progress: Progress) -> list[np.ndarray]:
+    def run(self, seeds: Sequence[int], progress: Progress) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """For each of the seeds (pixels, `Painted.area`)."""
         checkpoint, options = self.checkpoint, self.job.options
         with computing(checkpoint, self.model, self.tools.device, self.thrift):
             progress.report(0.0, "Preparing")
             model, coder, sources = self.model, Coder(checkpoint, self.model), generators(seeds[0], len(seeds))
             scheduler = model.scheduler(self.sampler, self.schedule, options.sampling, (self.job.width, self.job.height))
-            scene = Scene(checkpoint, model, self.job, scheduler, sources, coder, self.tools.depth)
+            control = self.tools.control(checkpoint, self.job) if options.control and self.tools.control else ()
+            scene = Scene(
+                checkpoint, model, self.job, scheduler, sources, coder, self.tools.depth, words=self.tools.words, control=control,
+                together=self.thrift == 0, progress=progress,
+            )  # fmt: skip
             recipe = self.engine.recipe(scene)
             taken = options.sampling.steps if samplers.adaptive(self.sampler) else len({float(t) for t in recipe.timesteps})
-            conditioning = model.conditioning(options, scene, taken, self.tools.words)
-            control = self.tools.control(checkpoint, self.job) if options.control and self.tools.control else ()
+            conditioning = recipe.conditioning or model.conditioning(options, scene, taken, self.tools.words)
             influences = [*control, *recipe.parts, *steering(scene, self.tools)]
             progress.check()
             latents = denoise(
-                model.network(options), scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance,
-                influences, generators=sources, together=self.thrift == 0, progress=progress.part(0.05, 0.95),
-                preview=previewing(model, self.preview),
-            )  # fmt: skip
+                model.network(options), recipe.scheduler or scheduler, recipe.timesteps, recipe.latents, conditioning, recipe.guidance,
+                influences, generators=recipe.generators or sources, together=self.thrift == 0,
+                progress=progress.part(recipe.prepared, 0.95), preview=previewing(model, self.preview),
+            )[: len(seeds)]  # fmt: skip
             results = []
-            for picture in latents.split(1):
+            for number, picture in enumerate(latents.split(1)):
                 progress.report(0.95, "Decoding")
-                results.append(coder.decode(picture))
+                results.append((coder.decode(picture), None if recipe.areas is None else recipe.areas[number]))
             return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -129,4 +130,4 @@ def _for_all(*channels: torch.Tensor) -> Channels:
     import torch
 
     values = torch.cat(channels, dim=1)
-    return Channels(dict.fromkeys(("cond", "uncond"), values))
+    return Channels(defaultdict(lambda: values))  # whatever the branch

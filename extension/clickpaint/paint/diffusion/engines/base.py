@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clickpaint.errors import InvalidInput
+from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
+from clickpaint.paint.diffusion.conditioning import Conditioning, Words, encode
 from clickpaint.paint.diffusion.influences import Known
 from clickpaint.paint.diffusion.latents import Coder, filled, latent_mask
 from clickpaint.paint.diffusion.loop import Guidance, Part
 from clickpaint.paint.diffusion.loop import noise as draw
 from clickpaint.paint.paint_job import PaintJob
+from clickpaint.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
 
-    from clickpaint.paint.checkpoint.opening import AnyCheckpoint, AnyKind
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint, AnyKind, Checkpoint
     from clickpaint.paint.diffusion.checkpoint_model import Model
     from clickpaint.paint.paint_job import PaintOptions
 
@@ -36,12 +39,21 @@ class Recipe:
         timesteps: the levels to visit, in order.
         guidance: how the answers for the prompts become one.
         parts: what takes part in each step, in order.
+        conditioning: None for the job's prompts.
+        scheduler, generators: None for the scene's. Of the latents, those of the job's pictures come first.
+        areas: for each picture, what becomes `Painted.area`; None for all of it.
+        prepared: share of the whole work that it took to make this.
     """
 
     latents: torch.Tensor
     timesteps: Sequence[torch.Tensor]
     guidance: Guidance
     parts: Sequence[Part]
+    conditioning: Conditioning | None = None
+    scheduler: Any = None
+    generators: Sequence[torch.Generator] | None = None
+    areas: Sequence[np.ndarray] | None = None
+    prepared: float = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +67,10 @@ class Scene:
         coder: the checkpoint's VAE.
         depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer; None where nobody can.
         carried: makes of the noise that a seed means the one that is used, [batch, 4, h, w] each; None for that noise itself.
+        words: textual inversions.
+        control: what takes part in every sampling of the job, whatever the engine.
+        together: whether one call of the network may answer for several branches.
+        progress: of the whole work.
     """
 
     checkpoint: AnyCheckpoint
@@ -65,6 +81,25 @@ class Scene:
     coder: Coder
     depth: Callable[[np.ndarray], np.ndarray] | None = None
     carried: Callable[[torch.Tensor], torch.Tensor] | None = None
+    words: Words = field(default_factory=dict)
+    control: Sequence[Part] = ()
+    together: bool = True
+    progress: Progress = SILENT
+
+    def conditioning(self, steps: int, prompt: str | None = None, further: Mapping[str, str] | None = None) -> Conditioning:
+        """The job's prompts as a U-Net takes them; see `conditioning.encode`. prompt: another one than the job's."""
+        options = self.job.options
+        positive = options.prompt.positive if prompt is None else prompt
+        return encode(
+            self.stable_diffusion, positive, options.prompt.negative, size=(self.job.width, self.job.height), steps=steps,
+            clip_skip=options.model.clip_skip or 1, words=self.words, further=further,
+        )  # fmt: skip
+
+    @property
+    def stable_diffusion(self) -> Checkpoint:
+        """The checkpoint, of an engine that takes no others."""
+        assert not isinstance(self.checkpoint, FlowCheckpoint)
+        return self.checkpoint
 
     @property
     def device(self) -> torch.device:
@@ -116,6 +151,10 @@ class Scene:
 
     def beside(self) -> list[Part]:
         """What the network wants beside the latents, whatever the engine."""
+        return list(self._beside)
+
+    @functools.cached_property
+    def _beside(self) -> Sequence[Part]:
         return self.model.beside(self)
 
     def blend(self) -> list[Part]:
@@ -141,9 +180,11 @@ class Engine(ABC):
     Attributes:
         name: as users choose it.
         remembers_nothing: whether it needs a sampler without memory of earlier steps.
+        sampler: used where the user chose none; "" for the model's.
     """
 
     name: str
+    sampler = ""
     remembers_nothing = False
 
     def check(self, kind: AnyKind, options: PaintOptions) -> None:

@@ -9,17 +9,24 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion.engines.base import Engine, Recipe, Scene
 from clickpaint.paint.diffusion.engines.controlnet import ControlNet
 from clickpaint.paint.diffusion.engines.depth import Depth
+from clickpaint.paint.diffusion.engines.diffedit import DiffEdit
 from clickpaint.paint.diffusion.engines.inpaint import Inpaint
 from clickpaint.paint.diffusion.engines.instruct import Instruct
+from clickpaint.paint.diffusion.engines.leditspp import Leditspp
+from clickpaint.paint.diffusion.engines.prompt_to_prompt import PromptToPrompt
 from clickpaint.paint.diffusion.engines.repaint import RePaint
+from clickpaint.paint.diffusion.engines.sdedit import SDEdit
 
 if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.paint_job import PaintOptions
 
+EDITS: Mapping[str, Engine] = {engine.name: engine for engine in (SDEdit(), DiffEdit(), Leditspp(), PromptToPrompt())}
+"""By the names of `edit_options.EditMethod`."""
+
 ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Inpaint(), RePaint(), ControlNet(), Depth(), Instruct())}
 
-__all__ = ["ENGINES", "Engine", "Recipe", "Scene", "engine_for"]
+__all__ = ["EDITS", "ENGINES", "Engine", "Recipe", "Scene", "engine_for"]
 
 
 def engine_for(kind: AnyKind, options: PaintOptions) -> Engine:
@@ -28,6 +35,9 @@ def engine_for(kind: AnyKind, options: PaintOptions) -> Engine:
     Raises:
         InvalidInput: engine, task and checkpoint do not go together.
     """
+    if options.task == "edit":
+        EDITS[options.edit.method].check(kind, options)
+        return EDITS[options.edit.method]
     name = options.engine
     if name == "auto":
         name = "instruct" if options.task == "instruct" else kind.engine
