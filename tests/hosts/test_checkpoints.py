@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,71 @@ def test_a_web_ui_that_keeps_a_pipeline_of_diffusers_is_taken_by_it():
     other = source_of(latent_diffusion, first)
     assert isinstance(other, WebUISource) and source_of(latent_diffusion, other) is other
     assert isinstance(source_of(None, None), WebUISource)
+
+
+def grown(tensors):
+    """Nested modules with these tensors as their parameters, by their names."""
+    import torch
+
+    root = torch.nn.Module()
+    for key, tensor in tensors.items():
+        *places, leaf = key.split(".")
+        owner = root
+        for place in places:
+            if place not in owner._modules:
+                owner.add_module(place, torch.nn.Module())
+            owner = owner._modules[place]
+        owner.register_parameter(leaf, torch.nn.Parameter(tensor, requires_grad=False))
+    return root
+
+
+@pytest.mark.parametrize("engine", ["Flux", "ZImage", "Wan"])
+def test_what_forge_has_loaded_of_todays_models_is_painted_with_where_it_lies(engine, tmp_path, monkeypatch):
+    from clickpaint.errors import HostUnsupported
+    from clickpaint.hosts.webui import loaded_checkpoint
+    from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report
+    from clickpaint.paint.diffusion.sampling import paint_with
+    from tests.paint.diffusion.toys import job, picture, square
+    from tests.toys import flow as toy
+
+    whole = {"Flux": toy.flux_file, "ZImage": toy.z_image_file, "Wan": toy.flux_file}[engine]()
+    parts = {
+        prefix: grown({key.removeprefix(f"{prefix}."): tensor for key, tensor in whole.items() if key.startswith(f"{prefix}.")})
+        for prefix in ("model.diffusion_model", "vae", "text_encoders")
+    }
+    if engine == "Wan":
+        parts["model.diffusion_model"] = grown({"patch_embedding.weight": whole["vae.encoder.conv_in.weight"]})
+    objects = types.SimpleNamespace(
+        unet=types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=parts["model.diffusion_model"])),
+        vae=types.SimpleNamespace(first_stage_model=parts["vae"]),
+        clip=types.SimpleNamespace(cond_stage_model=parts["text_encoders"]),
+    )
+    info = types.SimpleNamespace(name_for_extra="flux1-dev" if engine == "Flux" else "z_image")
+    model = types.SimpleNamespace(forge_objects=objects, sd_checkpoint_info=info)
+    monkeypatch.setattr(loaded_checkpoint, "loaded_model", lambda: model)
+    monkeypatch.setattr(loaded_checkpoint, "_load", lambda: model)
+    monkeypatch.setattr(loaded_checkpoint, "_take_in_forge", lambda model: None)
+    toy.t5_tokenizer(tmp_path / "backend" / "huggingface" / "flux" / "tokenizer_2")
+    toy.qwen_tokenizer(tmp_path / "backend" / "huggingface" / "z_image" / "tokenizer")
+    paths = types.SimpleNamespace(script_path=str(tmp_path), models_path=str(tmp_path / "models"))
+    monkeypatch.setitem(sys.modules, "modules", types.SimpleNamespace(paths=paths))
+    monkeypatch.setitem(sys.modules, "modules.paths", paths)
+    source, held = loaded_checkpoint.WebUISource(), Checkpoints()
+    if engine == "Wan":
+        with pytest.raises(HostUnsupported, match="is not one that engines of Clickpaint's own can run"), held.using(source, "cpu"):
+            pass
+        return
+    before = {key: tensor.clone() for key, tensor in source.tensors().items()}
+    with held.using(source, "cpu") as checkpoint:
+        for row in alias_report(checkpoint, source.tensors()):
+            assert (row.aliased_tensors, row.aliased_bytes) == (row.tensors, row.bytes), row
+        result = paint_with(checkpoint, job(picture(), square(), sampler="", steps=2, cfg_scale=1.0))[0]
+    assert result.pixels.std() > 3
+    assert all(torch_equal(tensor, before[key]) for key, tensor in source.tensors().items())
+    assert all(parameter.is_meta for module in checkpoint.modules() for parameter in module.parameters())
+
+
+def torch_equal(one, other) -> bool:
+    import torch
+
+    return torch.equal(one, other)

@@ -1,6 +1,7 @@
 /** The server's sentences in Simplified Chinese, by their templates. JSON between the braces, so that a test can read it. */
 
 export const zh_CN = {
+    "Choose another checkpoint, or the web UI's own sampler as the engine.": "请选择其他模型，或选择 WebUI 自己的采样器作为引擎。",
     "{name} is Chroma Radiance, which paints pixels without a VAE, and no engine here does that.": "{name} 是 Chroma Radiance，它不经 VAE 直接绘制像素，这里没有引擎支持。",
     "Choose Chroma.": "请选择 Chroma。",
     "{name} is Flux.2 dev, whose text encoder (Mistral) no engine here knows.": "{name} 是 Flux.2 dev，这里没有引擎支持它的文本编码器（Mistral）。",
@@ -251,7 +252,6 @@ export const zh_CN = {
     "Choose a LoRA of the checkpoint's family.": "请选择与模型同一系列的 LoRA。",
     "Choose a LoRA, LyCORIS or DoRA file.": "请选择 LoRA、LyCORIS 或 DoRA 文件。",
     "Choose a VAE file to go with it.": "请选择与之配套的 VAE 文件。",
-    "Choose a checkpoint of Stable Diffusion 1, 2 or XL, or the web UI's own sampler as the engine.": "请选择 Stable Diffusion 1、2 或 XL 的模型，或选择 Web UI 自己的采样器作为引擎。",
     "Choose a checkpoint of Stable Diffusion 1, 2 or XL.": "请选择 Stable Diffusion 1、2 或 XL 的模型。",
     "Choose a checkpoint without depth channel.": "请选择没有深度通道的模型。",
     "Choose a picture that shows a face from the front, and large.": "请选择正面且足够大的人脸图片。",

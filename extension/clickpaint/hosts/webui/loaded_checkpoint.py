@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
@@ -44,6 +45,12 @@ class WebUISource:
         predictor = None if objects is None else getattr(objects.unet.model, "predictor", None)
         prediction = getattr(model, "parameterization", "eps") if predictor is None else predictor.prediction_type
         return "v_prediction" if prediction in ("v", "v_prediction") else "epsilon"
+
+    def folders(self, kind: str) -> list[Path]:
+        """Where files that go with the checkpoint may lie: tokenizers, for all else is loaded."""
+        from modules import paths
+
+        return [Path(paths.models_path) / kind, *(tokenizer_folders() if kind == "tokenizers" else ())]
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         return self._collect() if self._present is None else self._present
@@ -108,9 +115,9 @@ def _load() -> Any:
 def _modules(model: Any) -> dict[str, Any]:
     """The networks by what stands before their keys in a file."""
     objects = getattr(model, "forge_objects", None)
+    if objects is not None and not hasattr(objects.unet.model.diffusion_model, "input_blocks"):
+        return _transformers_modules(objects)
     if objects is not None:
-        if not hasattr(objects.unet.model.diffusion_model, "input_blocks"):
-            raise _unsupported(type(objects.unet.model.diffusion_model).__name__)
         return {
             "model.diffusion_model": objects.unet.model.diffusion_model,
             "first_stage_model": objects.vae.first_stage_model,
@@ -123,10 +130,27 @@ def _modules(model: Any) -> dict[str, Any]:
     return {"model.diffusion_model": diffusion, "first_stage_model": model.first_stage_model, text: getattr(model, text)}
 
 
+def _transformers_modules(objects: Any) -> dict[str, Any]:
+    """Of the families that came after the U-Net, whose tensors Forge and its forks keep by the names of their makers."""
+    from clickpaint.paint.flow.registry import family_among
+
+    network = objects.unet.model.diffusion_model
+    if family_among({f"model.diffusion_model.{name}": parameter for name, parameter in network.named_parameters()}) is None:
+        raise _unsupported(type(network).__name__)
+    return {"model.diffusion_model": network, "vae": objects.vae.first_stage_model, "text_encoders": objects.clip.cond_stage_model}
+
+
+def tokenizer_folders() -> list[Path]:
+    """Where Forge keeps the tokenizers of the models that it knows."""
+    from modules import paths
+
+    return [Path(paths.script_path) / "backend" / "huggingface"]
+
+
 def _unsupported(network: str) -> HostUnsupported:
     return HostUnsupported(
         "The loaded checkpoint ({kind}) is not one that engines of Clickpaint's own can run.",
-        "Choose a checkpoint of Stable Diffusion 1, 2 or XL, or the web UI's own sampler as the engine.",
+        "Choose another checkpoint, or the web UI's own sampler as the engine.",
         kind=network,
     )
 

@@ -34,7 +34,8 @@ def open_flow(source: Source, previous: Any | None = None) -> FlowCheckpoint | N
     Raises:
         InvalidInput: some tensors are missing, or are packed; the message names one, or the network.
     """
-    tensors = source.tensors()
+    # textual inversion is put between a web UI's modules as a "wrapped" one
+    tensors = {key.replace(".wrapped.", "."): tensor for key, tensor in source.tensors().items()}
     among = family_among(tensors)
     kind = identify(tensors, source.name)
     if among is None or kind is None:
