@@ -376,3 +376,38 @@ def test_sound_alone_and_a_cut_off_video_are_refused(client, film, tmp_path):
     cut = client.post("videos", files={"file": ("film.mp4", whole[: len(whole) // 2])})
     assert cut.status_code == 400 and "film.mp4 cannot be read." in cut.json()["message"]
     assert Path(tmp_path / "videos").is_dir() and [*(tmp_path / "videos").iterdir()] == []
+
+
+def test_a_result_that_takes_too_much_is_stopped_and_one_that_is_closed_ends(client, url, studio, monkeypatch):
+    from clickpaint.video.propagating_eraser import PropagatingEraser
+
+    clicked(client, url)
+    id = url.partition("/")[2]
+
+    def erase(self, clip, masks, options, progress):
+        monkeypatch.setattr("clickpaint.studio.video_results._LOOKS", 1)
+        (studio.video_library.get(id).folder / "version-99.db").write_bytes(bytes(17 << 20))
+        yield np.full_like(clip.frame(0), 7)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(PropagatingEraser, "erase", erase)
+    studio.host.settings["keep_videos_mb"] = 16
+    answer = client.post(f"{url}/remove")
+    assert answer.status_code == 413 and "with all that was made of it" in answer.json()["message"]
+    assert [version["last"] for version in client.get(url).json()["versions"]] == [0], "what was done until then is kept"
+    reached, go_on = threading.Event(), threading.Event()
+
+    def waits(self, clip, masks, options, progress):
+        yield np.full_like(clip.frame(0), 9)
+        reached.set()
+        go_on.wait(60)
+        progress.check()
+
+    monkeypatch.setattr(PropagatingEraser, "erase", waits)
+    (studio.video_library.get(id).folder / "version-99.db").unlink()
+    task = client.post(f"{url}/remove", json={"wait": False}).json()["task"]
+    assert reached.wait(60) and client.delete(url).status_code == 204
+    video_tasks = studio.tasks.visible(task["workspace"])
+    go_on.set()
+    assert all(one.wake.wait(60) for one in video_tasks)
+    assert client.get(url).status_code == 404 and [*studio.video_library.storage.folder.iterdir()] == []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clickpaint.errors import TooLarge
-from clickpaint.session.open_video import RECORD, OpenVideo, gone
+from clickpaint.session.open_video import MADE, RECORD, SOURCE, OpenVideo, gone
 from clickpaint.session.video_record import VideoFacts
 from clickpaint.video.describing import ClipFacts
 
@@ -24,6 +24,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{24}")
 _DAY = 24 * 3600.0
 _ABANDONED = _DAY
 """Seconds after which a half received file belongs to a program that died."""
+
+
+SPARE = 64 << 20
+"""Bytes that a disk must have left, for something to be made or gone on with."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class VideoStorage:
     ) -> None:
         self.folder, self._bounds, self._in_use, self._removed = folder, bounds, in_use, removed
         self._open: dict[str, OpenVideo] = {}
+        self._sources: dict[str, int] = {}  # bytes of what was opened, which may be many pictures
         self._lock = threading.RLock()
 
     @contextmanager
@@ -95,6 +100,18 @@ class VideoStorage:
         self.prune(nbytes)
         if shutil.disk_usage(self.folder).free < nbytes:
             raise TooLarge("There is no room for {megabytes} MB on the disk.", "Make room, then try again.", megabytes=nbytes >> 20)
+
+    def check_room(self, video: OpenVideo) -> None:
+        """Raises `TooLarge` where a video with all that was made of it takes more than all videos may, or the disk is nearly full."""
+        limit, nbytes = self._bounds().nbytes, self._measured(video.id)[1]
+        if nbytes > limit:
+            raise TooLarge(
+                "This video has {megabytes} MB with all that was made of it, and all clips together may take {limit} MB.",
+                "Raise the setting keep_videos_mb, or work on a shorter part.",
+                megabytes=nbytes >> 20, limit=limit >> 20,
+            )  # fmt: skip
+        if shutil.disk_usage(video.folder).free < SPARE:
+            raise TooLarge("The disk is full.", "Make room, or close videos that are not needed any more.")
 
     def add(self, part: Path, name: str, file: str, stamp: tuple[int, int] | None, size: tuple[int, int], facts: ClipFacts) -> OpenVideo:
         """Keep what was received.
@@ -165,6 +182,7 @@ class VideoStorage:
             return False
         with self._lock:
             video = self._open.pop(id, None)
+            self._sources.pop(id, None)
             there = (self.folder / id).is_dir()
         if video is not None:
             video.closed = True
@@ -225,12 +243,19 @@ class VideoStorage:
             return []
 
     def _measured(self, id: str) -> tuple[float, int]:
-        nbytes = 0
         folder = self.folder / id
         try:
             changed = (folder / RECORD).stat().st_mtime
-            for file in folder.rglob("*"):
-                nbytes += file.stat().st_size if file.is_file() else 0
-            return changed, nbytes
+            if id not in self._sources:
+                self._sources[id] = sum(_sizes(folder / SOURCE))
+            made = sum(_sizes(part)[0] for part in folder.iterdir() if part.is_file()) + sum(_sizes(folder / MADE))
+            return changed, self._sources[id] + made
         except OSError:
-            return time.time(), nbytes
+            return time.time(), 0
+
+
+def _sizes(path: Path) -> list[int]:
+    """The bytes of a file, or of each file below a folder."""
+    if path.is_file():
+        return [path.stat().st_size]
+    return [file.stat().st_size for file in path.rglob("*") if file.is_file()]

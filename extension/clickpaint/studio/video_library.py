@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,12 +188,6 @@ def no_room(error: OSError) -> ClickpaintError:
         "The folder for videos cannot be used: {reason}.", "Look at the rights of the program's data folder.",
         reason=error.strerror or type(error).__name__,
     )  # fmt: skip
-
-
-def room_to_write(folder: Path, nbytes: int) -> None:
-    """Raises `TooLarge` where a disk has less room than that."""
-    if shutil.disk_usage(folder).free < nbytes:
-        raise no_room(OSError(errno.ENOSPC, ""))
 
 
 def _probe(clip: Clip) -> None:

@@ -278,4 +278,5 @@ def _follow(video: OpenVideo, tracker: Tracker, frames: Frames, legs: Sequence[_
                     found = []
                 progress.report(done / total, "Following the object", done=done, total=total, unit="frame")
         finally:
-            video.record.put_tracked(leg.object_id, found)
+            if not video.closed:
+                video.record.put_tracked(leg.object_id, found)

@@ -13,13 +13,13 @@ from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.progress import Progress
-from clickpaint.session.open_video import OpenVideo
+from clickpaint.session.open_video import OpenVideo, gone
 from clickpaint.session.video_record import VideoVersion
 from clickpaint.settings import MEGABYTE
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.queue import Task
 from clickpaint.studio.request import Requests
-from clickpaint.studio.video_library import VideoLibrary, check_stretch, no_room, room_to_write
+from clickpaint.studio.video_library import VideoLibrary, check_stretch, no_room
 from clickpaint.studio.video_objects import check_object, nothing_selected
 from clickpaint.studio.video_painting import EVERY, ClipPainting, VideoPainting
 from clickpaint.studio.video_work import finished_or_kept
@@ -29,8 +29,6 @@ from clickpaint.video.clips import Clip
 from clickpaint.video.patches import Stretch
 from clickpaint.video.video_eraser import VideoEraseOptions
 
-_SPARE = 64 * MEGABYTE
-"""Bytes that a disk must have left, for a result to be begun or gone on with."""
 _LOOKS = 32
 """Frames after which it is looked how much room the disk has left."""
 
@@ -140,7 +138,7 @@ class VideoResults:
         with self._requests.run(kind, video) as request:
             started(request.task)
             with request.turn():
-                room_to_write(video.folder, _SPARE)
+                self._library.storage.check_room(video)
                 shown = video.checked(None)
                 number = record.next_number()
                 stored = {"objects": chosen, **(details or {})}
@@ -159,9 +157,9 @@ class VideoResults:
                                     writer.put(first + place, before.frame(place), pixels)
                                     done = place + 1
                                     if done % _LOOKS == 0:
-                                        room_to_write(video.folder, _SPARE)
+                                        self._library.storage.check_room(video)
                     finally:
-                        if done:
+                        if done and not video.closed:
                             stored.update({} if painting is None else painting.details())
                             self._keep(video, shown, VideoVersion(
                                 number, label, kind, first, first + done - 1, done == last - first + 1, time.time(), stored
@@ -172,7 +170,7 @@ class VideoResults:
                 try:
                     finished_or_kept(request, work)
                 except OSError as error:
-                    raise no_room(error) from error
+                    raise gone() if video.closed else no_room(error) from error
                 version = record.versions()[-1]
         self._library.storage.prune()
         return Changed(version, stored)

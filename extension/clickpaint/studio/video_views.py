@@ -28,6 +28,8 @@ WIDEST, MOST_IN_STRIP, TALLEST = 4096, 200, 480
 FORMATS = ("jpeg", "webp", "png")
 _KEPT = 48 << 20
 """Bytes of frames that were asked for, all videos together."""
+_LOOKS = 32
+"""Frames after which it is looked how much room there is."""
 _MOST_MADE = 24
 """Strips of one video that stay on the disk."""
 _WRITTEN = {"mp4": ".mp4", "mov": ".mov", "mkv": ".mkv", "webm": ".webm", "avi": ".avi", "gif": ".gif", "webp": ".webp", "apng": ".png"}
@@ -192,7 +194,7 @@ class VideoViews:
                     progress = request.task.begin()
                     with self._library.readers.own(video) as original:
                         clip = video.stacked(original, number)
-                        frames = _reporting(clip, progress)
+                        frames = self._reporting(video, clip, progress)
                         if container == "frames":
                             _write_zip(target, frames, original)
                         else:
@@ -200,6 +202,13 @@ class VideoViews:
             self._library.storage.prune()
         suffix = "" if number == 0 else f"-{number}"
         return VideoFile(target, _TYPES[ending], f"{stem}{suffix}{ending}")
+
+    def _reporting(self, video: OpenVideo, clip: PatchedClip, progress: Progress) -> Iterator[np.ndarray]:
+        for number in range(len(clip)):
+            if number % _LOOKS == 0:
+                self._library.storage.check_room(video)
+            progress.report(number / len(clip), "Writing the video", done=number, total=len(clip), unit="frame")
+            yield clip.frame(number)
 
     def forget(self, id: str) -> None:
         """Let go of what is remembered of a video."""
@@ -214,12 +223,6 @@ def _disk() -> Iterator[None]:
         yield
     except OSError as error:
         raise no_room(error) from error
-
-
-def _reporting(clip: PatchedClip, progress: Progress) -> Iterator[np.ndarray]:
-    for number in range(len(clip)):
-        progress.report(number / len(clip), "Writing the video", done=number, total=len(clip), unit="frame")
-        yield clip.frame(number)
 
 
 def _write_zip(target: Path, frames: Iterator[np.ndarray], source: Clip) -> None:

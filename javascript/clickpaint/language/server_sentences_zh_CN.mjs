@@ -6,6 +6,8 @@ export const zh_CN = {
     "Choose Chroma.": "请选择 Chroma。",
     "{name} is Flux.2 dev, whose text encoder (Mistral) no engine here knows.": "{name} 是 Flux.2 dev，这里没有引擎支持它的文本编码器（Mistral）。",
     "Choose Flux.2 Klein.": "请选择 Flux.2 Klein。",
+    "This video has {megabytes} MB with all that was made of it, and all clips together may take {limit} MB.": "此视频连同由它制作的内容有 {megabytes} MB，所有片段总共只能占用 {limit} MB。",
+    "Raise the setting keep_videos_mb, or work on a shorter part.": "请调高设置项 keep_videos_mb，或只处理较短的一段。",
     "The text encoder Qwen2.5-VL comes without what sees pictures, which this model needs.": "文本编码器 Qwen2.5-VL 缺少此模型所需的视觉部分。",
     "Choose a file of it that has tensors called visual.": "请选择含有名为 visual 的张量的文件。",
     "A training is under way already.": "已有训练正在进行。",
