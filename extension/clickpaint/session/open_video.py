@@ -96,8 +96,12 @@ class OpenVideo:
             InvalidInput: it cannot be read (any more), or is another one now.
         """
         self.check_source()
-        times = self.record.times()
-        return open_clip(self.source, limits, None if times is None else times.tolist())
+        index = self.record.index()
+        if index is None:
+            return open_clip(self.source, limits)
+        from clickpaint.video.av_clips import FrameIndex
+
+        return open_clip(self.source, limits, FrameIndex(*index))
 
     def check_source(self) -> None:
         """Raises `InvalidInput` where what was opened is not there any more, or is another one now."""

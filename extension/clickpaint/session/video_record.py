@@ -128,12 +128,13 @@ class VideoRecord:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def create(self, facts: VideoFacts, starts: np.ndarray, times: np.ndarray | None) -> None:
-        """Begin. starts, times: as in `video.describing.ClipFacts`."""
+    def create(self, facts: VideoFacts, starts: np.ndarray, times: np.ndarray | None, keys: np.ndarray | None) -> None:
+        """Begin. starts, times, keys: as in `video.describing.ClipFacts`."""
         with connected(self.path, _SCHEMA) as database:
             rows: dict[str, Any] = {
                 "format": FORMAT, "facts": json.dumps(asdict(facts)), "starts": zlib.compress(starts.astype("<f8").tobytes(), 1),
-                "times": b"" if times is None else zlib.compress(times.astype("<i8").tobytes(), 1), "in_mark": 0,
+                "times": b"" if times is None else zlib.compress(times.astype("<i8").tobytes(), 1),
+                "keys": b"" if keys is None else zlib.compress(keys.astype("<i8").tobytes(), 1), "in_mark": 0,
                 "out_mark": facts.frames - 1, "shown": 0, "last_version": 0, "revision": 0,
             }  # fmt: skip
             database.executemany("INSERT INTO fact VALUES (?, ?)", rows.items())
@@ -156,10 +157,12 @@ class VideoRecord:
         """When each frame is shown first, float64 [frames], seconds."""
         return np.frombuffer(zlib.decompress(self.value("starts")), "<f8")
 
-    def times(self) -> np.ndarray | None:
-        """As `AvClip.times`; None for what is no video."""
-        kept = self.value("times")
-        return np.frombuffer(zlib.decompress(kept), "<i8") if kept else None
+    def index(self) -> tuple[list[int], list[int]] | None:
+        """The times and the keys of a `FrameIndex`; None for what is no video."""
+        if not self.value("times"):
+            return None
+        times, keys = (np.frombuffer(zlib.decompress(self.value(name)), "<i8").tolist() for name in ("times", "keys"))
+        return times, keys
 
     def value(self, name: str) -> Any:
         """One of "in_mark", "out_mark", "shown", "last_version" …"""

@@ -130,7 +130,7 @@ class VideoStorage:
         )  # fmt: skip
         from clickpaint.session.video_record import VideoRecord
 
-        VideoRecord(part / RECORD).create(video, facts.starts, facts.times)
+        VideoRecord(part / RECORD).create(video, facts.starts, facts.times, facts.keys)
         with self._lock:
             part.rename(self.folder / id)
             self._open[id] = OpenVideo(self.folder / id)

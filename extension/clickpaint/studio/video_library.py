@@ -193,11 +193,10 @@ def no_room(error: OSError) -> ClickpaintError:
 def _probe(clip: Clip) -> None:
     """Raises `InvalidInput` where frames cannot be decoded, or change their size."""
     for number in sorted({(len(clip) - 1) * part // _PROBED for part in range(1, _PROBED + 1)}):
-        if hasattr(clip, "key_frame_at"):
-            clip.key_frame_at(number)
-        else:
-            pixels = clip.frame(number)
-            check_size((pixels.shape[1], pixels.shape[0]), clip.size, number)
+        near = getattr(clip, "near", None)
+        number = number if near is None else near(number, 0)
+        pixels = clip.frame(number)
+        check_size((pixels.shape[1], pixels.shape[0]), clip.size, number)
 
 
 def _file_name(name: str, ending: str) -> str:

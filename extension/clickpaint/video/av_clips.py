@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,14 +39,26 @@ def pyav() -> Any:
     return av
 
 
+class FrameIndex(NamedTuple):
+    """What is to be known of a video's frames to get at each of them.
+
+    Attributes:
+        times, keys: see `AvClip`.
+    """
+
+    times: list[int]
+    keys: list[int]
+
+
 class AvClip:
     """A video's first stream of pictures, upright.
 
     Args:
-        times: those of all frames where they are known already; to list them, the whole file is read.
+        index: where it is known already; to make it, the whole file is read.
 
     Attributes:
         times: pts of every frame in units of `time_base`, in the order in which they are shown.
+        keys: numbers of the frames at which decoding can begin, sorted.
         turns: by how many quarters the frames were turned counterclockwise to be upright.
 
     Raises:
@@ -54,7 +66,7 @@ class AvClip:
         ModelMissing: PyAV is not installed.
     """
 
-    def __init__(self, path: Path, limits: Limits = Limits(), times: Sequence[int] | None = None) -> None:  # noqa: B008 (frozen)
+    def __init__(self, path: Path, limits: Limits = Limits(), index: FrameIndex | None = None) -> None:  # noqa: B008 (frozen)
         self.path = path
         self._av = pyav()
         self.container = self._opened()
@@ -66,7 +78,7 @@ class AvClip:
             self.index = int(self.stream.index)
             self.time_base = self.stream.time_base
             check_dimensions((self.stream.codec_context.width, self.stream.codec_context.height), limits)
-            self.times = self._listed() if times is None else [int(time) for time in times]
+            self.times, self.keys = index or self._listed()
             self._decoder = self._from(0)
             self._next = 0
             self._recent: Recent[np.ndarray] = Recent(self._read, _KEPT)
@@ -105,19 +117,18 @@ class AvClip:
         aspect = Fraction(self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio or 1)
         return 1 / aspect if self.turns % 2 else aspect
 
-    def key_frame_at(self, number: int) -> tuple[int, np.ndarray]:
-        """The number and the pixels of the key frame at or before frame `number`, which is the quickest one to get there."""
-        self._decoder, self._next = self._from(number), len(self.times)
-        try:
-            native = next(self._decoder)
-        except (StopIteration, self._av.error.FFmpegError):
-            return number, self.frame(number)
-        at = bisect.bisect_right(self.times, native.pts) - 1 if native.pts is not None else -1
-        if not 0 <= at <= number:
-            return number, self.frame(number)
-        pixels = rgb(native)
-        check_size((pixels.shape[1], pixels.shape[0]), self.size, at)
-        return at, pixels
+    def near(self, number: int, most: int) -> int:
+        """The frame nearest before frame `number` (or that itself) for which at most so many others have to be decoded first."""
+        return min(number, self._begun(number) + most)
+
+    def _begun(self, number: int) -> int:
+        """Where decoding begins to get at frame `number`: where it is now, or at a key frame."""
+        key = self._key(number)
+        return self._next if key <= self._next <= number else key
+
+    def _key(self, number: int) -> int:
+        place = bisect.bisect_right(self.keys, number)
+        return self.keys[place - 1] if place else 0
 
     def reopened(self) -> Any:
         """The file once more, for a second reader beside this one."""
@@ -129,19 +140,21 @@ class AvClip:
         except (self._av.error.FFmpegError, OSError, ValueError) as error:
             raise InvalidInput("{file} cannot be read.", "It is damaged, cut off, protected, or no video.", file=self.path.name) from error
 
-    def _listed(self) -> list[int]:
-        """The times of all frames, from the packets alone; they decode nothing and take milliseconds."""
-        times = []
+    def _listed(self) -> FrameIndex:
+        """Of all frames, from the packets alone; they decode nothing and take milliseconds."""
+        times, keys = [], set()
         try:
             for packet in self.container.demux(self.stream):
                 if packet.pts is not None and packet.size > 0 and not packet.is_discard:
                     times.append(int(packet.pts))
+                    if packet.is_keyframe:
+                        keys.add(int(packet.pts))
         except self._av.error.FFmpegError:
             pass  # cut off: what is there can be shown
         times = sorted(set(times))
         if not times:
             raise InvalidInput("{file} holds no moving pictures.", "Give a video, not sound alone.", file=self.path.name)
-        return times
+        return FrameIndex(times, [number for number, time in enumerate(times) if time in keys])
 
     def _from(self, number: int) -> Iterator[Any]:
         """Decoded frames from a key frame at or before `number`; from the first where FFmpeg cannot look for one."""
@@ -165,7 +178,7 @@ class AvClip:
 
     def _native(self, number: int) -> Any:
         wanted = self.times[number]
-        if not 0 <= number - self._next <= _FAR:
+        if not 0 <= number - self._next <= _FAR and self._begun(number) != self._next:
             self._decoder = self._from(number)
         try:
             for frame in self._decoder:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.image import mask as masks_
 from clickpaint.image.picture import ENDINGS, Limits, Picture, decode
 from clickpaint.video.base import Frames, Recent
+
+if TYPE_CHECKING:
+    from clickpaint.video.av_clips import FrameIndex
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 """The formats of animated pictures by the endings of their names."""
@@ -39,11 +42,11 @@ class Clip(Frames, Protocol):
         ...
 
 
-def open_clip(path: Path, limits: Limits = Limits(), times: Sequence[int] | None = None) -> Clip:  # noqa: B008 (frozen)
+def open_clip(path: Path, limits: Limits = Limits(), index: FrameIndex | None = None) -> Clip:  # noqa: B008 (frozen)
     """The clip of a folder of pictures, an animated picture, or a video.
 
     Args:
-        times: of a video's frames where they are known already, see `AvClip`.
+        index: of a video's frames where it is known already.
 
     Raises:
         InvalidInput: there is nothing, it cannot be read, or its frames differ in size.
@@ -57,7 +60,7 @@ def open_clip(path: Path, limits: Limits = Limits(), times: Sequence[int] | None
         return AnimationClip(path, limits)
     from clickpaint.video.av_clips import AvClip
 
-    return AvClip(path, limits, times)
+    return AvClip(path, limits, index)
 
 
 class FolderClip:

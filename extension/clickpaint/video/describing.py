@@ -54,7 +54,7 @@ class ClipFacts:
         variable: whether some are shown for longer than others.
         sound: whether there is any.
         pixel_aspect: width of a pixel for a height of 1.
-        times: as `AvClip.times`, int64 [frames]; None for what is no video.
+        times, keys: as those of `AvClip`, int64 [frames] and [key frames]; None for what is no video.
     """
 
     container: str
@@ -66,11 +66,12 @@ class ClipFacts:
     sound: bool
     pixel_aspect: float
     times: np.ndarray | None = None
+    keys: np.ndarray | None = None
 
 
 def described(clip: Clip, ending: str) -> ClipFacts:
     """The facts of a clip. ending: of its kind of file, with the dot."""
-    times, codec, sound, aspect = None, ending.removeprefix("."), False, 1.0
+    times, keys, codec, sound, aspect = None, None, ending.removeprefix("."), False, 1.0
     if isinstance(clip, (AnimationClip, FolderClip)):
         lengths = np.array([clip.seconds(number) for number in range(len(clip))])
         starts = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -80,7 +81,7 @@ def described(clip: Clip, ending: str) -> ClipFacts:
         from clickpaint.video.av_clips import AvClip
 
         assert isinstance(clip, AvClip)
-        times = np.array(clip.times, np.int64)
+        times, keys = np.array(clip.times, np.int64), np.array(clip.keys, np.int64)
         last = clip.seconds(len(clip) - 1)
         starts = (times - times[0]) * float(clip.time_base)
         starts = np.append(starts, starts[-1] + last)
@@ -100,6 +101,7 @@ def described(clip: Clip, ending: str) -> ClipFacts:
         sound,
         aspect,
         times,
+        keys,
     )
 
 

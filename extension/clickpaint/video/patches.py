@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,20 +116,15 @@ class PatchedClip:
         return len(self.original)
 
     def frame(self, number: int) -> np.ndarray:
-        return self._patched(number, self.original.frame(number))
-
-    def _patched(self, number: int, pixels: np.ndarray) -> np.ndarray:
+        pixels = self.original.frame(number)
         for patches in self._patches:
             pixels = patches.apply(number, pixels)
         return pixels
 
-    def near(self, number: int, reach: int) -> tuple[int, np.ndarray]:
-        """A frame that is quick to get at and at most `reach` before frame `number`, and its number; otherwise that frame itself."""
-        if reach > 0 and hasattr(self.original, "key_frame_at"):
-            at, pixels = self.original.key_frame_at(number)
-            if number - at <= reach:
-                return at, self._patched(at, pixels)
-        return number, self.frame(number)
+    def near(self, number: int, most: int) -> int:
+        """The frame nearest before frame `number` (or that itself) for which at most so many others have to be decoded first."""
+        near: Callable[[int, int], int] | None = getattr(self.original, "near", None)
+        return number if near is None else near(number, most)
 
     def seconds(self, number: int) -> float:
         return self.original.seconds(number)
