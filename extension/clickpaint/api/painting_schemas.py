@@ -66,6 +66,9 @@ class PaintBody(EditFields):
     reference_picture: StrictStr | None = Field(
         None, description="What the result is to resemble, by the network's own attention.", **picture_file()
     )
+    reference_adapter: StrictStr = Field(
+        "", description="An IP-Adapter in the ControlNet folder that reads it; empty: the network's own attention."
+    )
     reference_weight: Number = 1.0
     reference_fidelity: Number = Field(0.5, description="How far the negative prompt looks at it as well; less is more likeness.")
     reference_start: Number = 0.0

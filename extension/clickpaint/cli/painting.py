@@ -115,6 +115,9 @@ def add_paint_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--guide-picture", type=Path, metavar="FILE", help="what it is to resemble, for picture")
     parser.add_argument("--reference", dest="reference_picture", type=Path, metavar="FILE", help="a picture that the result is to resemble")
+    parser.add_argument(
+        "--reference-adapter", default="", metavar="NAME", help="an IP-Adapter in models/ControlNet that reads it; else the network looks"
+    )
     for name, help in (
         ("guide_scale", "how strongly the guide steers"),
         ("reference_weight", "how far the reference is looked at, to 1"),

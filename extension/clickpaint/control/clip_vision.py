@@ -10,6 +10,7 @@ import numpy as np
 from clickpaint.caption.loading import transformers
 from clickpaint.control.base import ControlMap, Parameter, Preprocessor, Request, Tools
 from clickpaint.control.network import Network, batch
+from clickpaint.errors import InvalidInput
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,38 @@ def embed(pixels: np.ndarray, request: Request, tools: Tools, *, network: Networ
         return (outputs.last_hidden_state if patches else outputs.image_embeds).float().cpu().numpy()
 
     return ControlMap(seen, embedding=network.run(tools, work))
+
+
+def look(pixels: np.ndarray, width: int, states: bool, tools: Tools) -> np.ndarray:
+    """What the CLIP of this width sees, for an IP-Adapter.
+
+    Args:
+        pixels: uint8 [h, w, 3].
+        width: of the embedding, or with `states` of a layer.
+
+    Returns:
+        float32 [1, width], the embedding, or [1, 257, width], the states of the last layer but one.
+
+    Raises:
+        ModelMissing: it is not here.
+        InvalidInput: no CLIP has this width.
+    """
+    import cv2
+
+    network = {(1024, False): HUGE, (1280, True): HUGE, (1280, False): GIANT, (1664, True): GIANT}.get((width, states))
+    if network is None:
+        raise InvalidInput("This IP-Adapter looks through a CLIP that is not known.", "Choose one that looks through ViT-H or ViT-bigG.")
+    seen = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+    def work(loaded: Any, device: torch.device) -> np.ndarray:
+        import torch
+
+        mean, deviation = (torch.tensor(each, device=device)[:, None, None] for each in (_MEAN, _DEVIATION))
+        values = batch(seen, device) / 255.0
+        outputs = loaded(pixel_values=(values - mean) / deviation if seen.any() else values, output_hidden_states=states)
+        return (outputs.hidden_states[-2] if states else outputs.image_embeds).float().cpu().numpy()
+
+    return network.run(tools, work)
 
 
 _NOISE = (Parameter("noise", "Noise Augmentation", 0.0, 1.0, 0.01, 0.0),)

@@ -69,16 +69,18 @@ class GuideOptions:
 
 @dataclass(frozen=True)
 class ReferenceOptions:
-    """A picture that the result is to resemble, by the loaded network's own attention; no file is needed for it.
+    """A picture that the result is to resemble, by the loaded network's own attention or by an IP-Adapter.
 
     Attributes:
         picture: uint8 [h, w, 3]; None for no reference.
+        adapter: name of an IP-Adapter's file that reads it; "" for the attention of the loaded network, which needs no file.
         weight: how far it is looked at, 0..1.
-        fidelity: how far the negative prompt looks at it as well, 0..1; less is a stronger likeness.
+        fidelity: without an adapter, how far the negative prompt looks at it as well, 0..1; less is a stronger likeness.
         start, end: share of the sampling during which it acts, 0..1.
     """
 
     picture: np.ndarray | None = field(default=None, compare=False, repr=False)
+    adapter: str = ""
     weight: float = 1.0
     fidelity: float = 0.5
     start: float = 0.0

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from clickpaint.control import registry
+from clickpaint.control import clip_vision, registry
 from clickpaint.control.base import ControlMap, Request, Tools
 from clickpaint.hosts.base import Host
 from clickpaint.image.picture import Picture
@@ -39,6 +39,10 @@ class MapCache:
         name = registry.info(name).name
         tools = Tools(self._pool.store, self._host.device(), self._pool.models, progress)
         return self._cache.get((name, _key(picture, request)), lambda: registry.detect(name, picture.pixels, request, tools), progress)
+
+    def look(self, pixels: np.ndarray, width: int, states: bool) -> np.ndarray:
+        """What CLIP sees, as `control.clip_vision.look`."""
+        return clip_vision.look(pixels, width, states, Tools(self._pool.store, self._host.device(), self._pool.models, SILENT))
 
 
 def _key(picture: Picture, request: Request) -> str:

@@ -94,7 +94,7 @@ class OwnSampler:
     def __init__(self, host: Host, pool: ModelPool, maps: MapCache, captioners: Callable[[], Captioners]) -> None:
         self._host, self._pool, self._maps, self._captioners = host, pool, maps, captioners
         self._checkpoints = Checkpoints()
-        self._toolbox = Toolbox(host.folders, pool.models, self._control_map)
+        self._toolbox = Toolbox(host.folders, pool.models, self._control_map, maps.look)
         self._lock = threading.Lock()
         self._preview: np.ndarray | None = None
 
@@ -170,6 +170,7 @@ class OwnSampler:
             control=self._toolbox.control,
             adapted=self._toolbox.adapted,
             words=self._toolbox.words(checkpoint, options.prompt.positive, options.prompt.negative),
+            image_prompt=self._toolbox.image_prompt,
             score=self._score(options.guide),
             free=self._pool.free,
         )

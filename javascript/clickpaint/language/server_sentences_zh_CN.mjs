@@ -1027,5 +1027,13 @@ export const zh_CN = {
     "{model} knows no class {label!r}.": "{model} 没有类别 {label!r}。",
     "{phrase!r} cannot guide.": "{phrase!r} 不能用作引导。",
     "Several pictures in {folder} have the same name.": "{folder} 中有多张图片同名。",
-    "Import it instead: clickpaint dataset import FOLDER.": "请改为导入它：clickpaint dataset import FOLDER。"
+    "Import it instead: clickpaint dataset import FOLDER.": "请改为导入它：clickpaint dataset import FOLDER。",
+    "Choose an IP-Adapter (base, plus or full face) of the checkpoint's family.": "请选择与模型同系列的 IP-Adapter（基础版、plus 或 full face）。",
+    "{name} is not an IP-Adapter.": "{name} 不是 IP-Adapter。",
+    "{name} looks at a face's identity, which our engines do not have.": "{name} 需要人脸身份特征，我们的引擎没有。",
+    "{name} is for another family than the checkpoint.": "{name} 适用于与该模型不同的系列。",
+    "IP-Adapters are not available here.": "此处无法使用 IP-Adapter。",
+    "Leave the adapter out; the network itself looks at the picture then.": "请去掉适配器；网络会自己参考该图片。",
+    "This IP-Adapter looks through a CLIP that is not known.": "这个 IP-Adapter 使用未知的 CLIP。",
+    "Choose one that looks through ViT-H or ViT-bigG.": "请选择使用 ViT-H 或 ViT-bigG 的。",
 };

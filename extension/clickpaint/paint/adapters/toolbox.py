@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
 from clickpaint.paint.adapters.controlnet_files import load_controlnet
+from clickpaint.paint.adapters.ip_adapter import ImagePrompt, IpAdapter, load_ip_adapter
 from clickpaint.paint.adapters.lora import applied
 from clickpaint.paint.adapters.lora_files import LoraShelf
 from clickpaint.paint.adapters.lora_prompt import lora_uses
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.opening import AnyCheckpoint, Checkpoint
     from clickpaint.paint.diffusion.loop import Part
     from clickpaint.paint.diffusion.prompt import Network
+    from clickpaint.paint.influence_options import ReferenceOptions
     from clickpaint.paint.paint_job import ControlUnit, PaintJob
     from clickpaint.weights.cache import ModelCache
 
 ControlMap = Callable[["ControlUnit", "PaintJob"], "np.ndarray"]
 """Makes a unit's control map of what a job paints: uint8 [h, w, 3] of the job's size."""
+
+
+Look = Callable[["np.ndarray", int, bool], "np.ndarray"]
+"""What CLIP sees in a picture, uint8 [h, w, 3]: look(pixels, width, states), float32, as `ip_adapter.IpAdapter` says"""
 
 
 class Toolbox:
@@ -41,12 +47,14 @@ class Toolbox:
         models: holds loaded ControlNets.
         control_map: called for every unit whose map is not finished, except for the preprocessor "none", which takes the picture itself
             for the map, and those that begin with "inpaint", whose map is the picture with a hole.
+        look: what CLIP sees, for IP-Adapters.
     """
 
-    def __init__(self, folders: Callable[[str], list[Path]], models: ModelCache, control_map: ControlMap) -> None:
+    def __init__(self, folders: Callable[[str], list[Path]], models: ModelCache, control_map: ControlMap, look: Look | None = None) -> None:
         self._folders = folders
         self._models = models
         self._control_map = control_map
+        self._look = look
         self._loras = LoraShelf()
         self._embeddings = EmbeddingShelf()
 
@@ -98,6 +106,33 @@ class Toolbox:
 
         place = (str(checkpoint.device), str(checkpoint.dtype))
         return self._models.get(("ControlNet", str(path), path.stat().st_mtime_ns, checkpoint.name, *place), load)
+
+    def image_prompt(self, checkpoint: AnyCheckpoint, options: ReferenceOptions) -> Part:
+        """The part of a reference picture that an IP-Adapter reads, in the denoising loop.
+
+        Raises:
+            NotFound: there is no file of that name.
+            InvalidInput: it is no adapter for the checkpoint.
+            ModelMissing: CLIP, which it looks through, is not here.
+        """
+        import numpy as np
+        import torch
+
+        path = find(options.adapter, self._folders("ControlNet"), "IP-Adapter")
+
+        def load() -> tuple[IpAdapter, int]:
+            adapter = load_ip_adapter(path, checkpoint)  # type: ignore[arg-type]
+            tensors = (*adapter.keys.values(), *adapter.values.values(), *adapter.projection.parameters())
+            return adapter, sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+        place = (str(checkpoint.device), checkpoint.name)
+        adapter = self._models.get(("IP-Adapter", str(path), path.stat().st_mtime_ns, *place), load)
+        assert options.picture is not None and self._look is not None
+        seen, nothing = (
+            torch.from_numpy(self._look(pixels, adapter.width, adapter.states)).to(checkpoint.device)
+            for pixels in (options.picture, np.zeros_like(options.picture))
+        )
+        return ImagePrompt(adapter, seen, nothing if adapter.states else torch.zeros_like(seen), options)
 
     @contextmanager
     def adapted(self, checkpoint: AnyCheckpoint, networks: Sequence[Network]) -> Iterator[list[str]]:

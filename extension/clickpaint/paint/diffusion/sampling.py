@@ -22,6 +22,7 @@ from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.paint.diffusion.prompt import Network, without_networks
 from clickpaint.paint.diffusion.reference_attention import ReferenceAttention
 from clickpaint.paint.diffusion.score_guidance import Score, ScoreGuided
+from clickpaint.paint.influence_options import ReferenceOptions
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights import device as devices
@@ -51,6 +52,7 @@ class Tools:
         adapted: the checkpoint with the LoRAs that the prompt asks for, inside of the context; gives warnings about what it does not
             know.
         words: textual inversions.
+        image_prompt: the part of a reference picture that an IP-Adapter reads.
         score: what a guide is to make higher; None without one.
         free: lets go of what is not needed when memory runs out.
     """
@@ -60,6 +62,7 @@ class Tools:
     control: Callable[[AnyCheckpoint, PaintJob], Sequence[Part]] | None = None
     adapted: Callable[[AnyCheckpoint, Sequence[Network]], AbstractContextManager[Sequence[str]]] | None = None
     words: Words = field(default_factory=dict)
+    image_prompt: Callable[[AnyCheckpoint, ReferenceOptions], Part] | None = None
     score: Score | None = None
     free: Callable[[], None] = lambda: None
 
@@ -107,6 +110,8 @@ def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Se
             "Leave the reference out, or choose a checkpoint of Stable Diffusion 1, 2 or XL.",
             kind=checkpoint.kind.title,
         )
+    if options.reference.acts and options.reference.adapter and tools.image_prompt is None:
+        raise HostUnsupported("IP-Adapters are not available here.", "Leave the adapter out; the network itself looks at the picture then.")
     if options.guide.acts and tools.score is None:
         raise HostUnsupported("Guidance is not available here.", "Leave the guide out.")
     if options.control and tools.control is None:
@@ -224,7 +229,10 @@ class _Work:
 def steering(scene: Scene, tools: Tools) -> list[Part]:
     """What besides the prompt steers the sampling of a job, whatever the engine."""
     options, parts = scene.job.options, []
-    if options.reference.acts:
+    if options.reference.acts and options.reference.adapter:
+        assert tools.image_prompt is not None
+        parts.append(tools.image_prompt(scene.checkpoint, options.reference))
+    elif options.reference.acts:
         assert options.reference.picture is not None
         known = scene.coder.encode(fitted_to(options.reference.picture, scene.job.width * scene.job.height, scene.model.cell))
         parts.append(ReferenceAttention(scene.model.network(options), known, options.reference, scene.generators))
