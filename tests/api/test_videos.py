@@ -411,3 +411,31 @@ def test_a_result_that_takes_too_much_is_stopped_and_one_that_is_closed_ends(cli
     go_on.set()
     assert all(one.wake.wait(60) for one in video_tasks)
     assert client.get(url).status_code == 404 and [*studio.video_library.storage.folder.iterdir()] == []
+
+
+def test_another_background_comes_from_a_picture_or_another_video(client, url):
+    clicked(client, url)
+    client.post(f"{url}/track", json={"tracker": "classic"})
+    blue = png(np.full((30, 30, 3), BLUE, np.uint8))
+    picture = "data:image/png;base64," + base64.b64encode(blue).decode()
+    result = checked_answer(video_schemas.VideoResultAnswer, client.post(f"{url}/replace", json={"background": picture, "feather": 1}))
+    assert result["details"] == {"objects": ["1"], "background": "picture", "grow": 0, "feather": 1}
+    after = seen(client.get(f"{url}/frames/5?format=png").content)
+    assert (after[0, 0] == BLUE).all() and (after[22, 30] == RED).all()
+    shades = animation([np.full((20, 20, 3), 60 * number, np.uint8) for number in range(4)], 200, "WEBP")
+    other = opened(client, shades, "shades.webp")["id"]
+    client.post(f"{url}/undo")
+    client.post(f"{url}/replace", json={"background_video": other})
+    corners = [int(seen(client.get(f"{url}/frames/{number}?format=png").content)[0, 0, 0]) for number in range(10)]
+    assert corners == [0, 0, 60, 60, 120, 120, 180, 180, 0, 0]  # at half the speed, and again from its start
+    for body in ({}, {"prompt": "x", "background": picture}):
+        assert "what is to be there" in client.post(f"{url}/replace", json=body).json()["message"]
+    assert client.post(f"{url}/replace", json={"background_video": "nobody"}).status_code == 404
+
+
+def test_filling_without_a_checkpoint_says_so_and_changes_nothing(client, url):
+    clicked(client, url)
+    refused = client.post(f"{url}/fill", json={"prompt": "a fox"})
+    assert refused.status_code in (409, 501) and "toy host" in refused.json()["message"]
+    assert "Every 0 frames" in client.post(f"{url}/fill", json={"prompt": "a fox", "key_frames": 0}).json()["message"]
+    assert client.get(url).json()["version"] == 0

@@ -127,3 +127,42 @@ def test_the_background_becomes_a_picture_a_clip_or_what_a_prompt_says(folder, t
     assert main([*common, "-p", "", "-o", str(tmp_path / "none")]) == 2
     assert main([*common, "--background", str(tmp_path / "blue.png"), "-o", str(tmp_path / "none")]) == 2
     assert "--background FILE or --prompt TEXT" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
+def test_an_object_is_filled_over_http(folder, tmp_path):
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from clickpaint.api.access import LocalGate
+    from clickpaint.api.router import PREFIX, create_router
+    from clickpaint.hosts.embedded import EmbeddedHost
+    from clickpaint.studio.studio import Studio
+
+    studio = Studio(EmbeddedHost(folder, environment={}, overrides={"device": "cpu"}))
+    try:
+        app = FastAPI()
+        app.include_router(create_router(studio, LocalGate()))
+        client = TestClient(app, base_url=f"http://127.0.0.1{PREFIX}/", client=("127.0.0.1", 5000))
+        url = f"videos/{client.post('videos', json={'path': str(folder / 'clip')}).json()['id']}"
+        client.put(f"{url}/objects/1", json={"frames": {"0": {"points": [{"x": 20, "y": 26}]}}})
+        client.post(f"{url}/track", json={"tracker": "classic"})
+        client.patch(url, json={"in_mark": 1, "out_mark": 3})
+        body = {"prompt": "a ball", "steps": 2, "seed": 5, "resolution": 64, "grow": 0, "feather": 0}
+        filled = client.post(f"{url}/fill", json=body).json()
+        details = {
+            "objects": ["1"],
+            "prompt": "a ball",
+            "negative_prompt": "",
+            "key_frames": 12,
+            "grow": 0,
+            "feather": 0,
+            "seed": 5,
+            "painted": 1,
+        }
+        assert filled["details"] == details
+        assert filled["video"]["versions"][0]["kind"] == "fill"
+        for number in (0, 2):
+            before, after = (client.get(f"{url}/frames/{number}?format=png&version={version}").content for version in (0, 1))
+            assert (before == after) == (number == 0)
+    finally:
+        studio.shut_down()

@@ -74,6 +74,15 @@ def test_an_animation_without_loss_is_to_the_bit(clip, folder, ending):
     result.close()
 
 
+@pytest.mark.parametrize("ending", [".gif", ".webp", ".png"])
+def test_each_frame_of_an_animation_has_its_own_time(tmp_path, ending):
+    pictures = [Image.new("RGB", (8, 8), (50 * number, 0, 0)) for number in range(3)]
+    pictures[0].save(tmp_path / f"a{ending}", save_all=True, append_images=pictures[1:], duration=[200, 300, 400])
+    opened = open_clip(tmp_path / f"a{ending}")
+    assert [opened.seconds(number) for number in (0, 2, 1, 0)] == [0.2, 0.4, 0.3, 0.2]
+    opened.close()
+
+
 def test_frames_go_by_the_numbers_in_their_names(tmp_path):
     for number in (10, 9, 1):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"frame{number}.png")

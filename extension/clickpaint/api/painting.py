@@ -35,7 +35,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     )
     def paint(id: str, body: schemas.PaintBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(_gallery(workspace, studio.painting.paint(workspace, _options(body, studio, workspace), body.eraser), side))
+        return answer(_gallery(workspace, studio.painting.paint(workspace, options_of(body, studio, workspace), body.eraser), side))
 
     @router.post("/workspaces/{id}/results/{index}/use", tags=tags, summary="Take another result", response_model=StateAnswer)
     def use(id: str, index: str, side: int | None = Depends(translate.mask_side)) -> Response:
@@ -50,7 +50,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     )
     def refine(id: str, index: str, body: schemas.PaintBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        return answer(_gallery(workspace, studio.painting.refine(workspace, _index(index), _options(body, studio, workspace)), side))
+        return answer(_gallery(workspace, studio.painting.refine(workspace, _index(index), options_of(body, studio, workspace)), side))
 
     @router.get(
         "/workspaces/{id}/results/{index}",
@@ -109,25 +109,30 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         format = translate.checked_format(body.format)
         picture = studio.decode(translate.picture_bytes(body.image))
         mask = None if body.mask is None else masks.from_file(translate.picture_bytes(body.mask), picture.size)
-        painted = studio.painting.paint_picture(picture, mask, _options(body, studio), body.eraser)
+        painted = studio.painting.paint_picture(picture, mask, options_of(body, studio), body.eraser)
         return answer(_files(studio, painted, format))
 
     @router.post("/generate", tags=["without a session"], summary="Paint a picture from a prompt", response_model=schemas.PaintedAnswer)
     def generate(body: schemas.GenerateBody) -> Response:
         format = translate.checked_format(body.format)
-        return answer(_files(studio, studio.painting.generate(_options(body, studio), body.width, body.height), format))
+        return answer(_files(studio, studio.painting.generate(options_of(body, studio), body.width, body.height), format))
 
 
-def _options(body: schemas.PaintBody, studio: Studio, workspace: Workspace | None = None) -> PaintOptions:
+def options_of(body: schemas.EngineBody, studio: Studio, workspace: Workspace | None = None) -> PaintOptions:
+    """What a body says of painting. Raises `InvalidInput`.
+
+    workspace: whose control maps its units may name; None where there are none.
+    """
     values = {name: value for name, value in dict(body).items() if name in flat_options.DEFAULTS}
     values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
     control = tuple(_unit(unit, studio, workspace) for unit in body.control)
     for name in ("guide_picture", "reference_picture"):
-        if values[name] is not None:
+        if values.get(name) is not None:
             values[name] = studio.decode(translate.picture_bytes(values[name])).pixels
-    edits = tuple(WordEdit(edit.text, edit.scale, edit.threshold) for edit in body.edits)
-    weights = tuple((weight.words, weight.weight) for weight in body.word_weights)
-    return flat_options.grouped(**{**values, "styles": tuple(body.styles), "control": control, "edits": edits, "word_weights": weights})
+    edits = tuple(WordEdit(edit.text, edit.scale, edit.threshold) for edit in values.get("edits", ()))
+    weights = tuple((weight.words, weight.weight) for weight in values.get("word_weights", ()))
+    fixed = {"styles": tuple(values.get("styles", ())), "control": control, "edits": edits, "word_weights": weights}
+    return flat_options.grouped(**{**values, **fixed})
 
 
 def _unit(unit: schemas.ControlBody, studio: Studio, workspace: Workspace | None) -> ControlUnit:

@@ -23,27 +23,21 @@ class ControlBody(Body):
     map: StrictStr | None = Field(None, description="A map that was made of this workspace, by its id; used as it is.")
 
 
-class PaintBody(EditFields):
-    """What to paint, and how; names and ranges are those of the web UI's img2img."""
+class EngineBody(Body):
+    """What painting can be told, also in a clip; names and ranges are those of the web UI's img2img."""
 
-    task: Literal["fill", "replace", "expand", "remove", "instruct", "edit"] = "fill"
     engine: Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"] = Field(
         "auto", description="auto: the host's own sampler; without one, what fits the checkpoint. The others are ours."
     )
     prompt: StrictStr = ""
     negative_prompt: StrictStr = ""
-    styles: list[StrictStr] = Field([], **at_most(100))
     sampler: StrictStr = Field("", description="Left out: the host's for the loaded model, or its first.")
     scheduler: StrictStr = Field("", description="Left out: the host's for the loaded model.")
     steps: Integer = 20
     cfg_scale: Number = Field(0.0, description="0: what the host starts with for the loaded model; stand-alone 7.")
-    distilled_cfg_scale: Number = Field(
-        0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the host's."
-    )
     seed: WholeNumber = Field(-1, description="-1: a random one.")
     denoising_strength: Number = 0.75
     masked_content: Literal["fill", "original", "latent noise", "latent nothing", "erased"] = "fill"
-    batch_count: Integer = Field(1, description="How many results to choose from.")
     soft_inpainting: StrictBool = False
     grow: Pixels | None = Field(None, description="In pixels; left out or auto: what fits the picture and the mask.")
     feather: Pixels | None = Field(None, description="In pixels; left out or auto: what fits the picture and the mask.")
@@ -51,11 +45,7 @@ class PaintBody(EditFields):
     refine: StrictBool | None = Field(None, description="A second pass at the picture's resolution; left out: where it is needed.")
     refine_strength: Number = 0.35
     clip_skip: Integer | None = None
-    vae: StrictStr | None = None
-    token_merging_ratio: Number | None = None
     control: list[ControlBody] = Field([], description="Units of the host's ControlNet, in register with what is painted.", **at_most(32))
-    expand: tuple[Integer, Integer, Integer, Integer] = Field((0, 0, 0, 0), description="Pixels to add: left, top, right, bottom.")
-    image_cfg_scale: Number = Field(1.5, description="How closely an instruction keeps to the picture.")
     repaint_jump: Integer = Field(10, description="Noise levels that RePaint goes back at once.")
     repaint_resamples: Integer = Field(10, description="How often RePaint paints each stretch.")
     eraser: StrictStr | None = Field(None, description='For the masked content "erased".')
@@ -73,6 +63,21 @@ class PaintBody(EditFields):
     reference_fidelity: Number = Field(0.5, description="How far the negative prompt looks at it as well; less is more likeness.")
     reference_start: Number = 0.0
     reference_end: Number = 1.0
+
+
+class PaintBody(EngineBody, EditFields):
+    """What to paint in a picture, and how."""
+
+    task: Literal["fill", "replace", "expand", "remove", "instruct", "edit"] = "fill"
+    styles: list[StrictStr] = Field([], **at_most(100))
+    distilled_cfg_scale: Number = Field(
+        0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the host's."
+    )
+    batch_count: Integer = Field(1, description="How many results to choose from.")
+    vae: StrictStr | None = None
+    token_merging_ratio: Number | None = None
+    expand: tuple[Integer, Integer, Integer, Integer] = Field((0, 0, 0, 0), description="Pixels to add: left, top, right, bottom.")
+    image_cfg_scale: Number = Field(1.5, description="How closely an instruction keeps to the picture.")
 
 
 class PaintPictureBody(PaintBody):

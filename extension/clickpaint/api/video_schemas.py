@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
+from clickpaint.api.painting_schemas import EngineBody
 from clickpaint.api.pydantic_compat import Body, Integer, at_most, documented, picture_file
 from clickpaint.api.schemas import MOST_OPERATIONS, MOST_POINTS, Box, OperationBody, PointBody, TaskAnswer
 
@@ -80,6 +81,22 @@ class RemoveFromVideoBody(VideoWorkBody):
     grow: Integer | None = Field(None, description="Pixels by which masks are grown, 0 to 256; left out, 4.")
     feather: Integer = Field(0, description="Pixels over which the result fades into the frames, 0 to 128.")
     shadow: StrictBool = Field(False, description="Whether shadows and reflections that are found frame by frame go too.")
+
+
+class FillInVideoBody(VideoWorkBody, EngineBody):
+    """What to paint over objects; it moves with them."""
+
+    key_frames: Integer = Field(12, description="Frames from one that is painted to the next, 1 to 1000.")
+
+
+class ReplaceInVideoBody(VideoWorkBody, EngineBody):
+    """What to put around objects: one of a picture, another video, and a prompt. Of the rest only grow, by which the masks are dilated,
+    and feather, the pixels on both sides of their outlines in which the edge is looked for, hold for all three."""
+
+    background: StrictStr | None = Field(None, **picture_file())
+    background_video: StrictStr | None = Field(None, description="The id of another video, which begins again where it is shorter.")
+    key_frames: Integer = Field(12, description="Frames after which what the camera uncovered is painted, 1 to 1000.")
+    eraser: StrictStr | None = Field(None, description="Fills a painted background where the object stood; left out, the setting's.")
 
 
 class PromptsAnswer(BaseModel):

@@ -8,18 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from clickpaint.api import json_body, translate, video_answers, video_schemas
 from clickpaint.api.access import Gate
 from clickpaint.api.encode import answer, data_url, mask_png
+from clickpaint.api.painting import options_of
 from clickpaint.api.ranges import file_answer
 from clickpaint.api.receiving import receive
 from clickpaint.api.route import SMALL, too_large
 from clickpaint.errors import AccessDenied, InvalidInput, NotFound
 from clickpaint.image.packed import resampled
-from clickpaint.session.open_video import SOURCE
+from clickpaint.session.open_video import SOURCE, OpenVideo
 from clickpaint.studio.queue import Task
 from clickpaint.studio.studio import Studio
 
@@ -203,6 +205,43 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
 
         def work(started: Callable[[Task], object]) -> Response:
             done = studio.video_results.remove(opened, _objects(body), body.eraser, body.grow, body.feather, body.shadow, started)
+            return answer({"version": done.version.number, "details": done.details, "video": video_answers.video(studio, opened)})
+
+        return _answered(body, work)
+
+    @router.post("/videos/{id}/fill", tags=tags, summary="Paint something in the place of objects",
+                 response_model=video_schemas.VideoResultAnswer,
+                 responses={202: {"model": video_schemas.VideoTaskAnswer, "description": "Under way, where wait is false"}})  # fmt: skip
+    def fill(id: str, body: video_schemas.FillInVideoBody) -> Response:
+        """On the loaded checkpoint, between the marks; what is painted moves with the objects. The next version; an interruption keeps the
+        frames that are done."""
+        opened = library.get(id)
+        options = options_of(body, studio)
+
+        def work(started: Callable[[Task], object]) -> Response:
+            done = studio.video_results.fill(opened, options, _objects(body), body.key_frames, body.eraser, started)
+            return answer({"version": done.version.number, "details": done.details, "video": video_answers.video(studio, opened)})
+
+        return _answered(body, work)
+
+    @router.post("/videos/{id}/replace", tags=tags, summary="Put something else around objects",
+                 response_model=video_schemas.VideoResultAnswer,
+                 responses={202: {"model": video_schemas.VideoTaskAnswer, "description": "Under way, where wait is false"}})  # fmt: skip
+    def replace(id: str, body: video_schemas.ReplaceInVideoBody) -> Response:
+        """Between the marks: a picture, another video, or what a prompt says. The next version; an interruption keeps the frames that are
+        done."""
+        opened = library.get(id)
+        options = options_of(body, studio)
+        if sum((body.background is not None, body.background_video is not None, bool(body.prompt))) != 1:
+            raise InvalidInput("It is not said what is to be there.", "Give one of background, background_video and prompt.")
+        background: np.ndarray | OpenVideo | None = None
+        if body.background is not None:
+            background = studio.decode(translate.picture_bytes(body.background)).pixels
+        elif body.background_video is not None:
+            background = library.get(body.background_video)
+
+        def work(started: Callable[[Task], object]) -> Response:
+            done = studio.video_results.replace(opened, options, background, _objects(body), body.key_frames, body.eraser, started)
             return answer({"version": done.version.number, "details": done.details, "video": video_answers.video(studio, opened)})
 
         return _answered(body, work)

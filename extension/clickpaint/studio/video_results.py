@@ -25,7 +25,7 @@ from clickpaint.studio.video_painting import EVERY, ClipPainting, VideoPainting
 from clickpaint.studio.video_work import finished_or_kept
 from clickpaint.video import registry
 from clickpaint.video.base import Frames, Masks, TimedFrames
-from clickpaint.video.clips import Clip
+from clickpaint.video.new_clip import NewClip
 from clickpaint.video.patches import Stretch
 from clickpaint.video.video_eraser import VideoEraseOptions
 
@@ -96,16 +96,29 @@ class VideoResults:
         return self.change(video, "fill", "Fill", make, objects, _of_prompt(options, every), started=started, painting=asked)
 
     def replace(
-        self, video: OpenVideo, options: PaintOptions, background: Clip | None = None, objects: Sequence[str] = (), every: int = EVERY,
-        eraser: str | None = None, started: Callable[[Task], object] = lambda _: None,
+        self, video: OpenVideo, options: PaintOptions, background: np.ndarray | OpenVideo | None = None, objects: Sequence[str] = (),
+        every: int = EVERY, eraser: str | None = None, started: Callable[[Task], object] = lambda _: None,
     ) -> Changed:  # fmt: skip
-        """Put something else around objects between the marks. Else as `Videos.replace` and `remove`."""
+        """Put something else around objects between the marks. Else as `Videos.replace` and `remove`.
+
+        background: a picture, uint8 [H, W, 3], or another video as it is shown now; None for what the options' prompt says.
+        """
         asked = ClipPainting(options, every)
 
         def make(frames: TimedFrames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
-            return self._video_painting.replaced(frames, masks, asked, background, eraser, progress)
+            if background is None or isinstance(background, np.ndarray):
+                still = None if background is None else NewClip([background], 1.0)
+                yield from self._video_painting.replaced(frames, masks, asked, still, eraser, progress)
+                return
+            with self._library.readers.own(background) as reader:
+                other = background.stacked(reader, background.checked(None))
+                yield from self._video_painting.replaced(frames, masks, asked, other, eraser, progress)
 
-        details = {"background": background.path.name} if background is not None else _of_prompt(options, every)
+        details: dict[str, Any] = {"background": "picture"}
+        if background is None:
+            details = _of_prompt(options, every)
+        elif not isinstance(background, np.ndarray):
+            details = {"background": background.id}
         return self.change(video, "replace", "Replace", make, objects, details, started=started, painting=asked)
 
     def change(

@@ -155,8 +155,9 @@ class AnimationClip:
 
         try:
             self._image.seek(number)
-            self._durations[number] = float(self._image.info.get("duration", 100) or 100) / 1000
             pixels = np.array(self._image.convert("RGB"))
+            # After that: of a WebP it is known only once the frame is decoded, and before it is that of the one before.
+            self._durations[number] = float(self._image.info.get("duration", 100) or 100) / 1000
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             raise InvalidInput(
                 "Frame {number} of {file} cannot be read.", "The file is damaged or cut off.", number=number, file=self.path.name

@@ -58,6 +58,8 @@ export const zh_CN = {
     "{folder} holds a training on another checkpoint.": "{folder} 中的训练使用了其他模型。",
     "{folder} holds a training with another data set.": "{folder} 中的训练使用了其他数据集。",
     "{folder} holds a training with other settings.": "{folder} 中的训练使用了其他设置。",
+    "Give one of background, background_video and prompt.": "请提供 background、background_video 或 prompt 之一。",
+    "It is not said what is to be there.": "没有说明背景应是什么。",
     "{kind} needs transformers {wanted} or newer; here is {version}.": "{kind} 需要 transformers {wanted} 或更新版本；这里是 {version}。",
     "{name} is a Flux that takes a control map beside the latents, which no engine here gives it.": "{name} 是一个在潜变量之外还需要控制图的 Flux 模型，这里没有引擎能提供。",
     "Choose Flux dev, schnell, Fill or Kontext.": "请选择 Flux dev、schnell、Fill 或 Kontext。",
