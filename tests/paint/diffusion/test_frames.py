@@ -134,6 +134,8 @@ def test_what_a_clip_cannot_be_painted_with_is_said():
     checkpoint = random_checkpoint()
     with pytest.raises(InvalidInput, match="DDIM"):
         text_to_frames(checkpoint, grouped(sampler="Euler a"), (64, 64), 2, seed=0)
+    with pytest.raises(InvalidInput, match="one result"):
+        text_to_frames(checkpoint, grouped(batch_count=2), (64, 64), 2, seed=0)
     with pytest.raises(InvalidInput, match="at least 4 steps"):
         text_to_frames(checkpoint, grouped(steps=3), (64, 64), 2, seed=0)
     with pytest.raises(InvalidInput, match="prompt alone"):

@@ -167,6 +167,8 @@ def text_to_frames(
     sampling = options.sampling
     if sampling.sampler and samplers.resolve(sampling.sampler)[0] != "DDIM":
         raise InvalidInput("Clips are sampled with DDIM.", "Choose it, or no sampler.")
+    if sampling.batch_count != 1:
+        raise InvalidInput("A clip has one result.", "Leave the number of results at 1.")
     if sampling.steps < 4:
         raise InvalidInput("A clip needs at least 4 steps.", "Give more, 50 for example.")
     if (
