@@ -12,7 +12,7 @@ from clickpaint.image import blend
 from clickpaint.image.geometry import Box
 from clickpaint.image.mask import bounds
 from clickpaint.image.soft_edge import SoftEdge, automatic
-from clickpaint.paint.context import PaintPlan, plan, scaled, scaled_mask
+from clickpaint.paint.context import MULTIPLE, PaintPlan, plan, scaled, scaled_mask
 from clickpaint.paint.diffusion.frame_sampling import FrameJob
 from clickpaint.paint.in_picture import Erase
 from clickpaint.paint.paint_job import MaskedContent, PaintJob, PaintOptions
@@ -60,9 +60,12 @@ class FramePainter:
         run: see `RunFrames`.
         edge: see `edge_of`.
         erase: needed for the masked content "erased" alone.
+        multiple: what the sides of what is painted are multiples of.
     """
 
-    def __init__(self, options: PaintOptions, native: int, run: RunFrames, edge: SoftEdge, erase: Erase | None = None) -> None:
+    def __init__(
+        self, options: PaintOptions, native: int, run: RunFrames, edge: SoftEdge, erase: Erase | None = None, multiple: int = MULTIPLE
+    ) -> None:  # fmt: skip
         if options.sampling.batch_count != 1:
             raise InvalidInput("A clip has one result.", "Leave the number of results at 1.")
         if any(unit.map is not None for unit in options.control):
@@ -70,6 +73,7 @@ class FramePainter:
         if options.masking.content == "erased" and erase is None:
             raise InvalidInput("There is no eraser to start from.", "Choose another masked content.")
         self._options, self._native, self._run, self._edge, self._erase = options, native, run, edge, erase
+        self._multiple = multiple
         self._seed = options.sampling.first_seed()
         self._plan: PaintPlan | None = None
 
@@ -116,7 +120,9 @@ class FramePainter:
         if area is None:
             raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
         passes = self._options.passes
-        own = plan(area, (width, height), self._native, resolution=passes.resolution, whole=whole, refine=passes.refine)
+        own = plan(
+            area, (width, height), self._native, resolution=passes.resolution, whole=whole, refine=passes.refine, multiple=self._multiple
+        )  # fmt: skip
         if self._plan is None:
             self._plan = own
         box = own.box if whole else _of_shape(own.box, self._plan.box.size, (width, height))

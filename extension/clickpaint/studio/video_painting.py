@@ -140,6 +140,7 @@ class VideoPainting:
 
         self._painting.make_room()
         with self._own_sampler.opened(options) as checkpoint:
-            painter = FramePainter(options, checkpoint.native_size, checkpoint.run_frames, edge, erase if name else None)
+            own = erase if name else None
+            painter = FramePainter(options, checkpoint.native_size, checkpoint.run_frames, edge, own, checkpoint.multiple)
             asked.seed = painter.seed
             yield painter

@@ -294,6 +294,16 @@ def test_klein_inpaints_as_diffusers(klein, monkeypatch):
     assert cond.context.shape == (1, 512, 3 * toy.QWEN)
 
 
+def test_frames_of_a_clip_begin_with_the_noise_carried_along(klein):
+    from clickpaint.paint.diffusion.frame_sampling import FrameJob, paint_frames
+
+    plain = replace(wanted(sampler="", cfg_scale=2.0), masked_content="latent noise", strength=1.0)
+    rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    still = np.dstack([columns, rows])
+    first, same, moved = paint_frames(klein, [FrameJob(plain), FrameJob(plain, still), FrameJob(plain, still + np.float32(16))])
+    assert np.abs(first.astype(int) - same).max() <= 1 and np.abs(first.astype(int) - moved)[plain.mask].max() > 3
+
+
 def test_who_asks_for_a_picture_from_nothing_has_nothing_to_be_seen(klein):
     from clickpaint.paint.diffusion.sampling import text_to_image
 

@@ -59,7 +59,7 @@ def paint_frames(
     tools = tools or Tools()
     options = jobs[0].job.options
     setup = set_up(checkpoint, options, tools)
-    if not options.sampling.sampler and not setup.engine.remembers_nothing:
+    if not options.sampling.sampler and setup.sampler == samplers.DEFAULT:
         options = replace(options, sampling=replace(options.sampling, sampler=STEADY_SAMPLER))
         setup = set_up(checkpoint, options, tools)
 
@@ -92,7 +92,9 @@ def _painted(
             scheduler = setup.model.scheduler(setup.sampler, setup.schedule, options.sampling, (job.width, job.height))
             carried = None
             if frame.places is not None:
-                carried = carried_noise(cells_along(frame.places), torch.Generator("cpu").manual_seed(_further(seed, place)))
+                carried = carried_noise(
+                    cells_along(frame.places, setup.model.cell), torch.Generator("cpu").manual_seed(_further(seed, place))
+                )
             scene = Scene(checkpoint, setup.model, job, scheduler, [source], coder, tools.depth, carried)
             scenes.append(scene)
             recipes.append(setup.engine.recipe(scene))

@@ -104,18 +104,19 @@ class ByFrame(Part):
         return own, replace(moment, generators=moment.generators[number : number + 1])
 
 
-def cells_along(places: np.ndarray) -> np.ndarray:
+def cells_along(places: np.ndarray, cell: int = CELL) -> np.ndarray:
     """Which latent of the first frame each latent of another one shows, from where its pixels were.
 
     Args:
         places: float32 [h, w, 2], the (x, y) in the first frame, in pixels, of each pixel of the other.
+        cell: side in pixels of what one latent stands for.
 
     Returns:
-        int64 [h/8, w/8], row · (w/8) + column; -1 where that lies beyond the first frame.
+        int64 [h/cell, w/cell], row · (w/cell) + column; -1 where that lies beyond the first frame.
     """
-    height, width = places.shape[0] // CELL, places.shape[1] // CELL
-    middle = places[: height * CELL, : width * CELL].reshape(height, CELL, width, CELL, 2).mean(axis=(1, 3), dtype=np.float64)
-    columns, rows = np.floor((middle[..., 0] + 0.5) / CELL), np.floor((middle[..., 1] + 0.5) / CELL)
+    height, width = places.shape[0] // cell, places.shape[1] // cell
+    middle = places[: height * cell, : width * cell].reshape(height, cell, width, cell, 2).mean(axis=(1, 3), dtype=np.float64)
+    columns, rows = np.floor((middle[..., 0] + 0.5) / cell), np.floor((middle[..., 1] + 0.5) / cell)
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     return np.where(inside, np.where(inside, rows, 0) * width + np.where(inside, columns, 0), -1).astype(np.int64)
 
