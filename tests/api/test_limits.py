@@ -123,7 +123,9 @@ def test_only_bodies_with_a_picture_may_be_large(client, studio):
     large = {path for path, one in paths_that_take_json(studio) if route._brings_picture(one)}
     assert large == {
         "workspaces", "workspaces/{id}/mask", "workspaces/{id}/erase", "segment", "erase", "paint", "caption", "caption-everything", "find",
-        "control/detect", "text", "cutout", "crop", "models/files", "videos/{id}/replace", "word-maps",
+        "control/detect", "text", "cutout", "crop", "models/files", "word-maps", "generate",
+        "workspaces/{id}/paint", "workspaces/{id}/results/{index}/refine", "videos/{id}/fill", "videos/{id}/replace",
+        "datasets/{name}/import", "datasets/{name}/examples",
     }  # fmt: skip
     clips = {path for path, one in paths_that_take_json(studio) if route._brings_clip(one)}
     assert clips == {"videos", "videos/{id}/objects/{object}/masks"}

@@ -187,7 +187,7 @@ class TaskAnswer(BaseModel):
     id: str
     kind: Literal[
         "encode", "select", "choose", "mask", "trace", "text", "everything", "erase", "crop", "cutout", "follow", "fill", "replace",
-        "preview", "export", "dataset", "undo",
+        "preview", "export", "dataset", "train", "undo",
         "redo", "paint", "use", "generate", "control", "keep", "caption", "chat", "find", "rank", "download", "verify",
     ]  # fmt: skip
     workspace: str | None
