@@ -201,6 +201,39 @@ def test_a_clip_from_the_file_to_the_file(
     expect(on.strip).to_be_hidden()
     on.wait(f"c.editor.state.workspace?.id === '{picture}'")
 
+    # the history has both
+    tab.key("h")
+    past = tab.page.locator(".cp-past-clips .cp-past-item")
+    expect(past.filter(has_text="ball.mp4").first).to_be_visible()
+    count = past.count()
+    past.filter(has_text="moves.gif").get_by_role("button", name="Remove").first.click()
+    expect(past).to_have_count(count - 1)
+    past.filter(has_text="ball.mp4").locator(".cp-past-open").first.click()
+    expect(on.strip).to_be_visible()
+    on.at(0)
+    assert on.ask("f.version") == 1
+    tab.page.keyboard.press("Escape")
+    expect(on.strip).to_be_hidden()
+
+
+def test_a_clip_is_played_frame_by_frame_where_nothing_else_plays_it(visit: Callable[..., Visit], film: tuple[Path, Landscape]) -> None:
+    tab = visit(expected="409 (Conflict)")
+    on = Screening(tab, film[1])
+    animation = moving([Image.fromarray(film[1].frame(number)) for number in (0, 1)])
+    tab.page.locator(".cp-file").set_input_files({"name": "moves.gif", "mimeType": "image/gif", "buffer": animation})
+    on.at(0)
+    x, y, _ = film[1].ball(0)
+    tab.click(x, y)
+    on.wait("f.corrected.length")
+    # without the package that makes films, or in a browser that plays none
+    tab.page.route("**/videos/*/file?*", lambda route: route.fulfill(status=409, json={"error": "ModelMissing", "message": "No."}))
+    on.button("Play").click()
+    for number in (1, 0, 1):
+        on.wait(f"f.player.pictures && f.frame === {number}")
+    on.button("Pause").click()
+    expect(on.button("Play")).to_be_visible()
+    expect(tab.page.locator(".cp-toast")).to_have_count(0)
+
 
 def streams(path: Path) -> tuple[list[bytes], list[float]]:
     """The packets of a video's sound, and when its frames are shown."""

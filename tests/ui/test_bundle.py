@@ -48,8 +48,14 @@ function late() {
     return "late";
 }
 """,
-    "parts/effect.mjs": """import {words} from "./words.mjs";
-globalThis.effects = [words.length];
+    "parts/effect.mjs": """/**
+ * What nobody has to be sent.
+ */
+import {words} from "./words.mjs";
+// nor this
+globalThis.effects = [words.length, "// but this", `
+// and this
+`.length];
 export {};
 """,
 }
@@ -73,7 +79,8 @@ def test_it_does_what_the_modules_do_and_errors_name_their_lines(tmp_path: Path)
     (tmp_path / "joined.mjs.map").write_text(joined.map, encoding="utf-8")
     apart, _ = run(tmp_path / "main.mjs")
     together, fault = run(tmp_path / "joined.mjs", "--enable-source-maps")
-    assert together == apart and "two 4 8 1 late string" in apart
+    assert together == apart and "two 4 8 1 late string" in apart and "[ 2, '// but this', 13 ]" in apart
+    assert "@type" not in joined.code and "nobody" not in joined.code and "nor this" not in joined.code
     line = TOY["main.mjs"].split("\n").index('    throw new Error("here");') + 1
     assert f"main.mjs:{line}:" in fault, fault
     assert joined.modules == ("parts/numbers.mjs", "parts/words.mjs", "parts/effect.mjs", "main.mjs")

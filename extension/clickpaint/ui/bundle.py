@@ -1,8 +1,8 @@
 """The page's modules as one script, so that a browser asks for one file instead of for eighty.
 
 The modules stay what they are: each becomes a function that is called once, in the order of the imports, and hands out what it exports.
-Nothing is renamed or left out, and the source map leads back to each line. Only what the modules use is understood (named imports and
-exports of what never changes, no circles); all else is an error, upon which the modules are served as they are.
+Nothing is renamed, only comments are left out, and the source map leads back to each line. Only what the modules use is understood (named
+imports and exports of what never changes, no circles); all else is an error, upon which the modules are served as they are.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _LIST = re.compile(r"^export\s*\{([^}]*)\};?(?!\s*from)", re.MULTILINE)
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 _DYNAMIC = re.compile(r"(?:=>|[=(,;]|\breturn|\bawait)\s*import\(")
 _COMMENT = re.compile(r"/\*.*?\*/|^\s*//.*?$", re.DOTALL | re.MULTILINE)
+_LINES = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.DOTALL | re.MULTILINE)
+"""Comments that fill their lines."""
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -125,7 +127,16 @@ def _parse(path: str, text: str) -> _Module:
     unknown = _UNKNOWN.search(_COMMENT.sub("", body)) or _DYNAMIC.search(_COMMENT.sub("", body))
     if unknown:
         raise BundleError(f"{path}: the bundle does not know {unknown[0]!r}; see ui/bundle.py for what it does")
-    return _Module(path, text, body, tuple(dict.fromkeys(imports)), tuple(exports))
+    return _Module(path, text, _uncommented(body), tuple(dict.fromkeys(imports)), tuple(exports))
+
+
+def _uncommented(body: str) -> str:
+    """Without the comments that fill their lines, which stay as empty ones. What stands in a text of several lines is none."""
+
+    def empty(found: re.Match[str]) -> str:
+        return found[0] if body.count("`", 0, found.start()) % 2 else "\n" * found[0].count("\n")
+
+    return _LINES.sub(empty, body)
 
 
 def _pairs(names: str) -> str:

@@ -148,7 +148,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.pictures = new SeveralPictures(workbench, () => this.files, tabStorage());
         this.film = new Film(workbench, this, tabStorage());
         this.files = new PictureFiles(this, workbench, this.pictures.set, this.film);
-        this.keeping = new Keeping(workbench, () => this.files.save(), () => this.shown);
+        this.keeping = new Keeping(workbench, () => this.files.save(), () => this.shown, this.film.past);
         this.pictures.keepOpen();
         this.welcome = new Welcome(workbench, this.files);
         this.stage = h(

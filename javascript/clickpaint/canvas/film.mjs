@@ -2,8 +2,10 @@
 
 import {ApiError} from "../server/api.mjs";
 import {t} from "../language/language.mjs";
+import {browserStorage} from "../picture/reload_memory.mjs";
 import {Clip} from "../video/clip.mjs";
 import {isClip} from "../video/clip_files.mjs";
+import {PastClips} from "../video/past_clips.mjs";
 import {FilmStrip} from "../video/film_strip.mjs";
 
 export class Film {
@@ -21,6 +23,7 @@ export class Film {
         this.storage = storage;
         this.key = `${workbench.api.base}video`;
         this.clip = new Clip(workbench);
+        this.past = new PastClips(this.clip, browserStorage());
         this.clip.player.comparing = () => canvas.compare.active || canvas.compare.holding;
         this.clip.addEventListener("change", () => canvas.classList.toggle("cp-playing", this.playing));
         this.element = document.createElement("div"); // the strip's place: a page that opens no clip makes none

@@ -15,15 +15,16 @@ export class Keeping {
      * @param {import("../picture/workbench.mjs").Workbench} workbench
      * @param {() => Promise<boolean>} save whether what is shown was saved
      * @param {() => Promise<void>} seen resolves when the canvas is seen for the first time
+     * @param {import("../video/past_clips.mjs").PastClips} clips of the history, too
      */
-    constructor(workbench, save, seen) {
+    constructor(workbench, save, seen, clips) {
         const {editor, opening} = workbench;
         this.editor = editor;
         this.opening = opening;
         this.memory = new ReloadMemory(workbench, tabStorage(), browserStorage());
         this.past = new PastPictures(workbench, this.memory);
         this.made = new MadeResults(editor);
-        this.history = new HistoryDialog(this.past);
+        this.history = new HistoryDialog(this.past, clips);
         this.restoring = new Restoring(workbench);
         this.question = new UnsavedQuestion(editor, save);
         opening.mayOpen = async () => (await seen(), this.question.mayOpen());
@@ -66,18 +67,22 @@ export class Keeping {
 }
 
 class HistoryDialog {
-    /** @param {import("../picture/past_pictures.mjs").PastPictures} past */
-    constructor(past) {
+    /**
+     * @param {import("../picture/past_pictures.mjs").PastPictures} past
+     * @param {import("../video/past_clips.mjs").PastClips} clips
+     */
+    constructor(past, clips) {
         this.past = past;
+        this.clips = clips;
         const close = iconButton("close", t("close"), () => this.element.close());
-        this.element = h("dialog.cp-help.cp-history", {"aria-label": t("history")}, h("header", {}, h("h2", {}, t("history")), close), h("clickpaint-history"));
+        this.element = h("dialog.cp-help.cp-history", {"aria-label": t("history")}, h("header", {}, h("h2", {}, t("history")), close), clips.element, h("clickpaint-history"));
         this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
     }
 
     async toggle() {
         if (this.element.open) return this.element.close();
         this.element.showModal();
-        return this.past.load();
+        await Promise.all([this.past.load(), this.clips.load()]);
     }
 }
 

@@ -12,7 +12,7 @@ const button = (task) => document.getElementById(`clickpaint_${task}`);
 
 /** Whether what the open tab does is painted by a checkpoint, so that its options are of use. */
 function paints(here) {
-    return here !== null && (here.workbench.diffusion.task !== "remove" || here.editor.options.eraser === "diffusion");
+    return here !== null && (here.workbench.diffusion.action !== "remove" || (here.editor.options.eraser === "diffusion" && !here.editor.clip));
 }
 
 /** What is there for pictures only goes while a clip is open. @param {boolean} open */
@@ -20,7 +20,8 @@ function showClip(open) {
     const page = document.getElementById("clickpaint_page");
     if (!page || page.classList.contains("cp-with-clip") === open) return;
     page.classList.toggle("cp-with-clip", open);
-    if (open) showTab("clickpaint_tab_remove");
+    const {task, action} = canvas()?.workbench.diffusion ?? {};
+    if (open && task !== action) showTab("clickpaint_tab_remove");
 }
 
 /** Keep buttons and canvas together, whichever of them comes first. */

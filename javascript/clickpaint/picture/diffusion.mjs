@@ -5,6 +5,7 @@ import {ApiError} from "../server/api.mjs";
 const PERIOD = 700;
 const SECOND_PASS = {Automatic: null, On: true, Off: false};
 const OF_THE_HOST = new Set(["Automatic", "Web UI"]);
+const CLIP_TASKS = new Set(["remove"]);
 const SIDES = ["left", "top", "right", "bottom"];
 
 /**
@@ -117,9 +118,9 @@ export class Diffusion extends EventTarget {
         this.editor.viewChanged();
     }
 
-    /** What the open tab does; with a clip, whatever the tab says. */
+    /** What the open tab does; with a clip, what can be done to it. */
     get action() {
-        return this.editor.clip ? "remove" : this.task;
+        return this.editor.clip && !CLIP_TASKS.has(this.task) ? "remove" : this.task;
     }
 
     /** Whether a result can be painted once more: the frame of an expanded picture is not selected any more. */
@@ -146,6 +147,7 @@ export class Diffusion extends EventTarget {
     paint(task, values, control = []) {
         const {editor} = this, body = paintBody(task, values, control);
         if (body.masked_content === "erased" && editor.options.eraser !== "diffusion") body.eraser = editor.options.eraser;
+        if (editor.clip) return editor.clip.paint(task, body);
         const ask = (id) => {
             if (!["expand", "instruct"].includes(task) && !editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
             return this.api.paint(id, body);

@@ -187,7 +187,7 @@ export class PictureSet extends EventTarget {
     /** @param {string} key of what was done to the open picture */
     #did(key) {
         const {diffusion, editor, timeline} = this.workbench;
-        if (key !== "removed" && key !== "painted") return;
+        if ((key !== "removed" && key !== "painted") || editor.clip) return;
         const body = key === "painted" ? diffusion.asked : null, of = {workspace: editor.id, version: editor.state.version};
         this.deed = {task: body?.task ?? "remove", body, options: timeline.erased, of};
         this.tell();

@@ -42,6 +42,11 @@ export class Videos {
         return this.api.request("POST", "videos", {body: form});
     }
 
+    /** Those there are, as short descriptions. @param {string[]} [ids] only these; otherwise all, where the server has one user */
+    list(ids) {
+        return this.api.request("GET", "videos", {query: {ids: ids?.join(",")}});
+    }
+
     /** @param {string} id @returns {Promise<VideoAnswer>} */
     get(id) {
         return this.api.request("GET", `videos/${id}`);
@@ -62,7 +67,7 @@ export class Videos {
      *
      * @param {string} id
      * @param {number} number
-     * @param {{version: number, width?: number | null, format?: string}} how width: in pixels; null for its own
+     * @param {{version: number | null, width?: number | null, format?: string}} how version: null for the one shown last; width: in pixels; null for its own
      * @returns {Promise<Blob>}
      */
     frame(id, number, {version, width = null, format = "jpeg"}) {

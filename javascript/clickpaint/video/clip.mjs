@@ -99,6 +99,13 @@ export class Clip extends ClipFacts {
         return editor.change("open", () => resuming().finally(() => editor.restore(null)));
     }
 
+    /** One of before takes the place of what is open. @param {{id: string, name: string}} past */
+    async reopen(past) {
+        const {editor, workbench} = this;
+        await editor.changes.idle();
+        return !this.info || (await workbench.opening.mayOpen()) ? this.resume(past, Promise.resolve()) : undefined;
+    }
+
     /** What `resume` takes. */
     kept() {
         const {info, frame, object, masksShown} = this;
@@ -110,7 +117,7 @@ export class Clip extends ClipFacts {
         const {editor, workbench} = this, {state} = editor;
         this.player.forget();
         if (this.info) this.worked.leave();
-        else this.#before = kept ? kept.before : editor.ready ? {id: editor.id, name: state.name, painted: workbench.diffusion.kept()} : null;
+        else this.#before = kept && "before" in kept ? kept.before : editor.ready ? {id: editor.id, name: state.name, painted: workbench.diffusion.kept()} : null;
         this.frames.forget();
         this.masks.clear();
         this.info = answer;
@@ -118,7 +125,7 @@ export class Clip extends ClipFacts {
         this.frame = within(kept?.frame ?? answer.in_mark, answer.frames);
         this.object = kept?.object ?? answer.objects[0]?.id ?? "1";
         this.masksShown = kept?.masksShown ?? true;
-        this.#savedVersion = kept?.saved ?? 0;
+        this.#savedVersion = kept?.saved ?? answer.version; // of one of the history nothing is lost
         this.stills = {now: null, before: null};
         this.frameMasks = new Map();
         editor.use("click");
@@ -328,6 +335,11 @@ export class Clip extends ClipFacts {
     /** See `OpenClip`. @param {Record<string, any>} options of the canvas */
     erase(options = this.editor.options) {
         return this.work.erase(options);
+    }
+
+    /** See `OpenClip`. @param {string} task @param {Record<string, any>} body */
+    paint(task, body) {
+        return this.work.paint(task, body);
     }
 
     /** The result as a file, in its own container. */

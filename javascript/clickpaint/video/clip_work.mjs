@@ -5,7 +5,12 @@ import {ApiError} from "../server/api.mjs";
 const PERIOD = 1000;
 const ACTIVE = new Set(["waiting", "running"]);
 /** What the server works on in clips. */
-const KINDS = new Set(["follow", "erase"]);
+const KINDS = new Set(["follow", "erase", "paint"]);
+/** What of painting a picture holds for a clip, too. */
+const PAINTING = [
+    "engine", "prompt", "negative_prompt", "sampler", "scheduler", "steps", "cfg_scale", "seed", "denoising_strength", "masked_content", "soft_inpainting",
+    "resolution", "refine", "control", "repaint_jump", "repaint_resamples", "eraser",
+];
 /** What proxies say who do not wait so long: the server goes on. */
 const IMPATIENT = new Set([502, 504, 524]);
 
@@ -56,15 +61,25 @@ export class ClipWork {
     }
 
     /** Remove from the clip what was pointed at; what was not followed yet is followed first. @param {Record<string, any>} options of the canvas */
-    async erase({auto_edge, grow, feather}) {
+    erase({auto_edge, grow, feather}) {
+        return this.#change("erase", "remove", {eraser: this.chosen.eraser, ...(auto_edge ? {} : {grow, feather})}, "removed");
+    }
+
+    /** Paint over the objects, or around them, in all frames. @param {string} task "fill" or "replace" @param {Record<string, any>} body see `paintBody` */
+    paint(task, body) {
+        const asked = Object.fromEntries(PAINTING.filter((name) => name in body).map((name) => [name, body[name]]));
+        return this.#change("paint", task, asked, "painted");
+    }
+
+    /** @param {string} kind of the task @param {string} what @param {Record<string, any>} body @param {string} key of what is said when it is done */
+    async #change(kind, what, body, key) {
         const {clip} = this, {editor} = clip;
         await clip.worked.settled();
         const objects = clip.open.objects.filter(({frames}) => Object.keys(frames).length).map(({id}) => id), {version} = clip;
         if (!objects.length) return editor.emit("error", new ApiError(400, {error: "NoSelection"}));
-        const began = performance.now(), edge = auto_edge ? {} : {grow, feather};
-        const removed = (await this.#follow(objects)) && (await this.#do("erase", "remove", {objects, eraser: this.chosen.eraser, ...edge}));
+        const began = performance.now(), changed = (await this.#follow(objects)) && (await this.#do(kind, what, {...body, objects}));
         if (clip.info && clip.version !== version) clip.masksShown = false;
-        if (removed) editor.emit("done", {key: "removed", milliseconds: performance.now() - began});
+        if (changed) editor.emit("done", {key, milliseconds: performance.now() - began});
         return clip.info && clip.again();
     }
 

@@ -1,12 +1,13 @@
 /** Playing a clip on the canvas: the browser's own player, out of sight, whose pictures are drawn where the stills are. */
 
-import {t} from "../language/language.mjs";
 import {ApiError} from "../server/api_error.mjs";
 import {FramePicture} from "./clip_frames.mjs";
 import {frameAt} from "./frame_times.mjs";
 
 /** Seconds by which the original may be off before it is set right. */
 const APART = 0.06;
+/** What an error says where there is no film to play: a package is missing, or the browser knows no such film. */
+const SILENT = new Set(["ModelMissing", "Unplayable"]);
 /** Frames whose masks are asked for ahead. */
 const AHEAD = 8;
 
@@ -18,6 +19,8 @@ export class Player {
     comparing = () => false;
     /** By version, for the clip that is open. @type {Map<number, Promise<HTMLVideoElement>>} */
     #films = new Map();
+    /** What is drawn where frames are shown one by one. @type {{now: FramePicture, before: FramePicture | null} | null} */
+    #flipped = null;
     /** @type {HTMLVideoElement | null} */
     #now = null;
     /** @type {HTMLVideoElement | null} */
@@ -30,6 +33,7 @@ export class Player {
 
     /** What is drawn; null while the stills are. */
     get pictures() {
+        if (this.playing && this.#flipped) return this.#flipped;
         const {info} = this.clip, now = this.playing && this.#now, before = this.#before;
         if (!info || !now || now.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return null;
         return {now: new FramePicture(now, info), before: before && before.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA ? new FramePicture(before, info) : null};
@@ -46,16 +50,35 @@ export class Player {
         if (this.playing) return;
         this.playing = true;
         clip.tell();
+        const from = clip.frame < first || clip.frame >= last ? first : clip.frame;
         try {
             const film = (this.#now = await this.#film(version));
             if (!this.playing) return;
-            const from = clip.frame < first || clip.frame >= last ? first : clip.frame;
             film.currentTime = times[from];
             await film.play();
             this.#draw(film, first, last);
         } catch (error) {
-            this.pause();
-            if (error instanceof ApiError || /** @type {any} */ (error).name !== "AbortError") throw error;
+            const {kind, name} = /** @type {any} */ (error);
+            if (!this.playing || name === "AbortError") return this.pause();
+            if (!SILENT.has(kind)) return this.pause(), Promise.reject(error);
+            this.#flip(from, first, last).catch((fault) => (this.pause(), clip.editor.emit("error", fault)));
+        }
+    }
+
+    /** Where nothing plays it: frame by frame, without sound, and as fast as they come. */
+    async #flip(from, first, last) {
+        const {clip} = this, {frames, times, info} = clip;
+        if (!info) return;
+        for (let number = from; this.playing && clip.info?.id === info.id; number = number >= last ? first : number + 1) {
+            const due = new Promise((done) => setTimeout(done, 1000 * (times[number + 1] - times[number])));
+            const [now, before] = await Promise.all([frames.get(info, info.version, number), this.comparing() && info.version ? frames.get(info, 0, number) : null]);
+            if (!this.playing) return;
+            this.#flipped = {now, before};
+            clip.frame = number;
+            this.#look(number, last);
+            clip.tell();
+            frames.get(info, info.version, number >= last ? first : number + 1).catch(() => {}); // while this one is looked at
+            await due;
         }
     }
 
@@ -107,6 +130,7 @@ export class Player {
     pause() {
         if (!this.playing) return;
         this.playing = false;
+        this.#flipped = null;
         for (const film of [this.#now, this.#before]) film?.pause();
         this.masks = new Map();
         this.clip.tell();
@@ -133,7 +157,7 @@ export class Player {
         Object.assign(film, {playsInline: true, preload: "auto", src: URL.createObjectURL(blob)});
         await new Promise((done, failed) => {
             film.onloadeddata = done;
-            film.onerror = () => failed(new ApiError(0, {error: "Unplayable", message: t("clip.unplayable"), remedy: t("clip.unplayable.remedy")}));
+            film.onerror = () => failed(new ApiError(0, {error: "Unplayable"}));
         });
         return film;
     }
