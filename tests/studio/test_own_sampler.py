@@ -72,6 +72,14 @@ def test_fill_changes_the_mask_alone_and_a_seed_decides_what(studio):
     assert not np.array_equal(first.pictures[0].pixels, other.pictures[0].pixels)
 
 
+def test_a_variation_of_an_object_and_of_the_whole_picture(studio):
+    picture, options = from_pixels(drawing()), flat_options.changed(FAST, task="vary", denoising_strength=0.6)
+    inside = studio.painting.paint_picture(picture, square(), options).pictures[0].pixels
+    assert np.array_equal(inside[~square()], drawing()[~square()]) and not np.array_equal(inside, drawing())
+    whole = studio.painting.paint_picture(picture, None, options).pictures[0].pixels
+    assert (whole != drawing()).any(axis=2)[~square()].any()
+
+
 def test_replace_keeps_the_object(studio):
     options = flat_options.changed(FAST, task="replace")
     painted = studio.painting.paint_picture(from_pixels(drawing()), square(), options).pictures[0].pixels

@@ -68,7 +68,7 @@ class EngineBody(Body):
 class PaintBody(EngineBody, EditFields):
     """What to paint in a picture, and how."""
 
-    task: Literal["fill", "replace", "expand", "remove", "instruct", "edit"] = "fill"
+    task: Literal["fill", "replace", "expand", "remove", "instruct", "edit", "vary"] = "fill"
     styles: list[StrictStr] = Field([], **at_most(100))
     distilled_cfg_scale: Number = Field(
         0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the host's."

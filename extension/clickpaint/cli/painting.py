@@ -30,7 +30,7 @@ from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedC
 if TYPE_CHECKING:
     from clickpaint.image.picture import Picture
 
-_DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed", "edit": "edited"}
+_DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed", "edit": "edited", "vary": "varied"}
 """What stands in the names of a task's results."""
 
 _RATIOS = {"1:1": (1, 1), "4:3": (4, 3), "3:4": (3, 4), "16:9": (16, 9), "9:16": (9, 16)}
@@ -42,6 +42,7 @@ def add_commands(commands: Any) -> None:
         ("replace", "paint what a prompt says around something"),
         ("expand", "paint what lies beyond the picture's borders"),
         ("instruct", "do what a prompt says to something, or to the whole picture"),
+        ("vary", "paint another one like something, or another picture like this one"),
     ):
         parser = add_command(commands, task, expand_pictures if task == "expand" else paint_pictures, help)
         parser.set_defaults(task=task)
@@ -138,7 +139,7 @@ def paint_pictures(options: argparse.Namespace, further: Callable[[Picture], dic
     """further: options, by their names in `flat_options`, that a picture itself says."""
     check_one_selection(options)
     selecting = bool(options.point) or options.box is not None or options.mask is not None or options.transparent
-    whole = options.task == "expand" or (options.task in ("instruct", "edit") and not selecting)
+    whole = options.task == "expand" or (options.task in ("instruct", "edit", "vary") and not selecting)
     studio = studio_of(options)
     if not whole and options.mask is None and not options.transparent:
         prompts_of(options)

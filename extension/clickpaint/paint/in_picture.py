@@ -22,7 +22,7 @@ from clickpaint.paint.context import MULTIPLE, plan, scaled, scaled_mask
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 
-_WHOLE = ("instruct", "edit")
+_WHOLE = ("instruct", "edit", "vary")
 """Tasks that may be for the whole picture."""
 
 Run = Callable[[PaintJob, Progress], list[Painted]]
@@ -151,7 +151,7 @@ def paint(
     where = plan(area, size, native, resolution=options.passes.resolution, whole=whole, refine=refine, multiple=multiple)
 
     content, start = options.masking.content, canvas.pixels
-    if options.task == "edit" and options.edit.inversion != "seed":
+    if options.task == "vary" or (options.task == "edit" and options.edit.inversion != "seed"):
         content = "original"  # which is what is edited
     if content == "erased":
         if erase is None:

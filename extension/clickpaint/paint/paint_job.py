@@ -12,11 +12,11 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.edit_options import EditOptions, known, within
 from clickpaint.paint.influence_options import GuideOptions, ReferenceOptions
 
-Task = Literal["fill", "replace", "expand", "remove", "instruct", "edit"]
+Task = Literal["fill", "replace", "expand", "remove", "instruct", "edit", "vary"]
 """fill: the prompt inside the mask. replace: the prompt around it, the object kept bit for bit. expand: the prompt beyond the
 picture's borders. remove: the mask filled with what the surroundings suggest. instruct: what the prompt says is done to what the mask
 shows, or to the whole picture. edit: from what the picture shows to what the prompt says, in the mask or in the whole picture
-(`paint.edit_options`)."""
+(`paint.edit_options`). vary: another one like what the mask shows, or like the whole picture, which is the reference then."""
 
 Engine = Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"]
 """How the picture enters the sampling (`paint.diffusion.engines`); "auto" follows the checkpoint and the other options."""

@@ -131,7 +131,7 @@ class Painting:
         """
         with self._requests.run("paint", workspace) as request, request.turn():
             selection = workspace.state.selection
-            if selection is None and options.task not in ("expand", "instruct", "edit"):
+            if selection is None and options.task not in ("expand", "instruct", "edit", "vary"):
                 raise InvalidInput("Nothing is selected.", "Click on an object first.")
             return self._show(request, workspace, workspace.picture(), selection, options, eraser=eraser)
 

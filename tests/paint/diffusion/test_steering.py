@@ -132,3 +132,13 @@ def test_a_reference_is_looked_at_as_far_as_it_is_said():
     assert len({result.tobytes() for result in results}) == len(results), "every control changes the result"
     attention = {name: type(module).__name__ for name, module in checkpoint.unet.attn_processors.items()}
     assert not [name for name in attention.values() if name == "function"], "the network has its own processors again"
+
+
+def test_a_variation_looks_at_what_the_mask_shows():
+    checkpoint = attentive_checkpoint()
+    plain = painted(checkpoint, task="fill")
+    shown = painted(checkpoint, task="vary")
+    box = picture()[12:52, 20:60]  # the square, and an eighth of it on each side
+    assert not np.array_equal(shown, plain)
+    assert np.array_equal(shown, painted(checkpoint, task="fill", reference_picture=box))
+    assert np.array_equal(painted(checkpoint, task="vary", reference_weight=0.0), plain)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from clickpaint.errors import CorruptModel, HostUnsupported, InvalidInput
+from clickpaint.image.mask import bounds
 from clickpaint.paint import infotext
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import Words
@@ -104,7 +105,7 @@ class Setup:
 def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Setup:
     """Raises `InvalidInput` or `HostUnsupported` as `paint_with`."""
     engine = engine_for(checkpoint.kind, options)
-    if options.reference.acts and not hasattr(checkpoint, "unet"):
+    if (options.reference.acts or options.task == "vary") and not hasattr(checkpoint, "unet"):
         raise InvalidInput(
             "{kind} cannot look at a reference picture.",
             "Leave the reference out, or choose a checkpoint of Stable Diffusion 1, 2 or XL.",
@@ -229,6 +230,8 @@ class _Work:
 def steering(scene: Scene, tools: Tools) -> list[Part]:
     """What besides the prompt steers the sampling of a job, whatever the engine."""
     options, parts = scene.job.options, []
+    if options.task == "vary" and options.reference.picture is None:
+        options = replace(options, reference=replace(options.reference, picture=_shown(scene.job)))
     if options.reference.acts and options.reference.adapter:
         assert tools.image_prompt is not None
         parts.append(tools.image_prompt(scene.checkpoint, options.reference))
@@ -239,6 +242,13 @@ def steering(scene: Scene, tools: Tools) -> list[Part]:
     if options.guide.acts and tools.score is not None:
         parts.append(ScoreGuided(tools.score, options.guide.scale, scene.model, scene.checkpoint.vae, scene.mask))
     return parts
+
+
+def _shown(job: PaintJob) -> np.ndarray:
+    """What the job's mask shows: its box with a little of what is around it."""
+    box = bounds(job.mask)
+    assert box is not None
+    return job.pixels[box.padded(max(box.size) // 8).clipped(job.width, job.height).slices]
 
 
 def fitted_to(pixels: np.ndarray, area: int, cell: int) -> np.ndarray:
