@@ -179,7 +179,7 @@ def started_kinds() -> set[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 first = node.args[0]
-                if node.func.attr in ("run", "in_background", "_in_background") and isinstance(first, ast.Constant):
+                if node.func.attr in ("run", "start", "in_background", "_in_background") and isinstance(first, ast.Constant):
                     kinds.add(first.value)
     return kinds
 
