@@ -11,6 +11,7 @@ import torch
 Weights = dict[str, torch.Tensor]
 WORDS = 49408  # of CLIP's vocabulary
 T5_WIDTH, CLIP_L, CLIP_G = 64, 32, 48
+QWEN = 48  # width of the toy language models
 PIECES = "etaoinshrdlucmfwypvbgkjqxz"
 
 
@@ -80,13 +81,15 @@ def vae(channels: int = 16, *, around: bool = False) -> Weights:
     return {vae_key(name, 4): tensor.detach() for name, tensor in model.state_dict().items()}
 
 
-def sd3(width: int = 32, head: int = 16, layers: int = 2, pooled: int = CLIP_L + CLIP_G) -> dict[str, tuple[int, ...]]:
+def sd3(
+    width: int = 32, head: int = 16, layers: int = 2, pooled: int = CLIP_L + CLIP_G, *, tokens: int = T5_WIDTH, positions: int = 16
+) -> dict[str, tuple[int, ...]]:
     """The transformer of Stable Diffusion 3.5 medium, whose first block attends twice."""
-    out: dict[str, tuple[int, ...]] = {"pos_embed": (1, 16 * 16, width), "x_embedder.proj.weight": (width, 16, 2, 2)}
+    out: dict[str, tuple[int, ...]] = {"pos_embed": (1, positions**2, width), "x_embedder.proj.weight": (width, 16, 2, 2)}
     out |= {"x_embedder.proj.bias": (width,)}
     for key, inputs in (("t_embedder", 256), ("y_embedder", pooled)):
         out |= linear(f"{key}.mlp.0", inputs, width) | linear(f"{key}.mlp.2", width, width)
-    out |= linear("context_embedder", T5_WIDTH, width)
+    out |= linear("context_embedder", tokens, width)
     for layer in range(layers):
         for side in ("x_block", "context_block"):
             key = f"joint_blocks.{layer}.{side}"
@@ -102,10 +105,12 @@ def sd3(width: int = 32, head: int = 16, layers: int = 2, pooled: int = CLIP_L +
     return out | linear("final_layer.adaLN_modulation.1", width, 2 * width) | linear("final_layer.linear", width, 64)
 
 
-def flux(width: int = 64, head: int = 32, inputs: int = 64, *, guided: bool = True) -> dict[str, tuple[int, ...]]:
+def flux(
+    width: int = 64, head: int = 32, inputs: int = 64, *, guided: bool = True, tokens: int = T5_WIDTH, pooled: int = CLIP_L
+) -> dict[str, tuple[int, ...]]:
     """The transformer of Flux, a block of each of its two kinds."""
-    out = linear("img_in", inputs, width) | linear("txt_in", T5_WIDTH, width)
-    for key, size in (("time_in", 256), ("vector_in", CLIP_L), *((("guidance_in", 256),) if guided else ())):
+    out = linear("img_in", inputs, width) | linear("txt_in", tokens, width)
+    for key, size in (("time_in", 256), ("vector_in", pooled), *((("guidance_in", 256),) if guided else ())):
         out |= linear(f"{key}.in_layer", size, width) | linear(f"{key}.out_layer", width, width)
     for side in ("img", "txt"):
         key = f"double_blocks.0.{side}"
@@ -125,10 +130,10 @@ def flux_file(inputs: int = 64, *, guided: bool = True) -> Weights:
     return out | under("text_encoders.t5xxl.transformer.", drawn(t5(), 4))
 
 
-def chroma(width: int = 64) -> dict[str, tuple[int, ...]]:
+def chroma(width: int = 64, *, head: int = 32, tokens: int = T5_WIDTH) -> dict[str, tuple[int, ...]]:
     """The transformer of Chroma: Flux's blocks without modulations, and the network in their place."""
     gone = ("_mod.lin.", ".modulation.", "time_in.", "vector_in.", "guidance_in.", "adaLN")
-    out = {key: size for key, size in flux(width).items() if not any(part in key for part in gone)}
+    out = {key: size for key, size in flux(width, head, tokens=tokens).items() if not any(part in key for part in gone)}
     key = "distilled_guidance_layer"
     out |= linear(f"{key}.in_proj", 64, 48) | linear(f"{key}.out_proj", 48, width)
     out |= linear(f"{key}.layers.0.in_layer", 48, 48) | linear(f"{key}.layers.0.out_layer", 48, 48)
@@ -139,10 +144,6 @@ def chroma_file() -> Weights:
     """With everything in it."""
     out = under("model.diffusion_model.", drawn(chroma(), 1)) | under("vae.", vae())
     return out | under("text_encoders.t5xxl.transformer.", drawn(t5(), 4))
-
-
-QWEN = 48
-"""Width of the toy language models."""
 
 
 def qwen3(width: int = QWEN, head: int = 16, layers: int = 3) -> dict[str, tuple[int, ...]]:
@@ -161,11 +162,11 @@ def qwen3(width: int = QWEN, head: int = 16, layers: int = 3) -> dict[str, tuple
     return out
 
 
-def z_image(width: int = 64, head: int = 32) -> dict[str, tuple[int, ...]]:
+def z_image(width: int = 64, head: int = 32, *, tokens: int = QWEN) -> dict[str, tuple[int, ...]]:
     """The transformer of Z-Image, a block of each of its three kinds."""
-    out: dict[str, tuple[int, ...]] = {"x_pad_token": (1, width), "cap_pad_token": (1, width), "cap_embedder.0.weight": (QWEN,)}
-    out |= linear("x_embedder", 64, width) | linear("cap_embedder.1", QWEN, width)
-    out |= linear("t_embedder.mlp.0", 256, 1024) | linear("t_embedder.mlp.2", 1024, width)
+    out: dict[str, tuple[int, ...]] = {"x_pad_token": (1, width), "cap_pad_token": (1, width), "cap_embedder.0.weight": (tokens,)}
+    out |= linear("x_embedder", 64, width) | linear("cap_embedder.1", tokens, width)
+    out |= linear("t_embedder.mlp.0", 256, 1024) | linear("t_embedder.mlp.2", 1024, min(width, 256))
     for key in ("layers.0", "noise_refiner.0", "context_refiner.0"):
         out |= linear(f"{key}.attention.qkv", width, 3 * width, bias=False) | linear(f"{key}.attention.out", width, width, bias=False)
         out |= {f"{key}.attention.{name}_norm.weight": (head,) for name in "qk"}
@@ -174,8 +175,8 @@ def z_image(width: int = 64, head: int = 32) -> dict[str, tuple[int, ...]]:
         for name in ("w1", "w3"):
             out |= linear(f"{key}.feed_forward.{name}", width, hidden, bias=False)
         out |= linear(f"{key}.feed_forward.w2", hidden, width, bias=False)
-        out |= {} if key.startswith("context") else linear(f"{key}.adaLN_modulation.0", width, 4 * width)
-    return out | linear("final_layer.adaLN_modulation.1", width, width) | linear("final_layer.linear", width, 64)
+        out |= {} if key.startswith("context") else linear(f"{key}.adaLN_modulation.0", min(width, 256), 4 * width)
+    return out | linear("final_layer.adaLN_modulation.1", min(width, 256), width) | linear("final_layer.linear", width, 64)
 
 
 def z_image_file() -> Weights:
@@ -208,10 +209,10 @@ def qwen_vl(width: int = QWEN, head: int = 16, layers: int = 2, eye: int = 32) -
     return out | {f"{key}.norm{number}.weight": (eye,) for number in (1, 2)}
 
 
-def qwen_image(width: int = 64, head: int = 32) -> dict[str, tuple[int, ...]]:
+def qwen_image(width: int = 64, head: int = 32, *, tokens: int = QWEN) -> dict[str, tuple[int, ...]]:
     """The transformer of Qwen-Image, one block."""
-    out: dict[str, tuple[int, ...]] = {"txt_norm.weight": (QWEN,)}
-    out |= linear("img_in", 64, width) | linear("txt_in", QWEN, width)
+    out: dict[str, tuple[int, ...]] = {"txt_norm.weight": (tokens,)}
+    out |= linear("img_in", 64, width) | linear("txt_in", tokens, width)
     out |= linear("time_text_embed.timestep_embedder.linear_1", 256, width) | linear(
         "time_text_embed.timestep_embedder.linear_2", width, width
     )
@@ -244,10 +245,10 @@ def qwen_image_file() -> Weights:
     return out | under("text_encoders.qwen25_7b.transformer.", drawn(qwen_vl(), 2))
 
 
-def flux2(width: int = 64, head: int = 16) -> dict[str, tuple[int, ...]]:
+def flux2(width: int = 64, head: int = 16, *, tokens: int = 3 * QWEN) -> dict[str, tuple[int, ...]]:
     """The transformer of Flux.2 Klein, a block of each of its two kinds."""
     sizes = {
-        "img_in": (width, 128), "txt_in": (width, 3 * QWEN), "time_in.in_layer": (width, 256), "time_in.out_layer": (width, width),
+        "img_in": (width, 128), "txt_in": (width, tokens), "time_in.in_layer": (width, 256), "time_in.out_layer": (width, width),
         "double_stream_modulation_img.lin": (6 * width, width), "double_stream_modulation_txt.lin": (6 * width, width),
         "single_stream_modulation.lin": (3 * width, width), "single_blocks.0.linear1": (9 * width, width),
         "single_blocks.0.linear2": (width, 4 * width), "final_layer.adaLN_modulation.1": (2 * width, width),

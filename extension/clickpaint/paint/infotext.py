@@ -37,13 +37,17 @@ _PARAMETERS = re.compile(r'\s*([\w][\w \-/]*):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$
 _NEGATIVE = "Negative prompt:"
 
 
-def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint: str, engine: str) -> str:
+def written(
+    job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint: str, engine: str, cfg_scale: float, distilled: float = 0.0
+) -> str:  # fmt: skip
     """What one of our engines did for a job, in the web UI's format, so that its "PNG info" can read it.
 
     Args:
         seed: of this result.
         sampler, schedule: those that were used, by their proper names.
         checkpoint: its file's name.
+        cfg_scale: that was used.
+        distilled: the distilled CFG scale that was used; 0 where the model has none.
     """
     options, instructed, edit = job.options, engine == "instruct", job.options.edit
     clip_skip = options.model.clip_skip or 1
@@ -51,7 +55,8 @@ def written(job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint
         "Steps": options.sampling.steps,
         "Sampler": sampler,
         "Schedule type": schedule,
-        "CFG scale": f"{options.sampling.guidance_scale:g}",
+        "CFG scale": f"{cfg_scale:g}",
+        **({"Distilled CFG Scale": f"{distilled:g}"} if distilled else {}),
         **({"Image CFG scale": f"{options.sampling.image_cfg_scale:g}"} if instructed else {}),
         "Seed": seed,
         "Size": f"{job.width}x{job.height}",

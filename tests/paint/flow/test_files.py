@@ -63,7 +63,7 @@ def test_a_transformer_that_comes_alone_paints_with_the_files_beside_it(models, 
     assert np.abs(out[mask].astype(int) - pixels[mask]).mean() > 3
     with Image.open(tmp_path / "out.png") as result:
         said = result.info["parameters"]
-    assert "Sampler: Euler" in said and "CFG scale: 2" in said
+    assert "Sampler: Euler" in said and "CFG scale: 2" in said and "Distilled CFG Scale: 3" in said
 
 
 def test_the_page_is_told_what_the_model_is(models, tmp_path):

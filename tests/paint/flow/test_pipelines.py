@@ -339,3 +339,16 @@ def test_chroma_inpaints_as_diffusers(tokenizers, monkeypatch):
     )  # fmt: skip
     assert_same(paint_with(chroma, asked)[0].pixels, shown(theirs))
     assert cond.context.shape[1] == len("▁a▁red▁house") + 2  # letter by letter, with the end and one that fills it up
+
+
+def test_what_acted_is_written_and_other_ways_to_paint_are_refused_by_name(flux, klein):
+    said = paint_with(flux, wanted())[0].infotext
+    assert "CFG scale: 1, Distilled CFG Scale: 3.5" in said and "Sampler: Euler, Schedule type: Automatic" in said
+    assert "CFG scale: 1, Seed" in paint_with(klein, wanted())[0].infotext
+    by_words = {"task": "edit", "edit_method": "diffedit", "source_prompt": "a tree"}
+    for refused, options in (
+        ("depth", {"engine": "depth"}), ("instructions", {"task": "instruct"}), ("DDIM is not for flow-matching", {"sampler": "DDIM"}),
+        ("Align Your Steps", {"scheduler": "Align Your Steps"}), ("needs a checkpoint of Stable Diffusion", by_words),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput, match=refused):
+            paint_with(flux, wanted(**options))

@@ -66,6 +66,10 @@ class Model(ABC):
     def guidance(self, options: PaintOptions) -> Guidance: ...
 
     @abstractmethod
+    def scales(self, options: PaintOptions) -> dict[str, float]:
+        """The scales that act, as `infotext.written` takes them."""
+
+    @abstractmethod
     def thrifty(self, thrift: int) -> AbstractContextManager[None]:
         """Within this block the networks need less memory, the less the larger `thrift` is (0..2); afterwards they are as they were."""
 

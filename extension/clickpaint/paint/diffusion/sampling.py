@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -149,7 +149,9 @@ def paint_with(
     """
     tools = tools or Tools()
     setup = set_up(checkpoint, job.options, tools)
-    described = {"sampler": setup.sampler, "schedule": setup.schedule, "checkpoint": checkpoint.name, "engine": setup.engine.name}
+    described: dict[str, Any] = {
+        "sampler": setup.sampler, "schedule": setup.schedule, "checkpoint": checkpoint.name, "engine": setup.engine.name
+    } | setup.model.scales(setup.options)  # fmt: skip
     plain = replace(job, options=setup.options)
 
     def attempt(at_once: int, thrift: int) -> list[Painted]:

@@ -87,6 +87,9 @@ class StableDiffusion(Model):
             return Instructed(sampling.guidance_scale, sampling.image_cfg_scale)
         return ClassifierFree(sampling.guidance_scale)
 
+    def scales(self, options: PaintOptions) -> dict[str, float]:
+        return {"cfg_scale": options.sampling.guidance_scale}
+
     @contextmanager
     def thrifty(self, thrift: int) -> Iterator[None]:
         unet, vae = self._checkpoint.unet, self._checkpoint.vae

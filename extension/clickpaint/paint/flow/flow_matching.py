@@ -73,7 +73,13 @@ class FlowMatching(Model):
         return self._family.beside(self._checkpoint, scene)
 
     def guidance(self, options: PaintOptions) -> Guidance:
-        return self._family.guidance(options.sampling.cfg_scale or self._kind.cfg_scale)
+        return self._family.guidance(self.scales(options)["cfg_scale"])
+
+    def scales(self, options: PaintOptions) -> dict[str, float]:
+        sampling, kind = options.sampling, self._kind
+        own = kind.distilled or kind.shift or 0.0
+        distilled = sampling.distilled_cfg_scale or own if kind.guidance else 0.0
+        return {"cfg_scale": sampling.cfg_scale or kind.cfg_scale, "distilled": distilled}
 
     @contextmanager
     def thrifty(self, thrift: int) -> Iterator[None]:

@@ -43,14 +43,15 @@ def open_flow(source: Source, previous: Any | None = None) -> FlowCheckpoint | N
     family, prefix = among
     before = previous if isinstance(previous, FlowCheckpoint) and previous.kind == kind else None
     part = Part(prefix, {key[len(prefix) :]: tensor for key, tensor in tensors.items() if key.startswith(prefix)})
-    transformer = _transformer(family, kind, part, before.transformer if before else None)
+    transformer = transformer_of(family, kind, part, before.transformer if before else None)
     texts = _texts(family, kind, source, tensors, before)
     vae = family.make_vae(vae_part(tensors, source.name), before.vae if before else None)
     device = next(transformer.parameters()).device
     return FlowCheckpoint(source.name, kind, transformer, vae, texts, compute_type(transformer, device), device)
 
 
-def _transformer(family: FlowFamily, kind: FlowKind, part: Part, previous: Any | None) -> Any:
+def transformer_of(family: FlowFamily, kind: FlowKind, part: Part, previous: Any | None = None) -> Any:
+    """diffusers' transformer on the part's tensors; `previous`, of the same kind, serves again."""
     names = family.tensors(kind, part.shapes())
     transformer = previous
     if transformer is None:
