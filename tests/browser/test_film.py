@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from clickpaint.api import video_schemas
 from tests.browser.conftest import Visit, expect, photograph
 from tests.browser.film import Landscape, filmed
 
@@ -216,7 +217,9 @@ def test_a_clip_from_the_file_to_the_file(
     expect(on.strip).to_be_hidden()
 
 
-def test_a_clip_is_played_frame_by_frame_where_nothing_else_plays_it(visit: Callable[..., Visit], film: tuple[Path, Landscape]) -> None:
+def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
+    visit: Callable[..., Visit], film: tuple[Path, Landscape]
+) -> None:
     tab = visit(expected="409 (Conflict)")
     on = Screening(tab, film[1])
     animation = moving([Image.fromarray(film[1].frame(number)) for number in (0, 1)])
@@ -225,6 +228,26 @@ def test_a_clip_is_played_frame_by_frame_where_nothing_else_plays_it(visit: Call
     x, y, _ = film[1].ball(0)
     tab.click(x, y)
     on.wait("f.corrected.length")
+    tabs = tab.page.locator("#clickpaint_tasks [role=tab]:visible")
+    expect(tabs).to_have_text(["Remove", "Fill", "Replace"])
+    tabs.nth(1).click()
+    tab.page.locator("#clickpaint_fill_prompt textarea").fill("a balloon")
+    asked: list[dict[str, Any]] = []
+
+    def answered(route: Any) -> None:
+        asked.append(route.request.post_data_json)
+        route.fulfill(status=200, json={})
+
+    tab.page.route("**/videos/*/fill", answered)
+    with tab.page.expect_response("**/videos/*/fill"):
+        tab.page.locator("#clickpaint_fill").click()
+    on.wait("!f.work.busy")
+    [body] = asked
+    assert (body["prompt"], body["objects"], body["denoising_strength"]) == ("a balloon", ["1"], 0.75)
+    assert video_schemas.FillInVideoBody(**body).steps == 20, "and nothing is asked that the API refuses"
+    assert on.ask("f.info.objects[0].known") == [[0, 1]], "it was followed first"
+    tabs.nth(0).click()
+
     # without the package that makes films, or in a browser that plays none
     tab.page.route("**/videos/*/file?*", lambda route: route.fulfill(status=409, json={"error": "ModelMissing", "message": "No."}))
     on.button("Play").click()

@@ -5,7 +5,7 @@ import {ApiError} from "../server/api.mjs";
 const PERIOD = 700;
 const SECOND_PASS = {Automatic: null, On: true, Off: false};
 const OF_THE_HOST = new Set(["Automatic", "Web UI"]);
-const CLIP_TASKS = new Set(["remove"]);
+const CLIP_TASKS = new Set(["remove", "fill", "replace"]);
 const SIDES = ["left", "top", "right", "bottom"];
 
 /**
