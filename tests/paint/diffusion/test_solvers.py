@@ -157,3 +157,35 @@ def test_the_two_noises_of_a_step_are_one_path():
     end, _ = run.send((middle, torch.zeros(1)))
     part = math.sqrt((4 - 2) / (4 - 1))  # of the path's length
     assert float(end) == pytest.approx(math.sqrt(1 - (1 / 4) ** 2) * part)
+
+
+@pytest.mark.parametrize(("solver", "spread"), [(solvers.predictor_corrector, 0.05), (solvers.annealed_langevin, 0.08)])
+def test_the_solvers_of_score_networks_end_with_the_pictures_variance(solver, spread):
+    source = torch.Generator().manual_seed(1)
+    first = 14.6 * torch.randn((1, 4000), generator=source, dtype=torch.float64)
+    levels = [*np.geomspace(14.6, 0.05, 120).tolist(), 0.0]
+    end = solved(solver, first, levels, lambda: torch.randn(first.shape, generator=source, dtype=torch.float64))
+    assert float(end.std()) == pytest.approx(SPREAD, rel=spread)
+
+
+def test_a_step_of_the_reverse_equation_is_that_of_diffusers():
+    diffusers = pytest.importorskip("diffusers")
+    theirs = diffusers.ScoreSdeVeScheduler(num_train_timesteps=10, snr=0.16, sigma_min=0.1, sigma_max=10.0)
+    theirs.set_timesteps(10)
+    theirs.set_sigmas(10)
+    levels = [float(level) for level in theirs.discrete_sigmas.flip(0)]
+    x = torch.randn((1, 3, 4, 4), generator=torch.Generator().manual_seed(2))
+    clean = x / 3
+    noises = [torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)) for seed in (3, 4)]
+    drawn = iter(noises)
+    run = solvers.predictor_corrector(x, levels, lambda: next(drawn))
+    next(run)
+    predicted, level = run.send((x, clean))
+    assert level == levels[1]
+    gap = levels[0] ** 2 - levels[1] ** 2
+    mean = theirs.step_pred((clean - x) / levels[0] ** 2, theirs.timesteps[0], x).prev_sample_mean
+    torch.testing.assert_close(predicted, mean + math.sqrt(gap) * noises[0], rtol=1e-3, atol=1e-3)
+    score = (predicted / 3 - predicted) / levels[1] ** 2
+    corrected, _ = run.send((predicted, predicted / 3))
+    theirs_corrected = theirs.step_correct(score, predicted, generator=torch.Generator().manual_seed(4)).prev_sample
+    torch.testing.assert_close(corrected, theirs_corrected, rtol=1e-4, atol=1e-4)

@@ -173,6 +173,53 @@ def restart(x: torch.Tensor, levels: Sequence[float], draw: Draw) -> Looks[torch
     return x
 
 
+_SIGNAL_TO_NOISE = 0.16
+"""Of a corrector's step, as the paper has it for pictures."""
+
+
+def predictor_corrector(x: torch.Tensor, levels: Sequence[float], draw: Draw, corrections: int = 1) -> Looks[torch.Tensor]:
+    """Algorithm 2 of Song et al. (2021, "Score-based generative modeling through stochastic differential equations"), for variance that
+    explodes: a step down of the reverse equation, then of Langevin's (their algorithm 4) at the level that was reached.
+
+    corrections: Langevin's steps at each level.
+    """
+    for level, following in itertools.pairwise(levels):
+        x, clean = yield x, level
+        if following == 0:
+            x = clean
+            continue
+        gap = level**2 - following**2
+        x = x + gap * (clean - x) / level**2 + math.sqrt(gap) * draw()
+        for _ in range(corrections):
+            x, clean = yield x, following
+            x = _langevin(x, (clean - x) / following**2, draw())
+    return x
+
+
+def annealed_langevin(x: torch.Tensor, levels: Sequence[float], draw: Draw, times: int = 3) -> Looks[torch.Tensor]:
+    """Algorithm 1 of Song and Ermon (2019, NCSN), with the step sizes of Song et al. (2021): at each level a few of Langevin's steps,
+    and in the end the picture without the noise that is left.
+
+    times: steps at each level; the first of them looks where the level before has left off.
+    """
+    for level, following in itertools.pairwise(levels):
+        for _ in range(times):
+            x, clean = yield x, level
+            x = _langevin(x, (clean - x) / level**2, draw())
+        if following == 0:
+            x, clean = yield x, level
+            x = clean
+    return x
+
+
+def _langevin(x: torch.Tensor, score: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """One step whose size keeps noise and score at `_SIGNAL_TO_NOISE`, each picture by itself."""
+    lengths = [values.flatten(1).norm(dim=1) if values.ndim > 1 else values.norm() for values in (noise, score)]
+    size = 2 * (_SIGNAL_TO_NOISE * lengths[0] / lengths[1].clamp(min=1e-12)) ** 2
+    size = size.reshape(-1, *[1] * (x.ndim - 1)) if x.ndim > 1 else size
+    return x + size * score + (2 * size).sqrt() * noise
+
+
 def _with_restarts(levels: Sequence[float]) -> list[tuple[float, float]]:
     """Steps (from, to): down Karras' spacing of the range of the levels, and once or twice from about 0.1 back up to about 2."""
     steps = len(levels) - 1
