@@ -16,6 +16,8 @@ export class DataSetPanel extends HTMLElement {
     #unseen = new WeakMap();
     #sight = new IntersectionObserver((entries) => entries.forEach(({isIntersecting, target}) => isIntersecting && this.#look(/** @type {HTMLImageElement} */ (target))), {rootMargin: "300px"});
     #sure = false;
+    /** Of the set that could not be shown. @type {any} */
+    #failure = null;
     /** @type {import("../picture/data_sets.mjs").DataSets} */
     sets;
     /** @type {import("../picture/editor.mjs").Editor} */
@@ -140,12 +142,14 @@ export class DataSetPanel extends HTMLElement {
     }
 
     #update() {
-        const {list, shown, work, loading} = this.sets;
+        const {list, shown, work, loading, failure} = this.sets;
+        if (failure !== this.#failure) this.fault.replaceChildren(fault(failure) ?? "");
+        this.#failure = failure;
         this.choice.replaceChildren(...options((list ?? []).map(({name, examples}) => [name, `${name} (${examples})`])));
         this.choice.value = shown?.name ?? "";
         this.choices.hidden = !list?.length;
         this.body.hidden = !shown;
-        this.none.hidden = Boolean(shown?.examples.length);
+        this.none.hidden = Boolean(shown?.examples.length || failure);
         this.none.textContent = t(loading ? "busy.timeline" : shown ? "train.empty" : "train.none");
         this.work.hidden = !work;
         if (work) this.at.textContent = t("train.working", work);

@@ -16,7 +16,7 @@
 
 const REMEMBERED = "clickpaint.dataset";
 
-/** Events: "change", and "error" with what went wrong. */
+/** Events: "change". */
 export class DataSets extends EventTarget {
     /** Names, trigger words and sizes; null before they are known. @type {any[] | null} */
     list = null;
@@ -25,6 +25,8 @@ export class DataSets extends EventTarget {
     /** @type {Work | null} */
     work = null;
     resolution = 512;
+    /** Why the one that was asked for cannot be shown. @type {any} */
+    failure = null;
     /** Whether the server is looking through one. */
     loading = false;
     #stopped = false;
@@ -52,7 +54,12 @@ export class DataSets extends EventTarget {
 
     /** Ask for the list, and for the set used last where `whole`. */
     async load(whole = true) {
-        this.list = await this.api.request("GET", "datasets");
+        try {
+            this.list = await this.api.request("GET", "datasets");
+        } catch (error) {
+            this.failure = error;
+            return this.#changed();
+        }
         if (whole) await this.show(this.name);
         else this.#changed();
     }
@@ -62,9 +69,13 @@ export class DataSets extends EventTarget {
         if (name) this.#remember(name);
         const query = {resolution: this.resolution};
         this.loading = true;
+        this.failure = null;
         this.#changed();
         try {
             this.shown = name ? await this.api.request("GET", this.#path(name), {query}) : null;
+        } catch (error) {
+            this.shown = null;
+            this.failure = error;
         } finally {
             this.loading = false;
             this.#changed();

@@ -21,7 +21,8 @@ _ALIKE = 8
 """Bits of 64 in which two pictures of the same thing may differ; unrelated ones differ in about 32."""
 _SHARPNESS_SIDE = 256
 _BLURRED = 12.0
-"""Below this variance of the Laplacian (grey levels², at `_SHARPNESS_SIDE` pixels) an object is blurred."""
+"""Below this variance of the Laplacian (grey levels², at `_SHARPNESS_SIDE` pixels) an object is blurred: photographs have 250 and more, and
+less than 13 when blurred with a standard deviation of two of these pixels."""
 _TINY = 0.25
 """Of the resolution's side: an object whose square root of the area is smaller is tiny."""
 _WORDS = 30
