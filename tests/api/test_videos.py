@@ -15,6 +15,7 @@ from PIL import Image
 
 from clickpaint.api import schemas, video_schemas
 from clickpaint.api.access import PublicGate
+from clickpaint.caption.finding import PhraseMatch
 from tests.api.test_history import started as started
 from tests.api.test_workspaces import checked_answer
 from tests.toys.studio import BLUE, GREEN, RED
@@ -151,7 +152,7 @@ def test_frames_and_strips(client, url):
 
 def test_an_object_is_selected_followed_removed_and_brought_back(client, url):
     answer = clicked(client, url, name="Square")
-    assert answer["frames"] == {"2": {"points": [[18, 22, 1]], "box": None}} and answer["known"] == [[2, 2]]
+    assert answer["frames"] == {"2": {"points": [[18, 22, 1]], "box": None, "phrase": ""}} and answer["known"] == [[2, 2]]
     (mask,) = answer["masks"]
     assert mask["box"] == [12, 16, 24, 28] and mask["area"] == 144
     track = checked_answer(video_schemas.TrackAnswer, client.post(f"{url}/track", json={"tracker": "classic"}))
@@ -213,7 +214,7 @@ def test_a_correction_follows_anew_only_what_is_nearer_to_it(client, url, monkey
     assert legs == []
 
 
-def test_masks_strokes_and_files_say_what_an_object_is(client, url):
+def test_masks_strokes_words_and_files_say_what_an_object_is(client, url, studio, monkeypatch):
     given = {"mask": base64.b64encode(png(square(4).astype(np.uint8) * 255)).decode()}
     strokes = {"operations": [{"op": "strokes", "strokes": [{"points": [[40, 40]], "radius": 3}]}]}
     answer = checked_answer(video_schemas.ObjectAnswer, client.put(f"{url}/objects/cat", json={"frames": {"4": given}}))
@@ -229,6 +230,12 @@ def test_masks_strokes_and_files_say_what_an_object_is(client, url):
     assert seen(client.get(f"{url}/objects/*/masks/4?width=32").content).shape == (24, 32, 3)
     few = client.post(f"{url}/objects/2/masks", files=masks[:3])
     assert few.status_code == 400 and "3 masks and 10 frames" in few.json()["message"]
+    found = PhraseMatch(square(6), 0.9, "toy")
+    monkeypatch.setattr(studio.words, "find_in", lambda picture, phrase, segmenter: found)
+    by_name = client.put(f"{url}/objects/4", json={"frames": {"6": {"phrase": "square"}}}).json()
+    assert by_name["masks"][0]["area"] == 144 and by_name["frames"]["6"]["phrase"] == "square"
+    twice = client.put(f"{url}/objects/4", json={"frames": {"6": {"phrase": "square", "box": [0, 0, 9, 9]}}})
+    assert twice.status_code == 400
     assert client.get(f"{url}/objects/9/masks/0").status_code == 404
     assert client.put(f"{url}/objects/a b", json={}).status_code == 400
     assert client.put(f"{url}/objects/1", json={"frames": {"11": given}}).json()["message"] == "There is no frame 11."

@@ -13,8 +13,9 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -91,12 +92,47 @@ class Endless:
     def mask(self, number: int) -> np.ndarray:
         return self._clip.mask(self._at(number)).copy()
 
+    def seconds(self, number: int) -> float:
+        return 0.04
 
-def peak_of(count: int) -> int:
-    """Bytes of memory at most of a process that removes something from that many frames."""
+
+def opened_and_changed(count: int) -> None:
+    """A video of that many frames is opened as over HTTP, has a mask in each, is changed, written and made ready to be played."""
+    from clickpaint.progress import Progress
+    from clickpaint.video.base import Frames, Masks
+    from clickpaint.video.clip_writing import write_clip
+    from tests.toys.studio import toy_studio
+
+    clip = Endless(count)
+
+    def make(frames: Frames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
+        return (np.where(masks.mask(n)[..., None], 7, frames.frame(n)).astype(np.uint8) for n in range(len(frames)))
+
+    with tempfile.TemporaryDirectory() as name:
+        studio = toy_studio(Path(name))
+        with studio.video_library.incoming() as part:
+            file = part / "clip.mp4"
+            write_clip(file, (clip.frame(n) for n in range(count)), clip)
+            file.rename(part / "source" / "0")
+            video = studio.video_library.open(part, [file.name])
+        video.record.put_object("1", "")
+        video.record.give("1", ((n, clip.mask(n), {}) for n in range(count)))
+        studio.video_results.change(video, "erase", "Remove", make)
+        studio.video_views.result(video)
+        studio.video_views.playable(video)
+        studio.shut_down()
+
+
+WORK = {
+    "removing": "clip = Endless(count)\nfor _ in PropagatingEraser(TeleaEraser()).erase(clip, clip, VideoEraseOptions()): pass",
+    "all around it": "opened_and_changed(count)",
+}
+
+
+def peak_of(count: int, work: str = "removing") -> int:
+    """Bytes of memory at most of a process that does one of `WORK` on that many frames."""
     code = (
-        "import resource\nfrom tests.benchmarks.video import *\nclip = Endless(int(sys.argv[1]))\n"
-        "for _ in PropagatingEraser(TeleaEraser()).erase(clip, clip, VideoEraseOptions()): pass\n"
+        f"import resource\nfrom tests.benchmarks.video import *\ncount = int(sys.argv[1])\n{WORK[work]}\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     return int(subprocess.run([sys.executable, "-c", code, str(count)], check=True, capture_output=True, text=True).stdout)
@@ -114,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.count:
         clips += [(kind, lambda kind=kind: drawn(kind, tuple(options.size), options.count, hole=0.35)) for kind in KINDS]
     rows = [measured(name, make()) for name, make in clips]
-    peaks = {count: peak_of(count) for count in options.frames}
+    peaks = {work: {count: peak_of(count, work) for count in options.frames} for work in WORK}
     if options.json:
         print(json.dumps({"clips": rows, "peak": peaks}))
         return 0
@@ -122,8 +158,9 @@ def main(arguments: list[str] | None = None) -> int:
         if number == 0:
             print(" ".join(f"{key:>14}" for key in row))
         print(" ".join(f"{value!s:>14}" for value in row.values()))
-    for count, peak in peaks.items():
-        print(f"{count} frames: at most {peak >> 20} MB")
+    for work, by_count in peaks.items():
+        for count, peak in by_count.items():
+            print(f"{work}, {count} frames: at most {peak >> 20} MB")
     return 0
 
 

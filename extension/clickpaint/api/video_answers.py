@@ -65,10 +65,15 @@ def tracked_object(opened: OpenVideo, object_id: str) -> dict[str, Any]:
     record = opened.record
     given = record.given(object_id, MOST_SHOWN)
     known, doubtful = record.known(object_id)
+    prompts = {
+        each.frame: {
+            "points": each.prompts.get("points", []), "box": each.prompts.get("box"), "phrase": each.prompts.get("phrase", "")
+        }
+        for each in given
+    }  # fmt: skip
     return {
-        "id": object_id, "name": record.objects()[object_id],
-        "frames": {each.frame: {"points": each.prompts.get("points", []), "box": each.prompts.get("box")} for each in given},
-        "given": record.count_given(object_id), "known": stretches(known), "doubtful": stretches(doubtful),
+        "id": object_id, "name": record.objects()[object_id], "frames": prompts, "given": record.count_given(object_id),
+        "known": stretches(known), "doubtful": stretches(doubtful),
     }  # fmt: skip
 
 
@@ -113,11 +118,11 @@ def selections(frames: Mapping[str, FrameBody | None]) -> dict[int, FrameSelecti
 
 def _selection(body: FrameBody) -> FrameSelection:
     pointed = bool(body.points) or body.box is not None
-    if pointed and body.mask is not None:
-        raise InvalidInput("There are several selections.", "Give points and a box, or a mask.")
+    if pointed + (body.mask is not None) + bool(body.phrase) > 1:
+        raise InvalidInput("There are several selections.", "Give points and a box, a phrase, or a mask.")
     prompts = Prompts(tuple(Point(point.x, point.y, point.label) for point in body.points), body.box) if pointed else None
     image = translate.picture_bytes(body.mask) if body.mask is not None else b""
-    return FrameSelection(prompts, image, tuple(translate.adjustments(MaskBody(operations=body.operations))))
+    return FrameSelection(prompts, body.phrase or "", image, tuple(translate.adjustments(MaskBody(operations=body.operations))))
 
 
 def goes_on(work: Callable[[Callable[[Task], object]], object]) -> Task:

@@ -41,10 +41,11 @@ OPEN_BODY = {
 
 
 class FrameBody(Body):
-    """What an object is in one frame: points and a box, or a mask; operations change that, or without both the mask that the frame has."""
+    """What an object is in one frame: points and a box, a phrase, or a mask; operations change that, or alone the mask that it has."""
 
     points: list[PointBody] = Field([], description="All points in this frame, not only the newest.", **at_most(MOST_POINTS))
     box: Box | None = None
+    phrase: StrictStr | None = Field(None, description="Its name, to be looked for as POST find does.", **documented(maxLength=200))
     mask: StrictStr | None = Field(None, description="A picture file of the frame's size: white, or opaque.", **picture_file())
     operations: list[OperationBody] = Field([], description="As of POST mask: strokes, grow …", **at_most(MOST_OPERATIONS))
 
@@ -102,6 +103,7 @@ class ReplaceInVideoBody(VideoWorkBody, EngineBody):
 class PromptsAnswer(BaseModel):
     points: list[tuple[float, float, int]] = Field([], description="x, y and label each, as they came.")
     box: tuple[float, float, float, float] | None = None
+    phrase: str = ""
 
 
 class VideoObjectAnswer(BaseModel):

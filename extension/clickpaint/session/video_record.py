@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.video.database import connected
+from clickpaint.video.mask_bits import compressed, uncompressed
 from clickpaint.video.tracking import DOUBTFUL
 
 FORMAT = 1
@@ -201,7 +201,7 @@ class VideoRecord:
             (revision,) = database.execute("SELECT value FROM fact WHERE name = 'revision'").fetchone()
             for frame, mask, prompts in masks:
                 revision += 1
-                bounds, bits = _packed(mask)
+                bounds, bits = compressed(mask)
                 row = object_id, frame, revision, json.dumps(prompts), bounds, bits
                 database.execute("INSERT OR REPLACE INTO given VALUES (?, ?, ?, ?, ?, ?)", row)
             database.execute("UPDATE fact SET value = ? WHERE name = 'revision'", (revision,))
@@ -233,7 +233,7 @@ class VideoRecord:
             for table in ("given", "tracked"):
                 found = database.execute(f"SELECT bounds, bits FROM {table} WHERE object = ? AND frame = ?", (object_id, frame)).fetchone()
                 if found is not None:
-                    return _unpacked(found, size)
+                    return uncompressed(found[0], found[1], size)
         return None
 
     def marks(self, object_id: str) -> list[TrackedMark]:
@@ -248,7 +248,7 @@ class VideoRecord:
         """Keep what a tracker found: (how, bool [H, W]) each. Where the user says something himself, that goes before it."""
         with connected(self.path) as database:
             for mark, mask in found:
-                bounds, bits = _packed(mask)
+                bounds, bits = compressed(mask)
                 row = object_id, mark.frame, mark.source, mark.revision, mark.tracker, mark.confidence, bounds, bits
                 database.execute("INSERT OR REPLACE INTO tracked VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
@@ -289,20 +289,3 @@ class VideoRecord:
             dropped = [number for (number,) in database.execute("SELECT number FROM version WHERE number > ?", (number,))]
             database.execute("DELETE FROM version WHERE number > ?", (number,))
         return dropped
-
-
-def _packed(mask: np.ndarray) -> tuple[str, bytes]:
-    packed = PackedMask.of(mask)
-    if packed is None:
-        return "", b""
-    return json.dumps([*packed.box, packed.area]), zlib.compress(packed.bits.tobytes(), 1)
-
-
-def _unpacked(row: tuple[str, bytes], size: tuple[int, int]) -> PackedMask | None:
-    bounds, bits = row
-    if not bounds:
-        return None
-    left, top, right, bottom, area = json.loads(bounds)
-    box = Box(left, top, right, bottom)
-    packed = np.frombuffer(zlib.decompress(bits), np.uint8).reshape(box.height, (box.width + 7) // 8)
-    return PackedMask(size, box, packed, area)

@@ -113,7 +113,7 @@ class Studio:
         self.videos = Videos(host, self.requests, self.pool, self.selecting, video_painting)
         self.video_library = VideoLibrary(host, self.requests, self.tasks, lambda: self.limits)
         self.video_views = VideoViews(self.requests, self.video_library)
-        self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.video_library, self.video_views)
+        self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.words, self.video_library, self.video_views)
         self.video_results = VideoResults(host, self.requests, self.pool, self.video_library, video_painting)
         self.trainings = Trainings(host, self.pool, self.tasks, self.compute, self.own_sampler, self.training_data.data_set)
         self.downloads = Downloads(host, self.pool, self.tasks)

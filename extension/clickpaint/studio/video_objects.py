@@ -24,6 +24,7 @@ from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.video_library import VideoLibrary, arranged, check_frame_of, check_stretch
 from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.video_work import finished_or_kept
+from clickpaint.studio.words import Words
 from clickpaint.video import registry
 from clickpaint.video.base import Frames
 from clickpaint.video.clips import masks_for, open_clip
@@ -40,11 +41,13 @@ class FrameSelection:
 
     Attributes:
         prompts: points and a box; None for none.
+        phrase: names it; "" for none.
         image: a picture file, white or opaque where the object is; b"" for none.
         adjustments: operations on that, or without both on the mask that the frame has.
     """
 
     prompts: Prompts | None = None
+    phrase: str = ""
     image: bytes = b""
     adjustments: tuple[Adjustment, ...] = ()
 
@@ -87,9 +90,9 @@ class VideoObjects:
     """Part of the studio."""
 
     def __init__(
-        self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, library: VideoLibrary, views: VideoViews
+        self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, words: Words, library: VideoLibrary, views: VideoViews
     ) -> None:
-        self._host, self._requests, self._pool, self._selecting = host, requests, pool, selecting
+        self._host, self._requests, self._pool, self._selecting, self._words = host, requests, pool, selecting, words
         self._library, self._views = library, views
 
     def select(
@@ -208,15 +211,20 @@ class VideoObjects:
         size = video.facts.size
         if selection.image:
             mask = masks_.from_file(selection.image, size)
-        elif selection.prompts is not None:
+        elif selection.prompts is not None or selection.phrase:
             with self._views.clip(video) as clip:
                 picture = pictures.from_pixels(clip.frame(number))
-            mask = self._selecting.segment(picture, selection.prompts, segmenter).candidates[0].mask
+            if selection.prompts is not None:
+                mask = self._selecting.segment(picture, selection.prompts, segmenter).candidates[0].mask
+            else:
+                mask = self._words.find_in(picture, selection.phrase, segmenter).mask
         elif selection.adjustments:
             packed = video.record.mask(object_id, number, size)
             mask = np.zeros(size[::-1], bool) if packed is None else packed.mask
         else:
-            raise InvalidInput("Nothing says what the object is in frame {number}.", "Give points, a box or a mask.", number=number)
+            raise InvalidInput(
+                "Nothing says what the object is in frame {number}.", "Give points, a box, a phrase or a mask.", number=number
+            )
         return adjusted(mask, 0, selection.adjustments, ())[0]
 
 
@@ -238,6 +246,8 @@ def no_such_object(object_id: str) -> NotFound:
 
 
 def _kept(selection: FrameSelection | None) -> dict[str, object]:
+    if selection is not None and selection.phrase:
+        return {"phrase": selection.phrase}
     if selection is None or selection.prompts is None:
         return {}
     prompts = selection.prompts

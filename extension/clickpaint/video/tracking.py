@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from clickpaint.errors import InvalidInput
-from clickpaint.image.packed import PackedMask
 from clickpaint.progress import SILENT, Progress
 from clickpaint.video.base import Frames
+from clickpaint.video.mask_bits import compressed, uncompressed
 
 DOUBTFUL = 0.5
 """Confidence below which a frame should be looked at."""
@@ -52,7 +52,7 @@ class Tracker(Protocol):
 
 
 class TrackedMasks:
-    """The masks of a clip as a tracker found them; is `Masks`. Held as packed bits.
+    """The masks of a clip as a tracker found them; is `Masks`. Held as compressed bits, about a kilobyte each.
 
     Args:
         size: (width, height) of the frames.
@@ -61,18 +61,18 @@ class TrackedMasks:
 
     def __init__(self, size: tuple[int, int], count: int) -> None:
         self.size = size
-        self._packed: list[PackedMask | None] = [None] * count
+        self._bits: list[tuple[str, bytes]] = [("", b"")] * count
         self.confidence: list[float] = [0.0] * count
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._bits)
 
     def mask(self, number: int) -> np.ndarray:
-        packed = self._packed[number]
+        packed = uncompressed(*self._bits[number], self.size)
         return np.zeros(self.size[::-1], bool) if packed is None else packed.mask
 
     def put(self, found: TrackedFrame) -> None:
-        self._packed[found.number] = PackedMask.of(found.mask)
+        self._bits[found.number] = compressed(found.mask)
         self.confidence[found.number] = found.confidence
 
     def doubtful(self) -> list[int]:

@@ -1,6 +1,7 @@
 /** The server's sentences in Simplified Chinese, by their templates. JSON between the braces, so that a test can read it. */
 
 export const zh_CN = {
+    "Give points, a box, a phrase or a mask.": "请提供点、框、短语或蒙版。",
     "Choose another checkpoint, or the web UI's own sampler as the engine.": "请选择其他模型，或选择 WebUI 自己的采样器作为引擎。",
     "{name} is Chroma Radiance, which paints pixels without a VAE, and no engine here does that.": "{name} 是 Chroma Radiance，它不经 VAE 直接绘制像素，这里没有引擎支持。",
     "Choose Chroma.": "请选择 Chroma。",
@@ -69,7 +70,7 @@ export const zh_CN = {
     "Choose one of {formats}.": "请从 {formats} 中选择。",
     "Click on the object in one of them.": "请在其中一帧点击对象。",
     "Files on the server are opened only by its one user.": "服务器上的文件只能由其唯一用户打开。",
-    "Give points and a box, or a mask.": "请提供点和框，或一个蒙版。",
+    "Give points and a box, a phrase, or a mask.": "请提供点和框、一个短语或一个蒙版。",
     "Give the earlier one first.": "请先给出较早的一帧。",
     "Give the whole path of a file or a folder on this machine.": "请给出本机文件或文件夹的完整路径。",
     "Interrupted.": "已中断。",
