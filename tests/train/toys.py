@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +30,30 @@ SIZE = 64
 PROMPT = "a photo of sks"
 
 
-LAYOUTS = {
-    "sd1": UNetLayout(4, 4, (32, 64), 1, (1, 0), 1, 768, False, 0),
-    "sdxl": UNetLayout(4, 4, (64, 128), 2, (0, 1), 1, 2048, True, 2816),
-}
-"""U-Nets of a few blocks, where every weight counts."""
+_XL = UNetLayout(4, 4, (64, 128), 2, (0, 1), 1, 2048, True, 2816)
+"""SDXL's build in small."""
+
+parts.FAMILIES.setdefault("small", parts.Family(768, 32, (1, 2), (1, 0), 1, False, 0, parts.FAMILIES["sd1"].texts))
+_STIRRED = 0.3
 
 
 @functools.cache
 def checkpoint_tensors(in_channels: int = 4, family: str = "sd1") -> dict[str, torch.Tensor]:
-    """A checkpoint in the original's layout: a random U-Net, the hand-set VAE whose latents are colours, and text encoders."""
+    """A checkpoint in the original's layout: the hand-set VAE, whose latents are colours, text encoders, and a U-Net of two levels. That
+    of sd1 is the hand-set one, which takes noise away, with so much by lot in it that every layer counts; that of sdxl is random."""
     from diffusers import UNet2DConditionModel
 
-    layout = replace(LAYOUTS[family], in_channels=in_channels)
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        unet = UNet2DConditionModel(sample_size=8, **layout.config(None if family == "sd1" else 64))
-        tensors = {f"model.diffusion_model.{layout.key(name)}": weight.detach() for name, weight in unet.named_parameters()}
+        if family == "sd1":
+            unet = parts.unet(in_channels, "small")
+            for key, weight in unet.items():
+                if weight.ndim > 1 and not key.startswith(("out.2.", "input_blocks.0.0.")):
+                    weight += torch.randn_like(weight) * _STIRRED / weight[0].numel() ** 0.5
+        else:
+            model = UNet2DConditionModel(sample_size=8, **_XL.config(64))
+            unet = {_XL.key(name): weight.detach() for name, weight in model.named_parameters()}
+        tensors = {f"model.diffusion_model.{key}": weight for key, weight in unet.items()}
         tensors |= {f"first_stage_model.{key}": weight for key, weight in parts.vae().items()}
         for prefix, kind, width in parts.FAMILIES[family].texts:
             text = parts.text_encoder() if kind == "clip" else parts.open_clip(width)

@@ -39,10 +39,13 @@ def write_result(
             if not key.startswith(("model.diffusion_model.", "model_ema.")):
                 tensors[key] = tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
     metadata = described(job, kind, own.checkpoint.name, data, steps)
-    plain = save(tensors, metadata)
+    plain = save(tensors)
     (length,) = struct.unpack("<Q", plain[:8])
     metadata["sshs_model_hash"] = hashlib.sha256(plain[8 + length :]).hexdigest()
-    write_whole(target, save(tensors, metadata))
+    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(plain[8 : 8 + length])}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()  # the library writes metadata in an order by lot
+    text += b" " * (-len(text) % 8)
+    write_whole(target, struct.pack("<Q", len(text)) + text + plain[8 + length :])
 
 
 def described(job: TrainingJob, kind: Kind, checkpoint: str, data: TrainingTurns, steps: int) -> dict[str, str]:

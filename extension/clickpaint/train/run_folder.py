@@ -38,8 +38,8 @@ def write_whole(target: Path, data: bytes) -> None:
 
 
 def clear_parts(folder: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for part in folder.glob(".*.part"):
+    """Remove what a killed process left half-written, in the folder and those in it."""
+    for part in folder.rglob(".*.part"):
         with suppress(OSError):
             part.unlink()
 

@@ -269,8 +269,8 @@ class Session:
     def _save(self) -> None:
         if self.saved == self.at.step:
             return
+        run_folder.write_curve(self.job.folder, self.at.losses, self.at.rates)  # first: whoever goes on from a state finds its curve
         run_folder.write_state(self.job.folder, self._state())
-        run_folder.write_curve(self.job.folder, self.at.losses, self.at.rates)
         self.saved = self.at.step
 
     def _restore(self, state: Mapping[str, Any]) -> None:

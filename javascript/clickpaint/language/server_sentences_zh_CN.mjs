@@ -1038,5 +1038,5 @@ export const zh_CN = {
     "IP-Adapters are not available here.": "此处无法使用 IP-Adapter。",
     "Leave the adapter out; the network itself looks at the picture then.": "请去掉适配器；网络会自己参考该图片。",
     "This IP-Adapter looks through a CLIP that is not known.": "这个 IP-Adapter 使用未知的 CLIP。",
-    "Choose one that looks through ViT-H or ViT-bigG.": "请选择使用 ViT-H 或 ViT-bigG 的。",
+    "Choose one that looks through ViT-H or ViT-bigG.": "请选择使用 ViT-H 或 ViT-bigG 的。"
 };
