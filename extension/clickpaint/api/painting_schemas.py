@@ -34,7 +34,9 @@ class EngineBody(Body):
     sampler: StrictStr = Field("", description="Left out: the host's for the loaded model, or its first.")
     scheduler: StrictStr = Field("", description="Left out: the host's for the loaded model.")
     steps: Integer = 20
-    cfg_scale: Number = Field(0.0, description="0: what the host starts with for the loaded model; stand-alone 7.")
+    cfg_scale: Number = Field(
+        0.0, description="0: what the host starts with for the loaded model; stand-alone what its makers recommend, 7 for Stable Diffusion."
+    )
     seed: WholeNumber = Field(-1, description="-1: a random one.")
     denoising_strength: Number = 0.75
     masked_content: Literal["fill", "original", "latent noise", "latent nothing", "erased"] = "fill"
@@ -71,7 +73,7 @@ class PaintBody(EngineBody, EditFields):
     task: Literal["fill", "replace", "expand", "remove", "instruct", "edit", "vary"] = "fill"
     styles: list[StrictStr] = Field([], **at_most(100))
     distilled_cfg_scale: Number = Field(
-        0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the host's."
+        0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the model's own."
     )
     batch_count: Integer = Field(1, description="How many results to choose from.")
     vae: StrictStr | None = None

@@ -75,7 +75,8 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheduler", default="", metavar="NAME", help='spacing of the noise levels: "Karras", "Exponential" …')
     for name, help in (
         ("steps", "denoising steps"),
-        ("cfg_scale", "how closely the prompt is followed; 0: 7"),
+        ("cfg_scale", "how closely the prompt is followed; 0: what the checkpoint's makers recommend, 7 for Stable Diffusion"),
+        ("distilled_cfg_scale", "guidance distilled into the checkpoint (Flux), or the shift of its schedule; 0: its makers'"),
         ("seed", "-1 for a random one"),
         ("denoising_strength", "0: nothing changes, 1: nothing is kept"),
         ("resolution", "side of the square whose area is painted at; 0: the checkpoint's own"),

@@ -19,7 +19,6 @@ from clickpaint.hosts.settings_file import SettingsFile
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.diffusion.samplers import SAMPLERS
 from clickpaint.paint.diffusion.schedules import SCHEDULES
-from clickpaint.paint.flow import schedule as flow
 from clickpaint.weights.folders import is_file, is_folder, short_hash
 from clickpaint.weights.model_files import by_name, files, shown
 
@@ -120,13 +119,13 @@ class EmbeddedHost:
             paint=kind is not None,
             own_sampler=False,
             controlnet=True,
-            samplers=flow.SAMPLERS if isinstance(kind, FlowKind) else SAMPLERS,
-            schedulers=flow.SCHEDULES if isinstance(kind, FlowKind) else SCHEDULES,
+            samplers=SAMPLERS,
+            schedulers=SCHEDULES,
             checkpoints=names,
             checkpoint=current[0] if current is not None else "",
             native_size=kind.native_size if kind is not None else 512,
             family=_family(kind) if kind is not None else None,
-            distilled=isinstance(kind, FlowKind) and kind.guidance != "",
+            distilled=True,
             preset=_preset(kind) if kind is not None else Preset(),
             reason=reason,
         )

@@ -88,7 +88,7 @@ class Sampling:
         steps: denoising steps, 1..150.
         cfg_scale: how closely the prompt is followed, 0..30; 0 for what the host starts with for the loaded model.
         distilled_cfg_scale: the guidance that was distilled into a model (Flux) or the shift of its schedule (Z-Image), 0..30; 0 for the
-            host's. Only the host's own sampler has such models.
+            host's, or what the model's makers recommend.
         image_cfg_scale: how closely the engine "instruct" keeps to the picture, 0..30.
         seed: 0..2**32 - 1, of the first result; -1 for a random one.
         denoising_strength: 0..1; 0 changes nothing, 1 keeps nothing.

@@ -13,6 +13,7 @@ from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.flow import registry
 from clickpaint.paint.flow.base import Asked
+from clickpaint.paint.flow.packing import places
 from clickpaint.paint.flow.qwen_vae import wan_key
 from clickpaint.paint.flow.qwen_vision import _patches
 from clickpaint.paint.flow.registry import FAMILIES
@@ -179,3 +180,16 @@ def test_qwen_sees_as_transformers_own_does():
     with torch.no_grad():
         expected, found = (model(ids, mm_token_type_ids=(ids == image).int(), **pictures).last_hidden_state for model in (theirs, ours))
     assert expected.std() > 0.1 and (expected - found).abs().max() < 1e-5
+
+
+def test_what_some_call_weight_and_others_scale_is_found():
+    tensors = {key.replace("_norm.scale", "_norm.weight"): tensor for key, tensor in toy.flux_file().items()}
+    assert any(key.endswith("query_norm.weight") for key in tensors)
+    rows = alias_report(opened(tensors), tensors)
+    assert all(row.aliased_tensors == row.tensors for row in rows)
+
+
+def test_timesteps_and_places_are_told_apart_in_half_precision():
+    asked = Asked(None, torch.zeros(2, 16, 4, 4, dtype=torch.bfloat16), 0.7535, torch.zeros(2, 1, 8, dtype=torch.bfloat16))
+    assert torch.equal(asked.everywhere(753.5), torch.tensor([753.5, 753.5]))
+    assert places(300, 2, 0, asked.sample)[-1].tolist() == [0, 299, 1]

@@ -47,8 +47,10 @@ class Asked:
     distilled: float | None = None
 
     def everywhere(self, number: float) -> torch.Tensor:
-        """A number for every row."""
-        return self.sample.new_full((len(self.sample),), number)
+        """A number for every row, in float32: half precision does not know a thousand timesteps apart."""
+        import torch
+
+        return torch.full((len(self.sample),), number, dtype=torch.float32, device=self.sample.device)
 
 
 class FlowFamily(ABC):

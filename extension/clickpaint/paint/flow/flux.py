@@ -52,7 +52,7 @@ BLOCKS = (
 )
 """The blocks of Flux, which its relatives have as well."""
 
-_ORIGINAL = "double_blocks.0.img_attn.norm.key_norm.scale"
+_ORIGINAL = "double_blocks.0.img_attn.qkv.weight"
 _CONVERTED = "single_transformer_blocks.0.proj_mlp.weight"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ class Tensors:
     original: bool
 
     def place(self, name: str) -> Place:
-        """Where a parameter lies in this file."""
-        return self.names.place(name) if self.original else Place(name)
+        """Where a parameter lies in this file. Some call "weight" what its makers call "scale"."""
+        place = self.names.place(name) if self.original else Place(name)
+        spoken = place.key.removesuffix(".scale") + ".weight"
+        return replace(place, key=spoken) if place.key.endswith(".scale") and spoken in self.shapes else place
 
     def has(self, name: str) -> bool:
         """Whether there is a parameter, by diffusers' name."""

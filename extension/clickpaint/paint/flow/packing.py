@@ -23,9 +23,9 @@ def unpacked(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def places(height: int, width: int, number: int, like: torch.Tensor) -> torch.Tensor:
-    """(number of the picture, row, column) of each of its height x width tokens, [tokens, 3]."""
+    """(number of the picture, row, column) of each of its height x width tokens, float32 [tokens, 3] on the device of `like`."""
     import torch
 
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     all_places = torch.stack([torch.full_like(rows, number), rows, columns], dim=-1).reshape(-1, 3)
-    return all_places.to(like.device, like.dtype)
+    return all_places.to(like.device, torch.float32)
