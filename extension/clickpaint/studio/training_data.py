@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import stat
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 from PIL import Image
 
 from clickpaint.caption.caption_job import CaptionOptions
-from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput, NotFound, TooLarge
+from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.picture import Picture, small_jpeg
@@ -33,11 +31,9 @@ from clickpaint.train.dataset.collection import Collection, ExampleChange, NewEx
 from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set, save_data_set
 from clickpaint.train.dataset.inspection import Inspection
 from clickpaint.train.dataset.picture_reading import file_checksum, mask_of, read_mask, read_picture
+from clickpaint.train.dataset.zip_files import inner_folder, unpack_zip
 
 _IN_MEMORY = 64 << 20
-_MOST_FILES = 50_000
-_UNPACKED = 20
-"""A zip file of pictures unpacks to little more than its own size; of one that claims more than so many times it nothing is unpacked."""
 
 
 @dataclass(frozen=True)
@@ -265,8 +261,8 @@ class TrainingData:
         """
         collection = self.collection
         with self._requests.run("dataset"), tempfile.TemporaryDirectory(prefix="clickpaint-") as folder:
-            _unpack(data, Path(folder), self._host.setting("max_upload_mb") * MEGABYTE)
-            return collection.take(name, open_data_set(_inner(Path(folder))))
+            unpack_zip(data, Path(folder), self._host.setting("max_upload_mb") * MEGABYTE)
+            return collection.take(name, open_data_set(inner_folder(Path(folder))))
 
     def _chosen(self, name: str, ids: Sequence[str] | None) -> list[TrainingExample]:
         examples = {example_id(example): example for example in self.collection.get(name).examples}
@@ -390,29 +386,3 @@ def _sized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _fitting(mask: np.ndarray, picture: Picture) -> np.ndarray:
     """A mask's file as bool [H, W] of its picture's size."""
     return _sized(mask, picture.size) > 127
-
-
-def _unpack(data: IO[bytes], folder: Path, limit: int) -> None:
-    """Unpack the files of a zip that a data set consists of. Raises `InvalidInput`, `TooLarge`."""
-    try:
-        with zipfile.ZipFile(data) as archive:
-            files = [info for info in archive.infolist() if not info.is_dir()]
-            size, packed = sum(info.file_size for info in files), sum(info.compress_size for info in files)
-            if len(files) > _MOST_FILES or size > max(packed * _UNPACKED, MEGABYTE) or size > limit * _UNPACKED:
-                raise TooLarge("The zip file holds too much.", "Import the folder with the command line: clickpaint dataset import.")
-            for info in files:
-                parts = PurePosixPath(info.filename.replace("\\", "/"))
-                if parts.is_absolute() or ".." in parts.parts or ":" in info.filename or stat.S_ISLNK(info.external_attr >> 16):
-                    continue
-                target = folder / parts
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(info) as source, target.open("wb") as out:
-                    shutil.copyfileobj(source, out)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise InvalidInput("This is no zip file that can be read.", "Pack the folder of the data set into a zip file.") from error
-
-
-def _inner(folder: Path) -> Path:
-    """Where the data set begins: who packs a folder often has the folder itself in the zip."""
-    there = [path for path in folder.iterdir() if path.name != "__MACOSX" and not path.name.startswith(".")]
-    return _inner(there[0]) if len(there) == 1 and there[0].is_dir() else folder
