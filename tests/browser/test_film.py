@@ -215,12 +215,13 @@ def test_a_clip_from_the_file_to_the_file(
     assert on.ask("f.version") == 1
     tab.page.keyboard.press("Escape")
     expect(on.strip).to_be_hidden()
+    on.wait(f"c.editor.state.workspace?.id === '{picture}' && !c.editor.changes.pending")
 
 
 def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
     visit: Callable[..., Visit], film: tuple[Path, Landscape]
 ) -> None:
-    tab = visit(expected="409 (Conflict)")
+    tab = visit(expected=("409 (Conflict)", "404 (Not Found)"))
     on = Screening(tab, film[1])
     animation = moving([Image.fromarray(film[1].frame(number)) for number in (0, 1)])
     tab.page.locator(".cp-file").set_input_files({"name": "moves.gif", "mimeType": "image/gif", "buffer": animation})
@@ -228,6 +229,15 @@ def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
     x, y, _ = film[1].ball(0)
     tab.click(x, y)
     on.wait("f.corrected.length")
+
+    # a frame whose workspace the server has lost gets another one with the next click
+    tab.page.evaluate("() => { const {api, editor} = document.querySelector('clickpaint-canvas').workbench; return api.close(editor.id) }")
+    tab.click(x, y)
+    on.wait("!c.editor.begun")
+    on.at(0)
+    assert tab.area > 100, "what was selected is still there"
+    tab.click(x - 4, y)
+    on.wait("c.editor.begun && !c.editor.changes.pending")
     tabs = tab.page.locator("#clickpaint_tasks [role=tab]:visible")
     expect(tabs).to_have_text(["Remove", "Fill", "Replace"])
     tabs.nth(1).click()

@@ -332,7 +332,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.stage.style.cursor = editor.ready && !this.pointers.space ? editor.tool.cursor : "";
         renderer.drawOverlay(
             {
-                colours: this.colours,
+                colours: this.film.coloured(this.colours),
                 over,
                 overview: hidden ? null : editor.regions?.overview,
                 others: hidden ? [] : this.film.others,

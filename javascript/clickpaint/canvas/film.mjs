@@ -71,6 +71,11 @@ export class Film {
         return this.editor.clip ? this.clip.others : [];
     }
 
+    /** The canvas's colours, the selection in that of the object. @param {Record<string, string>} colours */
+    coloured(colours) {
+        return this.editor.clip ? {...colours, tint: this.clip.colourOf(this.clip.object)} : colours;
+    }
+
     /**
      * Open what was chosen, if it is a clip; whether it was.
      *

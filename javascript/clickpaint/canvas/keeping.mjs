@@ -48,7 +48,8 @@ export class Keeping {
     /** Whether an error means that the server has lost the open picture; then that is brought back, which says the rest. */
     recovers(error) {
         if (!GONE.has(error.code) || !this.editor.ready) return false;
-        this.opening.recover();
+        if (this.editor.clip) this.editor.clip.again(); // the next click makes another workspace of the frame
+        else this.opening.recover();
         return true;
     }
 

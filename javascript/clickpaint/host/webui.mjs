@@ -92,6 +92,7 @@ async function put(selector, blob, name) {
  */
 export function sending(canvas) {
     const {editor, diffusion} = canvas.workbench;
+    if (editor.clip && !editor.begun) return editor.settled().then(() => sending(canvas));
     if (editor.ready) return [editor.id, editor.state.version, diffusion.chosen ?? -1, JSON.stringify(formOf(diffusion.task))];
     canvas.toasts.bad(t("nothing_to_send"));
     throw new Error(t("nothing_to_send"));
@@ -123,6 +124,7 @@ export async function toControlNet(canvas) {
     const {api, editor} = canvas.workbench, {state} = editor;
     if (!state.workspace) return canvas.toasts.bad(t("nothing_to_send"));
     try {
+        await editor.settled();
         await giveControlNet(canvas, await api.picture(state.workspace.id, state.version), "txt2img");
     } catch (error) {
         canvas.toasts.error(error);
@@ -166,7 +168,9 @@ export function nameButtons() {
 /** To img2img's "Inpaint upload": the picture, what is selected in it, and the parameters, which are in their hidden component if there are any. */
 export async function toMasked(canvas, text) {
     try {
-        const {api, editor} = canvas.workbench, {id, state} = editor, [picture, mask] = await Promise.all([api.picture(id, state.version), api.mask(id)]);
+        const {api, editor} = canvas.workbench;
+        await editor.settled();
+        const {id, state} = editor, [picture, mask] = await Promise.all([api.picture(id, state.version), api.mask(id)]);
         const paste = text ? document.getElementById("clickpaint_paste_parameters_text") : null;
         paste?.click();
         // after pasting, the web UI opens img2img by itself: what it opens there last must be ours

@@ -43,6 +43,7 @@ import {State} from "./state.mjs";
  * @property {() => unknown} undo
  * @property {() => unknown} redo
  * @property {() => Promise<void>} begin makes the workspace of the frame shown where it has none yet
+ * @property {() => unknown} again shows the frame once more, without its workspace
  * @property {(options?: Record<string, any>) => unknown} erase remove from all frames what is selected
  * @property {(task: string, body: Record<string, any>) => unknown} paint paint in all frames; see `paintBody`
  */

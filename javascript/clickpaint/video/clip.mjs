@@ -268,6 +268,7 @@ export class Clip extends ClipFacts {
 
     /** The frame shown once more: another version of it, or other masks. */
     again() {
+        if (!this.info) return undefined;
         this.frameMasks = new Map();
         return this.show(this.frame);
     }

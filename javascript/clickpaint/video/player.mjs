@@ -97,10 +97,11 @@ export class Player {
             }
             if (this.comparing()) this.#compare(film);
             clip.tell();
-            film.requestVideoFrameCallback(step);
+            next();
         };
+        const next = () => (film.requestVideoFrameCallback ? film.requestVideoFrameCallback(step) : requestAnimationFrame((now) => step(now)));
         film.onended = () => step(0);
-        film.requestVideoFrameCallback(step);
+        next();
     }
 
     /** The masks of the frame, as soon as they are here, and those of the next ones. */
