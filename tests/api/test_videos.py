@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import threading
@@ -446,3 +447,13 @@ def test_filling_without_a_checkpoint_says_so_and_changes_nothing(client, url):
     assert refused.status_code in (409, 501) and "toy host" in refused.json()["message"]
     assert "Every 0 frames" in client.post(f"{url}/fill", json={"prompt": "a fox", "key_frames": 0}).json()["message"]
     assert client.get(url).json()["version"] == 0
+
+
+def test_a_disk_that_is_full_half_way_is_told_and_nothing_stays(client, studio, monkeypatch):
+    def full(self, data, start, end):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("clickpaint.api.receiving._Files._data", full)
+    answer = client.post("videos", files={"file": ("walk.webp", CLIP)})
+    assert answer.status_code == 413 and answer.json()["message"] == "The disk is full."
+    assert [*studio.video_library.storage.folder.iterdir()] == []

@@ -38,6 +38,7 @@ class OpenVideo:
         facts: those of the record.
         used: when it was used last, in seconds of `time.monotonic`.
         closed: whether it was removed meanwhile.
+        plays: whether browsers play what was opened as it is; None as long as nobody asked.
 
     Raises:
         OSError: there is none. ValueError: it cannot be used.
@@ -49,6 +50,7 @@ class OpenVideo:
         self.facts = self.record.facts()
         self.used = time.monotonic()
         self.closed = False
+        self.plays: bool | None = None
         self._turns = Turns()
         self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()

@@ -84,8 +84,12 @@ class VideoViews:
     def clip(self, video: OpenVideo, version: int | None = None) -> Iterator[PatchedClip]:
         """A version to look at a frame or a few of; None for the one shown now. Raises `NotFound`, `InvalidInput`."""
         number = video.checked(version)
-        with self._library.readers.shared(video) as original:
-            yield video.stacked(original, number)
+        try:
+            with self._library.readers.shared(video) as original:
+                yield video.stacked(original, number)
+        except FileNotFoundError:
+            video.checked(number)  # it was taken away meanwhile
+            raise
 
     def frame(self, video: OpenVideo, number: int, version: int | None = None, width: int | None = None, format: str = "jpeg") -> bytes:
         """One frame as a file.
@@ -152,7 +156,10 @@ class VideoViews:
         """
         number = video.checked(version)
         name = f"{Path(video.facts.name).stem}.mp4"
-        if number == 0 and video.source.is_file() and plays(video.source):
+        if video.plays is None:  # asked for with every part that a player wants
+            video.plays = video.source.is_file() and plays(video.source)
+        if number == 0 and video.plays:
+            video.check_source()
             return VideoFile(video.source, _TYPES[video.source.suffix.lower()], video.source.name)
         target = video.folder / MADE / f"preview-v{number}.mp4"
         if not target.is_file():
