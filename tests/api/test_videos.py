@@ -258,7 +258,7 @@ def test_what_is_interrupted_keeps_what_is_done(client, url, studio, monkeypatch
             if number == 2:
                 reached.set()
                 go_on.wait(60)
-            progress.report(number / len(clip), "Removing", done=number, total=len(clip), unit="frame")
+            progress.part(0.2, 1.0).report(0.5, "Matching patches", done=3, total=9, unit="patch")
             yield np.where(masks.mask(number)[..., None], 7, clip.frame(number)).astype(np.uint8)
 
     monkeypatch.setattr(PropagatingEraser, "erase", erase)

@@ -22,7 +22,7 @@ from clickpaint.studio.request import Requests
 from clickpaint.studio.video_library import VideoLibrary, check_stretch, no_room
 from clickpaint.studio.video_objects import check_object, nothing_selected
 from clickpaint.studio.video_painting import EVERY, ClipPainting, VideoPainting
-from clickpaint.studio.video_work import finished_or_kept
+from clickpaint.studio.video_work import finished_or_kept, in_frames
 from clickpaint.video import registry
 from clickpaint.video.base import Frames, Masks, TimedFrames
 from clickpaint.video.new_clip import NewClip
@@ -166,7 +166,7 @@ class VideoResults:
                             if shadow:
                                 masks = _WithShadows(masks, frames)
                             with video.patches(number).writing() as writer:
-                                for place, pixels in enumerate(make(frames, masks, progress)):
+                                for place, pixels in enumerate(make(frames, masks, in_frames(progress, len(frames)))):
                                     writer.put(first + place, before.frame(place), pixels)
                                     done = place + 1
                                     if done % _LOOKS == 0:
