@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -86,8 +87,10 @@ def test_the_same_picture_as_lama_cleaner(name: str, create: Create, monkeypatch
 @pytest.mark.parametrize("kind", [gan.FcfEraser, gan.MatEraser])
 def test_the_real_networks_load_and_paint(kind: type[Eraser], tmp_path: Path, toy_catalog: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """lama-cleaner's own classes, with random weights saved as the published files are; MAT with an eighth of its channels."""
-    channels = module("mat").nf
-    monkeypatch.setattr(module("mat"), "nf", lambda stage: channels(stage) // 8)
+    mat = module("mat")
+    channels, first = mat.nf, mat.FirstStage
+    monkeypatch.setattr(mat, "nf", lambda stage: channels(stage) // 8)
+    monkeypatch.setattr(mat, "FirstStage", functools.partial(first, dim=24))
     with kept_randomness(1):
         network = kind(Store(lambda _: []), Device(), ModelCache(lambda: 0)).build()  # type: ignore[call-arg, attr-defined]
     torch.save(network.state_dict(), tmp_path / {"mat": "Places_512_FullData_G.pth", "fcf": "places_512_G.pth"}[kind.name])
