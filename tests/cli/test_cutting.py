@@ -25,7 +25,8 @@ def test_a_crop_keeps_metadata_and_a_cut_out_is_transparent(photo, tmp_path, cap
         assert cropped.size == (100, 100) and round(cropped.info["dpi"][0]) == 300
         assert np.array_equal(np.asarray(cropped), np.asarray(drawing())[:, 10:110])
     assert run("crop", photo, "--box", "5,6,25,46", "-o", tmp_path / "part.webp") == 0
-    assert Image.open(tmp_path / "part.webp").size == (20, 40)
+    with Image.open(tmp_path / "part.webp") as part:
+        assert part.size == (20, 40)
     for unclear in (["--box", "0,0,9,9", "--to", "1:1"], []):
         assert run("crop", photo, *unclear) == 2
     assert run("cutout", photo, *DISC, "--feather", 0) == 0
