@@ -20,6 +20,9 @@ from tests import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 
+SECONDS = "clickpaint/seconds"
+"""What each file took when it ran last, in pytest's cache."""
+
 LIBRARY = 200
 """Modules of a large library, or more."""
 
@@ -29,8 +32,33 @@ machine.spare_stubs()
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):  # one process alone runs them in the order in which they are read
-        place = {file: number for number, file in enumerate(machine.LONGEST_FIRST)}
-        items.sort(key=lambda item: place.get(item.nodeid.split("::")[0], len(place)))
+        cache = getattr(config, "cache", None)
+        key = machine.longest_first(cache.get(SECONDS, {}) if cache else {})
+        items.sort(key=lambda item: key(item.nodeid.split("::")[0]))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    narrowed = config.getoption("keyword") or config.getoption("markexpr") or any("::" in argument for argument in config.args)
+    cache = getattr(config, "cache", None)
+    if cache and not narrowed and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Stopwatch(cache))
+
+
+class _Stopwatch:
+    """Keeps what each file took, where all of it ran."""
+
+    def __init__(self, cache: pytest.Cache) -> None:
+        self._cache = cache
+        self._seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        file = report.nodeid.split("::")[0]
+        self._seconds[file] = self._seconds.get(file, 0) + report.duration
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            rounded = {file: round(seconds, 1) for file, seconds in self._seconds.items()}
+            self._cache.set(SECONDS, {**self._cache.get(SECONDS, {}), **rounded})
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -73,6 +101,7 @@ def garbage(request: pytest.FixtureRequest) -> Iterator[None]:
             value.cache_clear()
     if machine.resident() > machine.WORKER_BYTES // 4:
         gc.collect()
+        machine.trim()
 
 
 @pytest.fixture(scope="session")

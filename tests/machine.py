@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -26,33 +28,42 @@ WORKER_BYTES = 5 << 30
 LONGEST_FIRST = (
     "tests/browser/test_page.py",
     "tests/browser/test_hands.py",
-    "tests/app/test_killed_server.py",
+    "tests/browser/test_keeping.py",
     "tests/browser/test_describe.py",
+    "tests/app/test_killed_server.py",
+    "tests/browser/test_session.py",
     "tests/browser/test_painting.py",
     "tests/browser/test_control.py",
-    "tests/browser/test_session.py",
-    "tests/browser/test_keeping.py",
-    "tests/browser/test_accessible.py",
     "tests/browser/test_checkpoint.py",
-    "tests/paint/adapters/test_control.py",
+    "tests/browser/test_accessible.py",
+    "tests/test_benchmarks.py",
+    "tests/browser/test_widths.py",
     "tests/erase/test_neural.py",
     "tests/studio/test_own_sampler.py",
-    "tests/test_benchmarks.py",
-    "tests/segment/test_everything.py",
-    "tests/cli/test_cli.py",
-    "tests/api/test_limits.py",
-    "tests/paint/diffusion/test_engines.py",
-    "tests/paint/checkpoint/test_aliases.py",
-    "tests/control/test_neural.py",
-    "tests/caption/test_eyes.py",
-    "tests/caption/test_captioners.py",
     "tests/segment/test_sam.py",
+    "tests/browser/test_cutting.py",
+    "tests/browser/test_several_pictures.py",
+    "tests/paint/adapters/test_control.py",
+    "tests/paint/checkpoint/test_aliases.py",
+    "tests/browser/test_settings.py",
+    "tests/paint/diffusion/test_engines.py",
+    "tests/api/test_limits.py",
+    "tests/segment/test_everything.py",
+    "tests/control/test_neural.py",
+    "tests/app/test_serving.py",
+    "tests/api/test_history.py",
     "tests/segment/test_classic.py",
     "tests/browser/test_behind_proxy.py",
-    "tests/app/test_serving.py",
+    "tests/segment/test_sam2.py",
+    "tests/cli/test_cli.py",
+    "tests/js/test_node.py",
+    "tests/hosts/test_webui_page.py",
+    "tests/paint/checkpoint/test_numbers.py",
+    "tests/hosts/test_webui_script.py",
+    "tests/caption/test_eyes.py",
     "tests/paint/diffusion/test_equality.py",
 )
-"""Files that take longest, so that none of them is started when all else is done. The order of the others does not matter."""
+"""Files that take longest, so that none of them is started when all else is done, where no run was yet that measured them."""
 
 
 def bind_threads() -> None:
@@ -133,6 +144,23 @@ def memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def longest_first(measured: dict[str, float]) -> Callable[[str], tuple[float, int]]:
+    """A key that sorts files.
+
+    Args:
+        measured: seconds that files took when they ran last; those that are new or never ran come after the long ones, as most are short.
+    """
+    place = {file: number for number, file in enumerate(LONGEST_FIRST)}
+    return lambda file: (-measured.get(file, 0.0), place.get(file, len(place)))
+
+
+def trim() -> None:
+    """Gives memory that was freed back to the system, which the C library keeps for later: gigabytes, after networks and pictures."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident() -> int:

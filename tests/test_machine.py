@@ -71,6 +71,13 @@ def test_the_longest_files_are_there():
     assert [file for file in machine.LONGEST_FIRST if not (ROOT / file).is_file()] == []
 
 
+def test_files_go_by_what_they_took_and_those_that_never_ran_by_the_table():
+    second, first = machine.LONGEST_FIRST[1], machine.LONGEST_FIRST[0]
+    key = machine.longest_first({"tests/test_slow.py": 30.0, "tests/test_slower.py": 60.0})
+    files = ["tests/test_new.py", second, "tests/test_slow.py", first, "tests/test_slower.py"]
+    assert sorted(files, key=key) == ["tests/test_slower.py", "tests/test_slow.py", first, second, "tests/test_new.py"]
+
+
 TOY_TESTS = {
     "tests/test_a.py": "def test_a(): pass",
     "tests/test_b.py": "def test_b(): pass\ndef test_c(): pass",
@@ -88,7 +95,7 @@ def run_toy_tests(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     text = (ROOT / "tests/machine.py").read_text(encoding="utf-8")
     text += "\nLONGEST_FIRST = ('tests/test_z.py', 'tests/test_a.py')\ndef processors():\n    return 2\n"
     (folder / "tests/machine.py").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *install.DISTRIBUTED, *arguments]
+    command = [sys.executable, "-m", "pytest", "-v", *install.DISTRIBUTED, *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=clean)
 
@@ -100,9 +107,12 @@ def test_the_command_shares_files_out_longest_first(tmp_path):
     assert set(worker) == {"test_a", "test_b", "test_c", "test_z"}
     assert worker["test_z"] != worker["test_a"], "the first two of the order begin at once"
     assert worker["test_b"] == worker["test_c"] == worker["test_z"], "a file is not divided"
+    (kept,) = tmp_path.glob(".pytest_cache/v/clickpaint/seconds")
+    assert json.loads(kept.read_text("utf-8")).keys() == TOY_TESTS.keys(), "what the next run goes by"
 
 
 def test_one_process_runs_them_if_asked_to(tmp_path):
     result = run_toy_tests(tmp_path, "-n0", "-k", "test_a or test_z")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "[gw" not in result.stdout and "2 passed, 2 deselected" in result.stdout
+    assert not list(tmp_path.glob(".pytest_cache/v/clickpaint/seconds")), "what was not run whole says nothing"
