@@ -55,7 +55,7 @@ def leads_to_what_a_perfect_network_sees(name, schedule, prediction):
         wrong = 0.2 if name in ("DDIM", "PNDM", "DPM fast", "DPM adaptive", "LCM") else 0.02
         if schedule.startswith("Align Your Steps"):  # its last level lies below all that have a timestep, for which this network answers
             wrong = 0.2
-        if name in ("Predictor-corrector", "Annealed Langevin"):  # with more noise than a level has, its answer errs by more
+        if name == "Predictor-corrector":  # with more noise than a level has, its answer errs by more
             wrong = 0.4
         assert (latents - clean).abs().max() < wrong, schedule
 

@@ -68,7 +68,6 @@ _SAMPLERS = {
     "DPM adaptive": Sampler(solver=solvers.dpm_adaptive, ends_lowest=True, adaptive=True),
     "Restart": Sampler(solver=solvers.restart, schedule="Karras"),
     "Predictor-corrector": Sampler(solver=solvers.predictor_corrector),
-    "Annealed Langevin": Sampler(solver=solvers.annealed_langevin),
     "UniPC": Sampler("UniPCMultistepScheduler"),
     "DDIM": Sampler("DDIMScheduler", **_LEADING),
     "DDPM": Sampler("DDPMScheduler", **_LEADING),

@@ -179,7 +179,8 @@ _SIGNAL_TO_NOISE = 0.16
 
 def predictor_corrector(x: torch.Tensor, levels: Sequence[float], draw: Draw, corrections: int = 1) -> Looks[torch.Tensor]:
     """Algorithm 2 of Song et al. (2021, "Score-based generative modeling through stochastic differential equations"), for variance that
-    explodes: a step down of the reverse equation, then of Langevin's (their algorithm 4) at the level that was reached.
+    explodes: a step down of the reverse equation, then of Langevin's (their algorithm 4; NCSN, Song and Ermon,
+    2019) at the level that was reached.
 
     corrections: Langevin's steps at each level.
     """
@@ -192,30 +193,19 @@ def predictor_corrector(x: torch.Tensor, levels: Sequence[float], draw: Draw, co
         x = x + gap * (clean - x) / level**2 + math.sqrt(gap) * draw()
         for _ in range(corrections):
             x, clean = yield x, following
-            x = _langevin(x, (clean - x) / following**2, draw())
+            x = _langevin(x, clean, following, draw())
     return x
 
 
-def annealed_langevin(x: torch.Tensor, levels: Sequence[float], draw: Draw, times: int = 3) -> Looks[torch.Tensor]:
-    """Algorithm 1 of Song and Ermon (2019, NCSN), with the step sizes of Song et al. (2021): at each level a few of Langevin's steps,
-    and in the end the picture without the noise that is left.
+def _langevin(x: torch.Tensor, clean: torch.Tensor, level: float, noise: torch.Tensor) -> torch.Tensor:
+    """One step whose size keeps noise and score at `_SIGNAL_TO_NOISE`, each picture by itself.
 
-    times: steps at each level; the first of them looks where the level before has left off.
-    """
-    for level, following in itertools.pairwise(levels):
-        for _ in range(times):
-            x, clean = yield x, level
-            x = _langevin(x, (clean - x) / level**2, draw())
-        if following == 0:
-            x, clean = yield x, level
-            x = clean
-    return x
-
-
-def _langevin(x: torch.Tensor, score: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """One step whose size keeps noise and score at `_SIGNAL_TO_NOISE`, each picture by itself."""
+    Where latents have as much noise as their level says, that is 2 r² level²; no step is more than four times as long, so that latents
+    with less noise, whose score is next to nothing, are not thrown anywhere."""
+    score = (clean - x) / level**2
     lengths = [values.flatten(1).norm(dim=1) if values.ndim > 1 else values.norm() for values in (noise, score)]
     size = 2 * (_SIGNAL_TO_NOISE * lengths[0] / lengths[1].clamp(min=1e-12)) ** 2
+    size = size.clamp(max=8 * (_SIGNAL_TO_NOISE * level) ** 2)
     size = size.reshape(-1, *[1] * (x.ndim - 1)) if x.ndim > 1 else size
     return x + size * score + (2 * size).sqrt() * noise
 
