@@ -26,6 +26,7 @@ class CapabilitiesAnswer(BaseModel):
     segmenters: list[EngineAnswer]
     erasers: list[EngineAnswer]
     trackers: list[EngineAnswer]
+    video_erasers: list[EngineAnswer]
     defaults: dict[str, Any]
     limits: dict[str, int]
     paint: dict[str, Any]

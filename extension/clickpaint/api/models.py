@@ -31,6 +31,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             "segmenters": [asdict(listing) for listing in studio.pool.segmenters()],
             "erasers": [asdict(listing) for listing in studio.pool.erasers()],
             "trackers": [asdict(listing) for listing in studio.pool.trackers()],
+            "video_erasers": [asdict(listing) for listing in studio.pool.video_erasers()],
             "defaults": {
                 "segmenter": studio.pool.segmenter_name(), "eraser": studio.pool.eraser_name(),
                 **{name: AUTO if setting(f"erase_{name}") < 0 else setting(f"erase_{name}") for name in ("grow", "feather")},

@@ -160,8 +160,11 @@ def _engines(host: Host) -> list[tuple[str, tuple[Finding, ...]]]:
     advice = f"`{COMMAND}` brings {' and '.join(files_of(name)[0].title for name in first)}, {megabytes(first)} MB." if first else ""
     return [
         (heading, _listed(listings, first, advice))
-        for heading, listings in (("Segmenters", pool.segmenters()), ("Erasers", pool.erasers()), ("Trackers", pool.trackers()))
-    ]
+        for heading, listings in (
+            ("Segmenters", pool.segmenters()), ("Erasers", pool.erasers()), ("Trackers", pool.trackers()),
+            ("Video erasers", pool.video_erasers()),
+        )
+    ]  # fmt: skip
 
 
 def _listed(listings: list[Listing], first: tuple[str, ...], advice: str) -> tuple[Finding, ...]:

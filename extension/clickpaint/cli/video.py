@@ -32,7 +32,8 @@ def add_commands(commands: Any) -> None:
     remove = add_command(family, "remove", remove_from_clip, "remove something from every frame of a clip")
     _add_clip_options(remove, "OUT", _WHERE)
     remove.add_argument("--masks", type=Path, metavar="MASKS", help="what to remove in each frame: a folder of masks, or a clip of them")
-    remove.add_argument("--eraser", metavar="NAME", help="what paints where no frame shows what is behind. " + SETTINGS["eraser"].help)
+    networks = "propainter or wan_vace; or an image eraser, which paints where no frame shows what is behind. "
+    remove.add_argument("--eraser", metavar="NAME", help=networks + SETTINGS["eraser"].help)
     remove.add_argument("--grow", type=int, metavar="N", help="pixels by which the masks are grown (4; with --masks 0)")
     remove.add_argument("--feather", type=int, metavar="N", default=0, help="pixels over which the result fades into the frames (0)")
     remove.add_argument("--lossless", action="store_true", help="keep every value outside of the masks; larger files")
@@ -77,9 +78,13 @@ def _add_clip_options(parser: argparse.ArgumentParser, output: str, output_help:
 
 
 def remove_from_clip(options: argparse.Namespace) -> int:
+    from clickpaint.video.registry import VIDEO_ERASERS
+
     def work(studio: Studio, clip: Clip, masks: Masks, target: Path) -> str:
         grow = options.grow if options.grow is not None else 0 if options.masks is not None else 4
         used = with_bar(studio, lambda: studio.videos.remove(clip, masks, target, options.eraser, grow, options.feather, options.lossless))
+        if not used.painter:
+            return f"{len(clip)} frames by {used.eraser} ({VIDEO_ERASERS[used.eraser].licence})."
         return f"{len(clip)} frames by {used.eraser}; {used.painter} painted what no frame shows."
 
     return _changed(options, "removed", work)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clickpaint.image.picture import Picture
     from clickpaint.segment.base import Embedding, Segmenter
     from clickpaint.video.registry import TrackerInfo
+    from clickpaint.video.video_eraser import VideoEraser
 
 T = TypeVar("T")
 
@@ -82,6 +83,36 @@ class ModelPool:
         from clickpaint.video import registry as trackers  # the start of a web UI asks for none
 
         return self._listings(trackers.TRACKERS.values(), trackers.tracker_unavailable)
+
+    def video_erasers(self) -> list[Listing]:
+        from clickpaint.video import registry
+        from clickpaint.video.network_erasers import KIND
+
+        folders, found = self.host.folders(KIND), []
+        for info in registry.VIDEO_ERASERS.values():
+            reason = registry.video_eraser_unavailable(info.name, folders)
+            state = "present" if reason is None else "missing"
+            found.append(
+                Listing(info.name, info.title, reason is None, reason or "", None, state, reason is not None and reason != info.file)
+            )
+        return found
+
+    def video_eraser_names(self, name: str | None = None) -> tuple[str, str]:
+        """(video eraser, image eraser that it paints with, "" for none) that a name of either kind means; None for the setting's image
+        eraser. Raises `InvalidInput`."""
+        from clickpaint.video.registry import VIDEO_ERASERS
+
+        if name in VIDEO_ERASERS and name != "propagation":
+            return name, ""
+        return "propagation", self.eraser_name(None if name == "propagation" else name)
+
+    def video_eraser(self, name: str, painter: str) -> VideoEraser:
+        """By the names of `video_eraser_names`. Raises `ModelMissing` for one that cannot work here."""
+        from clickpaint.video.network_erasers import KIND
+        from clickpaint.video.registry import create_video_eraser
+
+        own = self.eraser(painter) if painter else None
+        return create_video_eraser(name, own, self.host.folders(KIND), self.host.device(), self.models)
 
     def segmenter_name(self, name: str | None = None) -> str:
         """The segmenter of that name; for None the setting's, for "auto" the best one that would work now. Raises `InvalidInput`."""

@@ -23,7 +23,6 @@ from clickpaint.studio.video_library import VideoLibrary, check_stretch, no_room
 from clickpaint.studio.video_objects import check_object, nothing_selected
 from clickpaint.studio.video_painting import EVERY, ClipPainting, VideoPainting
 from clickpaint.studio.video_work import finished_or_kept, in_frames
-from clickpaint.video import registry
 from clickpaint.video.base import Frames, Masks, TimedFrames
 from clickpaint.video.new_clip import NewClip
 from clickpaint.video.patches import Stretch
@@ -64,7 +63,7 @@ class VideoResults:
 
         Args:
             objects: their ids; empty for all.
-            eraser: name of the image eraser that paints what no frame shows; None for the setting's.
+            eraser: name of a video eraser, or of the image eraser that paints what no frame shows; None for the setting's.
             grow, feather: see `VideoEraseOptions`; grow None: what is right for masks that were followed.
             shadow: whether the shadows and reflections that are found frame by frame go too.
             started: called once it is under way.
@@ -73,14 +72,14 @@ class VideoResults:
             InvalidInput: nothing is selected between the marks. NotFound: no such object.
             Interrupted: what was done until then is a version.
         """
-        painter = self._pool.eraser_name(eraser)
+        name, painter = self._pool.video_eraser_names(eraser)
         budget = self._host.setting("video_budget_mb") * MEGABYTE
         options = VideoEraseOptions(4 if grow is None else grow, feather, budget=budget)
 
         def make(frames: TimedFrames, masks: Masks, progress: Progress) -> Iterator[np.ndarray]:
-            return registry.create_video_eraser("propagation", self._pool.eraser(painter)).erase(frames, masks, options, progress)
+            return self._pool.video_eraser(name, painter).erase(frames, masks, options, progress)
 
-        details = {"eraser": "propagation", "painter": painter, "grow": options.grow, "feather": feather, "shadow": shadow}
+        details = {"eraser": name, "painter": painter, "grow": options.grow, "feather": feather, "shadow": shadow}
         return self.change(video, "erase", "Remove", make, objects, details, shadow=shadow, started=started)
 
     def fill(

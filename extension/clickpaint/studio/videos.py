@@ -34,7 +34,7 @@ class Removed:
 
     Attributes:
         eraser: name of the video eraser.
-        painter: name of the image eraser that painted what no frame shows.
+        painter: name of the image eraser that painted what no frame shows; "" where the video eraser needs none.
     """
 
     eraser: str
@@ -68,7 +68,7 @@ class Videos:
         """Write the clip to `target` without what the masks select.
 
         Args:
-            eraser: name of the image eraser that paints what no frame shows; None for the setting's.
+            eraser: name of a video eraser, or of the image eraser that paints what no frame shows; None for the setting's.
             grow, feather: see `VideoEraseOptions`.
             lossless: keep every value outside of the masks, also where the format usually loses some.
 
@@ -76,16 +76,16 @@ class Videos:
             InvalidInput: what comes in cannot be used, or the target not be written; then nothing of it is there.
         """
         with self._requests.run("erase") as request:
-            painter = self._pool.eraser_name(eraser)
+            name, painter = self._pool.video_eraser_names(eraser)
             budget = self._host.setting("video_budget_mb") * MEGABYTE
             options = VideoEraseOptions(grow, feather, budget=budget)
 
             def work(progress: Progress) -> None:
-                made = registry.create_video_eraser("propagation", self._pool.eraser(painter))
+                made = self._pool.video_eraser(name, painter)
                 write_clip(target, made.erase(clip, masks, options, progress), clip, lossless)
 
             request.compute(work)
-            return Removed("propagation", painter)
+            return Removed(name, painter)
 
     def fill(
         self, clip: Clip, masks: Masks, target: Path, options: PaintOptions, *, every: int = EVERY, eraser: str | None = None,

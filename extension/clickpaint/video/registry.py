@@ -11,6 +11,8 @@ from clickpaint.compat.packages import Installed, installed
 from clickpaint.errors import ClickpaintError, InvalidInput, ModelMissing, Sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clickpaint.erase.base import Eraser
     from clickpaint.video.base import Frames
     from clickpaint.video.tracking import Tracker
@@ -19,8 +21,44 @@ if TYPE_CHECKING:
     from clickpaint.weights.device import Device
     from clickpaint.weights.store import Store
 
-VIDEO_ERASERS: dict[str, str] = {"propagation": "Propagation (no download)"}
-"""Every video eraser by name, with its title for people. The image eraser that it paints with is chosen beside it."""
+
+@dataclass(frozen=True)
+class VideoEraserInfo:
+    """One video eraser.
+
+    Attributes:
+        name: key.
+        title: for people, with what its licence forbids.
+        licence: of its weights; "" where it has none.
+        needs: packages it imports.
+        since: of diffusers, "" where it needs none.
+        file: what the user has to put into a folder "video" among the models; None for nothing.
+    """
+
+    name: str
+    title: str
+    licence: str = ""
+    needs: tuple[str, ...] = ("cv2",)
+    since: str = ""
+    file: Sentence | None = None
+
+
+VIDEO_ERASERS: dict[str, VideoEraserInfo] = {
+    info.name: info
+    for info in (
+        VideoEraserInfo("propagation", "Propagation (no download)"),
+        VideoEraserInfo(
+            "propainter", "ProPainter (not for commercial use)", "NTU S-Lab License 1.0: not for commercial use", ("torch", "cv2"),
+            file=Sentence("needs a TorchScript of it, made by you and named propainter….pt, in the folder {folder} among the models",
+                          folder="video"),
+        ),
+        VideoEraserInfo(
+            "wan_vace", "Wan 2.1 VACE", "Apache License 2.0", ("torch", "diffusers", "transformers"), "0.34",
+            Sentence("needs its folder in diffusers' layout in the folder {folder} among the models", folder="video"),
+        ),
+    )
+}  # fmt: skip
+"""Every video eraser by name. The image eraser that "propagation" paints with is chosen beside it; the others take none."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +97,52 @@ _SINCE = {"sam2_video": "4.56", "edgetam_video": "4.57"}
 """The version of transformers that each network came with."""
 
 
-def create_video_eraser(name: str, painter: Eraser) -> VideoEraser:
-    """The video eraser `name`. Raises `InvalidInput` for one that is unknown."""
+def video_eraser_unavailable(name: str, folders: Sequence[Path], installed: Installed = installed) -> str | None:
+    """Why the video eraser cannot run here, as one sentence; None if it can. Imports nothing.
+
+    folders: of the kind "video".
+    """
+    from clickpaint.video import network_erasers
+
+    info = VIDEO_ERASERS[name]
+    lacking = [package for package in info.needs if not installed(package)]
+    if lacking:
+        return Sentence("needs the package {packages}", packages=", ".join(lacking))
+    if info.since and not _diffusers_has("wan/pipeline_wan_vace.py"):
+        return Sentence("needs diffusers {version} or later", version=info.since)
+    if name == "propainter" and network_erasers.propainter_file(folders) is None:
+        return info.file
+    if name == "wan_vace" and network_erasers.wan_vace_folder(folders) is None:
+        return info.file
+    return None
+
+
+def create_video_eraser(name: str, painter: Eraser | None, folders: Sequence[Path], device: Device, cache: ModelCache) -> VideoEraser:
+    """The video eraser `name`.
+
+    Args:
+        painter: what "propagation" paints with.
+        folders: of the kind "video".
+
+    Raises:
+        InvalidInput: one that is unknown. ModelMissing: what it needs is not here.
+    """
+    from clickpaint.video import network_erasers
     from clickpaint.video.propagating_eraser import PropagatingEraser
 
     if name not in VIDEO_ERASERS:
         raise InvalidInput("There is no eraser {name!r}.", "Choose one of {erasers}.", name=name, erasers=", ".join(VIDEO_ERASERS))
-    return PropagatingEraser(painter)
+    if name == "propagation":
+        assert painter is not None
+        return PropagatingEraser(painter)
+    reason = video_eraser_unavailable(name, folders)
+    path = network_erasers.propainter_file(folders) if name == "propainter" else network_erasers.wan_vace_folder(folders)
+    if reason is not None or path is None:
+        raise ModelMissing(
+            "The eraser {name} cannot run here: it {reason}.", "Put it there, or choose propagation.", name=name, reason=reason
+        )
+    kind = network_erasers.ProPainter if name == "propainter" else network_erasers.WanVace
+    return kind(path, device, cache)
 
 
 def tracker_info(name: str) -> TrackerInfo:
@@ -141,3 +218,8 @@ def _is_here(model: str, store: Store) -> bool:
 def _transformers_has(network: str) -> bool:
     spec = importlib.util.find_spec("transformers")
     return spec is not None and any((Path(folder) / "models" / network).is_dir() for folder in spec.submodule_search_locations or ())
+
+
+def _diffusers_has(pipeline: str) -> bool:
+    spec = importlib.util.find_spec("diffusers")
+    return spec is not None and any((Path(folder) / "pipelines" / pipeline).is_file() for folder in spec.submodule_search_locations or ())
