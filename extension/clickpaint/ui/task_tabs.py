@@ -121,7 +121,7 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
             widgets["scheduler"] = _choice("Schedule type", [panels.AUTOMATIC, *others], "scheduler")
         widgets["cfg_scale"] = gr.Slider(0, 30, 0, step=0.5, label="CFG scale (0: the model's own)", elem_id="clickpaint_cfg_scale")
         if can.distilled:
-            with gr.Row(elem_id="clickpaint_distilled", elem_classes=["cp-hidden"]):
+            with gr.Row(elem_id="clickpaint_distilled"):
                 widgets["distilled_cfg_scale"] = gr.Slider(
                     0, 30, 0, step=0.1, label="Distilled CFG, or shift (0: the model's own)", elem_id="clickpaint_distilled_cfg_scale"
                 )

@@ -1,8 +1,9 @@
-/** The widget for guidance that was distilled into a model, or for its schedule's shift: shown where the loaded model has one of them. */
+/** Widgets that act on some models only: the page says which kind is loaded, so that what Gradio puts into it later follows as well. */
 
 import {canvas} from "./elements.mjs";
 
 export function showGuidance() {
-    const guidance = canvas()?.editor.capabilities?.paint.family?.guidance;
-    document.getElementById("clickpaint_distilled")?.classList.toggle("cp-hidden", !guidance);
+    const page = document.getElementById("clickpaint_page"), family = canvas()?.editor.capabilities?.paint.family;
+    page?.classList.toggle("cp-guided", Boolean(family?.guidance)); // guidance that was distilled into a model, or its schedule's shift
+    page?.classList.toggle("cp-edits", Boolean(family?.instructs) && !family?.name.includes("instruct-pix2pix"));
 }
