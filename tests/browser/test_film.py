@@ -221,7 +221,7 @@ def test_a_clip_from_the_file_to_the_file(
 def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
     visit: Callable[..., Visit], film: tuple[Path, Landscape]
 ) -> None:
-    tab = visit(expected=("409 (Conflict)", "404 (Not Found)"))
+    tab = visit(expected=("409 (Conflict)", "404 (Not Found)", "504 (Gateway Timeout)"))
     on = Screening(tab, film[1])
     animation = moving([Image.fromarray(film[1].frame(number)) for number in (0, 1)])
     tab.page.locator(".cp-file").set_input_files({"name": "moves.gif", "mimeType": "image/gif", "buffer": animation})
@@ -257,6 +257,12 @@ def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
     assert video_schemas.FillInVideoBody(**body).steps == 20, "and nothing is asked that the API refuses"
     assert on.ask("f.info.objects[0].known") == [[0, 1]], "it was followed first"
     tabs.nth(0).click()
+
+    # a proxy that gave up waiting is asked once more
+    tab.page.route("**/videos/*/file?*", lambda route: route.fulfill(status=504, body=""), times=1)
+    with tab.page.expect_download() as saved:
+        tab.page.locator(".cp-actions").get_by_role("button", name="Save").click()
+    assert saved.value.suggested_filename == "moves.gif"
 
     # without the package that makes films, or in a browser that plays none
     tab.page.route("**/videos/*/file?*", lambda route: route.fulfill(status=409, json={"error": "ModelMissing", "message": "No."}))

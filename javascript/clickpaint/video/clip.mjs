@@ -345,7 +345,7 @@ export class Clip extends ClipFacts {
 
     /** The result as a file, in its own container. */
     async file() {
-        const {id, version} = this, file = await this.videos.file(id, version);
+        const {version} = this, file = await this.work.patiently((id) => this.videos.file(id, version));
         this.#savedVersion = version;
         this.tell();
         return file;

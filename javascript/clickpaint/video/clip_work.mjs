@@ -15,6 +15,8 @@ const PAINTING = [
 const IMPATIENT = new Set([502, 504, 524]);
 
 const active = ({kind, state}) => KINDS.has(kind) && ACTIVE.has(state);
+/** Whether nobody waited for an answer that the server is still working on. */
+const gaveUp = ({kind, status}) => kind === "Unreachable" || IMPATIENT.has(status);
 
 export class ClipWork {
     /** Whether something is under way. */
@@ -98,8 +100,7 @@ export class ClipWork {
             try {
                 await this.videos.work(id, what, given);
             } catch (error) {
-                const {kind: fault, status} = /** @type {ApiError} */ (error);
-                if (fault !== "Unreachable" && !IMPATIENT.has(status)) throw error;
+                if (!gaveUp(/** @type {ApiError} */ (error))) throw error;
                 await this.#over(id);
             }
             return true;
@@ -123,8 +124,26 @@ export class ClipWork {
         }
     }
 
+    /**
+     * A file that is made when it is asked for; asked for once more where somebody between gave up waiting.
+     *
+     * @template T
+     * @param {(id: string) => Promise<T>} ask
+     * @returns {Promise<T>}
+     */
+    async patiently(ask) {
+        const {id} = this.clip;
+        try {
+            return await ask(id);
+        } catch (error) {
+            if (!gaveUp(/** @type {ApiError} */ (error))) throw error;
+            await this.#over(id, ({state}) => ACTIVE.has(state));
+            return ask(id);
+        }
+    }
+
     /** Resolves when the server works no more on a clip. */
-    async #over(id) {
-        while ((await this.videos.get(id)).tasks.some(active)) await new Promise((done) => setTimeout(done, PERIOD));
+    async #over(id, works = active) {
+        while ((await this.videos.get(id)).tasks.some(works)) await new Promise((done) => setTimeout(done, PERIOD));
     }
 }

@@ -147,14 +147,14 @@ export class Player {
 
     /** A version as the browser plays it, with its sound; the original beside it is silent. */
     #film(version) {
-        const {clip} = this, known = this.#films.get(version) ?? this.#load(clip.id, version);
+        const {clip} = this, known = this.#films.get(version) ?? this.#load(version);
         this.#films.set(version, known);
         known.catch(() => this.#films.delete(version));
         return known.then((film) => Object.assign(film, {muted: version !== clip.version}));
     }
 
-    async #load(id, version) {
-        const blob = await this.clip.videos.preview(id, version), film = document.createElement("video");
+    async #load(version) {
+        const {videos, work} = this.clip, blob = await work.patiently((id) => videos.preview(id, version)), film = document.createElement("video");
         Object.assign(film, {playsInline: true, preload: "auto", src: URL.createObjectURL(blob)});
         await new Promise((done, failed) => {
             film.onloadeddata = done;
