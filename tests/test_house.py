@@ -158,6 +158,7 @@ SAME_FACE = {
     "models": {"api", "cli"},
     "painting": {"api", "cli", "studio"},
     "videos": {"api", "studio"},
+    "trainings": {"api", "studio"},
     "workspaces": {"api", "session"},
 }
 """Names that several rooms may give to a file, since it is the same thing's face there."""

@@ -21,6 +21,7 @@ from clickpaint.api import (
     program_settings,
     schemas,
     stateless,
+    trainings,
     videos,
     word_maps,
     workspaces,
@@ -56,7 +57,21 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         return studio.video_library.most_bytes + MEGABYTE
 
     router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit, clip_limit), responses=responses)
-    for part in (workspaces, cutting, painting, control, caption, word_maps, stateless, batch, datasets, models, events, examples):
+    for part in (
+        workspaces,
+        cutting,
+        painting,
+        control,
+        caption,
+        word_maps,
+        stateless,
+        batch,
+        datasets,
+        trainings,
+        models,
+        events,
+        examples,
+    ):
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
     videos.add_routes(router, studio, gate)

@@ -11,20 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from clickpaint.errors import Busy, ClickpaintError, HostUnsupported, Interrupted, InvalidInput
+from clickpaint.errors import Busy, ClickpaintError, HostUnsupported, Interrupted, InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image.picture import encode, from_pixels
 from clickpaint.progress import Progress
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.queue import WORK, Compute, Task, Tasks
+from clickpaint.train.dataset.collection import checked_name
 from clickpaint.train.dataset.examples import DataSet, open_data_set
 from clickpaint.train.estimate import Fit, estimate, fitting, with_checkpointing
 from clickpaint.train.planned_turns import turns_of
 from clickpaint.train.run_folder import write_whole
 from clickpaint.train.run_types import OpenedForTraining, StepReport
 from clickpaint.train.training_run import TrainingRun
-from clickpaint.train.training_settings import TrainingJob, write_config
+from clickpaint.train.training_settings import Kind, TrainingJob, TrainingSettings, write_config
 from clickpaint.weights.device import free_bytes
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ log = logging.getLogger(__name__)
 
 _HANDING_OVER = 0.2
 """Seconds."""
+_FOLDERS: dict[Kind, str] = {
+    "lora": "Lora", "dreambooth": "Lora", "embedding": "embeddings", "controlnet": "ControlNet", "instruct": "Stable-diffusion",
+    "finetune": "Stable-diffusion",
+}  # fmt: skip
+"""The host's folders of results, by what is trained."""
 
 
 @dataclass(eq=False)
@@ -42,7 +48,8 @@ class Training:
 
     Attributes:
         id: of its task.
-        job: what it is, with what was chosen for "auto".
+        asked: what it is.
+        job: the same, with what was chosen for "auto".
         task: where it is, and how it is stopped.
         fit: what it takes; None until that is known.
         step_seconds: what one step takes, from a trial; None until that is known.
@@ -51,6 +58,7 @@ class Training:
         changed: notified after every step and at the end.
     """
 
+    asked: TrainingJob
     job: TrainingJob
     task: Task
     fit: Fit | None = None
@@ -91,6 +99,32 @@ class Trainings:
         with self._lock:
             return [*self._trainings.values()]
 
+    def get(self, id: str) -> Training:
+        """Raises `NotFound`."""
+        with self._lock:
+            if id not in self._trainings:
+                raise NotFound("There is no such training (any more).", "Start it again.")
+            return self._trainings[id]
+
+    def job(self, kind: Kind, name: str, data: str, settings: TrainingSettings, checkpoint: str | None = None) -> TrainingJob:
+        """A training whose result goes where the host looks for such files.
+
+        Args:
+            kind: what is trained.
+            name: of the result.
+            data: the data set's name.
+            settings: how.
+            checkpoint: one of the host's, which is taken for it; None for the one that is loaded.
+
+        Raises:
+            InvalidInput: a name that no file can have. NotFound, HostUnsupported: there is no such checkpoint, or it is not ours to take.
+        """
+        if checkpoint:
+            self._host.choose_checkpoint(checkpoint)
+        folder = self._host.folders(_FOLDERS[kind])[0]
+        loaded = checkpoint or self._host.capabilities().checkpoint
+        return TrainingJob(kind, data, loaded, folder / f"{checked_name(name)}.safetensors", settings)
+
     def start(self, job: TrainingJob, restart: bool = False) -> Training:
         """Begin a training, or go on with the one whose state is beside the result.
 
@@ -101,13 +135,15 @@ class Trainings:
         Raises:
             Busy: another one is under way.
             InvalidInput: the result has no name that it can have.
+            NotFound, HostUnsupported: there is no such data set, or none may be used here.
         """
         if job.output.suffix.lower() not in (".safetensors", ".sft"):
             raise InvalidInput("The result cannot be called {file}.", "Give it a name that ends in .safetensors.", file=job.output.name)
+        self._data_set(job.data)
         with self._lock:
             if any(training.task.active for training in self._trainings.values()):
                 raise Busy("A training is under way already.", "Wait for it, or stop it.")
-            training = Training(job, self._tasks.start("train", subject=job.name))
+            training = Training(job, job, self._tasks.start("train", subject=job.name))
             self._trainings[training.id] = training
         if restart:
             shutil.rmtree(job.folder, ignore_errors=True)

@@ -76,6 +76,15 @@ def write_curve(folder: Path, losses: Sequence[float], rates: Sequence[float]) -
     write_whole(folder / CURVE_PICTURE, encode(from_pixels(curve_picture(losses)), "PNG"))
 
 
+def curve_of(folder: Path) -> tuple[list[float], list[float]]:
+    """(losses, learning rates) of every step of the last saving; empty where nothing was saved."""
+    try:
+        rows = [line.split(",") for line in (folder / CURVE).read_text(encoding="utf-8").splitlines()[1:]]
+    except OSError:
+        return [], []
+    return [float(row[1]) for row in rows], [float(row[2]) for row in rows]
+
+
 def curve_picture(losses: Sequence[float], size: tuple[int, int] = (640, 320)) -> np.ndarray:
     """The loss over the steps, uint8 [H, W, 3]: each step's in grey, in blue the mean of the last twentieth."""
     from PIL import Image, ImageDraw
