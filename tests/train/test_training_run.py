@@ -21,6 +21,7 @@ from clickpaint.progress import Progress
 from clickpaint.train import run_folder
 from clickpaint.train.run_types import TrainingDiverged, TrainingTurns
 from clickpaint.train.training_run import TrainingRun
+from clickpaint.train.training_session import Session
 from clickpaint.weights.device import Device
 from tests.train.toys import PROMPT, ToyExample, checkpoint_tensors, job, object_mask, opened_checkpoint, opener, scene, trained, turn
 
@@ -144,3 +145,12 @@ def test_whole_networks_learn_and_open_again(kind, tmp_path):
     assert made.kind.in_channels == (8 if kind == "instruct" else 4)
     changed = made.unet.state_dict()["mid_block.attentions.0.proj_out.weight"]
     assert 0 < float((changed - before).abs().max()) < 0.01
+
+
+def test_pictures_of_the_class_count_beside_the_objects(tmp_path, monkeypatch):
+    monkeypatch.setattr(Session, "loss", lambda self, batch, whole=False: torch.tensor(2.0 if whole else 1.0, requires_grad=True))
+    training = job(tmp_path / "x.safetensors", "dreambooth", steps=2, prior_weight=3.0)
+    plan = lambda epoch: [[turn(scene((40, 160, 60)))]]  # noqa: E731
+    reports = []
+    TrainingRun(training, TrainingTurns(plan, "toy", plan), Device(), None, reports.append).run(opener(opened_checkpoint()))
+    assert [report.loss for report in reports] == [7.0, 7.0]

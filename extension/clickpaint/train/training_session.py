@@ -87,7 +87,7 @@ class Session:
                     self._sample(progress)
                     if self.at.step >= self.settings.steps:
                         break
-                    self._step()
+                    self.step()
                 except Interrupted:
                     self._save()
                     raise
@@ -122,7 +122,7 @@ class Session:
         self.generator.set_state(before)
         return seconds * self.settings.accumulation * (1 if self.run_.data.class_batches is None else 2)
 
-    def _step(self) -> None:
+    def step(self) -> None:
         """Change the weights once."""
         import torch
 
