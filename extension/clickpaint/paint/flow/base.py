@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,7 +131,7 @@ class FlowFamily(ABC):
         import diffusers
 
         build = getattr(diffusers, self.transformer, None)
-        if build is None:
+        if build is None or not kind.config.keys() <= inspect.signature(build.__init__).parameters.keys():
             raise HostUnsupported(
                 "{kind} needs diffusers {wanted} or newer; here is {version}.",
                 "Use the web UI's own sampler, or the stand-alone program.",

@@ -61,6 +61,7 @@ class Flux(FlowFamily):
 
     name = "flux"
     transformer = "FluxTransformer2DModel"
+    diffusers = "0.32"
     texts = MappingProxyType({"clip_l": Clip("CLIP ViT-L/14"), "t5": T5("T5 v1.1 XXL")})
     vae_names = ("ae", "flux")
     scaling, shift = 0.3611, 0.1159
@@ -88,7 +89,7 @@ class Flux(FlowFamily):
         head = own.side("transformer_blocks.0.attn.norm_q.weight", 0)
         config = {
             "in_channels": inputs,
-            "out_channels": outputs,
+            **({"out_channels": outputs} if inputs != outputs else {}),
             "num_layers": own.count("transformer_blocks", "norm1.linear.weight"),
             "num_single_layers": own.count("single_transformer_blocks", "norm.linear.weight"),
             "attention_head_dim": head,

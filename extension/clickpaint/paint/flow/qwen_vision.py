@@ -62,8 +62,8 @@ class QwenVision(TextNeed):
             model.clickpaint_build = config
         assign(model, tensors if sees else language, lambda name: part.prefix + name)
         for module in list(model.modules()):
-            if hasattr(module, "rotary_emb") and hasattr(module, "layers"):
-                module.rotary_emb = type(module.rotary_emb)(module.config)
+            if hasattr(module, "rotary_emb"):
+                module.rotary_emb = type(module.rotary_emb)(module.rotary_emb.config)
             if hasattr(module, "rotary_pos_emb"):  # of what sees, which counts rows and columns
                 _place_eye(module)
         return model
