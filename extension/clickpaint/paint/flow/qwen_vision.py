@@ -146,7 +146,8 @@ def read_with_picture(
     model = text.model
     if pixels is not None:
         picture = words.token_to_id(_IMAGE)
-        model.config.image_token_id = picture
+        model.config.image_token_id, model.config.vision_start_token_id = picture, words.token_to_id("<|vision_start|>")
+        model.config.video_token_id = -1  # there are none
         if "mm_token_type_ids" in inspect.signature(model.forward).parameters:
             more["mm_token_type_ids"] = (shown == picture).int()
         more["attention_mask"] = torch.ones_like(shown)
