@@ -228,6 +228,8 @@ def test_masks_strokes_words_and_files_say_what_an_object_is(client, url, studio
     assert client.post(f"{url}/objects/3/masks", files={"file": ("m.gif", film)}).json()["known"] == [[0, 9]]
     for object_id in "23":
         assert ((seen(client.get(f"{url}/objects/{object_id}/masks/7").content)[..., 0] > 0) == square(7)).all()
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{url}/objects/2/masks").content)) as archive:
+        assert archive.namelist()[7] == "0007.png" and ((seen(archive.read("0007.png"))[..., 0] > 0) == square(7)).all()
     assert seen(client.get(f"{url}/objects/*/masks/4?width=32").content).shape == (24, 32, 3)
     few = client.post(f"{url}/objects/2/masks", files=masks[:3])
     assert few.status_code == 400 and "3 masks and 10 frames" in few.json()["message"]

@@ -243,3 +243,25 @@ def test_how_a_video_is_turned_and_the_shape_of_its_pixels_stay(clip, tmp_path, 
         assert all((result.frame(number) == phone.frame(number)).all() for number in range(len(phone)))
     phone.close()
     result.close()
+
+
+def test_a_video_without_an_index_has_each_frame_at_its_number(clip, tmp_path):
+    """FFmpeg looks for a time in a transport stream by guessing, and may come out behind it."""
+    shown = clip.shown * 4
+    path = tmp_path / "stream.ts"
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "4", "qp": "0"})
+        (stream.width, stream.height), stream.pix_fmt = clip.size, "yuv444p"
+        for number, pixels in enumerate(shown):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    in_order = open_clip(path)
+    frames = [in_order.frame(number) for number in range(len(shown))]
+    assert all(np.abs(a.astype(int) - b).mean() < 3 for a, b in zip(frames, shown, strict=True))
+    anywhere = open_clip(path)
+    for number in (23, 9, 21, 2, 14, 0, 12, 11, 10):
+        assert (anywhere.frame(number) == frames[number]).all(), number
+    in_order.close()
+    anywhere.close()

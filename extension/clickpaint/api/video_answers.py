@@ -79,23 +79,23 @@ def tracked_object(opened: OpenVideo, object_id: str) -> dict[str, Any]:
 
 def confidence(opened: OpenVideo, object_id: str) -> list[float | None]:
     """Of every frame; 1 where the user said it himself."""
-    found: list[float | None] = [None] * opened.facts.frames
+    values: list[float | None] = [None] * opened.facts.frames
     for mark in opened.record.marks(object_id):
-        found[mark.frame] = round(mark.confidence, 3)
+        values[mark.frame] = round(mark.confidence, 3)
     for each in opened.record.given(object_id):
-        found[each.frame] = 1.0
-    return found
+        values[each.frame] = 1.0
+    return values
 
 
 def stretches(numbers: Iterable[int]) -> list[tuple[int, int]]:
     """Sorted numbers as (first, last) of those that follow each other."""
-    found: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int]] = []
     for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1] = found[-1][0], number
+        if pairs and number == pairs[-1][1] + 1:
+            pairs[-1] = pairs[-1][0], number
         else:
-            found.append((number, number))
-    return found
+            pairs.append((number, number))
+    return pairs
 
 
 def frame_mask(number: int, mask: np.ndarray) -> dict[str, Any]:
@@ -108,12 +108,12 @@ def frame_mask(number: int, mask: np.ndarray) -> dict[str, Any]:
 
 def selections(frames: Mapping[str, FrameBody | None]) -> dict[int, FrameSelection | None]:
     """What a request says about frames. Raises `InvalidInput`."""
-    found: dict[int, FrameSelection | None] = {}
+    by_frame: dict[int, FrameSelection | None] = {}
     for key, body in frames.items():
         if not (key.isdecimal() and key.isascii() and len(key) < 9):
             raise InvalidInput("{text!r} is no number of a frame.", "They go from 0 on.", text=key[:80])
-        found[int(key)] = None if body is None else _selection(body)
-    return found
+        by_frame[int(key)] = None if body is None else _selection(body)
+    return by_frame
 
 
 def _selection(body: FrameBody) -> FrameSelection:

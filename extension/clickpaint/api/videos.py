@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from clickpaint.api import json_body, translate, video_answers, video_schemas
 from clickpaint.api.access import Gate
-from clickpaint.api.encode import answer, data_url, mask_png
+from clickpaint.api.encode import answer, data_url, mask_png, zip_file
 from clickpaint.api.painting import options_of
 from clickpaint.api.ranges import file_answer
 from clickpaint.api.receiving import receive
@@ -163,11 +164,17 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
         """A PNG of one channel, black where nothing is known. object: an id, or * for all together. width: in pixels, left out the
         frame's own."""
         opened = library.get(id)
-        found = studio.video_objects.mask(opened, None if object == "*" else object, _number(number))
+        selected = studio.video_objects.mask(opened, None if object == "*" else object, _number(number))
         wanted = _optional(width, "width")
-        if wanted is not None and wanted < found.shape[1]:
-            found = resampled(found, (wanted, max(round(found.shape[0] * wanted / found.shape[1]), 1)))
-        return Response(mask_png(found), 200, {"Cache-Control": "private, no-store"}, "image/png")
+        if wanted is not None and wanted < selected.shape[1]:
+            selected = resampled(selected, (wanted, max(round(selected.shape[0] * wanted / selected.shape[1]), 1)))
+        return Response(mask_png(selected), 200, {"Cache-Control": "private, no-store"}, "image/png")
+
+    @router.get("/videos/{id}/objects/{object}/masks", tags=tags, summary="An object's masks in a zip file",
+                response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})  # fmt: skip
+    def masks(id: str, object: str) -> Response:
+        """NNNN.png for every frame, black where nothing is known."""
+        return zip_file(studio.video_objects.archive(library.get(id), object), "masks.zip")
 
     @router.post("/videos/{id}/objects/{object}/masks", tags=tags, summary="Take an object's masks from files",
                  response_model=video_schemas.ObjectAnswer,

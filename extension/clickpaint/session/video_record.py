@@ -231,9 +231,9 @@ class VideoRecord:
         """An object's mask in a frame of this (width, height); None where it is not known, or selects nothing."""
         with connected(self.path) as database:
             for table in ("given", "tracked"):
-                found = database.execute(f"SELECT bounds, bits FROM {table} WHERE object = ? AND frame = ?", (object_id, frame)).fetchone()
-                if found is not None:
-                    return uncompressed(found[0], found[1], size)
+                row = database.execute(f"SELECT bounds, bits FROM {table} WHERE object = ? AND frame = ?", (object_id, frame)).fetchone()
+                if row is not None:
+                    return uncompressed(row[0], row[1], size)
         return None
 
     def marks(self, object_id: str) -> list[TrackedMark]:
@@ -244,10 +244,10 @@ class VideoRecord:
             ).fetchall()
         return [TrackedMark(*row) for row in rows]
 
-    def put_tracked(self, object_id: str, found: Sequence[tuple[TrackedMark, np.ndarray]]) -> None:
+    def put_tracked(self, object_id: str, masks: Sequence[tuple[TrackedMark, np.ndarray]]) -> None:
         """Keep what a tracker found: (how, bool [H, W]) each. Where the user says something himself, that goes before it."""
         with connected(self.path) as database:
-            for mark, mask in found:
+            for mark, mask in masks:
                 bounds, bits = compressed(mask)
                 row = object_id, mark.frame, mark.source, mark.revision, mark.tracker, mark.confidence, bounds, bits
                 database.execute("INSERT OR REPLACE INTO tracked VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -21,7 +24,7 @@ from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.queue import Task
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
-from clickpaint.studio.video_library import VideoLibrary, arranged, check_frame_of, check_stretch
+from clickpaint.studio.video_library import VideoLibrary, arranged, check_frame_of, check_stretch, no_room
 from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.video_work import finished_or_kept
 from clickpaint.studio.words import Words
@@ -31,6 +34,7 @@ from clickpaint.video.clips import masks_for, open_clip
 from clickpaint.video.tracking import Tracker, territories
 
 MOST_OBJECTS = 32
+_IN_MEMORY = 8 << 20
 _TOGETHER = 16
 """Frames that are stored at once."""
 
@@ -160,6 +164,27 @@ class VideoObjects:
             finally:
                 masks.close()
 
+    def archive(self, video: OpenVideo, object_id: str) -> IO[bytes]:
+        """The masks of every frame as PNGs in a zip file, which `take_masks` takes once unpacked; the caller closes it.
+
+        Raises:
+            NotFound: there is no such object. TooLarge: there is no room for it.
+        """
+        check_object(video, object_id)
+        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
+        try:
+            masks = video.masks([object_id])
+            with self._requests.admitted(), zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for number in range(video.facts.frames):
+                    archive.writestr(f"{number:04d}.png", masks_.to_png(masks.mask(number)))
+        except BaseException as error:
+            file.close()
+            if isinstance(error, OSError):
+                raise no_room(error) from error
+            raise
+        file.seek(0)
+        return file
+
     def remove(self, video: OpenVideo, object_id: str) -> None:
         """Forget an object. Raises `NotFound`."""
         if not video.record.remove_object(object_id):
@@ -277,16 +302,16 @@ def _follow(video: OpenVideo, tracker: Tracker, frames: Frames, legs: Sequence[_
         packed = video.record.mask(leg.object_id, leg.given.frame, frames.size)
         if packed is None:
             raise InvalidInput("The mask of frame {number} selects nothing.", "Give one that does.", number=leg.given.frame)
-        found: list[tuple[TrackedMark, np.ndarray]] = []
+        waiting: list[tuple[TrackedMark, np.ndarray]] = []
         try:
             for tracked in tracker.follow(frames, leg.given.frame, packed.mask, leg.stop, progress):
                 how = TrackedMark(tracked.number, leg.given.frame, leg.given.revision, tracker.name, tracked.confidence)
-                found.append((how, tracked.mask))
+                waiting.append((how, tracked.mask))
                 done += 1
-                if len(found) >= _TOGETHER:
-                    video.record.put_tracked(leg.object_id, found)
-                    found = []
+                if len(waiting) >= _TOGETHER:
+                    video.record.put_tracked(leg.object_id, waiting)
+                    waiting = []
                 progress.report(done / total, "Following the object", done=done, total=total, unit="frame")
         finally:
             if not video.closed:
-                video.record.put_tracked(leg.object_id, found)
+                video.record.put_tracked(leg.object_id, waiting)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,7 +78,8 @@ class AvClip:
             self.time_base = self.stream.time_base
             check_dimensions((self.stream.codec_context.width, self.stream.codec_context.height), limits)
             self.times, self.keys = index or self._listed()
-            self._decoder = self._from(0)
+            self._held: Any = None
+            self._from(0)
             self._next = 0
             self._recent: Recent[np.ndarray] = Recent(self._read, _KEPT)
             first = self._recent(0)
@@ -156,16 +156,23 @@ class AvClip:
             raise InvalidInput("{file} holds no moving pictures.", "Give a video, not sound alone.", file=self.path.name)
         return FrameIndex(times, [number for number, time in enumerate(times) if time in keys])
 
-    def _from(self, number: int) -> Iterator[Any]:
-        """Decoded frames from a key frame at or before `number`; from the first where FFmpeg cannot look for one."""
+    def _from(self, number: int) -> None:
+        """Let decoding begin at a key frame at or before frame `number`; at the first one where FFmpeg cannot look for it."""
+        self._held = None
         try:
             self.container.seek(self.times[number], stream=self.stream, backward=True)
             self.stream.codec_context.flush_buffers()
         except self._av.error.FFmpegError:
-            self.container.close()
-            self.container = self._opened()
-            self.stream = self.container.streams[self.index]
-        return self.container.decode(self.stream)
+            self._from_start()
+            return
+        self._decoder = self.container.decode(self.stream)
+
+    def _from_start(self) -> None:
+        self._held = None
+        self.container.close()
+        self.container = self._opened()
+        self.stream = self.container.streams[self.index]
+        self._decoder = self.container.decode(self.stream)
 
     def _read(self, number: int) -> np.ndarray:
         native = self._native(number)
@@ -177,21 +184,35 @@ class AvClip:
         return pixels
 
     def _native(self, number: int) -> Any:
-        wanted = self.times[number]
-        if not 0 <= number - self._next <= _FAR and self._begun(number) != self._next:
-            self._decoder = self._from(number)
+        wanted, key = self.times[number], self._key(number)
+        cause: Exception | None = None
         try:
-            for frame in self._decoder:
-                if frame.pts is not None and frame.pts >= wanted:
-                    self._next = number + 1
-                    return frame
+            if 0 <= number - self._next <= _FAR or self._begun(number) == self._next:
+                frame = self._first_at(wanted)
+            else:
+                # Without an index FFmpeg may come out too late: then from the key frame before, and then from the first frame.
+                for begin in (lambda: self._from(number), lambda: self._from(self._key(max(key - 1, 0))), self._from_start):
+                    begin()
+                    frame = self._first_at(wanted)
+                    if frame is not None and frame.pts == wanted:
+                        break
         except self._av.error.FFmpegError as error:
+            frame, cause = None, error
+        if frame is None:
+            self._next = len(self.times) + 1  # what comes after that is looked for anew
             raise InvalidInput(
                 "Frame {number} of {file} cannot be read.", "The file is damaged or cut off.", number=number, file=self.path.name
-            ) from error
-        raise InvalidInput(
-            "Frame {number} of {file} cannot be read.", "The file is damaged or cut off.", number=number, file=self.path.name
-        )
+            ) from cause
+        self._next = number + 1
+        return frame
+
+    def _first_at(self, wanted: int) -> Any:
+        """The next decoded frame that is not before this time; None at the end."""
+        frame = self._held
+        if frame is None or frame.pts < wanted:
+            frame = next((each for each in self._decoder if each.pts is not None and each.pts >= wanted), None)
+        self._held = frame if frame is not None and frame.pts > wanted else None
+        return frame
 
 
 def rgb(frame: Any) -> np.ndarray:

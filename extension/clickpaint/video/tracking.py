@@ -114,12 +114,12 @@ def territories(numbers: Sequence[int], first: int, last: int) -> list[tuple[int
     Args:
         numbers: of the given frames, sorted, between `first` and `last` (both included).
     """
-    found = []
+    parts = []
     for place, number in enumerate(numbers):
         lower = first if place == 0 else (numbers[place - 1] + number) // 2 + 1
         upper = last + 1 if place + 1 == len(numbers) else (number + numbers[place + 1]) // 2 + 1
-        found.append((number, lower, upper))
-    return found
+        parts.append((number, lower, upper))
+    return parts
 
 
 def _check(frames: Frames, given: Mapping[int, np.ndarray]) -> None:
