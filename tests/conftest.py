@@ -21,7 +21,7 @@ from tests import machine
 ROOT = Path(__file__).resolve().parents[1]
 
 SECONDS = "clickpaint/seconds"
-"""What each file took when it ran last, in pytest's cache."""
+"""What each file took when all ran last, in pytest's cache."""
 
 LIBRARY = 200
 """Modules of a large library, or more."""
@@ -38,14 +38,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    narrowed = config.getoption("keyword") or config.getoption("markexpr") or any("::" in argument for argument in config.args)
+    everything = config.args == config.getini("testpaths") and not config.getoption("keyword") and not config.getoption("markexpr")
     cache = getattr(config, "cache", None)
-    if cache and not narrowed and not hasattr(config, "workerinput"):
+    if cache and everything and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Stopwatch(cache))
 
 
 class _Stopwatch:
-    """Keeps what each file took, where all of it ran."""
+    """Keeps what each file took in a run of all of them: those of other runs would have been taken beside other work."""
 
     def __init__(self, cache: pytest.Cache) -> None:
         self._cache = cache
@@ -57,8 +57,7 @@ class _Stopwatch:
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            rounded = {file: round(seconds, 1) for file, seconds in self._seconds.items()}
-            self._cache.set(SECONDS, {**self._cache.get(SECONDS, {}), **rounded})
+            self._cache.set(SECONDS, {file: round(seconds, 1) for file, seconds in self._seconds.items()})
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

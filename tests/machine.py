@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -150,10 +151,10 @@ def longest_first(measured: dict[str, float]) -> Callable[[str], tuple[float, in
     """A key that sorts files.
 
     Args:
-        measured: seconds that files took when they ran last; those that are new or never ran come after the long ones, as most are short.
+        measured: seconds that files took when they ran last. Of those that are not there, the long ones come first and the others last.
     """
     place = {file: number for number, file in enumerate(LONGEST_FIRST)}
-    return lambda file: (-measured.get(file, 0.0), place.get(file, len(place)))
+    return lambda file: (-measured.get(file, math.inf if file in place else 0.0), place.get(file, len(place)))
 
 
 def trim() -> None:

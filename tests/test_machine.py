@@ -75,7 +75,7 @@ def test_files_go_by_what_they_took_and_those_that_never_ran_by_the_table():
     second, first = machine.LONGEST_FIRST[1], machine.LONGEST_FIRST[0]
     key = machine.longest_first({"tests/test_slow.py": 30.0, "tests/test_slower.py": 60.0})
     files = ["tests/test_new.py", second, "tests/test_slow.py", first, "tests/test_slower.py"]
-    assert sorted(files, key=key) == ["tests/test_slower.py", "tests/test_slow.py", first, second, "tests/test_new.py"]
+    assert sorted(files, key=key) == [first, second, "tests/test_slower.py", "tests/test_slow.py", "tests/test_new.py"]
 
 
 TOY_TESTS = {
