@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import functools
+import itertools
 import json
 import subprocess
 import sys
@@ -12,9 +14,9 @@ import pytest
 from fastapi.routing import APIRoute
 
 from clickpaint.api import caption_schemas, control_schemas, json_body, pydantic_compat, route, schemas, video_schemas
-from clickpaint.api.access import LocalGate
 from clickpaint.api.router import PREFIX, create_router
 from clickpaint.errors import InvalidInput, TooLarge
+from tests.api.conftest import OfThisTest
 from tests.toys.studio import file_of, pixels
 
 MEGABYTE = 1 << 20
@@ -30,11 +32,14 @@ def bodies_with_schema():
     return [*limits.values()]
 
 
-def paths_that_take_json(studio):
-    router = create_router(studio, LocalGate())
-    for one in router.routes:
-        if isinstance(one, APIRoute) and "POST" in one.methods and (one.body_field is not None or one.openapi_extra):
-            yield one.path.removeprefix(PREFIX + "/"), one
+@functools.cache
+def paths_that_take_json():
+    router = create_router(OfThisTest([]), OfThisTest([]))  # nobody asks these
+    return [
+        (one.path.removeprefix(PREFIX + "/"), one)
+        for one in router.routes
+        if isinstance(one, APIRoute) and "POST" in one.methods and (one.body_field is not None or one.openapi_extra)
+    ]
 
 
 def names_of_fields(one):
@@ -80,7 +85,6 @@ import resource, sys, tempfile
 from pathlib import Path
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from clickpaint.api.access import LocalGate
 from clickpaint.api.router import create_router
 from tests.toys.studio import toy_studio
 
@@ -120,18 +124,18 @@ def test_every_list_object_and_text_of_every_schema_is_counted(kind):
 
 
 def test_only_bodies_with_a_picture_may_be_large(client, studio):
-    large = {path for path, one in paths_that_take_json(studio) if route._brings_picture(one)}
+    large = {path for path, one in paths_that_take_json() if route._brings_picture(one)}
     assert large == {
         "workspaces", "workspaces/{id}/mask", "workspaces/{id}/erase", "segment", "erase", "paint", "caption", "caption-everything", "find",
         "control/detect", "text", "cutout", "crop", "models/files", "word-maps", "generate",
         "workspaces/{id}/paint", "workspaces/{id}/results/{index}/refine", "videos/{id}/fill", "videos/{id}/replace",
         "datasets/{name}/import", "datasets/{name}/examples",
     }  # fmt: skip
-    clips = {path for path, one in paths_that_take_json(studio) if route._brings_clip(one)}
+    clips = {path for path, one in paths_that_take_json() if route._brings_clip(one)}
     assert clips == {"videos", "videos/{id}/objects/{object}/masks"}
     studio.host.settings["max_upload_mb"] = 8
     text = json.dumps({"prompt": "x" * (3 * MEGABYTE)})
-    for path, _ in paths_that_take_json(studio):
+    for path, _ in paths_that_take_json():
         answer = client.post(path.replace("{id}", "none"), content=text, headers=JSON)
         assert (answer.status_code == 413) == (path not in large and path != "videos/{id}/objects/{object}/masks"), path
         if answer.status_code == 413:
@@ -163,16 +167,25 @@ def test_half_a_surrogate_pair_comes_no_further_than_the_parser(half):
     assert document["whole"] == "😀é"
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_half_a_surrogate_pair_in_every_text_of_every_body(client, studio, half):
-    image = base64.b64encode(file_of(pixels())).decode()
-    id = client.post("workspaces", content=f'{{"image": "{image}", "name": "{half}"}}', headers=JSON).json()["id"]
-    assert client.get(f"workspaces/{id}/image", params={"download": "1"}).status_code == 200
-    for path, one in paths_that_take_json(studio):
+def opened_as(client, name, image):
+    return client.post("workspaces", content=f'{{"image": "{image}", "name": "{name}"}}', headers=JSON).json()["id"]
+
+
+def test_half_a_surrogate_pair_in_every_text_of_every_body(client, studio):
+    """What the parser makes of each is shown above: here they take turns."""
+    image, halves = base64.b64encode(file_of(pixels())).decode(), itertools.cycle(HALVES)
+    id = opened_as(client, HALVES[0], image)
+    for path, one in paths_that_take_json():
         for name in names_of_fields(one):
-            text = f'{{"image": "{image}", "{name}": "{half}"}}'
+            text = f'{{"image": "{image}", "{name}": "{next(halves)}"}}'
             answer = client.post(path.replace("{id}", id).replace("{index}", "0"), content=text, headers=JSON)
             assert answer.status_code < 500, (path, name)
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_a_surrogate_pair_in_a_name_and_in_what_is_written_down(client, studio, half):
+    id = opened_as(client, half, base64.b64encode(file_of(pixels())).decode())
+    assert client.get(f"workspaces/{id}/image", params={"download": "1"}).status_code == 200
     for path, field in (
         ("find", "phrase"),
         ("chat", "question"),
