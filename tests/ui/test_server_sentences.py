@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -20,16 +21,23 @@ NOT_ON_THE_PAGE = {"cli", "app", "api/stateless.py", "api/translate.py", "compat
 """Rooms and files whose sentences only those read who write requests or commands by hand."""
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        yield file, ast.parse(file.read_text("utf-8"))
+@functools.cache
+def trees() -> list[tuple[Path, ast.Module]]:
+    return [(file, ast.parse(file.read_text("utf-8"))) for file in sorted(PACKAGE.rglob("*.py"))]
 
 
+@functools.cache
+def nodes_of(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """The tree and all below it: the package has half a million."""
+    return tuple(ast.walk(tree))
+
+
+@functools.cache
 def error_classes() -> set[str]:
     """The names of all classes of the package that are `ClickpaintError`s, and `Sentence`."""
     bases: dict[str, set[str]] = {}
     for _, tree in trees():
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.ClassDef):
                 names = {base.id if isinstance(base, ast.Name) else getattr(base, "attr", "") for base in node.bases}
                 bases.setdefault(node.name, set()).update(names)
@@ -56,7 +64,7 @@ def literals(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
 
 def calls(tree: ast.AST, classes: set[str]) -> Iterator[tuple[ast.Call, list[ast.expr]]]:
     """The errors and sentences that a module makes, with their messages and remedies."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not isinstance(node, ast.Call):
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
@@ -120,7 +128,7 @@ def test_what_a_user_of_the_page_can_meet_is_said_in_chinese(templates, table):
 
 
 def test_every_translation_is_of_something_that_the_package_says(table):
-    code = {node.value for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    code = {node.value for _, tree in trees() for node in nodes_of(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert sorted(table.keys() - code) == []
 
 
@@ -132,16 +140,16 @@ def is_finished(node: ast.expr) -> bool:
 def finished_texts(tree: ast.Module, classes: set[str]) -> list[int]:
     """The lines of the messages and remedies that are f-strings, or variables of the same function that hold one."""
     lines = set()
-    for scope in ast.walk(tree):
-        if isinstance(scope, (ast.Module, ast.FunctionDef)):
+    for scope in nodes_of(tree):
+        if isinstance(scope, (ast.Module, ast.FunctionDef)) and (made := [*calls(scope, classes)]):
             variables = {
                 target.id
-                for node in ast.walk(scope)
+                for node in nodes_of(scope)
                 if isinstance(node, ast.Assign) and isinstance(scope, ast.FunctionDef) and is_finished(node.value)
                 for target in node.targets
                 if isinstance(target, ast.Name)
             }
-            for _, arguments in calls(scope, classes):
+            for _, arguments in made:
                 lines |= {a.lineno for a in arguments if is_finished(a) or (isinstance(a, ast.Name) and a.id in variables)}
     return sorted(lines)
 
