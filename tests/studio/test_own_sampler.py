@@ -204,7 +204,15 @@ def test_on_the_command_line(folder, tmp_path, capsys):
     assert main([*clip, "--steps", "4", "-o", str(tmp_path / "clip.gif")]) == 0
     with Image.open(tmp_path / "clip.gif") as moving:
         assert (moving.n_frames, moving.size, moving.info["duration"]) == (3, (64, 64), 120)
-    for more in (["--sampler", "Euler a"], ["--steps", "2"], ["-o", str(tmp_path / "clip.exe")], ["--fps", "0"], ["--frames", "1"]):
+    assert main([*clip, "--steps", "4", "--smooth-background", "0.6", "-o", str(tmp_path / "smooth.gif")]) == 0
+    for more in (
+        ["--smooth-background", "2"],
+        ["--sampler", "Euler a"],
+        ["--steps", "2"],
+        ["-o", str(tmp_path / "clip.exe")],
+        ["--fps", "0"],
+        ["--frames", "1"],
+    ):
         assert main([*clip, "--steps", "4", "-o", str(tmp_path / "none"), *more]) == 2
     assert not (tmp_path / "none").exists()
     assert main(["generate", "--motion", "8,0", "-o", str(tmp_path / "none.png"), *common]) == 2

@@ -62,6 +62,10 @@ def add_commands(commands: Any) -> None:
     generate.add_argument(
         "--motion", type=_motion, metavar="DX,DY", help="of a clip: pixels by which the scene moves from frame to frame (1.5,0)"
     )
+    generate.add_argument(
+        "--smooth-background", type=float, default=0.0, metavar="N",
+        help="of a clip: share of what is behind the object in its middle that is the first frame's, 0 to 1 (%(default)g)",
+    )  # fmt: skip
     generate.add_argument("--fps", type=float, default=8.0, metavar="N", help="of a clip: frames a second (%(default)g)")
     add_paint_options(generate)
     add_host_options(generate)
@@ -164,7 +168,7 @@ def expand_pictures(options: argparse.Namespace) -> int:
 def generate_picture(options: argparse.Namespace) -> int:
     if options.frames is not None:
         return _generate_clip(options)
-    if options.motion is not None:
+    if options.motion is not None or options.smooth_background:
         raise InvalidInput("A picture does not move.", "Give --frames N for a clip.")
     studio = studio_of(options)
     place = place_for(options.output or "generated.png", "generated", ".png", Outputs(()), None)
@@ -186,7 +190,8 @@ def _generate_clip(options: argparse.Namespace) -> int:
     target = Path(options.output or "generated.gif")
     check_target(target, [])
     check_writable(target)
-    motion = Motion() if options.motion is None else Motion(*options.motion)
+    across, down = options.motion or (Motion.across, Motion.down)
+    motion = Motion(across, down, smooth=options.smooth_background)
     studio = studio_of(options)
     wanted = paint_options(options)
     made = with_bar(studio, lambda: studio.painting.generate_clip(wanted, options.frames, motion, options.width, options.height))

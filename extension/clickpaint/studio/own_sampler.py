@@ -68,12 +68,14 @@ class OpenCheckpoint:
         )  # fmt: skip
 
     def generate_clip(
-        self, options: PaintOptions, size: tuple[int, int], count: int, motion: Motion, seed: int, progress: Progress = SILENT
+        self, options: PaintOptions, size: tuple[int, int], count: int, motion: Motion, seed: int,
+        in_front: Callable[[np.ndarray], np.ndarray], progress: Progress = SILENT,
     ) -> list[np.ndarray]:  # fmt: skip
         """The frames of a clip, uint8 [h, w, 3], as `paint.diffusion.frame_sampling.text_to_frames`."""
         return frame_sampling.text_to_frames(
-            self._checkpoint, options, size, count, seed=seed, motion=motion, tools=self._tools, progress=progress, preview=self._show
-        )
+            self._checkpoint, options, size, count, seed=seed, motion=motion, in_front=in_front, tools=self._tools, progress=progress,
+            preview=self._show,
+        )  # fmt: skip
 
     def run_frames(self, jobs: Sequence[FrameJob], progress: Progress = SILENT) -> list[np.ndarray]:
         """Frames that look at the first one, uint8 [h, w, 3], as `paint.diffusion.frame_sampling.paint_frames`."""

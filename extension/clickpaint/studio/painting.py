@@ -24,6 +24,7 @@ from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
 from clickpaint.progress import Progress
+from clickpaint.segment.base import Point, Prompts
 from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
@@ -200,7 +201,10 @@ class Painting:
     def generate_clip(
         self, options: PaintOptions, count: int, motion: Motion, width: int | None = None, height: int | None = None
     ) -> GeneratedClip:
-        """A clip of `count` frames, 2 to 256, from a prompt alone (Text2Video-Zero), on an engine of ours. Else as `generate`."""
+        """A clip of `count` frames, 2 to 256, from a prompt alone (Text2Video-Zero), on an engine of ours. Else as `generate`.
+
+        What is in front, where the motion smooths the background, is what the segmenter finds in the middle of the first frame.
+        """
         _check_sides(width, height)
         if not 2 <= count <= _MOST_FRAMES:
             raise InvalidInput("A clip cannot have {value} frames.", "Give 2 to {limit}.", value=count, limit=_MOST_FRAMES)
@@ -210,10 +214,16 @@ class Painting:
             self.make_room()
             with self._own_sampler.opened(options) as checkpoint:
                 size = width or checkpoint.native_size, height or checkpoint.native_size
-                return checkpoint.generate_clip(options, size, count, motion, seed, progress)
+                return checkpoint.generate_clip(options, size, count, motion, seed, self._in_the_middle, progress)
 
         with self._requests.run("generate") as request:
             return GeneratedClip(tuple(request.compute(work)), seed)
+
+    def _in_the_middle(self, pixels: np.ndarray) -> np.ndarray:
+        """What one would click on in the middle of a picture, bool [h, w]."""
+        segmenter = self._pool.segmenter(self._pool.segmenter_name())
+        middle = Prompts((Point(pixels.shape[1] / 2, pixels.shape[0] / 2),))
+        return segmenter.predict(segmenter.encode(pixels), middle)[0].mask
 
     def preview(self) -> Image.Image | None:
         """What is being painted, as it looks now; None where there is nothing to show."""

@@ -1,6 +1,7 @@
 /** The server's sentences in Simplified Chinese, by their templates. JSON between the braces, so that a test can read it. */
 
 export const zh_CN = {
+    "Give 0 to 1.": "请提供 0 到 1 之间的值。",
     "Give points, a box, a phrase or a mask.": "请提供点、框、短语或蒙版。",
     "Choose another checkpoint, or the web UI's own sampler as the engine.": "请选择其他模型，或选择 WebUI 自己的采样器作为引擎。",
     "Close other programs, cut the clip into shorter ones, or choose the eraser propagation.": "请关闭其他程序，把片段剪短，或选择去除器 propagation。",
@@ -8,6 +9,7 @@ export const zh_CN = {
     "Put it there, or choose propagation.": "请把它放在那里，或选择 propagation。",
     "See the training for those that there are.": "现有样图请查看该训练。",
     "Start it again.": "请重新开始。",
+    "The background cannot be smoothed by {value}.": "背景平滑的程度不能是 {value}。",
     "The folder {filename} cannot be read as WanVACEPipeline.": "无法把文件夹 {filename} 读取为 WanVACEPipeline。",
     "There is no sample {file}.": "没有样图 {file}。",
     "There is no such training (any more).": "没有此训练（或已不存在）。",

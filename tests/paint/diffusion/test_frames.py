@@ -15,7 +15,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion, paint_frames, text_to_frames
-from clickpaint.paint.diffusion.frames import carried_noise, cells_along, moved
+from clickpaint.paint.diffusion.frames import SmoothBackground, carried_noise, cells_along, moved
 from clickpaint.paint.diffusion.loop import generators
 from clickpaint.paint.diffusion.sampling import paint_with
 from clickpaint.paint.flat_options import grouped
@@ -68,6 +68,28 @@ def test_a_scene_moves_to_where_the_motion_says_and_is_mirrored_at_the_border():
     assert moved(latents, 16, 0).flatten().tolist() == [1, 0, 0, 1, 2, 3]
     assert moved(latents, -8, 0).flatten().tolist() == [1, 2, 3, 4, 5, 5]
     assert moved(latents, 0, 8).flatten().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_smooth_background_is_the_first_frames_moved_along_but_for_the_object():
+    checkpoint, options = attentive_checkpoint(), grouped(prompt="a red house", steps=4)
+
+    def clip(front: bool, **motion: float) -> list[np.ndarray]:
+        seen = np.full((SIZE, SIZE), front)
+        return text_to_frames(
+            checkpoint, options, (SIZE, SIZE), 2, seed=3, motion=Motion(across=16, **motion), in_front=lambda pixels: seen
+        )  # fmt: skip
+
+    behind, free = clip(False, smooth=1.0), clip(False)
+    assert all((a == b).all() for a, b in zip(clip(True, smooth=1.0), free, strict=True))  # all is object: nothing is smoothed
+    latents = torch.randn((2, 4, 2, 6), generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros((1, 1, 2, 6), dtype=torch.bool)
+    mask[..., 1] = True
+    smoothed = SmoothBackground(mask, [(0, 0), (16, 0)], 0.6).after_step(latents, None)  # type: ignore[arg-type]
+    assert (smoothed[0] == latents[0]).all() and (smoothed[1, ..., 3] == latents[1, ..., 3]).all()  # where the object has come to
+    assert torch.allclose(smoothed[1, ..., 4], 0.6 * latents[0, ..., 2] + 0.4 * latents[1, ..., 4])
+    inner = slice(24, 48)  # the decoder sees beyond the border elsewhere
+    apart = [np.abs(each[1][:, inner].astype(int) - np.roll(each[0], 16, axis=1)[:, inner]).mean() for each in (behind, free)]
+    assert apart[0] < 0.5 * apart[1]
 
 
 def test_noise_goes_where_the_pixels_go_and_stays_normal():

@@ -150,3 +150,25 @@ def moved(latents: torch.Tensor, across: float, down: float) -> torch.Tensor:
         places = np.rint(np.arange(count) - shift).astype(np.int64) % (2 * count)
         index.append(torch.from_numpy(np.where(places < count, places, 2 * count - 1 - places)).to(latents.device))
     return latents[:, :, index[0][:, None], index[1][None, :]]
+
+
+class SmoothBackground(Part):
+    """Keeps what is behind the object near to the first frame's, moved along: section 3.3.3 of Text2Video-Zero.
+
+    Args:
+        object_mask: bool [1, 1, h, w] in latents, the object of the first frame.
+        shifts: (across, down) in pixels of each picture of the batch; the first one stands still.
+        share: 0 to 1, how much of the background is the first frame's.
+    """
+
+    def __init__(self, object_mask: torch.Tensor, shifts: Sequence[tuple[float, float]], share: float) -> None:
+        self._masks = [moved(object_mask, *shift) for shift in shifts]
+        self._shifts, self._share = shifts, share
+
+    def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+        import torch
+
+        rows = [latents[:1]]
+        for row, mask, shift in zip(latents[1:].split(1), self._masks[1:], self._shifts[1:], strict=True):
+            rows.append(torch.where(mask, row, self._share * moved(latents[:1], *shift) + (1 - self._share) * row))
+        return torch.cat(rows)
