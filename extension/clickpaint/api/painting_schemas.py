@@ -51,6 +51,7 @@ class EngineBody(Body):
     repaint_jump: Integer = Field(10, description="Noise levels that RePaint goes back at once.")
     repaint_resamples: Integer = Field(10, description="How often RePaint paints each stretch.")
     eraser: StrictStr | None = Field(None, description='For the masked content "erased".')
+    system: StrictStr = Field("", description="One of GET /systems that paints in the checkpoint's place, or auto.")
     guide: Literal["none", "clip", "classifier", "picture"] = Field("none", description="Whose score steers besides the prompt.")
     guide_words: StrictStr = Field("", description='Phrases for CLIP, such as "stormy; people:-0.5", or a classifier\'s class.')
     guide_scale: Number = Field(100.0, description="0 to 10000.")
@@ -92,6 +93,16 @@ class GenerateBody(PaintBody):
     width: Integer | None = Field(None, description="A multiple of 8; left out: the checkpoint's own size.")
     height: Integer | None = Field(None, description="A multiple of 8; left out: the checkpoint's own size.")
     format: StrictStr = "png"
+
+
+class SystemAnswer(BaseModel):
+    name: str
+    title: str
+    paper: str
+    tasks: list[str]
+    gives: str
+    available: bool
+    reason: str
 
 
 class CheckpointBody(Body):

@@ -115,6 +115,7 @@ def add_paint_options(parser: argparse.ArgumentParser) -> None:
         ("repaint_resamples", "how often RePaint paints each stretch"),
     ):
         add_number(parser, name, help)
+    parser.add_argument("--system", default="", metavar="NAME", help="a folder in models/diffusers that paints instead, or auto")
     parser.add_argument("--guide", choices=get_args(GuideKind), default="none", help="whose score steers the sampling besides the prompt")
     parser.add_argument(
         "--guide-words", default="", metavar="WORDS", help='phrases for clip, such as "stormy; people:-0.5", or the class for classifier'

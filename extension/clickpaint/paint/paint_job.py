@@ -210,6 +210,8 @@ class PaintOptions:
         prompt, sampling, masking, passes, model, repaint, guide, reference, edit: see their classes.
         control: ControlNets at work, in the order of their units.
         expand: pixels that are added on each side (left, top, right, bottom), 0..8192; for the task "expand".
+        system: a system with files of its own that paints in the place of the checkpoint (`paint.systems`), by its folder's name, or "auto"
+            for the first that can do the task; "" for none.
         engine: one of our own, or "auto" to leave it to the host's sampler where it has one.
     """
 
@@ -226,6 +228,7 @@ class PaintOptions:
     control: tuple[ControlUnit, ...] = ()
     expand: tuple[int, int, int, int] = (0, 0, 0, 0)
     engine: Engine = "auto"
+    system: str = ""
 
     def __post_init__(self) -> None:
         known("task", self.task, get_args(Task))

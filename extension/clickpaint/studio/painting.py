@@ -23,6 +23,10 @@ from clickpaint.paint.context import MULTIPLE
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
+from clickpaint.paint.systems.running import RunningSystem
+from clickpaint.paint.systems.system_folders import KIND as SYSTEMS
+from clickpaint.paint.systems.system_folders import System, systems
+from clickpaint.paint.systems.system_folders import require as require_system
 from clickpaint.progress import Progress
 from clickpaint.segment.base import Point, Prompts
 from clickpaint.session.steps import State
@@ -185,9 +189,13 @@ class Painting:
             HostUnsupported: there is no checkpoint.
         """
         _check_sides(width, height)
+        running = self._system(options.system, "generate") if options.system else None
 
         def work(progress: Progress) -> list[Painted]:
             self.make_room()
+            if running is not None:
+                side = running.native_size(progress)
+                return running.generate(options, (width or side, height or side), options.sampling.first_seed(), progress)
             with self._own_sampler.opened(options) as checkpoint:
                 _check_sides(width, height, multiple=checkpoint.multiple)
                 size = width or checkpoint.native_size, height or checkpoint.native_size
@@ -264,7 +272,7 @@ class Painting:
     ) -> PaintedCanvas:  # fmt: skip
         """At least one result. refined: the box of the result that the picture shows, to be painted once more."""
         can = self._host.capabilities()
-        if not can.paint:
+        if not can.paint and not options.system:
             raise HostUnsupported(can.reason or "This host cannot paint.", "Load a checkpoint first.")
         name = self._pool.eraser_name(eraser) if options.masking.content == "erased" else ""
 
@@ -293,12 +301,51 @@ class Painting:
     def _sampler(self, options: PaintOptions) -> Iterator[_Sampler]:
         """What paints; the caller holds the host's lock."""
         instructed = options.task == "instruct"
-        if self._own_sampler.paints(options):
+        if options.system:
+            system = self._system(options.system, options.task)
+            yield _Sampler(system.native_size(), system.paint, instructed)
+        elif self._own_sampler.paints(options):
             with self._own_sampler.opened(options) as checkpoint:
                 anew = instructed and checkpoint.instructs
                 yield _Sampler(checkpoint.native_size, checkpoint.run, anew, checkpoint.multiple)
         else:
             yield _Sampler(self._host.capabilities().native_size, self._host.paint, instructed)
+
+    def systems(self) -> list[System]:
+        """The systems with files of their own that are here."""
+        return systems(self._host.folders(SYSTEMS))
+
+    def animate(
+        self, picture: Picture, options: PaintOptions, system: str = "auto", frames: int = 14, fps: float = 7.0, motion: int = 127
+    ) -> GeneratedClip:
+        """A clip that begins with a picture.
+
+        Args:
+            frames: 2 to 64.
+            motion: how much moves, 1 to 255.
+
+        Raises:
+            NotFound, HostUnsupported: there is no such system, or it cannot be used.
+            InvalidInput: a number out of its range.
+        """
+        for name, value, low, high in (("frames", frames, 2, 64), ("motion", motion, 1, 255)):
+            if not low <= value <= high:
+                raise InvalidInput(
+                    "A clip's {name} cannot be {value}.", "Give {minimum} to {maximum}.", name=name, value=value, minimum=low, maximum=high
+                )
+        seed = options.sampling.first_seed()
+        running = self._system(system, "animate")
+
+        def work(progress: Progress) -> list[np.ndarray]:
+            self.make_room()
+            return running.animate(picture.pixels, options, frames, fps, motion, seed, progress)
+
+        with self._requests.run("generate") as request:
+            return GeneratedClip(tuple(request.compute(work)), seed)
+
+    def _system(self, name: str, task: str) -> RunningSystem:
+        system = require_system(name, task, self._host.folders(SYSTEMS))
+        return RunningSystem(system, self._host.device(), self._pool.models)
 
     def make_room(self) -> None:
         """Let go of what is ours where the device's memory is short; the caller holds the host's lock."""
