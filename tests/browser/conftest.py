@@ -220,6 +220,12 @@ class Window:
         self.free, self._heard, self.faults, self.expected = False, True, [], expected
         return Visit(self.page)
 
+    def rest(self) -> None:
+        """Until the next module: a page that nobody looks at asks and draws all the same."""
+        self._heard = False
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.goto("about:blank")
+
     def end(self) -> list[str]:
         """What went wrong since `begin`; the picture is given up."""
         self.free = True
@@ -255,9 +261,11 @@ def windows(browser: Any, address: str) -> Iterator[dict[str, list[Window]]]:
     lasting = _lasting.get(address)
     windows: dict[str, list[Window]] = {} if lasting is None else lasting
     yield windows
-    if lasting is None:
-        for window in itertools.chain(*windows.values()):
+    for window in itertools.chain(*windows.values()):
+        if lasting is None:
             window.context.close()
+        else:
+            window.rest()
 
 
 @pytest.fixture
