@@ -19,6 +19,7 @@ import {SettingsDialog} from "./clickpaint/panels/settings_dialog.mjs";
 import {ModelManager} from "./clickpaint/panels/model_manager.mjs";
 import {ResultGallery} from "./clickpaint/panels/result_gallery.mjs";
 import {TouchUpPicker} from "./clickpaint/panels/touchup_picker.mjs";
+import {WordsPanel} from "./clickpaint/panels/words_panel.mjs";
 
 const ELEMENTS = {
     "clickpaint-canvas": ClickpaintCanvas,
@@ -33,6 +34,7 @@ const ELEMENTS = {
     "clickpaint-datasets": DataSetPanel,
     "clickpaint-results": ResultGallery,
     "clickpaint-touchup": TouchUpPicker,
+    "clickpaint-words": WordsPanel,
 };
 
 joinTaskButtons();

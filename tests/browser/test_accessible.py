@@ -6,9 +6,11 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from clickpaint.api.encode import data_url, grey_png
 from tests.browser.conftest import BALL, Visit
 from tests.browser.test_film import moving
 from tests.browser.test_hands import removed
@@ -49,6 +51,13 @@ def test_there_are_no_violations(visit: Callable[..., Visit], photo: bytes, loca
     tab.page.locator("[id^=clickpaint_tab_expand]").first.click()
     tab.idle()
     assert violations(tab) == [], "with the frame of an expanded canvas"
+    seen = [{"text": word, "map": data_url(grey_png(np.full((4, 4), 200, np.uint8)))} for word in ("a", "ball")]
+    tab.page.route("**/word-maps", lambda route: route.fulfill(json={"words": seen}))
+    tab.page.locator("[id^=clickpaint_tab_edit]").first.click()
+    tab.page.locator("#clickpaint_source_prompt textarea").fill("a ball")
+    tab.page.locator("clickpaint-words button").first.click()
+    tab.page.locator("clickpaint-words [aria-pressed=true]").wait_for()
+    assert violations(tab) == [], "with a word over the picture"
     tab.page.locator("[id^=clickpaint_tab_remove]").first.click()
     tab.key("Delete")
     removed(tab)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, expect, serving
-from tests.browser.test_painting import painted, start, turn_to
+from tests.browser.test_painting import TYPE_IN_AND_PRESS, painted, start, turn_to
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +68,40 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
     with Image.open(io.BytesIO(tab.fetch("image?version=1&format=png"))) as saved:
         assert "Clickpaint engine: inpaint" in saved.info["parameters"]
 
+    edited_by_words(tab)
+
     choice.select_option("instructed.safetensors")
     place.locator("p").filter(has_text="instructed.safetensors").wait_for()
     turn_to(tab, "Instruct")
     tab.page.locator("#clickpaint_instruct_prompt textarea").fill("make it snow")
     start(tab, "instruct")
-    painted(tab, 2)
+    painted(tab, 3)
     assert tab.js("w.diffusion.asked.task") == "instruct"
+
+
+def edited_by_words(tab: Visit) -> None:
+    """The tab Words, from a picture in which the ball is selected and one result has been painted."""
+    turn_to(tab, "Words", "edit")
+    words = tab.page.locator("clickpaint-words")
+    words.get_by_role("button", name="Show the words").click()
+    expect(words.get_by_role("status")).to_have_text("Say first what the picture shows.")
+    tab.page.locator("#clickpaint_source_prompt textarea").fill("a red ball")
+    tab.page.locator("#clickpaint_edit_prompt textarea").fill("a blue ball")
+    resolution = [["#clickpaint_resolution input[type=number]", "64"]]
+    tab.page.evaluate(TYPE_IN_AND_PRESS, [resolution, "clickpaint-words button"])
+    ball = words.get_by_role("button", name="ball", exact=True)
+    expect(ball).to_have_attribute("aria-pressed", "true")
+    assert tab.js("w.versions.over !== null")
+    ball.click()
+    expect(ball).to_have_attribute("aria-pressed", "false")
+    assert tab.js("w.versions.over === null")
+    words.get_by_role("button", name="red", exact=True).click()
+    words.get_by_role("button", name="Select it").click()
+    expect(words.get_by_role("status")).to_have_text("“red” is selected.")
+    start(tab, "edit", seed=70, steps=2, resolution=64)
+    painted(tab, 2)
+    asked = tab.js("w.diffusion.asked")
+    assert asked["edit_method"] == "p2p" and asked["source_prompt"] == "a red ball" and asked["prompt"] == "a blue ball"
 
 
 def test_without_a_checkpoint_there_is_what_can_be_had_and_a_file_is_found_by_itself(

@@ -69,9 +69,11 @@ def tab(visit: Callable[..., Visit], photo: bytes, host: SlowHost) -> Iterator[V
     host.hold = False
 
 
-def turn_to(tab: Visit, task: str) -> None:
-    tab.page.get_by_role("tab", name=task, exact=True).click()
-    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === '{task.lower()}'")
+def turn_to(tab: Visit, name: str, task: str = "") -> None:
+    """Open the tab of this name; task: of which it is, where that is not its name in small letters."""
+    tab.page.get_by_role("tab", name=name, exact=True).click()
+    task = task or name.lower()
+    tab.page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === '{task}'")
 
 
 def start(tab: Visit, task: str, button: str = "", **sampling: float) -> None:

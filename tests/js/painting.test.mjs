@@ -20,6 +20,22 @@ test("what the widgets say becomes the request", () => {
     assert.ok(!("left" in paintBody("fill", {left: 8})));
 });
 
+test("an edit by words sends only what its method takes", () => {
+    const values = {
+        edit_method: "Prompt-to-Prompt", source_prompt: "a sea", prompt: "", word_weights: "stormy=3, blue sky=0.5", edits: "glasses, beard:-5:0.8",
+        inversion: "By DDIM", cross_steps: 0.7, self_steps: 0.2, local: true, mask_ratio: 2, engine: "RePaint", seed: 1,
+    };
+    const shared = {task: "edit", source_prompt: "a sea", seed: 1, control: [], refine: null};
+    const weights = [{words: "stormy", weight: 3}, {words: "blue sky", weight: 0.5}];
+    assert.deepEqual(paintBody("edit", values), {
+        ...shared, prompt: "a sea", edit_method: "p2p", word_weights: weights, inversion: "ddim", cross_steps: 0.7, self_steps: 0.2, local: true,
+    });
+    const edits = [{text: "glasses", scale: 5, threshold: 0.9}, {text: "beard", scale: -5, threshold: 0.8}];
+    assert.deepEqual(paintBody("edit", {...values, edit_method: "LEDITS++", prompt: "a man"}), {...shared, prompt: "a man", edit_method: "ledits", edits});
+    assert.equal(paintBody("edit", {...values, edit_method: "DiffEdit", prompt: "x"}).mask_ratio, 2);
+    assert.ok(!("mask_ratio" in paintBody("edit", {...values, edit_method: "SDEdit", prompt: "x"})));
+});
+
 test("presets add the least that gives the ratio, in steps that models paint in", () => {
     assert.deepEqual(marginsFor("16:9", {width: 480, height: 320}), [48, 0, 48, 0]);
     assert.deepEqual(marginsFor("1:1", {width: 480, height: 320}), [0, 80, 0, 80]);

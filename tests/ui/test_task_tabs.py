@@ -69,7 +69,7 @@ def test_without_a_checkpoint_there_is_only_remove(tmp_path: Path) -> None:
 
 def test_a_host_that_paints_has_a_tab_for_each_task(rich: Studio) -> None:
     page = build(rich)
-    for task in ("remove", "fill", "replace", "expand", "instruct"):
+    for task in ("remove", "fill", "replace", "expand", "instruct", "edit"):
         assert f"clickpaint_tab_{task}" in page and page[f"clickpaint_{task}"]["variant"] == "primary"
         assert {"do": "tab", "task": task} in [message for message, _ in messages(page)]
     assert "Stable Diffusion" in json.dumps(page["clickpaint_eraser"]["choices"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.ui import gradio_compat as compat
-from clickpaint.ui import panels, pasting
+from clickpaint.ui import panels, pasting, words_tab
 
 if TYPE_CHECKING:
     from clickpaint.hosts.base import Capabilities
@@ -26,7 +26,7 @@ _LARGEST_MARGIN = 1024
 def tasks(
     studio: Front, can: Capabilities, paste: pasting.Paste | None = None, below: Callable[[], None] = lambda: None
 ) -> panels.Removing:
-    """Remove, fill, replace, expand and instruct, one tab each, and below them what is common to all that paints; gives the first's
+    """Remove, fill, replace, expand, instruct and edit by words, one tab each, and below them what all share that paint; gives the first's
     widgets.
 
     Args:
@@ -48,6 +48,8 @@ def tasks(
             starters.append(_expanding())
         with gr.Tab("Instruct", elem_id="clickpaint_tab_instruct", **prepared) as instruct:
             starters.append(_instructing())
+        with gr.Tab("Words", elem_id="clickpaint_tab_edit", **prepared) as words:
+            starters.append(words_tab.editing())
     below()
     # the page's script shows it for tasks that paint: removing needs none of it
     with gr.Column(elem_id="clickpaint_painting"):
@@ -58,7 +60,14 @@ def tasks(
             compat.html("<clickpaint-control></clickpaint-control>")
         pasting.button(studio, _pasted(removing.eraser, starters, sampling), paste)
 
-    for task, tab in (("remove", remove), ("fill", fill), ("replace", replace), ("expand", expand), ("instruct", instruct)):
+    for task, tab in (
+        ("remove", remove),
+        ("fill", fill),
+        ("replace", replace),
+        ("expand", expand),
+        ("instruct", instruct),
+        ("edit", words),
+    ):
         compat.send(tab.select, {"do": "tab", "task": task})
     panels.starts_removing(removing, sampling)
     for task, button, own, triggers in starters:
@@ -161,6 +170,14 @@ def _pasted(eraser: Any, starters: list[tuple[str, Any, dict[str, Any], list[Any
         fields += [of(task, own[name], name) for name in ("prompt", "negative_prompt") if name in own]
         if "image_cfg_scale" in own:
             fields.append(field(own["image_cfg_scale"], lambda read: read["image_cfg_scale"]))
+        if "source_prompt" in own:
+            fields += [
+                field(own["source_prompt"], lambda read: read["source_prompt"]),
+                field(
+                    own["edit_method"],
+                    lambda read: next(name for name, method in words_tab.METHODS.items() if method == read["edit_method"]),
+                ),
+            ]
         fields += [field(own[side], lambda read, i=i: read["expand"][i]) for i, side in enumerate(SIDES) if side in own]
     second_pass = dict(zip((None, True, False), SECOND_PASS, strict=True))
     fields.append(field(sampling["masked_content"], lambda read: read["masked_content"].capitalize()))

@@ -13,13 +13,13 @@ const PARTS = /^(number input for|range slider for) (.+)$/;
 function reword(element, name) {
     const text = element.getAttribute(name), [, part, label] = text.match(PARTS) ?? [];
     const better = part ? table[part] && `${table[label] ?? label}${table[part]}` : table[text];
-    if (better) element.setAttribute(name, better);
+    if (better && better !== text) element.setAttribute(name, better); // which is seen as a change again
 }
 
 function translate(node) {
     if (node.nodeType === Node.TEXT_NODE) {
         const text = node.data.trim(), better = table[text];
-        if (better && better !== text && !node.parentElement?.closest("clickpaint-canvas, clickpaint-models, clickpaint-describe, clickpaint-settings, script, style, textarea")) node.data = node.data.replace(text, better);
+        if (better && better !== text && !node.parentElement?.closest("clickpaint-canvas, clickpaint-models, clickpaint-describe, clickpaint-words, clickpaint-settings, script, style, textarea")) node.data = node.data.replace(text, better);
         return;
     }
     for (const name of ATTRIBUTES) if (node.hasAttribute?.(name)) reword(node, name);

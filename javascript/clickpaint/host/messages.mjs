@@ -53,6 +53,12 @@ const HANDLERS = {
         return [];
     },
 
+    /** How an edit by words is done. `only`: as for `engine`. */
+    method({only}, [method]) {
+        for (const [id, wanted] of Object.entries(only)) document.getElementById(id)?.classList.toggle("cp-hidden", method !== wanted);
+        return [];
+    },
+
     /** Margins to expand by changed: left, top, right, bottom. */
     margins(_, margins) {
         canvas()?.workbench.diffusion.setMargins(margins);

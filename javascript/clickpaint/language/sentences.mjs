@@ -7,6 +7,7 @@ import {en as pictures, zh_CN as pictures_zh_CN} from "./sentences_pictures.mjs"
 import {en as settings, zh_CN as settings_zh_CN} from "./sentences_settings.mjs";
 import {en as video, zh_CN as video_zh_CN} from "./sentences_video.mjs";
 import {en as models, zh_CN as models_zh_CN} from "./sentences_models.mjs";
+import {en as edits, zh_CN as edits_zh_CN} from "./sentences_words.mjs";
 import {en as training, zh_CN as training_zh_CN} from "./sentences_training.mjs";
 
 export const en = {
@@ -225,6 +226,7 @@ export const en = {
     ...settings,
     ...models,
     ...training,
+    ...edits,
     ...words,
 };
 
@@ -444,5 +446,6 @@ export const zh_CN = {
     ...settings_zh_CN,
     ...models_zh_CN,
     ...training_zh_CN,
+    ...edits_zh_CN,
     ...words_zh_CN,
 };

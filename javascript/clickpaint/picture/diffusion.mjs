@@ -6,6 +6,11 @@ const PERIOD = 700;
 const SECOND_PASS = {Automatic: null, On: true, Off: false};
 const OF_THE_HOST = new Set(["Automatic", "Web UI"]);
 const CLIP_TASKS = new Set(["remove", "fill", "replace"]);
+/** As the page lists them; see ui/words_tab.py. @type {Record<string, string>} */
+const METHODS = {"Prompt-to-Prompt": "p2p", "LEDITS++": "ledits", "DiffEdit": "diffedit", "SDEdit": "sdedit"};
+/** @type {Record<string, string>} */
+const INVERSIONS = {"By noise of its own (DDPM)": "ddpm", "By DDIM": "ddim", "From its seed": "seed"};
+const WHOLE = ["expand", "instruct", "edit"];
 const SIDES = ["left", "top", "right", "bottom"];
 
 /**
@@ -16,15 +21,35 @@ const SIDES = ["left", "top", "right", "bottom"];
  * @param {any[]} control units of ControlNet, as the API takes them
  */
 export function paintBody(task, values = {}, control = []) {
-    const {second_pass, masked_content, engine, sampler, scheduler, seed, left, top, right, bottom, ...rest} = values;
+    const {second_pass, masked_content, engine, sampler, scheduler, seed, left, top, right, bottom, ...plain} = values;
+    const rest = task === "edit" ? edited(plain) : plain;
     /** @type {Record<string, any>} */
     const body = {task, ...rest, control, seed: Number.isFinite(parseInt(seed)) ? parseInt(seed) : -1};
     body.refine = SECOND_PASS[second_pass] ?? null;
     if (masked_content) body.masked_content = masked_content.toLowerCase();
-    if (engine && !OF_THE_HOST.has(engine)) body.engine = engine.toLowerCase();
+    if (task !== "edit" && engine && !OF_THE_HOST.has(engine)) body.engine = engine.toLowerCase();
     for (const [name, value] of Object.entries({sampler, scheduler})) if (value && value !== "Automatic") body[name] = value;
     if (task === "expand") body.expand = SIDES.map((side) => Math.round(values[side] ?? 0));
     return body;
+}
+
+/**
+ * The values of an edit by words as the API takes them: only those of its method.
+ *
+ * @param {Record<string, any>} values
+ */
+function edited(values) {
+    const {edit_method, word_weights, edits, inversion, cross_steps, self_steps, local, mask_ratio, ...rest} = values;
+    const method = METHODS[edit_method] ?? "p2p", parts = (text) => (text ?? "").split(/[,;\n]/).map((part) => part.trim()).filter(Boolean);
+    const weights = parts(word_weights).map((part) => part.split("=")).map(([words, weight]) => ({words: words.trim(), weight: Number(weight ?? NaN)}));
+    const several = parts(edits).map((part) => part.split(":")).map(([text, scale = 5, threshold = 0.9]) => ({text, scale: Number(scale), threshold: Number(threshold)}));
+    /** @type {Record<string, Record<string, any>>} */
+    const own = {
+        p2p: {word_weights: weights, inversion: INVERSIONS[inversion] ?? "ddpm", cross_steps, self_steps, local},
+        ledits: {edits: several}, diffedit: {mask_ratio}, sdedit: {},
+    };
+    const prompt = rest.prompt || (weights.length || several.length ? rest.source_prompt : "");
+    return {...rest, prompt, edit_method: method, ...own[method]};
 }
 
 /** Events: "live" (detail: the picture being painted as a Blob, or null when there is none any more). */
@@ -149,7 +174,7 @@ export class Diffusion extends EventTarget {
         if (body.masked_content === "erased" && editor.options.eraser !== "diffusion") body.eraser = editor.options.eraser;
         if (editor.clip) return editor.clip.paint(task, body);
         const ask = (id) => {
-            if (!["expand", "instruct"].includes(task) && !editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
+            if (!WHOLE.includes(task) && !editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
             return this.api.paint(id, body);
         };
         return this.#paint(ask, body, 0);

@@ -126,10 +126,11 @@ export class Selecting {
      * Select what a phrase names.
      *
      * @param {string} phrase
+     * @param {Record<string, any>} [how] what the API takes besides: what might be there instead, by the checkpoint
      */
-    find(phrase) {
+    find(phrase, how = {}) {
         const {editor} = this, {mode, options} = editor;
-        return editor.change("find", () => this.#reselect(() => this.api.find(editor.id, {phrase, mode, segmenter: options.segmenter})));
+        return editor.change("find", () => this.#reselect(() => this.api.find(editor.id, {phrase, mode, segmenter: options.segmenter, ...how})));
     }
 
     /**

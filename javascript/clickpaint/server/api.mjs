@@ -283,8 +283,8 @@ export class Api {
         return this.request("POST", `workspaces/${id}/caption-everything`, {body});
     }
 
-    find(id, body) {
-        return this.#masked(`workspaces/${id}/find`, {body});
+    find(id, body, how = "find") {
+        return this.#masked(`workspaces/${id}/${how}`, {body});
     }
 
     trace(id, body) {
