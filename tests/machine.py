@@ -44,6 +44,7 @@ LONGEST_FIRST = (
     "tests/segment/test_sam.py",
     "tests/browser/test_cutting.py",
     "tests/browser/test_several_pictures.py",
+    "tests/train/test_training_run.py",
     "tests/paint/adapters/test_control.py",
     "tests/paint/checkpoint/test_aliases.py",
     "tests/browser/test_settings.py",

@@ -60,7 +60,7 @@ def test_an_example_that_is_seen_again_and_again_is_learned(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be divided here")
 def test_a_killed_training_goes_on_to_the_same_file(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "extension"), str(ROOT)])}
-    command = [sys.executable, "-m", "tests.train.killed", str(tmp_path), "5"]
+    command = [sys.executable, "-m", "tests.train.killed", str(tmp_path), "3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
     assert "DIFFERENT" not in done.stdout and done.stdout.count("same") == 3
