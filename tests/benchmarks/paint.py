@@ -29,9 +29,11 @@ from clickpaint.paint.checkpoint.unet import UNetLayout
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.loop import generators
-from clickpaint.paint.diffusion.sampling import Tools, text_to_image
+from clickpaint.paint.diffusion.sampling import Tools, paint_with, text_to_image
+from clickpaint.paint.diffusion.seeing_words import difference
+from clickpaint.paint.diffusion.words_mask import LOOKS
 from clickpaint.paint.flat_options import grouped
-from clickpaint.paint.paint_job import ControlUnit, PaintOptions
+from clickpaint.paint.paint_job import ControlUnit, PaintJob, PaintOptions
 from tests.toys import checkpoint as toys
 from tests.toys import controlnet as controlnets
 from tests.toys import lora as loras
@@ -138,6 +140,27 @@ def engines(checkpoint: Checkpoint, side: int, steps: int) -> None:
     print(f"  a LoRA's share        {adapted / plain - 1:8.0%}")
 
 
+def edits(checkpoint: Checkpoint, side: int, steps: int) -> None:
+    """What edits by words cost beside a plain fill of as many steps; DiffEdit's mask beside one of `LOOKS` looks."""
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    everywhere = np.ones((side, side), bool)
+
+    def fill(count: int) -> None:
+        options = grouped(prompt="a red house", steps=count, sampler="DDIM")
+        paint_with(checkpoint, PaintJob(pixels, everywhere, options, "original", 1.0, 1))
+
+    def edit(method: str) -> None:
+        options = grouped(task="edit", edit_method=method, source_prompt="a red house", prompt="a blue house", steps=steps, mask_ratio=1.0)
+        paint_with(checkpoint, PaintJob(pixels, everywhere, options, "original", 1.0, 1))
+
+    plain, looks, p2p, ledits, mask = turns(
+        lambda: fill(steps), lambda: fill(LOOKS * 3 // 2), lambda: edit("p2p"), lambda: edit("ledits"),
+        lambda: difference(checkpoint, pixels, "a red house", "a blue house", resolution=side), rounds=3,
+    )  # fmt: skip
+    print(f"  a plain fill          {plain:8.3f}  Prompt-to-Prompt {p2p / plain:.2f} x, LEDITS++ {ledits / plain:.2f} x")
+    print(f"  DiffEdit's mask       {mask:8.3f}  {mask / looks:.2f} x of a fill with as many looks")
+
+
 def _controlnet(checkpoint: Checkpoint) -> Any:
     if checkpoint.layout.channels[0] == controlnets.CHANNELS:
         model = load_controlnet(controlnets.state_dict(), checkpoint)
@@ -160,6 +183,7 @@ def main() -> None:
     on_device = {key: value.to(arguments.device) for key, value in tensors.items()}
     checkpoint = open_checkpoint(TensorSource("random", lambda: on_device, "epsilon"))
     engines(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
+    edits(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
 
 
 if __name__ == "__main__":
