@@ -85,6 +85,7 @@ import resource, sys, tempfile
 from pathlib import Path
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from clickpaint.api.access import LocalGate
 from clickpaint.api.router import create_router
 from tests.toys.studio import toy_studio
 
