@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from clickpaint.errors import Interrupted, InvalidInput
 from clickpaint.paint.adapters.controlnet_files import load_controlnet
@@ -19,6 +20,7 @@ from clickpaint.paint.diffusion.sampling import text_to_image
 from clickpaint.paint.flat_options import grouped
 from clickpaint.progress import Progress
 from clickpaint.train import run_folder
+from clickpaint.train.estimate import estimate
 from clickpaint.train.run_types import TrainingDiverged, TrainingTurns
 from clickpaint.train.training_run import TrainingRun
 from clickpaint.train.training_session import Session
@@ -154,3 +156,31 @@ def test_pictures_of_the_class_count_beside_the_objects(tmp_path, monkeypatch):
     reports = []
     TrainingRun(training, TrainingTurns(plan, "toy", plan), Device(), None, reports.append).run(opener(opened_checkpoint()))
     assert [report.loss for report in reports] == [7.0, 7.0]
+
+
+def test_what_is_computed_twice_learns_the_same_the_text_encoder_too(tmp_path):
+    def learned(checkpointing):
+        lora = job(
+            tmp_path / f"{checkpointing}.safetensors", steps=2, rank=2, text_learning_rate=1e-2, gradient_checkpointing=checkpointing
+        )
+        trained(lora, opened_checkpoint(), scene((40, 160, 60)))
+        return load_file(lora.output)
+
+    once, twice = learned("off"), learned("on")
+    words = [name for name in once if name.startswith("lora_te_") and name.endswith("lora_up.weight")]
+    assert words and all(bool(once[name].any()) for name in words)  # which begin as nothing
+    assert once.keys() == twice.keys() and all(torch.equal(once[name], twice[name]) for name in once)
+
+
+def test_memory_is_counted_where_transformers_makes_masks_of_tensors(monkeypatch, tmp_path):
+    checkpoint = opened_checkpoint()
+    model = checkpoint.text_encoders[0].model
+    forward = model.forward
+
+    def older(*args, **kwargs):  # as transformers 4.30 begins
+        torch.full((77, 77), torch.tensor(torch.finfo(torch.float32).min, device="meta"), device="meta")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model, "forward", older)
+    counted = estimate(job(tmp_path / "x.safetensors", text_learning_rate=1e-4), checkpoint, 64, torch.float32)
+    assert 0 < counted[True].kept < counted[False].kept

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from clickpaint.compat.meta_tensors import fills_without_memory
 from clickpaint.errors import OutOfMemory, Sentence
 from clickpaint.paint.checkpoint.meta import empty
 from clickpaint.train.optimizers import STATE_VALUES
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 _SPARE = 256 << 20
 """Bytes that libraries take besides."""
-_BLOCKS = ("ResnetBlock2D", "BasicTransformerBlock", "CLIPEncoderLayer")
-"""What is computed a second time as a whole."""
 _SMALLEST = 256
 """Pixels of the smallest resolution that is proposed."""
 
@@ -80,7 +79,7 @@ def estimate(job: TrainingJob, checkpoint: Checkpoint, resolution: int, dtype: t
     encoders = [encoder.model for encoder in checkpoint.text_encoders] if learns_words else []
     for module in (unet, *encoders):
         torch.nn.Module.to(module, dtype=dtype)
-    with torch.inference_mode(False), torch.enable_grad(), learning(job, on_meta) as learner:
+    with torch.inference_mode(False), torch.enable_grad(), fills_without_memory(), learning(job, on_meta) as learner:
         parameters = sum(tensor.numel() for tensor in learner.tensors.values())
         averaged = 1 if job.settings.ema_decay and job.kind in WHOLE else 0
         learned = int(4 * parameters * (2 + STATE_VALUES[job.settings.optimizer] + averaged))
@@ -186,6 +185,8 @@ def _counting(learner: Any) -> Iterator[list[int]]:
 
 def _kept(learner: Any, checkpoint: Checkpoint, resolution: int, dtype: torch.dtype) -> tuple[int, int]:
     """(bytes of all that is kept, of the block that keeps most)."""
+    from clickpaint.train.training_modes import BLOCKS
+
     largest, hooks = [0], []
     with _counting(learner) as total:
         starts: dict[int, int] = {}
@@ -198,7 +199,7 @@ def _kept(learner: Any, checkpoint: Checkpoint, resolution: int, dtype: torch.dt
 
         for network in learner.modules():
             for module in network.modules():
-                if type(module).__name__ in _BLOCKS:
+                if type(module).__name__ in BLOCKS:
                     hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
         try:
             answer = _ask(learner, checkpoint, resolution, dtype)

@@ -53,11 +53,12 @@ def noised(scheduler: Any, latents: Tensor, noise: Tensor, timesteps: Tensor) ->
 def level_weights(scheduler: Any, timesteps: Tensor, gamma: float) -> Tensor | None:
     """min-SNR-gamma (Hang et al. 2023), float32 [n]; None where all levels count alike."""
     import torch
-    from diffusers.training_utils import compute_snr
 
     if not gamma:
         return None
-    snr = compute_snr(scheduler, timesteps)
+    # not diffusers' compute_snr, whose file cannot be imported where transformers is older than 4.33, as A1111's is
+    signal = scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+    snr = signal / (1 - signal)
     least = torch.stack([snr, torch.full_like(snr, gamma)], dim=1).min(dim=1)[0]
     return least / snr.clamp(min=1e-8) if scheduler.config.prediction_type == "epsilon" else least / (snr + 1)
 

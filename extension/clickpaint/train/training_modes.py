@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from clickpaint.train.run_types import StepReport
 from clickpaint.weights.device import Device
@@ -71,25 +71,49 @@ def without_inference_tensors(checkpoint: Checkpoint) -> Iterator[None]:
             owner._parameters[name] = tensor
 
 
+BLOCKS = ("ResnetBlock2D", "BasicTransformerBlock", "CLIPEncoderLayer")
+"""The classes of what is computed a second time as a whole; none holds another."""
+
+
 @contextmanager
 def thrifty_networks(modules: Sequence[Any], thrifty: bool) -> Iterator[None]:
-    """Within this block networks compute what they need for gradients a second time, if `thrifty`."""
-    changed = list(modules) if thrifty else []
+    """Within this block networks compute what they need for gradients a second time, if `thrifty`.
+
+    Not by the libraries' own switches: transformers before 5 lets torch compute from inputs alone ("reentrant"), and what is learned in the
+    first layers of a text encoder, whose embeddings need no gradient, would get none and no one would be told.
+    """
+    blocks = [block for module in modules for block in module.modules() if type(block).__name__ in BLOCKS] if thrifty else []
+    for block in blocks:
+        block.forward = _computed_twice(block.forward)
     try:
-        for module in changed:
-            module.train()
-            _method(module, "enable")()
         yield
     finally:
-        for module in changed:
-            _method(module, "disable")()
-            module.eval()
+        for block in blocks:
+            del block.forward  # the class's own is behind it
 
 
-def _method(module: Any, what: Literal["enable", "disable"]) -> Callable[[], None]:
-    """What switches a network's checkpointing: diffusers' method, or transformers' of any version."""
-    names = (f"{what}_gradient_checkpointing", f"activation_checkpointing_{what}", f"gradient_checkpointing_{what}")
-    return getattr(module, next(name for name in names if hasattr(module, name)))
+def _computed_twice(forward: Callable[..., Any]) -> Callable[..., Any]:
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    class Kept(torch.autograd.Function):
+        """Keeps a block's inputs as a checkpoint does."""
+
+        @staticmethod
+        def forward(ctx: Any, _: torch.Tensor, *tensors: torch.Tensor) -> torch.Tensor:
+            ctx.save_for_backward(*tensors)
+            return tensors[0].new_empty(0)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)]
+        if not any(tensor.is_meta for tensor in tensors):
+            return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+        # torch before 2.4 has no checkpoints on tensors without memory, of which only the count of what is kept matters
+        Kept.apply(torch.empty(0, device="meta", requires_grad=True), *tensors)
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, lambda nothing: nothing):
+            return forward(*args, **kwargs)
+
+    return run
 
 
 @contextmanager
