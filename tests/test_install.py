@@ -270,7 +270,7 @@ def test_a_web_ui_gets_the_versions_that_the_tests_run_with():
         pin.split(";")[0].strip()
         for pin in (*install.listed(facts, ("app",)), *facts["install"]["no-deps"], *facts["install"]["constraints"])
     ]
-    older = {"diffusers", "pillow-heif"}  # A1111's transformers goes with none newer; its Pillow with no newer pillow-heif
+    older = {"diffusers", "peft", "pillow-heif"}  # A1111's transformers goes with none newer; its Pillow with no newer pillow-heif
     for name, requirement in PACKAGES.items():
         assert install.normal(requirement) == name
         assert (requirement in pins) == (name not in older), f"{requirement} in hosts/webui/setup.py, another version in pyproject.toml"

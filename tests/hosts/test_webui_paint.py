@@ -414,7 +414,7 @@ def test_every_option_is_used():
     elsewhere = {
         "task", "seed", "denoising_strength", "masked_content", "batch_count", "grow", "feather", "resolution", "refine",
         "refine_strength", "expand", "control", "soft_inpainting", "engine", "image_cfg_scale", "repaint_jump", "repaint_resamples",
-    }  # fmt: skip
+    } | {name for name in flat_options.DEFAULTS if flat_options.group_of(name) in ("guide", "reference", "edit")} | {"system"}  # fmt: skip
     here = {
         "prompt",
         "negative_prompt",

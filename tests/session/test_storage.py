@@ -223,7 +223,7 @@ def test_closing_removes_it_from_the_disk_too(tmp_path):
         assert not after.workspaces.close(id)
         with pytest.raises(NotFound):
             after.workspaces.get(id)
-    with opened._turn:
+    with opened._turns.take(lambda: None):
         pass
     program.storage.changed(opened)
     program.storage.settle()

@@ -90,7 +90,11 @@ def test_a_generation_of_somebody_else_sets_only_what_it_tells(page) -> None:
     fields = reading("a dog\nSteps: 12, Sampler: Nobody's, CFG scale: 99, Seed: 5, Size: 512x512, Model: tiny, Masked content: fill")
     mark = fields.pop("pasted_task")
     assert mark.split()[0] not in ("fill", "replace", "expand", "remove", "instruct", "none")
-    every = {f"{task}_{name}": value for task in ("fill", "replace", "instruct") for name, value in (("prompt", "a dog"), ("negative", ""))}
+    every = {
+        f"{task}_{name}": value
+        for task in ("fill", "replace", "instruct", "edit")
+        for name, value in (("prompt", "a dog"), ("negative", ""))
+    }
     assert fields == {**every, "expand_prompt": "a dog", "steps": 12, "seed": 5}, "no unknown sampler, nothing that a slider cannot show"
 
 

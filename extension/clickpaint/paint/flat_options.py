@@ -33,6 +33,11 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 """Every name with what it is where nobody says otherwise."""
 
 
+def group_of(name: str) -> str:
+    """The field of `PaintOptions` that an option belongs to, by its flat name."""
+    return _PLACES[name][0] if name in _PLACES else name
+
+
 def grouped(**values: Any) -> PaintOptions:
     """The options that these values, by the names of `DEFAULTS`, say.
 
