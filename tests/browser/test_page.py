@@ -373,6 +373,13 @@ def test_formats(visit: Any, photo: bytes) -> None:
         assert saved.format == "JPEG"
 
 
+CLOSED_LISTS = """() => {
+    const {get} = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value');
+    return [...document.querySelectorAll('input[role=combobox], input[role=listbox]')].map((input) => get.call(input));
+}"""
+"""What is seen in the lists, whatever their inputs say to scripts."""
+
+
 def test_chinese(visit: Any, photo: bytes, tmp_path: Path) -> None:
     tab = visit(locale="zh-CN")
     tab.open(photo)
@@ -383,6 +390,10 @@ def test_chinese(visit: Any, photo: bytes, tmp_path: Path) -> None:
     assert "预览指针处的物体" in visible
     for english in ("Remove with", "Save as", "Results", "Nothing selected", "New"):
         assert english not in visible
+    tab.page.locator("#clickpaint_eraser input").click()
+    tab.page.get_by_role("option", name="自动").click()
+    tab.page.wait_for_function(f"() => ({CLOSED_LISTS})().includes('自动')")
+    assert "Automatic" not in tab.page.evaluate(CLOSED_LISTS)
 
 
 def test_models_are_offered(visit: Any) -> None:

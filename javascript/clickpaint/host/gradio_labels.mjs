@@ -16,6 +16,24 @@ function reword(element, name) {
     if (better && better !== text) element.setAttribute(name, better); // which is seen as a change again
 }
 
+const TEXT = /** @type {PropertyDescriptor} */ (Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value"));
+
+/**
+ * The chosen line of a closed list is the value of an input, which only Gradio sets and reads: it goes on doing so in English.
+ * @param {HTMLInputElement} input
+ */
+function wordChosen(input) {
+    if (Object.hasOwn(input, "value")) return;
+    let english = "";
+    const shown = () => TEXT.get?.call(input);
+    const show = (/** @type {string} */ text) => {
+        english = text;
+        TEXT.set?.call(input, table[text] ?? text);
+    };
+    Object.defineProperty(input, "value", {configurable: true, get: () => shown() === table[english] ? english : shown(), set: show});
+    show(shown());
+}
+
 function translate(node) {
     if (node.nodeType === Node.TEXT_NODE) {
         const text = node.data.trim(), better = table[text];
@@ -23,6 +41,7 @@ function translate(node) {
         return;
     }
     for (const name of ATTRIBUTES) if (node.hasAttribute?.(name)) reword(node, name);
+    if (node.matches?.("input[role=combobox], input[role=listbox]")) wordChosen(node);
     node.childNodes.forEach(translate);
 }
 
