@@ -402,3 +402,11 @@ def test_what_is_no_file_is_never_replaced_by_one(tmp_path):
         with pytest.raises(InvalidInput, match="is no file"):
             write(path, b"1")
     assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_each_task_writes_is_known_as_a_result():
+    """So that a folder's results are not taken for pictures when the command runs again."""
+    from clickpaint.cli.files import _RESULTS
+    from clickpaint.cli.painting import _DONE
+
+    assert {f"_{word}" for word in _DONE.values()} <= set(_RESULTS)

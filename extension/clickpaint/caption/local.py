@@ -10,7 +10,7 @@ from typing import Any
 
 from clickpaint.caption import loading
 from clickpaint.errors import Sentence
-from clickpaint.weights.folders import is_file, is_folder
+from clickpaint.weights.folders import folders_in, is_file
 
 KINDS = ("captioner", "BLIP", "LLM")
 """The host's folders that are looked through: each model is a folder of its own, as `save_pretrained` and model hubs have it."""
@@ -52,15 +52,10 @@ class LocalModel:
 def local_models(folders: Iterable[Path]) -> list[LocalModel]:
     """The models in these folders by name; the first of a name counts."""
     models: dict[str, LocalModel] = {}
-    for folder in folders:
-        try:
-            inner = sorted(path for path in folder.iterdir() if is_folder(path))
-        except OSError:
-            continue
-        for path in inner:
-            model = _recognised(path)
-            if model is not None:
-                models.setdefault(model.name, model)
+    for path in folders_in(folders):
+        model = _recognised(path)
+        if model is not None:
+            models.setdefault(model.name, model)
     return list(models.values())
 
 

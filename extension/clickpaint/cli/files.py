@@ -7,7 +7,6 @@ import logging
 import os
 import threading
 import unicodedata
-import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -16,8 +15,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput, cannot_write
+from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
 from clickpaint.image.picture import ENDINGS, format_of
+from clickpaint.image.whole_file import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_RESULTS = ("_mask", "_removed", "_cutout", "_cropped", "_map", "_filled", "_replaced", "_expanded", "_instructed", "_edited")
+_RESULTS = ("_mask", "_removed", "_cutout", "_cropped", "_map", "_filled", "_replaced", "_expanded", "_instructed", "_edited", "_varied")
 """What the commands put behind a picture's name for theirs."""
 
 _UNDER_WAY = 3
@@ -393,17 +393,4 @@ def write(target: Path, data: bytes) -> None:
     _check_replaceable(target)
     if target.is_symlink():
         target = target.resolve()
-    part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short, whatever the target's name
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise cannot_write(target, error) from error
-        raise
+    write_whole(target, data)

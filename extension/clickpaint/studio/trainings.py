@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from clickpaint.errors import Busy, ClickpaintError, HostUnsupported, Interrupted, InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image.picture import encode, from_pixels
+from clickpaint.image.whole_file import write_whole
 from clickpaint.progress import Progress
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
@@ -22,7 +23,6 @@ from clickpaint.train.dataset.collection import checked_name
 from clickpaint.train.dataset.examples import DataSet, open_data_set
 from clickpaint.train.estimate import Fit, estimate, fitting, with_checkpointing
 from clickpaint.train.planned_turns import turns_of
-from clickpaint.train.run_folder import write_whole
 from clickpaint.train.run_types import OpenedForTraining, StepReport
 from clickpaint.train.training_run import TrainingRun
 from clickpaint.train.training_settings import Kind, TrainingJob, TrainingSettings, write_config

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from clickpaint.image.whole_file import write_whole
 from clickpaint.paint.diffusion.latents import CELL, Coder
 from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.train.captions import CaptionTensors, encode_captions
-from clickpaint.train.run_folder import write_whole
 
 if TYPE_CHECKING:
     import torch

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint import __version__
+from clickpaint.image.whole_file import write_whole
 from clickpaint.paint.checkpoint.kind import Kind
-from clickpaint.train.run_folder import write_whole
 from clickpaint.train.training_settings import ADAPTERS, TrainingJob
 
 if TYPE_CHECKING:

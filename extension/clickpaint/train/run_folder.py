@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,30 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from clickpaint.errors import CorruptModel, cannot_write
+from clickpaint.errors import CorruptModel
 from clickpaint.image.picture import encode, from_pixels
+from clickpaint.image.whole_file import write_whole
 
 STATE = "state.pt"
 CURVE, CURVE_PICTURE = "loss.csv", "loss.png"
 SAMPLES = "samples"
-
-
-def write_whole(target: Path, data: bytes) -> None:
-    """Write a file, or leave what is there. Raises `InvalidInput`: it cannot be written."""
-    part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise cannot_write(target, error) from error
-        raise
 
 
 def clear_parts(folder: Path) -> None:

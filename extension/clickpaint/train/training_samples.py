@@ -6,11 +6,12 @@ from pathlib import Path
 
 from clickpaint.compat.randomness import kept_randomness
 from clickpaint.image.picture import encode, from_pixels
+from clickpaint.image.whole_file import write_whole
 from clickpaint.paint.diffusion.sampling import Tools, text_to_image
 from clickpaint.paint.flat_options import grouped
 from clickpaint.progress import Progress
 from clickpaint.train.learners import Learner
-from clickpaint.train.run_folder import SAMPLES, write_whole
+from clickpaint.train.run_folder import SAMPLES
 from clickpaint.train.training_settings import TrainingJob
 from clickpaint.weights.device import Device
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from clickpaint.errors import Sentence
@@ -23,6 +25,13 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def folders_in(places: Iterable[Path]) -> Iterator[Path]:
+    """The folders that lie directly in these, in the order of their names; a place that is not there or closed has none."""
+    for place in places:
+        with suppress(OSError):
+            yield from sorted(path for path in place.iterdir() if is_folder(path))
 
 
 def why_unreadable(path: Path) -> str | None:

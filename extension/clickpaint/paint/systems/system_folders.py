@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound, Sentence
 from clickpaint.paint.systems.kinds import KINDS, SystemKind
-from clickpaint.weights.folders import is_file, is_folder
+from clickpaint.weights.folders import folders_in, is_file
 
 KIND = "diffusers"
 """The host's folders that are looked through; each system is a folder of its own, as `save_pretrained` and model hubs have it."""
@@ -38,15 +38,10 @@ class System:
 def systems(folders: Iterable[Path]) -> list[System]:
     """The systems in these folders by name; the first of a name counts. Nothing is loaded."""
     known: dict[str, System] = {}
-    for folder in folders:
-        try:
-            inner = sorted(path for path in folder.iterdir() if is_folder(path))
-        except OSError:
-            continue
-        for path in inner:
-            system = _recognised(path)
-            if system is not None:
-                known.setdefault(system.name, system)
+    for path in folders_in(folders):
+        system = _recognised(path)
+        if system is not None:
+            known.setdefault(system.name, system)
     return list(known.values())
 
 
