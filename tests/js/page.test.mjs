@@ -17,7 +17,10 @@ import {modeOf} from "../../javascript/clickpaint/canvas/tools.mjs";
 const FOLDER = new URL("../../javascript/clickpaint/", import.meta.url);
 const key = (name, more = {}) => ({key: name, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...more});
 
-test("both languages say the same things with the same values", () => {
+test("both languages say the same things with the same values, each once", async () => {
+    const parts = readdirSync(new URL("language/", FOLDER)).filter((name) => name.startsWith("sentences_"));
+    const tables = await Promise.all(parts.map((name) => import(new URL(`language/${name}`, FOLDER).href)));
+    assert.deepEqual(tables.flatMap((table) => Object.keys(table.en)).sort(), Object.keys(en).sort());
     assert.deepEqual(Object.keys(zh_CN).sort(), Object.keys(en).sort());
     const values = (sentence) => [...sentence.matchAll(/\{\w+\}/g)].map(String).sort();
     for (const name of Object.keys(en)) assert.deepEqual(values(zh_CN[name]), values(en[name]), name);

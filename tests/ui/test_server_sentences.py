@@ -16,6 +16,10 @@ from clickpaint import errors
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "extension" / "clickpaint"
 TABLE = ROOT / "javascript" / "clickpaint" / "language" / "server_sentences_zh_CN.mjs"
+TABLES = TABLE.with_name("server_zh_CN")
+"""A file for each room; "program" for the ground floor and the entry points."""
+
+GROUND_FLOOR = "program"
 
 NOT_ON_THE_PAGE = {"cli", "app", "api/stateless.py", "api/translate.py", "compat"}
 """Rooms and files whose sentences only those read who write requests or commands by hand."""
@@ -100,10 +104,21 @@ def templates() -> dict[str, set[str]]:
     return files
 
 
+def pairs_of(file: Path) -> list[tuple[str, str]]:
+    """The lines of a file of the table, those that stand there twice, too."""
+    text = file.read_text("utf-8")
+    return json.loads(re.sub(r",\s*}", "}", text[text.index("{") : text.rindex("}") + 1]), object_pairs_hook=list)
+
+
 @pytest.fixture(scope="module")
-def table() -> dict[str, str]:
-    text = TABLE.read_text("utf-8")
-    return json.loads(re.sub(r",\s*}", "}", text[text.index("{") : text.rindex("}") + 1]))
+def tables() -> dict[str, list[tuple[str, str]]]:
+    """By room."""
+    return {file.name.removesuffix("_zh_CN.mjs"): pairs_of(file) for file in sorted(TABLES.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def table(tables) -> dict[str, str]:
+    return {template: own for pairs in tables.values() for template, own in pairs}
 
 
 def on_the_page(files: set[str]) -> bool:
@@ -124,12 +139,35 @@ print("not said")
 
 def test_what_a_user_of_the_page_can_meet_is_said_in_chinese(templates, table):
     missing = sorted(template for template, files in templates.items() if on_the_page(files) and template not in table)
-    assert not missing, f"{len(missing)} of {len(templates)} templates are not in {TABLE.name}:\n" + "\n".join(missing)
+    assert not missing, f"{len(missing)} of {len(templates)} templates are not in {TABLES.name}/ROOM_zh_CN.mjs:\n" + "\n".join(missing)
 
 
-def test_every_translation_is_of_something_that_the_package_says(table):
-    code = {node.value for _, tree in trees() for node in nodes_of(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    assert sorted(table.keys() - code) == []
+def test_every_translation_stands_with_a_room_that_says_it(tables):
+    rooms: dict[str, set[str]] = {}
+    for file, tree in trees():
+        room = file.relative_to(PACKAGE).parts[0]
+        room = GROUND_FLOOR if room in {"cli", "app"} or room.endswith(".py") else room
+        for node in nodes_of(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                rooms.setdefault(node.value, set()).add(room)
+    elsewhere = {
+        template: (room, sorted(rooms.get(template, "nobody says it")))
+        for room, pairs in tables.items()
+        for template, _ in pairs
+        if room not in rooms.get(template, ())
+    }
+    assert elsewhere == {}
+
+
+def test_the_tables_are_sorted_have_each_template_once_and_are_all_on_the_page(tables):
+    """Sorted, so that those who add lines at the same time do not all add them in the same place."""
+    for room, pairs in tables.items():
+        assert [template for template, _ in pairs] == sorted({template for template, _ in pairs}), room
+    templates = [template for pairs in tables.values() for template, _ in pairs]
+    assert len(templates) == len({*templates})
+    joined = TABLE.read_text("utf-8")
+    for room in tables:
+        assert f'import {{zh_CN as {room}}} from "./{TABLES.name}/{room}_zh_CN.mjs";' in joined and re.search(rf"\.\.\.{room}\b", joined)
 
 
 def is_finished(node: ast.expr) -> bool:

@@ -1,0 +1,41 @@
+/** The sentences of the page with no picture; part of sentences.mjs. */
+
+export const en = {
+    "welcome.title": "Click on anything. Make it disappear.",
+    "welcome.text": "Drop a picture here, paste one, or",
+    "welcome.choose": "choose a file",
+    "welcome.samples": "or try one of these",
+    "welcome.can": "What can be done here",
+    "welcome.can.remove": "Remove anything by a click",
+    "welcome.can.fill": "Fill or replace it by words",
+    "welcome.can.expand": "Expand the picture",
+    "welcome.can.describe": "Describe it, or make a control map",
+    "welcome.can.many": "Do the same to many pictures",
+    "sample.beach": "A ball on the beach",
+    "sample.beach.hint": "Click the ball, then Remove",
+    "sample.bricks": "A sign on a brick wall",
+    "sample.bricks.hint": "Click the sign; the wall goes on",
+    "sample.meadow": "Hay bales in a meadow",
+    "sample.meadow.hint": "Shift and click selects all three",
+    "drop": "Drop to open",
+};
+
+export const zh_CN = {
+    "welcome.title": "点一下，让它消失。",
+    "welcome.text": "将图片拖到这里、粘贴，或",
+    "welcome.choose": "选择文件",
+    "welcome.samples": "或者试试这些",
+    "welcome.can": "可以做什么",
+    "welcome.can.remove": "点一下移除任何物体",
+    "welcome.can.fill": "用文字填充或替换",
+    "welcome.can.expand": "扩展画面",
+    "welcome.can.describe": "描述内容或生成控制图",
+    "welcome.can.many": "对多张图片执行相同操作",
+    "sample.beach": "海滩上的球",
+    "sample.beach.hint": "点击球，再按“移除”",
+    "sample.bricks": "砖墙上的标志",
+    "sample.bricks.hint": "点击标志，墙面自动延续",
+    "sample.meadow": "草地上的干草卷",
+    "sample.meadow.hint": "按住 Shift 点击可选中三个",
+    "drop": "松开以打开",
+};
