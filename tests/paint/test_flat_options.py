@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from clickpaint.api import painting_schemas
 from clickpaint.errors import InvalidInput
-from clickpaint.paint.flat_options import DEFAULTS, changed, grouped
+from clickpaint.paint.flat_options import DEFAULTS, changed, grouped, values_of
 from clickpaint.paint.paint_job import Masking, PaintOptions, Sampling, TextPrompt
 
 
@@ -42,3 +43,24 @@ def test_unknown_names_and_wrong_values_are_refused():
 def test_the_bodies_of_requests_have_every_option():
     names = set(getattr(painting_schemas.PaintBody, "model_fields", None) or painting_schemas.PaintBody.__fields__)
     assert {*DEFAULTS} <= names
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"reference_adapter": "a", "reference_fidelity": 0.2, "task": "vary"}, "fidelity"), ({"reference_adapter": "a"}, "no reference"),
+        ({"reference_weight": 0.5}, "no reference"), ({"reference_start": 0.5, "reference_end": 0.5}, "no step"),
+        ({"guide_words": "a cat"}, "what guides"), ({"guide_scale": 3.0}, "what guides"),
+        ({"guide": "picture", "guide_words": "a cat", "guide_picture": np.zeros((2, 2, 3), np.uint8)}, "needs no words"),
+        ({"guide": "clip", "guide_words": "a cat", "guide_picture": np.zeros((2, 2, 3), np.uint8)}, "not a picture"),
+        ({"task": "vary", "masked_content": "latent noise"}, "begins with what is shown"), ({"task": "vary", "refine": True}, "once"),
+    ],
+)  # fmt: skip
+def test_what_would_change_nothing_is_refused(values, said):
+    with pytest.raises(InvalidInput, match=said):
+        grouped(**values)
+
+
+def test_what_options_say_is_had_back():
+    values = {"prompt": "a cat", "steps": 7, "task": "vary", "system": "auto", "guide": "clip", "guide_words": "storm"}
+    assert values_of(grouped(**values)) == {**DEFAULTS, **values}

@@ -14,7 +14,9 @@ from clickpaint.compat import torchvision
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.picture import from_pixels
+from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.flat_options import grouped
+from clickpaint.paint.paint_job import ControlUnit
 from clickpaint.paint.systems.system_folders import require, systems
 from clickpaint.studio.studio import Studio
 
@@ -105,6 +107,17 @@ def test_folders_are_known_by_what_they_say(studio, folder):
         require("x", "fill", places)
     with pytest.raises(NotFound, match="can vary"):
         require("auto", "vary", places)
+
+
+def test_what_would_change_nothing_with_a_system_is_refused(studio, folder, capsys):
+    for values in ({"sampler": "Euler"}, {"scheduler": "Karras"}, {"denoising_strength": 0.3}, {"negative_prompt": "x"},
+                   {"control": (ControlUnit("none", "any"),)}, {"guide": "clip", "guide_words": "x"}):  # fmt: skip
+        with pytest.raises(InvalidInput, match=rf"dit these change nothing: {next(iter(values))}"):
+            studio.painting.generate(grouped(prompt="7", system="dit", **values))
+    with pytest.raises(HostUnsupported, match="Systems make"):
+        studio.painting.generate_clip(grouped(prompt="7", system="dit"), 2, Motion())
+    assert main(["generate", "-p", "7", "--system", "dit", "--sampler", "Euler", "--data-dir", str(folder), "--device", "cpu"]) == 2
+    assert "change nothing: sampler" in capsys.readouterr().err
 
 
 def test_a_class_becomes_the_picture_that_diffusers_makes(studio, folder):

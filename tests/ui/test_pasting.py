@@ -12,6 +12,7 @@ import pytest
 
 from clickpaint.image.geometry import Box
 from clickpaint.paint import infotext
+from clickpaint.paint.edit_options import WordEdit
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.in_picture import PaintResult
 from clickpaint.paint.paint_job import PaintJob
@@ -74,6 +75,29 @@ def test_what_was_left_out_had_its_default(page) -> None:
     fields = reading(text_of(task="replace"))
     assert (fields["second_pass"], fields["soft_inpainting"], fields["resolution"]) == ("Automatic", False, 0)
     assert fields["replace_prompt"] == "a cat" and "fill_prompt" not in fields and "expand_prompt" not in fields
+
+
+def test_an_edit_by_words_comes_back_whole(page) -> None:
+    _, _, reading = page
+
+    def written(**options: Any) -> dict[str, Any]:
+        made = grouped(task="edit", source_prompt="a stormy, dark sea", prompt="a calm sea", **options)
+        job = PaintJob(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), made, "original", 0.75, 7)
+        text = infotext.written(
+            job, seed=7, sampler="DDIM", schedule="Automatic", checkpoint="toy", engine=made.edit.method, cfg_scale=7.0
+        )  # fmt: skip
+        back = infotext.read(infotext.parse(text))
+        assert {name: back[name] for name in options} == options
+        return reading(text)
+
+    weights: dict[str, Any] = {"word_weights": (("a calm; dark", -1.5), ("sea", 3.0)), "cross_steps": 0.6, "self_steps": 0.2, "local": True}
+    fields = written(**weights, inversion="ddim")
+    assert fields["word_weights"] == "a calm; dark=-1.5, sea=3" and fields["inversion"] == "By DDIM"
+    assert (fields["cross_steps"], fields["self_steps"], fields["local"], fields["edits"]) == (0.6, 0.2, True, "")
+    fields = written(edit_method="ledits", edits=(WordEdit("glasses: round", 4.0, 0.8), WordEdit("beard", -5.0)))
+    assert fields["edits"] == "glasses: round:4:0.8, beard:-5:0.9" and fields["edit_method"] == "LEDITS++"
+    fields = written(edit_method="diffedit", mask_ratio=2.5)
+    assert fields["mask_ratio"] == 2.5 and fields["word_weights"] == "" and fields["local"] is False
 
 
 def test_margins_and_the_remover(page) -> None:

@@ -61,3 +61,9 @@ def changed(options: PaintOptions, **values: Any) -> PaintOptions:
         else:
             raise TypeError(f"there is no paint option {name!r}")
     return replace(options, **ungrouped, **{group: replace(getattr(options, group), **new) for group, new in groups.items()})
+
+
+def values_of(options: PaintOptions) -> dict[str, Any]:
+    """The options by the names of `DEFAULTS`."""
+    placed = {name: getattr(getattr(options, group), field.name) for name, (group, field) in _PLACES.items()}
+    return {name: getattr(options, name) for name in _UNGROUPED} | placed

@@ -38,10 +38,18 @@ class GuideOptions:
                 "The guide {value!r} is unknown.", "Choose one of {choices}.", value=self.kind, choices=", ".join(get_args(GuideKind))
             )
         _share("The guide's scale", self.scale, 10_000)
+        if self.kind == "none" and (self.words.strip() or self.picture is not None or self.scale != GuideOptions.scale):
+            raise InvalidInput(
+                "It is not said what guides.", "Choose the guide clip, picture or classifier, or leave its words, picture and scale out."
+            )
         if self.kind in ("clip", "classifier") and not self.words.strip():
             raise InvalidInput("It is not said what the guide is to look for.", "Give its words.")
         if self.kind == "picture" and self.picture is None:
             raise InvalidInput("There is no picture to be guided by.", "Give one.")
+        if self.kind == "picture" and self.words.strip():
+            raise InvalidInput("A picture that guides needs no words.", "Leave them out, or choose the guide clip.")
+        if self.kind in ("clip", "classifier") and self.picture is not None:
+            raise InvalidInput("Words guide here, not a picture.", "Leave the picture out, or choose the guide picture.")
         if self.kind == "clip":
             self.phrases()
 
@@ -89,10 +97,19 @@ class ReferenceOptions:
     def __post_init__(self) -> None:
         for name, value in (("weight", self.weight), ("fidelity", self.fidelity), ("start", self.start), ("end", self.end)):
             _share(f"The reference's {name}", value, 1)
+        if self.adapter and self.fidelity != ReferenceOptions.fidelity:
+            raise InvalidInput("An IP-Adapter knows no fidelity.", "Leave the fidelity out, or let the network itself look (no adapter).")
+        if self.end <= self.start:
+            raise InvalidInput("The reference would act in no step.", "Let its end come after its start.")
 
     @property
     def acts(self) -> bool:
-        return self.picture is not None and self.weight > 0 and self.end > self.start
+        return self.picture is not None and self.weight > 0
+
+    @property
+    def lacks_picture(self) -> bool:
+        """Whether something is said about a reference that there is not."""
+        return self.picture is None and self != ReferenceOptions()
 
 
 def _share(name: str, value: float, high: float) -> None:

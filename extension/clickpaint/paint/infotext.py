@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from clickpaint.paint.edit_options import EditMethod, Inversion
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.edit_options import EditMethod, EditOptions, Inversion, WordEdit
 from clickpaint.paint.paint_job import CONTROL_MODES, ControlUnit, MaskedContent, PaintJob, Task
 
 TASK = "Clickpaint"
@@ -24,8 +25,23 @@ _MASKED_CONTENT, _STRENGTH, _RESOLUTION, _SECOND_PASS, _SOFT, _MARGINS, _GROW, _
 _ENGINE = f"{TASK} engine"  # of engines of ours alone
 _JUMP, _RESAMPLES = "RePaint jump", "RePaint resamples"
 
-_EDIT = {"source": f"{TASK} source prompt", "inversion": f"{TASK} inversion"}
+_EDIT = {
+    name: f"{TASK} {said}"
+    for name, said in (
+        ("source", "source prompt"), ("inversion", "inversion"), ("weights", "word weights"), ("edits", "edits"),
+        ("cross_steps", "cross steps"), ("self_steps", "self steps"), ("local", "local"), ("mask_ratio", "mask ratio"),
+    )
+}  # fmt: skip
 """Name in `EditOptions` → field."""
+
+_EDIT_OF: Mapping[str, tuple[str, ...]] = {
+    "p2p": ("inversion", "weights", "cross_steps", "self_steps", "local"), "ledits": ("edits",), "diffedit": ("mask_ratio",), "sdedit": (),
+}  # fmt: skip
+"""What acts with a method besides the source prompt."""
+
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
+_WEIGHTED = re.compile(rf"(.+?)=({_NUMBER})(?:; |$)", re.S)
+_WISHED = re.compile(rf"(.+?):({_NUMBER}):({_NUMBER})(?:; |$)", re.S)
 
 _NUMBERS = {
     "steps": "Steps", "seed": "Seed", "cfg_scale": "CFG scale", "distilled_cfg_scale": "Distilled CFG Scale",
@@ -77,12 +93,41 @@ def written(
             if options.reference.acts
             else {}
         ),
-        **({name: str(getattr(edit, field)) for field, name in _EDIT.items()} if options.task == "edit" else {}),
+        **(_edit_fields(edit) if options.task == "edit" else {}),
         **({_JUMP: options.repaint.jump, _RESAMPLES: options.repaint.resamples} if engine == "repaint" else {}),
     }
     line = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in fields.items())
     negative = [f"{_NEGATIVE} {options.prompt.negative}"] if options.prompt.negative else []
     return "\n".join([options.prompt.positive, *negative, line])
+
+
+def _edit_fields(edit: EditOptions) -> dict[str, str]:
+    values: dict[str, str] = {
+        "inversion": edit.inversion, "weights": "; ".join(f"{words}={weight:g}" for words, weight in edit.weights),
+        "edits": "; ".join(f"{wish.text}:{wish.scale:g}:{wish.threshold:g}" for wish in edit.edits),
+        "cross_steps": f"{edit.cross_steps:g}", "self_steps": f"{edit.self_steps:g}", "local": "on" if edit.local else "",
+        "mask_ratio": f"{edit.mask_ratio:g}",
+    }  # fmt: skip
+    return {_EDIT["source"]: edit.source, **{_EDIT[name]: values[name] for name in _EDIT_OF[edit.method] if values[name]}}
+
+
+def _edit_values(fields: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """What an edit's fields say, by the names of `flat_options.DEFAULTS`; what they leave out had its default."""
+
+    def said(name: str) -> str:
+        return str(fields.get(_EDIT[name], "")) if name in _EDIT_OF[method] else ""
+
+    values: dict[str, Any] = {"edit_method": method, "source_prompt": str(fields.get(_EDIT["source"], "")), "local": said("local") == "on"}
+    if said("inversion") in get_args(Inversion):
+        values["inversion"] = said("inversion")
+    for name in ("cross_steps", "self_steps", "mask_ratio"):
+        values[name] = getattr(EditOptions, name) if _number(said(name)) is None else _number(said(name))
+    values["word_weights"] = tuple((words, float(weight)) for words, weight in _WEIGHTED.findall(said("weights")))
+    try:
+        values["edits"] = tuple(WordEdit(words, float(scale), float(share)) for words, scale, share in _WISHED.findall(said("edits")))
+    except InvalidInput:  # somebody wrote it by hand
+        values["edits"] = ()
+    return values
 
 
 def own_fields(job: PaintJob) -> dict[str, str]:
@@ -145,10 +190,7 @@ def read(fields: Mapping[str, Any]) -> dict[str, Any]:
         edited = fields[TASK] == "edit"
         values["engine"] = "auto" if edited else str(fields.get(_ENGINE, "auto"))
         if edited and fields.get(_ENGINE) in get_args(EditMethod):
-            values["edit_method"] = fields[_ENGINE]
-            values["source_prompt"] = str(fields.get(_EDIT["source"], ""))
-            if fields.get(_EDIT["inversion"]) in get_args(Inversion):
-                values["inversion"] = fields[_EDIT["inversion"]]
+            values |= _edit_values(fields, fields[_ENGINE])
         numbers["resolution"] = _number(fields.get(_RESOLUTION, 0))
         values["refine"] = {"on": True, "off": False}.get(str(fields.get(_SECOND_PASS)))
         values["soft_inpainting"] = fields.get(_SOFT) == "on"

@@ -241,6 +241,12 @@ class PaintOptions:
             raise InvalidInput("An edit by words follows no guide and no reference.", "Leave them out, or choose another task.")
         if self.task == "edit":
             self.edit.check(self.prompt.positive)
+        if self.task != "vary" and self.reference.lacks_picture:
+            raise InvalidInput("There is no reference picture.", "Give one, or leave its adapter and its numbers out.")
+        if self.task == "vary" and (self.masking.content not in ("fill", "original") or self.passes.refine):
+            raise InvalidInput(
+                "A variation begins with what is shown, and is painted once.", "Leave the masked content and the second pass out."
+            )
         if self.task == "expand" and not any(self.expand):
             raise InvalidInput("There is no side to expand.", "Give at least one margin (left, top, right, bottom) in pixels.")
 

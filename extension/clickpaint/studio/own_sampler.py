@@ -129,8 +129,10 @@ class OwnSampler:
         """The host's checkpoint, ready to paint within this block: entered once for a painting, however many passes that has.
 
         Raises:
-            HostUnsupported: no checkpoint is loaded, or the options ask for what only the host's own sampler can do.
+            HostUnsupported: no checkpoint is loaded, or the options ask for what only the host's own sampler or a system can do.
         """
+        if options.system:
+            raise HostUnsupported("Systems make pictures, and clips of a picture.", "Leave the system out; the checkpoint paints then.")
         if options.prompt.styles:
             raise HostUnsupported("Styles are the web UI's.", "Leave the styles out, or let the web UI's own engine paint.")
         if options.model.vae is not None:

@@ -23,6 +23,7 @@ from clickpaint.paint.context import MULTIPLE
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
+from clickpaint.paint.systems.acting import check_acting
 from clickpaint.paint.systems.running import RunningSystem
 from clickpaint.paint.systems.system_folders import KIND as SYSTEMS
 from clickpaint.paint.systems.system_folders import System, systems
@@ -189,7 +190,7 @@ class Painting:
             HostUnsupported: there is no checkpoint.
         """
         _check_sides(width, height)
-        running = self._system(options.system, "generate") if options.system else None
+        running = self._system(options.system, "generate", options) if options.system else None
 
         def work(progress: Progress) -> list[Painted]:
             self.make_room()
@@ -274,6 +275,8 @@ class Painting:
         can = self._host.capabilities()
         if not can.paint and not options.system:
             raise HostUnsupported(can.reason or "This host cannot paint.", "Load a checkpoint first.")
+        if options.system:
+            self._system(options.system, options.task, options)  # refused before anybody waits
         name = self._pool.eraser_name(eraser) if options.masking.content == "erased" else ""
 
         def erase(pixels: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
@@ -302,7 +305,7 @@ class Painting:
         """What paints; the caller holds the host's lock."""
         instructed = options.task == "instruct"
         if options.system:
-            system = self._system(options.system, options.task)
+            system = self._system(options.system, options.task, options)
             yield _Sampler(system.native_size(), system.paint, instructed)
         elif self._own_sampler.paints(options):
             with self._own_sampler.opened(options) as checkpoint:
@@ -334,7 +337,7 @@ class Painting:
                     "A clip's {name} cannot be {value}.", "Give {minimum} to {maximum}.", name=name, value=value, minimum=low, maximum=high
                 )
         seed = options.sampling.first_seed()
-        running = self._system(system, "animate")
+        running = self._system(system, "animate", options)
 
         def work(progress: Progress) -> list[np.ndarray]:
             self.make_room()
@@ -343,8 +346,9 @@ class Painting:
         with self._requests.run("generate") as request:
             return GeneratedClip(tuple(request.compute(work)), seed)
 
-    def _system(self, name: str, task: str) -> RunningSystem:
+    def _system(self, name: str, task: str, options: PaintOptions) -> RunningSystem:
         system = require_system(name, task, self._host.folders(SYSTEMS))
+        check_acting(options, system)
         return RunningSystem(system, self._host.device(), self._pool.models)
 
     def make_room(self) -> None:

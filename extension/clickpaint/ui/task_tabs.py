@@ -171,13 +171,7 @@ def _pasted(eraser: Any, starters: list[tuple[str, Any, dict[str, Any], list[Any
         if "image_cfg_scale" in own:
             fields.append(field(own["image_cfg_scale"], lambda read: read["image_cfg_scale"]))
         if "source_prompt" in own:
-            fields += [
-                field(own["source_prompt"], lambda read: read["source_prompt"]),
-                field(
-                    own["edit_method"],
-                    lambda read: next(name for name, method in words_tab.METHODS.items() if method == read["edit_method"]),
-                ),
-            ]
+            fields += words_tab.pasted(own)
         fields += [field(own[side], lambda read, i=i: read["expand"][i]) for i, side in enumerate(SIDES) if side in own]
     second_pass = dict(zip((None, True, False), SECOND_PASS, strict=True))
     fields.append(field(sampling["masked_content"], lambda read: read["masked_content"].capitalize()))

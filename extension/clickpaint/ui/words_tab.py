@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from clickpaint.ui import gradio_compat as compat
+from clickpaint.ui import pasting
 
 METHODS = {"Prompt-to-Prompt": "p2p", "LEDITS++": "ledits", "DiffEdit": "diffedit", "SDEdit": "sdedit"}
 """As the page lists them → as the API calls them."""
@@ -51,3 +53,20 @@ def editing() -> tuple[str, Any, dict[str, Any], list[Any]]:
         "inversion": inversion, "cross_steps": cross, "self_steps": within, "local": local, "edits": edits, "mask_ratio": ratio,
     }  # fmt: skip
     return "edit", button, own, [prompt.submit]
+
+
+def pasted(own: dict[str, Any]) -> list[pasting.Field]:
+    """What the tab's widgets take from an infotext."""
+    field = pasting.field
+
+    def label(labels: dict[str, str], name: str) -> Callable[[dict[str, Any]], Any]:
+        return lambda read: next((shown for shown, value in labels.items() if value == read[name]), None)
+
+    plain = ("source_prompt", "cross_steps", "self_steps", "local", "mask_ratio")
+    return [
+        *(field(own[name], lambda read, name=name: read[name]) for name in plain),
+        field(own["edit_method"], label(METHODS, "edit_method")),
+        field(own["inversion"], label(INVERSIONS, "inversion")),
+        field(own["word_weights"], lambda read: ", ".join(f"{words}={weight:g}" for words, weight in read["word_weights"])),
+        field(own["edits"], lambda read: ", ".join(f"{edit.text}:{edit.scale:g}:{edit.threshold:g}" for edit in read["edits"])),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,6 +78,18 @@ def require(name: str, task: str, folders: Iterable[Path]) -> System:
     return chosen
 
 
+@functools.cache
+def offered(pipeline: str) -> bool:
+    """Whether the installed diffusers has a pipeline of that name, without importing it; True where that cannot be told."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("diffusers")
+    try:
+        return spec is None or spec.origin is None or f'"{pipeline}"' in Path(spec.origin).read_text(encoding="utf-8")
+    except OSError:
+        return True
+
+
 def _recognised(path: Path) -> System | None:
     try:
         index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
@@ -91,6 +104,8 @@ def _reason(path: Path, index: dict[str, object], kind: SystemKind) -> str:
 
     if importlib.util.find_spec("diffusers") is None:
         return "diffusers is not installed."
+    if not offered(kind.pipeline):
+        return Sentence("the installed diffusers has no {pipeline} any more.", pipeline=kind.pipeline)
     parts = {part: entry for part, entry in index.items() if isinstance(entry, list) and len(entry) == 2 and entry[0] is not None}
     foreign = next((str(entry[0]) for entry in parts.values() if entry[0] not in _LIBRARIES), "")
     if foreign:

@@ -1,0 +1,52 @@
+"""Which options act with a system: what would change nothing there is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint import flat_options
+from clickpaint.paint.paint_job import PaintOptions
+from clickpaint.paint.systems.system_folders import System
+
+_ALWAYS = frozenset({"task", "system", "steps", "cfg_scale", "seed", "batch_count"})
+_WORDS = frozenset({"prompt"})
+_BOTH_WORDS = frozenset({"prompt", "negative_prompt"})
+_IN_A_PICTURE = frozenset({"grow", "feather", "resolution"})
+_FILLING = frozenset({"denoising_strength", "refine", "refine_strength", "masked_content", "eraser"})
+
+_ACTING: Mapping[str, frozenset[str]] = {
+    "StableUnCLIPImg2ImgPipeline": _BOTH_WORDS | _IN_A_PICTURE,
+    "UnCLIPImageVariationPipeline": _IN_A_PICTURE,
+    "UnCLIPPipeline": _WORDS,
+    "DiTPipeline": _WORDS,
+    "StableCascadeCombinedPipeline": _BOTH_WORDS,
+    "IFPipeline": _BOTH_WORDS,
+    "IFInpaintingPipeline": _BOTH_WORDS | _IN_A_PICTURE | _FILLING,
+    "StableVideoDiffusionPipeline": frozenset(),
+}
+"""By the pipeline, names of `flat_options.DEFAULTS` besides those that always act."""
+
+
+def acting(pipeline: str) -> frozenset[str]:
+    """The options that act with a pipeline, by the names of `flat_options.DEFAULTS`."""
+    return _ALWAYS | _ACTING.get(pipeline, _BOTH_WORDS)
+
+
+def check_acting(options: PaintOptions, system: System) -> None:
+    """Raises `InvalidInput` that names the options that would change nothing with this system."""
+    able = acting(system.kind.pipeline)
+    idle = [
+        name
+        for name, value in flat_options.values_of(options).items()
+        if name not in able and (isinstance(value, np.ndarray) or value != flat_options.DEFAULTS[name])
+    ]
+    if options.masking.content.startswith("latent") and "masked_content" in able:
+        idle.append("masked_content")
+    if idle:
+        raise InvalidInput(
+            "With the system {name} these change nothing: {options}.", "Leave them out, or let the checkpoint paint.",
+            name=system.name, options=", ".join(idle),
+        )  # fmt: skip
