@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+_PARTS = ("encoders", "maps", "captions", "sd1", "sdxl", "opening", "outside", "flux", "sd3", "z_image", "moves", "exhausted", "policy")
 
-@pytest.mark.parametrize("part", ["encoders", "maps", "captions", "sd1", "sdxl", "opening", "outside", "moves", "exhausted", "policy"])
+
+@pytest.mark.parametrize("part", _PARTS)
 def test_the_benchmark_of_graphics_cards_runs_on_a_processor(part, tmp_path):
     pytest.importorskip("torch")
     from tests.benchmarks.gpu.__main__ import main

@@ -25,7 +25,7 @@ from tests.benchmarks.gpu.measure import Bench, Row
 
 def parts() -> dict[str, Callable[[Bench], Iterator[Row]]]:
     """What is measured, by the name that `--only` takes, in order."""
-    from tests.benchmarks.gpu import describing, memory, painting, selecting
+    from tests.benchmarks.gpu import describing, flows, memory, painting, selecting
 
     return {
         "encoders": selecting.encoders,
@@ -37,6 +37,9 @@ def parts() -> dict[str, Callable[[Bench], Iterator[Row]]]:
         "sdxl": painting.sdxl,
         "opening": painting.opening,
         "outside": painting.outside,
+        "flux": flows.flux,
+        "sd3": flows.sd3,
+        "z_image": flows.z_image,
         "moves": memory.moves,
         "exhausted": memory.exhausted,
         "policy": memory.policy,
