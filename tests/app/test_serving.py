@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,31 @@ print(*[os.environ[name] for name in sys.argv[2:]])
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == [*proxies.values()], "what comes later still goes through the proxy"
+
+
+def test_what_the_page_loads_first_is_prepared_before_the_first_visitor_comes(capsys):
+    """Asked for with the cookie that the token is exchanged for, as a browser asks; the samples only after the address is printed."""
+    asked: list[tuple[str, str | None, bool]] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Cookie"], "Clickpaint is at" in capsys.readouterr().out))
+            body = b'<link href="clickpaint/static/1/style.css"><script src="clickpaint/static/2/page.mjs"></script><a href="elsewhere">'
+            if self.path.endswith("/samples"):
+                body = b'[{"name": "beach"}]'
+            self.send_response(404 if self.path.endswith("style.css") else 200)
+            self.send_header("Set-Cookie", "clickpaint=secret; Path=/")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        serving._announce(f"http://127.0.0.1:{server.server_port}/?token=secret", browser=False)
+        server.shutdown()
+    api = "/clickpaint/v1"
+    first = ["/clickpaint/static/1/style.css", "/clickpaint/static/2/page.mjs", f"{api}/capabilities", f"{api}/models"]
+    assert [path for path, _, _ in asked] == ["/?token=secret", *first, f"{api}/samples", f"{api}/samples/beach/thumbnail"]
+    assert {cookie for _, cookie, _ in asked[1:]} == {"clickpaint=secret"}
+    assert [announced for _, _, announced in asked].index(True) == 5

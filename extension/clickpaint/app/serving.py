@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
+import json
 import os
+import re
 import secrets
 import socket
 import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import webbrowser
 from typing import TYPE_CHECKING
@@ -139,19 +143,51 @@ def page_address(bound: str, port: int, token: str | None) -> str:
 
 def _announce(url: str, browser: bool) -> None:
     """Once the page answers: say where it is, and open it."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy to this machine
-    until = time.monotonic() + 120
+    no_proxy = urllib.request.ProxyHandler({})  # never through a proxy to this machine
+    opener = urllib.request.build_opener(no_proxy, urllib.request.HTTPCookieProcessor())  # the cookie that the token is exchanged for
+    page, until = b"", time.monotonic() + 120
     while time.monotonic() < until:
         try:
-            opener.open(url, timeout=30).close()
+            with opener.open(url, timeout=30) as answer:
+                page = answer.read()
             break
         except urllib.error.HTTPError:
             break
         except OSError:
             time.sleep(0.1)
+    _prepare(opener, url, page)
     print(f"Clickpaint is at {url} (Ctrl-C stops it)", flush=True)
     if browser and _has_browser():
         webbrowser.open(url)
+    _prepare_samples(opener, url)
+
+
+def _prepare(opener: urllib.request.OpenerDirector, url: str, page: bytes) -> None:
+    """Ask once for what the page loads first, as a browser would: the script is joined and compressed before the first visitor waits for
+    it."""
+    ours = re.findall(rb'(?:href|src)="(clickpaint/static/[^"]+)"', page)
+    for address in [*(match.decode() for match in ours), "clickpaint/v1/capabilities", "clickpaint/v1/models"]:
+        _asked(opener, url, address)
+
+
+def _prepare_samples(opener: urllib.request.OpenerDirector, url: str) -> None:
+    """Have the samples painted (a second of processor time), for which nobody has to wait."""
+    try:
+        samples = json.loads(_asked(opener, url, "clickpaint/v1/samples"))
+    except ValueError:
+        return
+    for sample in samples:
+        _asked(opener, url, f"clickpaint/v1/samples/{sample['name']}/thumbnail")
+
+
+def _asked(opener: urllib.request.OpenerDirector, url: str, address: str) -> bytes:
+    """What the server answers; nothing where it does not: the visitor will be told then."""
+    request = urllib.request.Request(urllib.parse.urljoin(url, address), headers={"Accept-Encoding": "br, gzip"})
+    try:
+        with opener.open(request, timeout=30) as answer:
+            return answer.read()
+    except (OSError, http.client.HTTPException):
+        return b""
 
 
 def _has_browser() -> bool:
