@@ -28,7 +28,8 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 """Files of the package that need no room."""
 
 STUDIO = (
-    "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler", "painting",
+    "tasks", "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler",
+    "painting",
     "control_maps", "word_masks", "words", "several_pictures", "training_data", "trainings", "video_readers", "video_library",
     "video_views", "video_work", "video_objects", "video_painting", "video_results", "videos", "downloads", "inventory", "own_files",
     "studio", "touchup",

@@ -11,8 +11,9 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from clickpaint.errors import Busy, Interrupted, InvalidInput
-from clickpaint.studio import queue
-from clickpaint.studio.queue import BACKGROUND, CLICK, WORK, Compute, Task, Tasks
+from clickpaint.studio import queue, tasks
+from clickpaint.studio.queue import BACKGROUND, CLICK, WORK, Compute
+from clickpaint.studio.tasks import Task, Tasks
 
 
 class Gate:
@@ -221,7 +222,7 @@ def test_finished_tasks_are_seen_for_a_while(monkeypatch):
         assert registry.active("a")
     assert task.state == "done" and not registry.active("a")
     assert registry.visible("a") == [task]
-    monkeypatch.setattr(queue, "_KEPT_SECONDS", -1)
+    monkeypatch.setattr(tasks, "_KEPT_SECONDS", -1)
     assert registry.visible("a") == []
 
 
@@ -302,7 +303,8 @@ def test_a_process_that_ends_in_the_middle_of_a_computation_ends_well(how):
         from clickpaint.compat.interruptible import interruptible
         from clickpaint.errors import Interrupted
         from clickpaint.progress import Progress
-        from clickpaint.studio.queue import Compute, Task
+        from clickpaint.studio.queue import Compute
+        from clickpaint.studio.tasks import Task
 
         begun, pixels = threading.Event(), np.zeros((2000, 2000, 3), np.uint8)
 

@@ -22,8 +22,8 @@ from clickpaint.segment.base import Point, Prompts
 from clickpaint.segment.everything import EverythingOptions
 from clickpaint.session.selection import Adjustment
 from clickpaint.studio.control_maps import Layer, MapOptions
-from clickpaint.studio.queue import KINDS
 from clickpaint.studio.request import MOST_REQUESTS
+from clickpaint.studio.tasks import KINDS
 from tests.toys.session import at, opened
 from tests.toys.studio import file_of, pixels, toy_studio
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clickpaint.weights.catalog import ModelFile
-from clickpaint.weights.download import Network
+from clickpaint.weights.transfer import Network
 
 
 def _load_server_module():

@@ -21,9 +21,9 @@ import pytest
 
 from clickpaint.errors import DownloadFailed, Interrupted, InvalidInput, ModelMissing
 from clickpaint.progress import Progress
-from clickpaint.weights import download as downloading
-from clickpaint.weights import http
-from clickpaint.weights.download import Network, download
+from clickpaint.weights import http, transfer
+from clickpaint.weights.download import download
+from clickpaint.weights.transfer import Network
 
 EXTENSION = Path(__file__).parents[2] / "extension"
 
@@ -295,7 +295,7 @@ def test_a_disk_that_fills_up_meanwhile(model, network, tmp_path, monkeypatch):
     def full(self, *_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(downloading._Transfer, "_receive", full)
+    monkeypatch.setattr(transfer.Transfer, "_receive", full)
     with pytest.raises(DownloadFailed, match="full"):
         download(model("/good"), tmp_path, network)
 
@@ -326,7 +326,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from clickpaint.weights.catalog import ModelFile
-from clickpaint.weights.download import Network, download
+from clickpaint.weights.download import download
+from clickpaint.weights.transfer import Network
 url, folder, sha256, size = sys.argv[1:]
 file = ModelFile("toy", "Toy", "eraser", "lama", "lama", "toy.pt", "none", "", urls=(url,), bytes=int(size), sha256=sha256)
 print("began", flush=True)

@@ -24,9 +24,9 @@ from clickpaint.segment.shadow import Shadow
 from clickpaint.session.selection import Adjustment
 from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
-from clickpaint.studio.queue import Task
 from clickpaint.studio.selecting import Clicked, Everything, Segmented
 from clickpaint.studio.studio import Studio
+from clickpaint.studio.tasks import Task
 
 _SILHOUETTE = 256
 """Pixels of the longer side of a candidate that is not the chosen one: enough for a button and for a look."""

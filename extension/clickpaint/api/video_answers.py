@@ -19,8 +19,8 @@ from clickpaint.image.packed import PackedMask
 from clickpaint.segment.base import Point, Prompts
 from clickpaint.session.open_video import OpenVideo
 from clickpaint.session.video_storage import StoredVideo
-from clickpaint.studio.queue import Task
 from clickpaint.studio.studio import Studio
+from clickpaint.studio.tasks import Task
 from clickpaint.studio.video_objects import FrameSelection
 
 log = logging.getLogger(__name__)

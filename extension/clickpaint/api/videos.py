@@ -23,8 +23,8 @@ from clickpaint.api.route import SMALL, too_large
 from clickpaint.errors import AccessDenied, InvalidInput, NotFound
 from clickpaint.image.packed import resampled
 from clickpaint.session.open_video import SOURCE, OpenVideo
-from clickpaint.studio.queue import Task
 from clickpaint.studio.studio import Studio
+from clickpaint.studio.tasks import Task
 
 _MOST_IDS = 500
 _LASTING = "private, max-age=31536000, immutable"

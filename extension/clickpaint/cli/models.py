@@ -10,8 +10,8 @@ from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.weights.recommended import megabytes
 
 if TYPE_CHECKING:
-    from clickpaint.studio.queue import Task
     from clickpaint.studio.studio import Studio
+    from clickpaint.studio.tasks import Task
 
 
 def add_commands(commands: Any) -> None:

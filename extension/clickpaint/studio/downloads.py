@@ -10,9 +10,9 @@ from clickpaint.errors import Busy, ClickpaintError, DownloadFailed
 from clickpaint.hosts.base import Host
 from clickpaint.progress import Progress
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.queue import OF_EVERYBODY, Task, Tasks
+from clickpaint.studio.tasks import OF_EVERYBODY, Task, Tasks
 from clickpaint.weights.catalog import files_of
-from clickpaint.weights.download import Network
+from clickpaint.weights.transfer import Network
 
 log = logging.getLogger(__name__)
 

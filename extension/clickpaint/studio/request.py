@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from clickpaint.errors import Busy
 from clickpaint.progress import Progress
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.queue import BACKGROUND, CLICK, WORK, Compute, Task, Tasks
+from clickpaint.studio.queue import BACKGROUND, CLICK, WORK, Compute
+from clickpaint.studio.tasks import Task, Tasks
 
 if TYPE_CHECKING:
     from clickpaint.image.picture import Picture

@@ -29,11 +29,12 @@ from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_files import OwnFiles
 from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.painting import Painting
-from clickpaint.studio.queue import Compute, Tasks
+from clickpaint.studio.queue import Compute
 from clickpaint.studio.reading import Reading
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.several_pictures import SeveralPictures
+from clickpaint.studio.tasks import Tasks
 from clickpaint.studio.training_data import TrainingData
 from clickpaint.studio.trainings import Trainings
 from clickpaint.studio.video_library import VideoLibrary

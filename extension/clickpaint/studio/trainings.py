@@ -18,7 +18,8 @@ from clickpaint.image.whole_file import write_whole
 from clickpaint.progress import Progress
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
-from clickpaint.studio.queue import WORK, Compute, Task, Tasks
+from clickpaint.studio.queue import WORK, Compute
+from clickpaint.studio.tasks import Task, Tasks
 from clickpaint.train.dataset.collection import checked_name
 from clickpaint.train.dataset.examples import DataSet, open_data_set
 from clickpaint.train.estimate import Fit, estimate, fitting, with_checkpointing

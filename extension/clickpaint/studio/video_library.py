@@ -13,9 +13,9 @@ from clickpaint.image.picture import ENDINGS, Limits
 from clickpaint.session.open_video import SOURCE, OpenVideo, gone, stamp_of
 from clickpaint.session.video_storage import StoredVideo, VideoBounds, VideoStorage
 from clickpaint.settings import MEGABYTE
-from clickpaint.studio.queue import Tasks
 from clickpaint.studio.request import Requests
 from clickpaint.studio.several_pictures import free_name
+from clickpaint.studio.tasks import Tasks
 from clickpaint.studio.video_readers import VideoReaders
 from clickpaint.video.clips import Clip, check_size, open_clip
 from clickpaint.video.describing import described, recognised

@@ -21,9 +21,9 @@ from clickpaint.session.open_video import OpenVideo
 from clickpaint.session.selection import Adjustment, adjusted
 from clickpaint.session.video_record import GivenFrame, TrackedMark
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.queue import Task
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
+from clickpaint.studio.tasks import Task
 from clickpaint.studio.video_library import VideoLibrary, arranged, check_frame_of, check_stretch, no_room
 from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.video_work import finished_or_kept

@@ -17,8 +17,8 @@ from clickpaint.session.open_video import OpenVideo, gone
 from clickpaint.session.video_record import VideoVersion
 from clickpaint.settings import MEGABYTE
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.queue import Task
 from clickpaint.studio.request import Requests
+from clickpaint.studio.tasks import Task
 from clickpaint.studio.video_library import VideoLibrary, check_stretch, no_room
 from clickpaint.studio.video_objects import check_object, nothing_selected
 from clickpaint.studio.video_painting import EVERY, ClipPainting, VideoPainting

@@ -18,7 +18,7 @@ from clickpaint.weights.checksums import RememberedSums, checksum, mismatch
 from clickpaint.weights.folders import is_file, of_error, why_unreadable
 
 if TYPE_CHECKING:
-    from clickpaint.weights.download import Network
+    from clickpaint.weights.transfer import Network
 
 log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
