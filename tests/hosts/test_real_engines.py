@@ -1,7 +1,7 @@
-"""Engines of our own in a real A1111 and a real Forge, on the checkpoint that is loaded: without the ControlNet extension, without a
+"""Engines of our own in a real A1111, Forge and Forge Neo, on the checkpoint that is loaded: without the ControlNet extension, without a
 byte of the checkpoint twice, and with nothing left behind.
 
-Set CLICKPAINT_A1111_DIR and CLICKPAINT_FORGE_DIR to installations to run these; see `tests/hosts/real.py`.
+Set CLICKPAINT_A1111_DIR, CLICKPAINT_FORGE_DIR and CLICKPAINT_NEO_DIR to installations to run these; see `tests/hosts/real.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tests.hosts.real import CONTROLNET, FOLDERS, RealHost, file_of, picture, pi
 from tests.toys import checkpoint
 
 STARTS = {
-    "a1111": (), "forge": (), "a1111 medvram": ("--medvram",), "a1111 lowvram": ("--lowvram",), "forge fp8": ("--unet-in-fp8-e4m3fn",),
+    "a1111": (), "forge": (), "neo": (), "a1111 medvram": ("--medvram",), "a1111 lowvram": ("--lowvram",),
+    "forge fp8": ("--unet-in-fp8-e4m3fn",),
 }  # fmt: skip
 """The web UI, and how it is started: it can keep parts of the checkpoint away until they compute, or in eight bits."""
 HOSTS = [
