@@ -167,17 +167,19 @@ def _scripts(web: WebUI) -> None:
     web._set("modules.scripts.Script", script)
 
     def callback(method: str) -> Any:
-        def call(runner: Any, p: Any, *middle: Any) -> None:
+        def call(runner: Any, p: Any, *middle: Any, **more: Any) -> None:
             for one in runner.alwayson_scripts:
+                if not hasattr(one, method):  # of a test, which is not derived from theirs
+                    continue
                 try:
-                    getattr(one, method)(p, *middle, *p.script_args[one.args_from : one.args_to])
+                    getattr(one, method)(p, *middle, *p.script_args[one.args_from : one.args_to], **more)
                 except Exception as error:
                     web.reported.append(f"Error running {method}: {error!r}")
 
         return call
 
     methods = {name: callback(name) for name in ("before_process", "process", "postprocess_image", "postprocess_image_after_composite")}
-    methods["postprocess"] = callback("postprocess")
+    methods |= {name: callback(name) for name in ("postprocess", "before_process_batch")}
     methods["setup_scrips"] = lambda runner, p, *, is_ui=True: None
     kind = strict("ScriptRunner", described["ScriptRunner"], methods)
     web._set("modules.scripts.ScriptRunner", kind)
@@ -264,6 +266,7 @@ def _pictures(web: WebUI, p: Any) -> Any:
         if state.interrupted or state.stopping_generation:
             break
         p.prompts, p.negative_prompts, p.seeds = [p.prompt], [p.negative_prompt], [p.all_seeds[n]]
+        p.scripts.before_process_batch(p, batch_number=n, prompts=p.prompts, seeds=p.seeds, subseeds=[])
         p.cached_c[:] = [("conditioned on", p.prompt), object()]
         if p.n_iter > 1:
             state.job = f"Batch {n + 1} out of {p.n_iter}"

@@ -238,6 +238,49 @@ def soft_script(web):
     return Soft
 
 
+def stitch_script(web):
+    """Forge Neo's, which keeps what it encoded last."""
+
+    class ImageStitch(web.scripts.Script):
+        cached_parameters = "the web UI's"
+
+        def title(self):
+            return "ImageStitch Integrated"
+
+        def process(self, p, enabled, references, most):
+            if ImageStitch.cached_parameters == (cache := [picture.size for picture, _ in references]):
+                return
+            ImageStitch.cached_parameters = cache
+            assert enabled and most == 1024
+            if any(picture.width == 3 for picture, _ in references):
+                raise ValueError("too narrow")
+            p.extra_generation_params["shown"] = [np.asarray(picture) for picture, _ in references]
+
+    return ImageStitch
+
+
+def test_reference_pictures_go_through_the_script_for_them_and_its_failure_is_told(web):
+    shown = [np.full((5, 7, 3), 9, np.uint8), np.full((4, 4, 3), 8, np.uint8)]
+    options = grouped(task="instruct", reference_picture=shown[0], further_references=(shown[1],), batch_count=2)
+    web.add(Other, [1])
+    with pytest.raises(HostUnsupported, match="no reference pictures"):
+        painted(web, job(options))
+    assert not WebUIHost().capabilities().references
+    script = web.add(stitch_script(web), [False, None, 1024])
+    kinds = [type(name, (), {"value": value})() for name, value in (("InputAccordion", False), ("Gallery", None), ("Slider", 1024))]
+    web.scripts.scripts_img2img.inputs[script.args_from : script.args_to] = kinds
+    assert WebUIHost().capabilities().references
+    for _ in range(2):  # what it kept of the one before is not taken for what was shown now
+        painted(web, job(options, count=2))
+        seen = web.runs[-1].extra_generation_params["shown"]
+        assert all(np.array_equal(*pair) for pair in zip(seen, shown, strict=True))
+        assert type(script).cached_parameters == "the web UI's"
+    assert web.runs[-1].extra_generation_params["Clickpaint reference pictures"] == "2"
+    with pytest.raises(HostFailed, match="too narrow"):
+        painted(web, job(grouped(task="instruct", reference_picture=np.zeros((3, 3, 3), np.uint8))))
+    web.reported.clear()
+
+
 class Other:
     """An always-on script of somebody else that must not take part."""
 

@@ -20,7 +20,7 @@ def test_every_field_of_every_group_has_a_flat_name_of_its_own():
         if field.name not in DEFAULTS or field.name in ("prompt", "guide")
     ]
     ungrouped = {field.name for field in fields(PaintOptions)} & {"task", "control", "expand", "engine", "system"}
-    assert len(DEFAULTS) == sum(len(fields(group)) for group in groups) + len(ungrouped) == 48
+    assert len(DEFAULTS) == sum(len(fields(group)) for group in groups) + len(ungrouped) == 49
     assert grouped(**DEFAULTS) == PaintOptions()
 
 

@@ -138,10 +138,11 @@ def options_of(body: schemas.EngineBody, studio: Studio, workspace: Workspace | 
     for name in ("guide_picture", "reference_picture"):
         if values.get(name) is not None:
             values[name] = studio.decode(translate.picture_bytes(values[name])).pixels
+    further = (studio.decode(translate.picture_bytes(picture)).pixels for picture in values.get("further_references", ()))
     edits = tuple(WordEdit(edit.text, edit.scale, edit.threshold) for edit in values.get("edits", ()))
     weights = tuple((weight.words, weight.weight) for weight in values.get("word_weights", ()))
     fixed = {"styles": tuple(values.get("styles", ())), "control": control, "edits": edits, "word_weights": weights}
-    return flat_options.grouped(**{**values, **fixed})
+    return flat_options.grouped(**{**values, **fixed, "further_references": tuple(further)})
 
 
 def _unit(unit: schemas.ControlBody, studio: Studio, workspace: Workspace | None) -> ControlUnit:

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from clickpaint.api.edit_schemas import EditFields
-from clickpaint.api.pydantic_compat import Body, Integer, Number, Pixels, WholeNumber, at_most, picture_file
+from clickpaint.api.pydantic_compat import Body, Integer, Number, Pixels, WholeNumber, at_most, documented, picture_file
 from clickpaint.api.schemas import StateAnswer
+from clickpaint.paint.influence_options import MOST_REFERENCES
 
 
 class ControlBody(Body):
@@ -57,7 +58,14 @@ class EngineBody(Body):
     guide_scale: Number = Field(100.0, description="0 to 10000.")
     guide_picture: StrictStr | None = Field(None, description='For the guide "picture".', **picture_file())
     reference_picture: StrictStr | None = Field(
-        None, description="What the result is to resemble, by the network's own attention.", **picture_file()
+        None,
+        description="What the result is to resemble, by the network's own attention; or what a model that edits looks at as well.",
+        **picture_file(),
+    )
+    further_references: list[StrictStr] = Field(
+        [],
+        description="The second and others, for models that edit; a prompt counts the picture itself as the first.",
+        **documented(maxItems=MOST_REFERENCES - 1, format="byte"),
     )
     reference_adapter: StrictStr = Field(
         "", description="An IP-Adapter in the ControlNet folder that reads it; empty: the network's own attention."

@@ -28,6 +28,8 @@ from clickpaint.paint.influence_options import GuideKind
 from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from clickpaint.image.picture import Picture
 
 _DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed", "edit": "edited", "vary": "varied"}
@@ -121,7 +123,10 @@ def add_paint_options(parser: argparse.ArgumentParser) -> None:
         "--guide-words", default="", metavar="WORDS", help='phrases for clip, such as "stormy; people:-0.5", or the class for classifier'
     )
     parser.add_argument("--guide-picture", type=Path, metavar="FILE", help="what it is to resemble, for picture")
-    parser.add_argument("--reference", dest="reference_picture", type=Path, metavar="FILE", help="a picture that the result is to resemble")
+    parser.add_argument(
+        "--reference", dest="references", type=Path, action="append", default=[], metavar="FILE",
+        help="a picture that the result is to resemble; a model that edits looks at up to 4 of them (may be repeated)",
+    )  # fmt: skip
     parser.add_argument(
         "--reference-adapter", default="", metavar="NAME", help="an IP-Adapter in models/ControlNet that reads it; else the network looks"
     )
@@ -210,11 +215,16 @@ def _painted(paths: list[Path], seeds: tuple[int, ...]) -> str:
 def paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
     values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS and value is not None}
     values |= {name: None for name in ("grow", "feather") if values.get(name) == AUTO}
-    for name in ("guide_picture", "reference_picture"):
-        if isinstance(values.get(name), Path):
-            values[name] = decode(existing(values[name]).read_bytes()).pixels
+    if values.get("guide_picture") is not None:
+        values["guide_picture"] = _pixels(values["guide_picture"])
+    if references := [_pixels(file) for file in getattr(options, "references", ())]:
+        values["reference_picture"], values["further_references"] = references[0], tuple(references[1:])
     refine = {"on": True, "off": False, None: None}[getattr(options, "refine", None)]
     return flat_options.grouped(**{**values, "refine": refine, "control": tuple(options.control), **more})
+
+
+def _pixels(file: Path) -> np.ndarray:
+    return decode(existing(file).read_bytes()).pixels
 
 
 def _expansion(options: argparse.Namespace, size: tuple[int, int]) -> tuple[int, int, int, int]:

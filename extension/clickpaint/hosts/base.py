@@ -36,6 +36,7 @@ class Capabilities:
         caption: whether its captioner can be used.
         caption_reason: why it cannot; "" where it can, and where it has none.
         controlnet: whether units are heeded.
+        references: whether a model that edits is shown reference pictures beside the one that it edits.
         samplers: names that it takes.
         schedulers: names that it takes.
         checkpoints: names of those that there are.
@@ -54,6 +55,7 @@ class Capabilities:
     caption: bool = False
     caption_reason: str = ""
     controlnet: bool = False
+    references: bool = False
     samplers: tuple[str, ...] = ()
     schedulers: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()

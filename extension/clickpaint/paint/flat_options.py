@@ -21,6 +21,7 @@ _OTHER_NAMES = {
     ("repaint", "jump"): "repaint_jump", ("repaint", "resamples"): "repaint_resamples",
     **{("guide", name): f"guide_{name}" for name in ("words", "scale", "picture")}, ("guide", "kind"): "guide",
     **{("reference", name): f"reference_{name}" for name in ("picture", "adapter", "weight", "fidelity", "start", "end")},
+    ("reference", "further"): "further_references",
     ("edit", "method"): "edit_method", ("edit", "source"): "source_prompt", ("edit", "weights"): "word_weights",
 }  # fmt: skip
 

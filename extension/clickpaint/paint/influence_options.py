@@ -75,12 +75,17 @@ class GuideOptions:
         return tuple(phrases)
 
 
+MOST_REFERENCES = 4
+
+
 @dataclass(frozen=True)
 class ReferenceOptions:
-    """A picture that the result is to resemble, by the loaded network's own attention or by an IP-Adapter.
+    """A picture that the result is to resemble, by the loaded network's own attention or by an IP-Adapter; or several that an edit model
+    (Flux Kontext, Qwen-Image-Edit, Flux.2 Klein) looks at beside the one that is edited.
 
     Attributes:
         picture: uint8 [h, w, 3]; None for no reference.
+        further: the second and others, uint8 [h, w, 3] each, in the order in which a prompt counts them; for edit models alone.
         adapter: name of an IP-Adapter's file that reads it; "" for the attention of the loaded network, which needs no file.
         weight: how far it is looked at, 0..1.
         fidelity: without an adapter, how far the negative prompt looks at it as well, 0..1; less is a stronger likeness.
@@ -88,6 +93,7 @@ class ReferenceOptions:
     """
 
     picture: np.ndarray | None = field(default=None, compare=False, repr=False)
+    further: tuple[np.ndarray, ...] = field(default=(), compare=False, repr=False)
     adapter: str = ""
     weight: float = 1.0
     fidelity: float = 0.5
@@ -101,6 +107,12 @@ class ReferenceOptions:
             raise InvalidInput("An IP-Adapter knows no fidelity.", "Leave the fidelity out, or let the network itself look (no adapter).")
         if self.end <= self.start:
             raise InvalidInput("The reference would act in no step.", "Let its end come after its start.")
+        if self.further and self.picture is None:
+            raise InvalidInput("There are further reference pictures, but no first one.", "Give the first one, too.")
+        if len(self.pictures) > MOST_REFERENCES:
+            raise InvalidInput(
+                "There are {count} reference pictures.", "Give at most {limit}.", count=len(self.pictures), limit=MOST_REFERENCES
+            )
 
     @property
     def acts(self) -> bool:
@@ -110,6 +122,16 @@ class ReferenceOptions:
     def lacks_picture(self) -> bool:
         """Whether something is said about a reference that there is not."""
         return self.picture is None and self != ReferenceOptions()
+
+    @property
+    def pictures(self) -> tuple[np.ndarray, ...]:
+        """All of them, in their order."""
+        return () if self.picture is None else (self.picture, *self.further)
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether it is said how the picture is looked at, which an edit model decides by itself."""
+        return self != ReferenceOptions()
 
 
 def _share(name: str, value: float, high: float) -> None:

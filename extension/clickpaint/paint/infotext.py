@@ -23,6 +23,7 @@ _NAMES = ("masked content", "denoising strength", "resolution", "second pass", "
 _MASKED_CONTENT, _STRENGTH, _RESOLUTION, _SECOND_PASS, _SOFT, _MARGINS, _GROW, _FEATHER = (f"{TASK} {name}" for name in _NAMES)
 
 _ENGINE = f"{TASK} engine"  # of engines of ours alone
+_REFERENCES = f"{TASK} reference pictures"
 _JUMP, _RESAMPLES = "RePaint jump", "RePaint resamples"
 
 _EDIT = {
@@ -54,7 +55,8 @@ _NEGATIVE = "Negative prompt:"
 
 
 def written(
-    job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint: str, engine: str, cfg_scale: float, distilled: float = 0.0
+    job: PaintJob, *, seed: int, sampler: str, schedule: str, checkpoint: str, engine: str, cfg_scale: float, distilled: float = 0.0,
+    reference: tuple[float, float] | None = None,
 ) -> str:  # fmt: skip
     """What one of our engines did for a job, in the web UI's format, so that its "PNG info" can read it.
 
@@ -64,6 +66,7 @@ def written(
         checkpoint: its file's name.
         cfg_scale: that was used.
         distilled: the distilled CFG scale that was used; 0 where the model has none.
+        reference: (weight, fidelity) with which a reference picture acted; None where those have no meaning.
     """
     options, instructed, edit = job.options, engine == "instruct", job.options.edit
     clip_skip = options.model.clip_skip or 1
@@ -88,11 +91,7 @@ def written(
             if options.guide.acts
             else {}
         ),
-        **(
-            {"Reference weight": f"{options.reference.weight:g}", "Reference fidelity": f"{options.reference.fidelity:g}"}
-            if options.reference.acts
-            else {}
-        ),
+        **({"Reference weight": f"{reference[0]:g}", "Reference fidelity": f"{reference[1]:g}"} if reference else {}),
         **(_edit_fields(edit) if options.task == "edit" else {}),
         **({_JUMP: options.repaint.jump, _RESAMPLES: options.repaint.resamples} if engine == "repaint" else {}),
     }
@@ -146,6 +145,8 @@ def own_fields(job: PaintJob) -> dict[str, str]:
         fields[_SOFT] = "on"
     if options.task == "expand":
         fields[_MARGINS] = " ".join(map(str, options.expand))
+    if options.reference.pictures:
+        fields[_REFERENCES] = str(len(options.reference.pictures))
     for name, pixels in ((_GROW, options.masking.grow), (_FEATHER, options.masking.feather)):
         if pixels is not None:
             fields[name] = str(pixels)

@@ -103,11 +103,14 @@ class OwnSampler:
     def paints(self, options: PaintOptions) -> bool:
         """Whether an engine of ours is to paint this, and not the host's own sampler: one is asked for, it is an edit by words, or the
         host has no sampler, cannot follow instructions with the model that is loaded, or has no ControlNet for the units."""
-        if options.engine != "auto" or options.task in ("edit", "vary") or options.guide.acts or options.reference.acts:
+        if options.engine != "auto" or options.task in ("edit", "vary") or options.guide.acts:
             return True
         can = self._host.capabilities()
         if options.task == "instruct":
-            return not (can.own_sampler and can.family is not None and can.family.instructs)
+            edits = can.own_sampler and can.family is not None and can.family.instructs
+            return not edits or bool(options.reference.pictures and not can.references)
+        if options.reference.acts:
+            return True
         return not can.own_sampler or bool(options.control and not can.controlnet)
 
     def prepare(self) -> None:

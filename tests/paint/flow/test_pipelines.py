@@ -12,6 +12,7 @@ import torch
 
 from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
+from clickpaint.paint import flat_options
 from clickpaint.paint.checkpoint.opening import open_any
 from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.engines.base import Scene
@@ -185,6 +186,10 @@ def test_kontext_sees_the_picture_as_diffusers(tokenizers, monkeypatch):
     pipe = pipeline("FluxKontextInpaintPipeline", monkeypatch, **parts)
     theirs = pipe(**asked_of(kontext, asked, guidance_scale=2.5, _auto_resize=False))
     assert_same(paint_with(kontext, asked)[0].pixels, shown(theirs))
+    this = picture(SIZE, SIZE // 2, 5)  # put into there: it is what is looked at then
+    theirs = pipe(**asked_of(kontext, asked, guidance_scale=2.5, _auto_resize=False, image_reference=pil(this)))
+    ours = paint_with(kontext, wanted(reference_picture=this))[0].pixels
+    assert_same(ours, shown(theirs))
 
 
 def test_kontext_follows_an_instruction_in_the_whole_picture(tokenizers):
@@ -194,6 +199,31 @@ def test_kontext_follows_an_instruction_in_the_whole_picture(tokenizers):
     jobs = [replace(wanted(task="instruct"), mask=everywhere, pixels=picture(SIZE, SIZE, seed)) for seed in (0, 1)]
     results = [paint_with(kontext, job)[0] for job in jobs]
     assert not np.array_equal(results[0].pixels, results[1].pixels)  # it sees the picture, though it begins with nothing but noise
+    assert not np.array_equal(paint_with(kontext, with_references(jobs[0]))[0].pixels, results[0].pixels)
+    assert places_of(kontext, lambda: paint_with(kontext, with_references(jobs[0]))) == [(0, 0, 0), (1, 0, 0), (1, 4, 0), (1, 0, 4)]
+
+
+def with_references(job, *sizes: tuple[int, int]):
+    """The job with pictures of other sizes to look at."""
+    pictures = [picture(*size) for size in sizes or ((64, 32), (48, 64))]
+    options = flat_options.changed(job.options, reference_picture=pictures[0], further_references=tuple(pictures[1:]))
+    return replace(job, options=options)
+
+
+def places_of(checkpoint, work) -> list[tuple[int, ...]]:
+    """Where the first token of each picture lies, in the first call of the transformer."""
+    looks: list[torch.Tensor] = []
+    handle = checkpoint.transformer.register_forward_pre_hook(lambda module, args, named: looks.append(named["img_ids"]), with_kwargs=True)
+    try:
+        work()
+    finally:
+        handle.remove()
+    sizes, first = [16, 16, 8, 12], 0
+    found = []
+    for size in sizes[: 4 if len(looks[0]) == sum(sizes) else 2]:
+        found.append(tuple(looks[0][first].int().tolist()))
+        first += size
+    return found
 
 
 def test_repaint_goes_back_to_exactly_the_noise_of_the_earlier_level(flux):
@@ -267,8 +297,34 @@ def test_qwen_image_inpaints_and_edits_as_diffusers(name, tokenizers, monkeypatc
         prompt_embeds_mask=mask_of(cond), negative_prompt_embeds=uncond.context, negative_prompt_embeds_mask=mask_of(uncond),
     )  # fmt: skip
     assert_same(paint_with(qwen, asked)[0].pixels, shown(theirs))
+    if edits:
+        qwen_edit_plus(qwen, monkeypatch)
     words = len("a red house") + 2 + 1 + 10  # <|im_end|>, a new line, <|im_start|>, "assistant" and a new line, letter by letter
     assert cond.context.shape[1] == words + (2 + 4 if edits else 0)  # the picture of 56 x 56 pixels is four tokens, between two
+
+
+def qwen_edit_plus(qwen, monkeypatch) -> None:
+    """Several pictures, of which the prompt knows the numbers, in the pipeline that takes them."""
+    everywhere = np.ones((SIZE, SIZE), bool)
+    asked = with_references(replace(wanted(task="instruct", cfg_scale=2.0), mask=everywhere))
+    cond, uncond = texts(qwen, asked)
+    pipe = pipeline(
+        "QwenImageEditPlusPipeline", monkeypatch, transformer=qwen.transformer, vae=qwen.vae, text_encoder=None, tokenizer=None,
+        processor=None, scheduler=qwen_scheduler(),
+    )  # fmt: skip
+    module = sys.modules[type(pipe).__module__]
+    sides = {2.0: (64, 32), 0.75: (48, 64), 1.0: (SIZE, SIZE)}
+    monkeypatch.setattr(module, "calculate_dimensions", lambda area, ratio: sides[ratio])
+    further = asked.options.reference.pictures
+    theirs = pipe(
+        image=[pil(pixels) for pixels in (asked.pixels, *further)], height=SIZE, width=SIZE, num_inference_steps=4, true_cfg_scale=2.0,
+        generator=generators(asked.seed, 1)[0], output_type="np", prompt_embeds=cond.context,
+        prompt_embeds_mask=torch.ones(cond.context.shape[:2], dtype=torch.long), negative_prompt_embeds=uncond.context,
+        negative_prompt_embeds_mask=torch.ones(uncond.context.shape[:2], dtype=torch.long),
+    )  # fmt: skip
+    assert_same(paint_with(qwen, asked)[0].pixels, shown(theirs))
+    looked_at = 3 * (2 + len("Picture 1: ")) + sum(side // 28 * (other // 28) for side, other in ((384, 384), (544, 256), (320, 448)))
+    assert cond.context.shape[1] >= looked_at
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +348,20 @@ def test_klein_inpaints_as_diffusers(klein, monkeypatch):
     )  # fmt: skip
     assert_same(paint_with(klein, asked)[0].pixels, shown(theirs))
     assert cond.context.shape == (1, 512, 3 * toy.QWEN)
+
+    several = with_references(
+        replace(wanted(task="instruct", cfg_scale=2.0, negative_prompt=""), mask=np.ones((SIZE, SIZE), bool)), (96, 64), (64, 80)
+    )
+    whole = pipeline(
+        "Flux2KleinPipeline", monkeypatch, transformer=klein.transformer, vae=klein.vae, text_encoder=None, tokenizer=None,
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+    )  # fmt: skip
+    pictures = [pil(pixels) for pixels in (several.pixels, *several.options.reference.pictures)]
+    theirs = whole(
+        image=pictures, height=SIZE, width=SIZE, num_inference_steps=4, guidance_scale=2.0, generator=generators(asked.seed, 1)[0],
+        output_type="np", prompt_embeds=cond.context, negative_prompt_embeds=uncond.context,
+    )  # fmt: skip
+    assert_same(paint_with(klein, several)[0].pixels, shown(theirs))
 
 
 def test_frames_of_a_clip_begin_with_the_noise_carried_along(klein):

@@ -61,7 +61,7 @@ class WebUIHost:
     def capabilities(self) -> Capabilities:
         from modules import sd_models, shared
 
-        from clickpaint.hosts.webui import captioning, loaded_family, runner
+        from clickpaint.hosts.webui import captioning, image_stitch, loaded_family, runner
 
         schedulers: tuple[str, ...] = ()
         if flavor().schedulers:
@@ -77,6 +77,7 @@ class WebUIHost:
             caption=silent == "",
             caption_reason=silent or "",
             controlnet=runner.has_control(),
+            references=image_stitch.found(),
             samplers=tuple(sampler_names()),
             schedulers=schedulers,
             checkpoints=checkpoints,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from clickpaint.errors import HostFailed, HostUnsupported, Interrupted, OutOfMemory
 from clickpaint.hosts.model_family import Preset
-from clickpaint.hosts.webui import failures, model_state, within
+from clickpaint.hosts.webui import failures, image_stitch, model_state, within
 from clickpaint.hosts.webui.loaded_family import family_of, preset_for
 from clickpaint.hosts.webui.probe import flavor, loaded_model, sampler_names
 from clickpaint.hosts.webui.runner import runner_for
@@ -71,7 +71,8 @@ def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]
         p.scripts = runner
         p.script_args = arguments
         # the history of prompts (params.txt) is that of the page's own generations
-        with around(p), model_state.kept(p), within.replaced(shared.cmd_opts, "no_prompt_history", True):
+        quiet = within.replaced(shared.cmd_opts, "no_prompt_history", True)
+        with around(p), model_state.kept(p), image_stitch.checked(runner), quiet:
             try:
                 processed = processing.process_images(p)
             except Exception as error:

@@ -40,6 +40,12 @@ KNOWN = frozenset(family.name for family in _ENGINES.values()) | {"Flux Kontext"
 """The names of the families that are known; others are called by their engines."""
 
 
+_EDITING = {
+    "Flux": ("kontext", "Flux Kontext"), "QwenImage": ("edit", "Qwen-Image-Edit"), "Flux2": ("klein", "Flux.2 Klein"),
+}  # fmt: skip
+"""Engines of Forge Neo → the switch that says that the loaded model edits, and what it is called then."""
+
+
 def family_of(model: Any) -> ModelFamily:
     """What a loaded model is; one that nobody here knows by its class's name, with the size that A1111's flags tell."""
     engine = type(model).__name__
@@ -58,14 +64,21 @@ def family_of(model: Any) -> ModelFamily:
 
 
 def _instructed(family: ModelFamily, engine: str) -> ModelFamily:
-    """Forge Neo tells Kontext and Qwen-Image-Edit from their brothers by the file's name, and keeps that where it keeps everything; in
-    ersatzForge a script of its own gives them their pictures, which is not asked here."""
+    """Forge Neo tells Kontext and Qwen-Image-Edit from their brothers by the file's name, and keeps that where it keeps everything; Klein
+    edits where its users let it. In ersatzForge a script of its own gives them their pictures, which is not asked here."""
     try:
         from backend.args import dynamic_args
     except ImportError:
         return family
-    switch, name = {"Flux": ("kontext", "Flux Kontext"), "QwenImage": ("edit", "Qwen-Image-Edit")}.get(engine, ("", ""))
-    return replace(family, name=name, instructs=True) if switch and dynamic_args.get(switch) else family
+    switch, name = _EDITING.get(engine, ("", ""))
+    if not switch or not dynamic_args.get(switch):
+        return family
+    if switch == "klein":
+        from modules import shared
+
+        if not getattr(shared.opts, "klein_do_reference", True):
+            return family
+    return replace(family, name=name, instructs=True)
 
 
 def preset_for(family: ModelFamily) -> Preset:

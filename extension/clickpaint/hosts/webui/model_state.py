@@ -8,7 +8,8 @@ from typing import Any
 
 from clickpaint.hosts.webui.probe import loaded_model
 
-_LISTS = ("ref_latents", "images_vl")
+_PICTURES = {"ref_latents": list, "images_vl": list, "image_prompt": str, "ini_latent": lambda: None}
+"""Where a model keeps what it was shown, and what stands there before."""
 
 
 @contextmanager
@@ -36,18 +37,16 @@ def _pictures_kept(model: Any) -> Iterator[None]:
     if "ref_latents" not in dynamic_args:
         yield
         return
-    before = dynamic_args["ref_latents"]
-    state = {name: getattr(model, name) for name in _LISTS if isinstance(getattr(model, name, None), list)}
-    empty: dict[str, Any] = {name: [] for name in state}
-    if isinstance(getattr(model, "image_prompt", None), str):
-        state["image_prompt"], empty["image_prompt"] = model.image_prompt, ""
+    before = {name: dynamic_args[name] for name in ("ref_latents", "is_referencing") if name in dynamic_args}
+    state = {name: getattr(model, name) for name in _PICTURES if hasattr(model, name)}
     dynamic_args["ref_latents"] = []
-    for name, value in empty.items():
-        setattr(model, name, value)
+    for name in state:
+        setattr(model, name, _PICTURES[name]())
     try:
         yield
     finally:
-        dynamic_args["ref_latents"] = before
+        for name, value in before.items():
+            dynamic_args[name] = value
         for name, value in state.items():
             setattr(model, name, value)
 

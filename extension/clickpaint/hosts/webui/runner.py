@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported, InvalidInput
+from clickpaint.hosts.webui import image_stitch
+from clickpaint.hosts.webui.img2img_scripts import defaults_of, image_to_image, script_titled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,24 +25,26 @@ def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
     """A script runner and its arguments for one generation of this job.
 
     Raises:
-        HostUnsupported: ControlNet units or soft inpainting are asked for and the web UI has no such script.
+        HostUnsupported: ControlNet units, soft inpainting or reference pictures are asked for and the web UI has no such script.
         InvalidInput: a ControlNet was made for another family than the checkpoint.
     """
     options = job.options
-    source = _runner(filled=bool(options.control or options.masking.soft))
+    source = image_to_image(filled=bool(options.control or options.masking.soft or options.reference.pictures))
     wanted: list[tuple[Any, list[Any]]] = []
     if options.control:
-        script = _script(source, "controlnet")
+        script = script_titled(source, "controlnet")
         if script is None:
             raise HostUnsupported(
                 "This web UI has no ControlNet.", "Install the extension sd-webui-controlnet, or leave the ControlNet units out."
             )
         wanted.append((script, _units(script, job)))
     if options.masking.soft:
-        script = _script(source, "soft inpainting")
+        script = script_titled(source, "soft inpainting")
         if script is None:
             raise HostUnsupported("This web UI has no soft inpainting.", "Switch soft inpainting off, or update the web UI.")
-        wanted.append((script, [True, *_defaults(source, script)[1:]]))
+        wanted.append((script, [True, *defaults_of(source, script)[1:]]))
+    if options.reference.pictures:
+        wanted.append(image_stitch.showing(source, options.reference.pictures))
 
     runner = copy.copy(source)
     runner.callback_map = {}  # its cache of which script answers which callback
@@ -60,12 +64,12 @@ def runner_for(job: PaintJob) -> tuple[Any, tuple[Any, ...]]:
 
 def has_control() -> bool:
     """Whether the web UI has a ControlNet (False until its page is made, too)."""
-    return _script(_runner(), "controlnet") is not None
+    return script_titled(image_to_image(), "controlnet") is not None
 
 
 def control_names() -> tuple[list[str], list[str]]:
     """Names of the preprocessors and of the models that the web UI's ControlNet offers now; empty without one."""
-    script = _script(_runner(), "controlnet")
+    script = script_titled(image_to_image(), "controlnet")
     return ([], []) if script is None else _offered(script)
 
 
@@ -77,24 +81,6 @@ def _offered(script: Any) -> tuple[list[str], list[str]]:
         return list(state.get_all_preprocessor_names()), list(state.get_all_controlnet_names())
     preprocessors = names["Preprocessor"].get_sorted_preprocessors()  # sd-webui-controlnet
     return [preprocessor.label for preprocessor in preprocessors], list(state.cn_models_names.values())
-
-
-def _runner(*, filled: bool = False) -> Any:
-    from modules import scripts
-
-    runner = scripts.scripts_img2img
-    if filled and not runner.scripts:  # the page, whose making fills it, is not there yet
-        raise HostUnsupported("The web UI is still starting.", "Try again in a few seconds.")
-    return runner
-
-
-def _script(runner: Any, title: str) -> Any | None:
-    return next((script for script in runner.alwayson_scripts if script.title().lower() == title), None)
-
-
-def _defaults(runner: Any, script: Any) -> list[Any]:
-    """The values that the script's inputs in img2img start with."""
-    return [getattr(component, "value", None) for component in runner.inputs[script.args_from : script.args_to]]
 
 
 def _units(script: Any, job: PaintJob) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ class Model(ABC):
     def guidance(self, options: PaintOptions) -> Guidance: ...
 
     @abstractmethod
-    def scales(self, options: PaintOptions) -> dict[str, float]:
+    def scales(self, options: PaintOptions) -> dict[str, Any]:
         """The scales that act, as `infotext.written` takes them."""
 
     @abstractmethod

@@ -105,12 +105,7 @@ class Setup:
 def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Setup:
     """Raises `InvalidInput` or `HostUnsupported` as `paint_with`."""
     engine = engine_for(checkpoint.kind, options)
-    if (options.reference.acts or options.task == "vary") and not hasattr(checkpoint, "unet"):
-        raise InvalidInput(
-            "{kind} cannot look at a reference picture.",
-            "Leave the reference out, or choose a checkpoint of Stable Diffusion 1, 2 or XL.",
-            kind=checkpoint.kind.title,
-        )
+    _check_references(checkpoint, options)
     if options.reference.acts and options.reference.adapter and tools.image_prompt is None:
         raise HostUnsupported("IP-Adapters are not available here.", "Leave the adapter out; the network itself looks at the picture then.")
     if options.guide.acts and tools.score is None:
@@ -127,6 +122,31 @@ def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Se
     sampler, schedule = model.resolve(options.sampling.sampler or default, options.sampling.scheduler)
     plain = replace(options, prompt=replace(options.prompt, positive=prompt))
     return Setup(checkpoint, model, engine, plain, networks, sampler, schedule, tools)
+
+
+def _check_references(checkpoint: AnyCheckpoint, options: PaintOptions) -> None:
+    """Raise `InvalidInput` where the checkpoint cannot look at the reference pictures as they are meant."""
+    kind, reference = checkpoint.kind, options.reference
+    if hasattr(checkpoint, "unet"):
+        if reference.further:
+            raise InvalidInput(
+                "{kind} looks at one reference picture.",
+                "Leave the others out, or load Flux Kontext, Qwen-Image-Edit or Flux.2 Klein.",
+                kind=kind.title,
+            )
+        return
+    if options.task == "vary" or (reference.pictures and not kind.instructs):
+        raise InvalidInput(
+            "{kind} cannot look at a reference picture.",
+            "Leave the reference out, or load Stable Diffusion 1, 2 or XL, Flux Kontext, Qwen-Image-Edit or Flux.2 Klein.",
+            kind=kind.title,
+        )
+    if reference.pictures and reference.adjusted:
+        raise InvalidInput(
+            "{kind} looks at reference pictures in its own way.",
+            "Leave out the adapter, weight, fidelity, start and end of the reference.",
+            kind=kind.title,
+        )
 
 
 def paint_with(
@@ -232,7 +252,9 @@ class _Work:
 def steering(scene: Scene, tools: Tools) -> list[Part]:
     """What besides the prompt steers the sampling of a job, whatever the engine."""
     options, parts = scene.job.options, []
-    if options.task == "vary" and options.reference.picture is None:
+    if not hasattr(scene.checkpoint, "unet"):  # a model that edits sees them in its own way
+        options = replace(options, reference=ReferenceOptions())
+    elif options.task == "vary" and options.reference.picture is None:
         options = replace(options, reference=replace(options.reference, picture=_shown(scene.job)))
     if options.reference.acts and options.reference.adapter:
         assert tools.image_prompt is not None

@@ -87,8 +87,12 @@ class StableDiffusion(Model):
             return Instructed(sampling.guidance_scale, sampling.image_cfg_scale)
         return ClassifierFree(sampling.guidance_scale)
 
-    def scales(self, options: PaintOptions) -> dict[str, float]:
-        return {"cfg_scale": options.sampling.guidance_scale}
+    def scales(self, options: PaintOptions) -> dict[str, Any]:
+        reference = options.reference
+        return {
+            "cfg_scale": options.sampling.guidance_scale,
+            "reference": (reference.weight, reference.fidelity) if reference.acts else None,
+        }
 
     @contextmanager
     def thrifty(self, thrift: int) -> Iterator[None]:

@@ -75,7 +75,7 @@ class FlowMatching(Model):
     def guidance(self, options: PaintOptions) -> Guidance:
         return self._family.guidance(self.scales(options)["cfg_scale"])
 
-    def scales(self, options: PaintOptions) -> dict[str, float]:
+    def scales(self, options: PaintOptions) -> dict[str, Any]:
         sampling, kind = options.sampling, self._kind
         own = kind.distilled or kind.shift or 0.0
         distilled = sampling.distilled_cfg_scale or own if kind.guidance else 0.0

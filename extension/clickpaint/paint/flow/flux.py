@@ -14,7 +14,7 @@ from clickpaint.paint.diffusion.influences import Channels
 from clickpaint.paint.flow.base import Asked, FlowFamily, found, heads
 from clickpaint.paint.flow.naming import Names, Shapes, Tensors
 from clickpaint.paint.flow.packing import packed, places, unpacked
-from clickpaint.paint.flow.reference import KEY, Reference
+from clickpaint.paint.flow.reference import references, seen_in
 from clickpaint.paint.flow.schedule import Spacing, by_size
 from clickpaint.paint.flow.texts import T5, Clip, clip_states, t5_states
 
@@ -126,9 +126,11 @@ class Flux(FlowFamily):
         return Text(context, {"pooled": clip_states(texts["clip_l"], prompt, device)[1]})
 
     def beside(self, checkpoint: FlowCheckpoint, scene: Scene) -> list[Part]:
-        """Fill sees the picture with the hole, and the hole's very pixels; Kontext the picture."""
+        """Fill sees the picture with the hole, and the hole's very pixels; Kontext the picture, and where it paints in a hole what a
+        reference shows, that instead."""
         if checkpoint.kind.instructs:
-            return [] if scene.from_nothing else [Reference(scene.known)]
+            options = scene.job.options
+            return references(scene, self.cell * self.patch, itself=options.task == "instruct" or not options.reference.pictures)
         return [_hole(scene)] if checkpoint.kind.sees_hole else []
 
     def ask(self, asked: Asked) -> torch.Tensor:
@@ -137,10 +139,14 @@ class Flux(FlowFamily):
         height, width = asked.sample.shape[2:]
         tokens, own = packed(asked.sample), places(height // 2, width // 2, 0, asked.sample)
         count = tokens.shape[1]
-        if KEY in asked.added:
-            seen = asked.added[KEY]
+        bottom = right = 0  # it knows one further picture: several lie beside and below each other in it
+        for seen in seen_in(asked.added):
+            rows, columns = seen.shape[2] // 2, seen.shape[3] // 2
+            down, across = (0, right) if rows + bottom > columns + right else (bottom, 0)
+            beside = places(rows, columns, 1, asked.sample)
             tokens = torch.cat([tokens, packed(seen)], dim=1)
-            own = torch.cat([own, places(seen.shape[2] // 2, seen.shape[3] // 2, 1, asked.sample)])
+            own = torch.cat([own, beside + beside.new_tensor([0, down, across])])
+            bottom, right = max(bottom, down + rows), max(right, across + columns)
         answer = asked.transformer(
             hidden_states=tokens, timestep=asked.everywhere(asked.level), encoder_hidden_states=asked.context,
             pooled_projections=asked.added["pooled"], img_ids=own, txt_ids=own.new_zeros(asked.context.shape[1], 3),

@@ -15,7 +15,7 @@ from clickpaint.paint.flow.base import Asked, FlowFamily, found, heads
 from clickpaint.paint.flow.flux import BLOCKS
 from clickpaint.paint.flow.naming import Names, Shapes, Tensors
 from clickpaint.paint.flow.qwen_texts import Qwen3, as_user, hidden_states
-from clickpaint.paint.flow.reference import KEY, Reference
+from clickpaint.paint.flow.reference import references, seen_in
 from clickpaint.paint.flow.schedule import Spacing
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Flux2Klein(FlowFamily):
         return Text(torch.cat([states[layers * part // 4] for part in (1, 2, 3)], dim=-1).float())
 
     def beside(self, checkpoint: FlowCheckpoint, scene: Scene) -> list[LoopPart]:
-        return [] if scene.from_nothing else [Reference(scene.known)]
+        return references(scene, self.cell)
 
     def ask(self, asked: Asked) -> torch.Tensor:
         import torch
@@ -136,10 +136,9 @@ class Flux2Klein(FlowFamily):
         rows, channels, height, width = asked.sample.shape
         tokens, own = asked.sample.flatten(2).transpose(1, 2), _places(height, width, 0, asked.sample)
         count = tokens.shape[1]
-        if KEY in asked.added:
-            seen = asked.added[KEY]
+        for number, seen in enumerate(seen_in(asked.added), 1):
             tokens = torch.cat([tokens, seen.flatten(2).transpose(1, 2)], dim=1)
-            own = torch.cat([own, _places(seen.shape[2], seen.shape[3], 10, asked.sample)])
+            own = torch.cat([own, _places(seen.shape[2], seen.shape[3], 10 * number, asked.sample)])
         words = own.new_zeros(asked.context.shape[1], 4)
         words[:, 3] = torch.arange(len(words))
         answer = asked.transformer(

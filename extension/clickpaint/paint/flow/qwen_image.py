@@ -9,17 +9,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
+from clickpaint.paint.context import scaled
 from clickpaint.paint.diffusion.conditioning import Text
 from clickpaint.paint.diffusion.loop import ClassifierFree, Guidance
 from clickpaint.paint.flow.base import Asked, FlowFamily, found, heads
 from clickpaint.paint.flow.naming import Names, Shapes, Tensors
 from clickpaint.paint.flow.packing import packed, unpacked
 from clickpaint.paint.flow.qwen_vae import qwen_vae
-from clickpaint.paint.flow.qwen_vision import QwenVision, read_with_picture
-from clickpaint.paint.flow.reference import KEY, Reference
+from clickpaint.paint.flow.qwen_vision import QwenVision, read_with_pictures
+from clickpaint.paint.flow.reference import fitted_pictures, references, seen_in
 from clickpaint.paint.flow.schedule import Spacing, by_size
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
@@ -104,12 +106,17 @@ class QwenImage(FlowFamily):
 
     def text(self, checkpoint: FlowCheckpoint, prompt: str, scene: Scene, *, negative: bool) -> Text:
         text, device = checkpoint.texts["qwen_vl"], checkpoint.device
+        further = fitted_pictures(scene, self.cell * self.patch) if checkpoint.kind.instructs else []
+        if further:  # as Qwen-Image-Edit-2509 was taught to count them
+            pictures = [scaled(picture, _looked_at(picture)) for picture in ([] if scene.from_nothing else [scene.job.pixels]) + further]
+            counted = "".join(f"Picture {number}: {_SHOWN}" for number in range(1, len(pictures) + 1))
+            return Text(read_with_pictures(text, _EDIT, f"{counted}{prompt}{_END}", pictures, device))
         if checkpoint.kind.instructs and not scene.from_nothing:
-            return Text(read_with_picture(text, _EDIT, f"{_SHOWN}{prompt}{_END}", scene.job.pixels, device))
-        return Text(read_with_picture(text, _DESCRIBE, f"{prompt}{_END}", None, device))
+            return Text(read_with_pictures(text, _EDIT, f"{_SHOWN}{prompt}{_END}", [scene.job.pixels], device))
+        return Text(read_with_pictures(text, _DESCRIBE, f"{prompt}{_END}", [], device))
 
     def beside(self, checkpoint: FlowCheckpoint, scene: Scene) -> list[LoopPart]:
-        return [Reference(scene.known)] if checkpoint.kind.instructs and not scene.from_nothing else []
+        return references(scene, self.cell * self.patch) if checkpoint.kind.instructs else []
 
     def ask(self, asked: Asked) -> torch.Tensor:
         import torch
@@ -117,8 +124,7 @@ class QwenImage(FlowFamily):
         rows, _, height, width = asked.sample.shape
         tokens, shapes = packed(asked.sample), [(1, height // 2, width // 2)]
         count = tokens.shape[1]
-        if KEY in asked.added:
-            seen = asked.added[KEY]
+        for seen in seen_in(asked.added):
             tokens = torch.cat([tokens, packed(seen)], dim=1)
             shapes.append((1, seen.shape[2] // 2, seen.shape[3] // 2))
         lengths = "txt_seq_lens" in inspect.signature(type(asked.transformer).forward).parameters  # before diffusers 0.37
@@ -146,6 +152,17 @@ class LengthKept:
             return guided
         tokens, lengths = packed(guided), packed(answers["cond"]).norm(dim=-1, keepdim=True)
         return unpacked(tokens * (lengths / tokens.norm(dim=-1, keepdim=True)), *guided.shape[2:])
+
+
+_LOOKED_AT = 384 * 384
+"""Pixels at which each of several pictures is read along with the prompt."""
+
+
+def _looked_at(picture: np.ndarray) -> tuple[int, int]:
+    """(width, height) at which a picture, uint8 [h, w, 3], is read along with the prompt, as diffusers' pipeline does."""
+    ratio = picture.shape[1] / picture.shape[0]
+    width = (_LOOKED_AT * ratio) ** 0.5
+    return max(round(width / 32), 1) * 32, max(round(width / ratio / 32), 1) * 32
 
 
 def _statistics(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

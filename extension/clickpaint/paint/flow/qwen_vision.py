@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,15 +114,15 @@ def _place_eye(module: Any) -> None:
     embedding.inv_freq = 1.0 / (10000.0 ** (torch.arange(0, half, 2, dtype=torch.float) / half))
 
 
-def read_with_picture(
-    text: TextNetwork, before: str, written: str, pixels: np.ndarray | None, device: torch.device
+def read_with_pictures(
+    text: TextNetwork, before: str, written: str, pictures: Sequence[np.ndarray], device: torch.device
 ) -> torch.Tensor:  # fmt: skip
     """The last hidden state, float32 [1, tokens, C], of what follows `before`.
 
     Args:
         before: the beginning of the conversation, whose tokens are left out.
-        written: the rest; where a picture is shown, with one <|image_pad|> in its place.
-        pixels: uint8 [h, w, 3]; None for none.
+        written: the rest, with one <|image_pad|> in the place of each picture.
+        pictures: uint8 [h, w, 3] each.
 
     Raises:
         InvalidInput: the file has only the language model, and a picture is to be shown.
@@ -132,19 +132,20 @@ def read_with_picture(
     words = text.find("Qwen")
     skipped = len(words.encode(before, add_special_tokens=False).ids)
     more: dict[str, Any] = {}
-    if pixels is not None:
+    if pictures:
         if not hasattr(text.model, "visual"):
             raise InvalidInput(
                 "The text encoder Qwen2.5-VL comes without what sees pictures, which this model needs.",
                 "Choose a file of it that has tensors called visual.",
             )
-        patches, grid = _patches(pixels)
-        written = written.replace(_IMAGE, _IMAGE * (int(grid.prod()) // 4))
-        more = {"pixel_values": patches.to(device), "image_grid_thw": grid.to(device)}
+        patches, grids = zip(*(_patches(pixels) for pixels in pictures), strict=True)
+        first, *parts = written.split(_IMAGE)
+        written = first + "".join(_IMAGE * (int(grid.prod()) // 4) + part for grid, part in zip(grids, parts, strict=True))
+        more = {"pixel_values": torch.cat(patches).to(device), "image_grid_thw": torch.cat(grids).to(device)}
     ids = words.encode(before + written, add_special_tokens=False).ids
-    shown = torch.tensor([ids if pixels is not None else ids[: skipped + _TOKENS]], device=device)
+    shown = torch.tensor([ids if pictures else ids[: skipped + _TOKENS]], device=device)
     model = text.model
-    if pixels is not None:
+    if pictures:
         picture = words.token_to_id(_IMAGE)
         model.config.image_token_id, model.config.vision_start_token_id = picture, words.token_to_id("<|vision_start|>")
         model.config.video_token_id = -1  # there are none
