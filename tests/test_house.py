@@ -223,7 +223,8 @@ print(" ".join(name for name in sys.modules if name.startswith("clickpaint.")))
 """
     allowed = """compat compat.packages studio studio.model_pool erase erase.registry errors hosts hosts.base hosts.model_family hosts.webui
         hosts.webui.captioning
-        hosts.webui.hooks hosts.webui.host hosts.webui.settings_section hosts.webui.preprocessors hosts.webui.probe
+        hosts.webui.hooks hosts.webui.host hosts.webui.image_stitch hosts.webui.img2img_scripts
+        hosts.webui.settings_section hosts.webui.preprocessors hosts.webui.probe
         hosts.webui.runner hosts.webui.script hosts.webui.sending hosts.webui.within progress segment segment.registry settings
         ui ui.control ui.describe ui.gradio_compat ui.task_tabs ui.panels ui.pasting ui.tab ui.words_tab app app.webui weights weights.cache
         weights.catalog weights.checksums weights.device weights.folders weights.recommended weights.store"""

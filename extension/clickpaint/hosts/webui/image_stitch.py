@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostFailed, HostUnsupported
-from clickpaint.hosts.webui import failures
 from clickpaint.hosts.webui.img2img_scripts import defaults_of, image_to_image, script_titled
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def showing(source: Any, pictures: Sequence[np.ndarray]) -> tuple[Any, list[Any]
     places = _places(source, script)
     if script is None or places is None:
         raise HostUnsupported(
-            "This web UI shows its models no reference pictures.", "Choose the engine Instruct, or leave the reference pictures out."
+            "This web UI shows its models no reference pictures.", "Leave the reference pictures out, or update the web UI."
         )
     switch, gallery = places
     values = defaults_of(source, script)
@@ -68,9 +67,11 @@ def checked(runner: Any) -> Iterator[None]:
         if owner is not None:
             setattr(owner, _CACHE, before)
     if mine.clickpaint_failures:
+        from clickpaint.hosts.webui import failures
+
         raise HostFailed(
             "The web UI could not show the reference pictures to its model: {reason}",
-            "Choose the engine Instruct, or leave the reference pictures out.",
+            "Leave the reference pictures out; the log of the web UI says what is wrong.",
             reason=failures.reason(mine.clickpaint_failures[0]),
         )
 
