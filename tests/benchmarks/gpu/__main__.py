@@ -29,6 +29,7 @@ def parts() -> dict[str, Callable[[Bench], Iterator[Row]]]:
 
     return {
         "encoders": selecting.encoders,
+        "everything": selecting.find_everything,
         "click": selecting.click,
         "erasers": selecting.erasers,
         "maps": describing.maps,

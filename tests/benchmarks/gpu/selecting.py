@@ -15,7 +15,7 @@ from PIL import Image
 from clickpaint.compat import torchvision
 from clickpaint.erase.base import EraseOptions
 from clickpaint.hosts.embedded import EmbeddedHost
-from clickpaint.segment import registry, sam2
+from clickpaint.segment import everything, grid, registry, sam2
 from clickpaint.segment.base import Point, Prompts
 from clickpaint.segment.neural_segmenter import NeuralSegmenter
 from clickpaint.studio.studio import Studio
@@ -93,6 +93,44 @@ def click(bench: Bench) -> Iterator[Row]:
                     f"click over HTTP against the decoder, {millions:.0f} megapixels", whole, decoder, note=f"predict {predict:.1f} ms"
                 )
         studio.shut_down()
+
+
+def find_everything(bench: Bench) -> Iterator[Row]:
+    """Everything in a picture of 640 x 480 against segment_anything's own generator, the same network, grid and thresholds.
+
+    Random weights score all points alike: the lowest score that counts is the median, so that one mask in two is kept, about as many as
+    of a photograph with trained ones.
+    """
+    from segment_anything import SamAutomaticMaskGenerator
+
+    name, size, per_side = "sam_vit_b", (160, 120) if bench.small else (640, 480), 3 if bench.small else 32
+    pixels = clicks.picture(None, size)
+    module = _random(name, bench)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.pth"
+        _save(module, path)
+        module = module.to(bench.device.torch)
+        for dtype in dict.fromkeys(("float32", bench.device.dtype)):
+            segmenter = _segmenter(name, path, replace(bench.device, dtype=dtype), bench)
+            embedding = segmenter.encode(pixels)
+            lowest = float(np.median(segmenter.decode_points(embedding, grid.points(4) * size)[1].float().cpu().numpy()))
+            values = {"points_per_side": per_side, "pred_iou_thresh": min(max(lowest, 0.0), 1.0), "stability_score_thresh": 0.0}
+            reference = SamAutomaticMaskGenerator(module, **values)
+            options = everything.EverythingOptions(**values)
+            seen: dict[str, int] = {}
+
+            def ours(segmenter: NeuralSegmenter = segmenter, options: Any = options, seen: dict[str, int] = seen) -> None:
+                seen["ours"] = len(everything.everything(segmenter, pixels, options))
+
+            def theirs(reference: Any = reference, seen: dict[str, int] = seen) -> None:
+                seen["theirs"] = len(reference.generate(pixels))
+
+            here, there = bench.turns(ours, theirs, rounds=1 if bench.device.kind == "cpu" else 2)
+            peaks = f", peak {bench.peak(ours):.0f} against {bench.peak(theirs):.0f} MB" if bench.device.kind == "cuda" else ""
+            note = f"{seen['ours']} and {seen['theirs']} regions{peaks}; goal 0.7 x"
+            yield Row(f"everything, {name}, {dtype}, {size[0]} x {size[1]}, {per_side**2} points", here, there, note=note)
+        del module
+    bench.clean()
 
 
 def erasers(bench: Bench) -> Iterator[Row]:
