@@ -70,6 +70,7 @@ class Session:
             self.averaged = {name: tensor.detach().clone() for name, tensor in learner.tensors.items()}
         self.at = _Place(0, 0, 0, [], [])
         self.saved = -1
+        self._answered: Any = True  # whether with finite numbers; read only where it matters, so that a card need not be waited for
         state = run_folder.read_state(self.job.folder)
         if state is not None:
             self._restore(state)
@@ -142,12 +143,12 @@ class Session:
                 )
             value = float(loss.detach())
             if not np.isfinite(value):
-                raise self._diverged(Sentence("the loss is not finite"))
+                raise self._diverged(Sentence("the loss is not finite") if self._answered else Sentence("the network answers with NaN"))
             total += value / settings.accumulation
             self.scaler.scale(loss / settings.accumulation).backward()
         self.scaler.unscale_(self.optimizer)
         length = torch.nn.utils.clip_grad_norm_([*self.learner.tensors.values()], settings.gradient_limit or float("inf"))
-        if not torch.isfinite(length) and not self.scaler.is_enabled():  # a scaler leaves such steps out by itself
+        if not self.scaler.is_enabled() and not torch.isfinite(length):  # a scaler leaves such steps out by itself
             raise self._diverged(Sentence("the gradients are not finite"))
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -185,8 +186,7 @@ class Session:
             inputs = made.latents if beside is None else torch.cat([made.latents, beside.to(device)], dim=1)
             asked = self._typed(inputs), made.timesteps, self._typed(context), added
             answer = self.learner.answer(*asked, maps=None if maps is None else maps.to(device))
-            if not torch.isfinite(answer.detach()).all():
-                raise self._diverged(Sentence("the network answers with NaN"))
+            self._answered = torch.isfinite(answer.detach()).all() & self._answered
             masks = None if whole or batch.masks is None else batch.masks.to(device)
             area = counting_area(masks, settings.background_weight) if settings.masked_loss else None
             loss = loss_of(answer, made.target, area, level_weights(self.scheduler, made.timesteps, settings.min_snr_gamma))
