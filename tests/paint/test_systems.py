@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from clickpaint.compat import torchvision
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.picture import from_pixels
+from clickpaint.paint.context import scaled
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit
@@ -22,59 +26,19 @@ from clickpaint.studio.studio import Studio
 
 torchvision.available()
 diffusers = pytest.importorskip("diffusers")
-SIDE = 32
-
-
-def dit(folder):
-    torch.manual_seed(0)
-    transformer = diffusers.DiTTransformer2DModel(
-        sample_size=SIDE // 8, num_layers=1, patch_size=2, attention_head_dim=4, num_attention_heads=2, in_channels=4, out_channels=8,
-        attention_bias=True, activation_fn="gelu-approximate", num_embeds_ada_norm=1000, norm_type="ada_norm_zero",
-        norm_elementwise_affine=False,
-    )  # fmt: skip
-    vae = diffusers.AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        norm_num_groups=4, latent_channels=4, sample_size=SIDE,
-    )  # fmt: skip
-    pipe = diffusers.DiTPipeline(transformer=transformer, vae=vae, scheduler=diffusers.DDIMScheduler())
-    pipe.save_pretrained(folder, safe_serialization=True)
-    index = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps({**index, "id2label": {"7": "cock, rooster"}}))  # as the published one has it
-
-
-def video(folder):
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(0)
-    unet = diffusers.UNetSpatioTemporalConditionModel(
-        block_out_channels=(32, 64), layers_per_block=1, sample_size=SIDE // 8, in_channels=8, out_channels=4,
-        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
-        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"), cross_attention_dim=16, num_attention_heads=2,
-        projection_class_embeddings_input_dim=96, addition_time_embed_dim=32,
-    )  # fmt: skip
-    vae = diffusers.AutoencoderKLTemporalDecoder(
-        block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 4, latent_channels=4, sample_size=SIDE,
-        layers_per_block=1,
-    )  # fmt: skip
-    config = transformers.CLIPVisionConfig(
-        hidden_size=16, projection_dim=16, num_hidden_layers=1, num_attention_heads=2, image_size=224, intermediate_size=16, patch_size=56
-    )
-    pipe = diffusers.StableVideoDiffusionPipeline(
-        unet=unet, vae=vae, image_encoder=transformers.CLIPVisionModelWithProjection(config).eval(),
-        scheduler=diffusers.EulerDiscreteScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="leading", timestep_type="continuous",
-            prediction_type="v_prediction", use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, interpolation_type="linear",
-        ),
-        feature_extractor=transformers.CLIPImageProcessor(crop_size=224, size=224),
-    )  # fmt: skip
-    pipe.save_pretrained(folder, safe_serialization=True)
+toys = pytest.importorskip("tests.toys.systems")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("systems")
     made = folder / "models" / "diffusers"
-    dit(made / "dit")
-    video(made / "moving")
+    toys.dit(made / "dit")
+    toys.stable_video(made / "moving")
+    toys.stable_unclip(made / "unclip")
+    toys.karlo(made / "karlo-variations", made / "karlo")
+    toys.stable_cascade(made / "cascade", made / "cascade-prior")
+    toys.deepfloyd(made / "if-1", made / "if-2")
     foreign = made / "foreign"
     foreign.mkdir()
     foreign.joinpath("model_index.json").write_text(json.dumps({"_class_name": "DiTPipeline", "vae": ["my_own_code", "Vae"]}))
@@ -83,7 +47,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def studio(folder):
-    studio = Studio(EmbeddedHost(folder, environment={}, overrides={"device": "cpu"}))
+    studio = Studio(EmbeddedHost(folder, environment={}, overrides={"device": "cpu", "precision": "full"}))
     yield studio
     studio.shut_down()
 
@@ -96,8 +60,11 @@ def drawing():
 def test_folders_are_known_by_what_they_say(studio, folder):
     known = {system.name: system for system in systems([folder / "models" / "diffusers"])}
     assert {name: (system.kind.title, bool(system.reason)) for name, system in known.items()} == {
-        "dit": ("DiT", False), "moving": ("Stable Video Diffusion", False), "foreign": ("DiT", True),
+        "dit": ("DiT", False), "moving": ("Stable Video Diffusion", False), "foreign": ("DiT", True), "unclip": ("Stable unCLIP", False),
+        "karlo": ("Karlo", False), "karlo-variations": ("Karlo, variations", False), "cascade": ("Stable Cascade", False),
+        "if-1": ("DeepFloyd IF", False),
     }  # fmt: skip
+    assert known["cascade"].partner == folder / "models" / "diffusers" / "cascade-prior" and known["cascade"].nbytes > 100_000
     places = [folder / "models" / "diffusers"]
     with pytest.raises(HostUnsupported, match="my_own_code"):
         require("foreign", "generate", places)
@@ -105,8 +72,8 @@ def test_folders_are_known_by_what_they_say(studio, folder):
         require("dit", "fill", places)
     with pytest.raises(NotFound, match="no system 'x'"):
         require("x", "fill", places)
-    with pytest.raises(NotFound, match="can vary"):
-        require("auto", "vary", places)
+    with pytest.raises(NotFound, match="can enlarge"):
+        require("auto", "enlarge", places)
 
 
 def test_what_would_change_nothing_with_a_system_is_refused(studio, folder, capsys):
@@ -124,14 +91,9 @@ def test_a_class_becomes_the_picture_that_diffusers_makes(studio, folder):
     options = grouped(prompt="7", steps=2, seed=3, system="dit", cfg_scale=4.0)
     ours = studio.painting.generate(options, None, None).pictures[0].pixels
     named = studio.painting.generate(grouped(prompt="rooster", steps=2, seed=3, system="dit", cfg_scale=4.0), None, None)
-    theirs = diffusers.DiTPipeline.from_pretrained(
-        str(folder / "models" / "diffusers" / "dit"), torch_dtype=studio.host.device().torch_dtype
-    )
-    theirs.set_progress_bar_config(disable=True)
-    (expected,) = theirs(
-        [7], guidance_scale=4.0, num_inference_steps=2, generator=torch.Generator().manual_seed(3), output_type="np"
-    ).images
-    assert np.abs(ours.astype(int) - (np.float32(expected) * 255).round().astype(int)).max() <= 1
+    pipe = theirs(folder, "DiTPipeline", "dit")
+    (expected,) = pipe([7], guidance_scale=4.0, num_inference_steps=2, generator=source(), output_type="np").images
+    assert same(ours, expected)
     assert np.array_equal(named.pictures[0].pixels, ours)
     with pytest.raises(InvalidInput, match="no class of ImageNet"):
         studio.painting.generate(grouped(prompt="nonsense", system="dit"), None, None)
@@ -143,6 +105,7 @@ def test_a_picture_begins_to_move(studio, folder, tmp_path, capsys):
     clip = studio.painting.animate(from_pixels(drawing()), grouped(steps=2, seed=5), frames=3)
     assert len(clip.frames) == 3 and clip.frames[0].shape == (64, 64, 3) and not np.array_equal(clip.frames[0], clip.frames[2])
     command = ["animate", str(picture), "--frames", "3", "--steps", "2", "--seed", "5", "--data-dir", str(folder), "--device", "cpu"]
+    command += ["--precision", "full"]
     assert main([*command, "-o", str(tmp_path / "out")]) == 0
     files = sorted((tmp_path / "out").iterdir())
     assert len(files) == 3 and np.array_equal(np.asarray(Image.open(files[2]).convert("RGB")), clip.frames[2])
@@ -150,3 +113,139 @@ def test_a_picture_begins_to_move(studio, folder, tmp_path, capsys):
     assert "moving: Stable Video Diffusion" in capsys.readouterr().out
     with pytest.raises(InvalidInput, match="frames"):
         studio.painting.animate(from_pixels(drawing()), grouped(), frames=1)
+
+
+def theirs(folder, kind, name, **parts):
+    """Diffusers' own pipeline on one of the folders."""
+    place = folder / "models" / "diffusers" / name
+    moved = {"unclip": diffusers.UnCLIPPipeline, "wuerstchen": diffusers.StableCascadeDecoderPipeline}
+    places = {part: sys.modules[pipeline.__module__] for part, pipeline in moved.items()}
+    with mock.patch.multiple(diffusers.pipelines, create=True, **places):
+        pipe = getattr(diffusers, kind).from_pretrained(str(place), **parts)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def same(ours, expected):
+    """Whether two pictures differ by a level at most, and show something."""
+    expected = (np.float32(expected) * 255).round().astype(int)
+    return ours.shape == expected.shape and np.abs(ours.astype(int) - expected).max() <= 1 and ours.std() > 2
+
+
+def source():
+    return torch.Generator().manual_seed(3)
+
+
+def on_the_command_line(folder, *words):
+    return main([*map(str, words), "--data-dir", str(folder), "--device", "cpu", "--precision", "full"])
+
+
+@pytest.mark.parametrize("name", ["unclip", "karlo-variations"])
+def test_what_is_clicked_becomes_the_variation_that_diffusers_makes(folder, tmp_path, name):
+    """In its place, undistorted, and nothing else changes."""
+    picture, mask, out = tmp_path / "in.png", tmp_path / "mask.png", tmp_path / "out.png"
+    Image.fromarray(drawing()).save(picture)
+    selected = np.zeros((64, 64), bool)
+    selected[8:56, 16:48] = True
+    Image.fromarray(selected).save(mask)
+    wish = ["--mask", mask, "--system", name, "--steps", 2, "--seed", 3, "--grow", 0, "--feather", 0, "-o", out]
+    words = ["-p", "a red fish", "-n", "blue"] if name == "unclip" else []
+    assert on_the_command_line(folder, "vary", picture, *wish, *words) == 0
+    ours = np.asarray(Image.open(out).convert("RGB"))
+    assert np.array_equal(ours[~selected], drawing()[~selected])
+    if name == "unclip":
+        shown = Image.fromarray(drawing()[8:56, 16:48])
+        (expected,) = theirs(folder, "StableUnCLIPImg2ImgPipeline", name)(
+            shown, "a red fish", negative_prompt="blue", width=64, height=64, num_inference_steps=2, guidance_scale=10.0,
+            generator=source(), output_type="np",
+        ).images  # fmt: skip
+    else:
+        shown = Image.fromarray(drawing()[8:56, 8:56])
+        (expected,) = theirs(folder, "UnCLIPImageVariationPipeline", name)(
+            shown, decoder_num_inference_steps=2, super_res_num_inference_steps=2, decoder_guidance_scale=8.0, generator=source(),
+            output_type="np",
+        ).images  # fmt: skip
+    placed = scaled((np.float32(expected) * 255).round().astype(np.uint8), shown.size)
+    placed = placed if name == "unclip" else placed[:, 8:40]
+    assert same(ours[8:56, 16:48], placed / np.float32(255))
+
+
+def test_a_picture_from_words_is_the_one_that_diffusers_makes(folder, tmp_path, studio):
+    out = tmp_path / "out.png"
+
+    def painted(*more):
+        assert on_the_command_line(folder, "generate", "-p", "a red fish", "--steps", 2, "--seed", 3, "-o", out, *more) == 0
+        return np.asarray(Image.open(out).convert("RGB"))
+
+    (expected,) = theirs(folder, "UnCLIPPipeline", "karlo")(
+        "a red fish", prior_num_inference_steps=2, decoder_num_inference_steps=2, super_res_num_inference_steps=2,
+        decoder_guidance_scale=8.0, generator=source(), output_type="np",
+    ).images  # fmt: skip
+    assert same(painted("--system", "karlo"), expected)
+
+    generator = source()
+    prior = theirs(folder, "StableCascadePriorPipeline", "cascade-prior")(
+        "a red fish", negative_prompt="blue", width=256, height=128, num_inference_steps=2, guidance_scale=4.0, generator=generator
+    )
+    (expected,) = theirs(folder, "StableCascadeDecoderPipeline", "cascade")(
+        prior.image_embeddings, "a red fish", negative_prompt="blue", num_inference_steps=1, guidance_scale=0.0, generator=generator,
+        output_type="np",
+    ).images  # fmt: skip
+    assert same(painted("--system", "cascade", "--width", 256, "--height", 128, "-n", "blue"), expected)
+
+    first, generator = theirs(folder, "IFPipeline", "if-1"), source()
+    prompt, negative = first.encode_prompt("a red fish")
+    words = {"prompt_embeds": prompt, "negative_prompt_embeds": negative, "num_inference_steps": 2, "generator": generator}
+    small = first(**words, guidance_scale=7.0, output_type="pt").images
+    second = theirs(folder, "IFSuperResolutionPipeline", "if-2", text_encoder=None)
+    (expected,) = second(image=small, **words, guidance_scale=7.0, output_type="np").images
+    assert same(painted("--system", "if-1"), expected)
+    with pytest.raises(InvalidInput, match="a size of its own"):
+        studio.painting.generate(grouped(prompt="x", system="karlo"), 128, 128)
+    with pytest.raises(InvalidInput, match="Give a multiple of 128"):
+        studio.painting.generate(grouped(prompt="x", system="cascade"), 128, 64)
+    with pytest.raises(InvalidInput, match="one step"):
+        studio.painting.generate(grouped(prompt="x", system="karlo", steps=1))
+
+
+def test_what_is_selected_is_filled_as_diffusers_does(folder, tmp_path, studio):
+    """In pixels, by both of DeepFloyd's stages; nothing else changes."""
+    selected = np.zeros((64, 64), bool)
+    selected[8:56, 16:48] = True
+    options = grouped(prompt="a red fish", system="if-1", steps=2, seed=3, masked_content="original", grow=0, feather=0)
+    ours = studio.painting.paint_picture(from_pixels(drawing()), selected, options).pictures[0].pixels
+    first, generator = theirs(folder, "IFPipeline", "if-1"), source()
+    prompt, negative = first.encode_prompt("a red fish")
+    words = {
+        "prompt_embeds": prompt, "negative_prompt_embeds": negative, "num_inference_steps": 2, "generator": generator, "strength": 0.75,
+        "guidance_scale": 7.0,
+    }  # fmt: skip
+    image, mask = Image.fromarray(drawing()), Image.fromarray(selected)
+    inside = diffusers.IFInpaintingPipeline(**first.components, requires_safety_checker=False)
+    inside.set_progress_bar_config(disable=True)
+    little = Image.fromarray(scaled(drawing(), (toys.SIDE, toys.SIDE)))
+    small = inside(image=little, mask_image=mask.resize(little.size), **words, output_type="pt").images
+    second = theirs(folder, "IFInpaintingSuperResolutionPipeline", "if-2", text_encoder=None, tokenizer=None)
+    (expected,) = second(image=small, original_image=image, mask_image=mask, **words, output_type="np").images
+    assert same(ours[selected], expected[selected])
+    assert np.array_equal(ours[~selected], drawing()[~selected])
+    with pytest.raises(InvalidInput, match="change nothing: refine"):
+        studio.painting.paint_picture(from_pixels(drawing()), selected, grouped(prompt="x", system="if-1", refine=True))
+
+
+def test_what_is_missing_says_so(folder, tmp_path, monkeypatch, capsys):
+    alone = tmp_path / "alone"
+    shutil.copytree(folder / "models" / "diffusers" / "cascade", alone / "cascade")
+    with pytest.raises(HostUnsupported, match="its prior is missing; put the folder of a StableCascadePriorPipeline beside it"):
+        require("cascade", "generate", [alone])
+    module = tmp_path / "__init__.py"
+    module.write_text('"DiTPipeline", "StableCascadeDecoderPipeline"')
+    monkeypatch.setattr(diffusers.__spec__, "origin", str(module))
+    places = [folder / "models" / "diffusers"]
+    assert require("auto", "generate", places).name == "dit"
+    with pytest.raises(HostUnsupported, match="the installed diffusers has no UnCLIPImageVariationPipeline any more"):
+        require("karlo-variations", "vary", places)
+    assert on_the_command_line(folder, "systems") == 0
+    listed = capsys.readouterr().out
+    assert "karlo: Karlo" in listed and "CC BY-NC 4.0" in listed
+    assert "no UnCLIPPipeline any more" in listed and "no StableCascadePriorPipeline any more" in listed

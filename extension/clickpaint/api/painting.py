@@ -109,7 +109,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         known = studio.painting.systems()
         return answer([
             {"name": system.name, "title": system.kind.title, "paper": system.kind.paper, "tasks": list(system.kind.tasks),
-             "gives": system.kind.gives, "available": not system.reason, "reason": system.reason}
+             "gives": system.kind.gives, "licence": system.kind.licence, "bytes": system.nbytes,
+             "available": not system.reason, "reason": system.reason}
             for system in known
         ])  # fmt: skip
 

@@ -109,6 +109,8 @@ class SystemAnswer(BaseModel):
     paper: str
     tasks: list[str]
     gives: str
+    licence: str = Field(..., description="Of the weights that its makers published.")
+    bytes: int = Field(..., description="What its weights take on the disk.")
     available: bool
     reason: str
 

@@ -55,8 +55,9 @@ def list_systems(options: argparse.Namespace) -> int:
     studio = studio_of(options)
     systems = studio.painting.systems()
     for system in systems:
-        state = str(system.reason) or ", ".join(system.kind.tasks)
-        print(f"{printable(system.name)}: {system.kind.title} ({system.kind.paper}), {system.kind.gives}: {state}")
+        kind, state = system.kind, str(system.reason) or ", ".join(system.kind.tasks)
+        size = f"{system.nbytes / 1e6:.0f} MB, weights under {kind.licence}"
+        print(f"{printable(system.name)}: {kind.title} ({kind.paper}), {kind.gives}; {size}: {state}")
     if not systems:
         print("There is none. Put a folder as diffusers saves it into models/diffusers.")
     return 0

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -191,6 +191,8 @@ class Painting:
         """
         _check_sides(width, height)
         running = self._system(options.system, "generate", options) if options.system else None
+        if running is not None and (width or height):
+            _check_sides(width, height, multiple=running.multiple())
 
         def work(progress: Progress) -> list[Painted]:
             self.make_room()
@@ -286,7 +288,7 @@ class Painting:
             self.make_room()
             with self._sampler(options) as sampler:
                 native = sampler.native
-                wanted = options
+                wanted = replace(options, passes=replace(options.passes, refine=False)) if options.system else options  # of one size
                 if refined is not None:
                     # beyond the picture's own resolution there is nothing to gain: what is painted larger is only scaled down again
                     wanted = refining(options, round(min(max(math.sqrt(refined.area), native), _REFINED * native)))
@@ -348,7 +350,7 @@ class Painting:
 
     def _system(self, name: str, task: str, options: PaintOptions) -> RunningSystem:
         system = require_system(name, task, self._host.folders(SYSTEMS))
-        check_acting(options, system)
+        check_acting(options, system, task)
         return RunningSystem(system, self._host.device(), self._pool.models)
 
     def make_room(self) -> None:

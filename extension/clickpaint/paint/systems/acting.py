@@ -15,29 +15,30 @@ _ALWAYS = frozenset({"task", "system", "steps", "cfg_scale", "seed", "batch_coun
 _WORDS = frozenset({"prompt"})
 _BOTH_WORDS = frozenset({"prompt", "negative_prompt"})
 _IN_A_PICTURE = frozenset({"grow", "feather", "resolution"})
-_FILLING = frozenset({"denoising_strength", "refine", "refine_strength", "masked_content", "eraser"})
+_FILLING = frozenset({"denoising_strength", "masked_content", "eraser"})
 
 _ACTING: Mapping[str, frozenset[str]] = {
     "StableUnCLIPImg2ImgPipeline": _BOTH_WORDS | _IN_A_PICTURE,
     "UnCLIPImageVariationPipeline": _IN_A_PICTURE,
     "UnCLIPPipeline": _WORDS,
     "DiTPipeline": _WORDS,
+    "StableCascadeDecoderPipeline": _BOTH_WORDS,
     "StableCascadeCombinedPipeline": _BOTH_WORDS,
     "IFPipeline": _BOTH_WORDS,
-    "IFInpaintingPipeline": _BOTH_WORDS | _IN_A_PICTURE | _FILLING,
+    "IFInpaintingPipeline": _BOTH_WORDS,
     "StableVideoDiffusionPipeline": frozenset(),
 }
 """By the pipeline, names of `flat_options.DEFAULTS` besides those that always act."""
 
 
-def acting(pipeline: str) -> frozenset[str]:
+def acting(pipeline: str, task: str) -> frozenset[str]:
     """The options that act with a pipeline, by the names of `flat_options.DEFAULTS`."""
-    return _ALWAYS | _ACTING.get(pipeline, _BOTH_WORDS)
+    return _ALWAYS | _ACTING.get(pipeline, _BOTH_WORDS) | (_IN_A_PICTURE | _FILLING if task == "fill" else frozenset())
 
 
-def check_acting(options: PaintOptions, system: System) -> None:
-    """Raises `InvalidInput` that names the options that would change nothing with this system."""
-    able = acting(system.kind.pipeline)
+def check_acting(options: PaintOptions, system: System, task: str) -> None:
+    """Raises `InvalidInput` that names the options that would change nothing with this system at that task of its."""
+    able = acting(system.kind.pipeline, task)
     idle = [
         name
         for name, value in flat_options.values_of(options).items()

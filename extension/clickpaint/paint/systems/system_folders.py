@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound, Sentence
 from clickpaint.paint.systems.kinds import KINDS, SystemKind
@@ -15,7 +16,10 @@ from clickpaint.weights.folders import folders_in, is_file
 KIND = "diffusers"
 """The host's folders that are looked through; each system is a folder of its own, as `save_pretrained` and model hubs have it."""
 
-_LIBRARIES = {"diffusers", "transformers", "stable_diffusion", "deepfloyd_if"}
+OWN_PARTS = ("stable_diffusion", "deepfloyd_if", "unclip", "wuerstchen")
+"""Parts of diffusers that folders name as if they were libraries."""
+
+_LIBRARIES = {"diffusers", "transformers", *OWN_PARTS}
 """Whose classes a folder may name; a folder that brings code of its own is not run."""
 
 
@@ -28,21 +32,31 @@ class System:
         kind: what it is.
         path: the folder.
         reason: why it cannot be used, "" where it can.
+        partner: another folder that takes part, None where there is none (`SystemKind.partners`).
     """
 
     name: str
     kind: SystemKind
     path: Path
     reason: str = ""
+    partner: Path | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """What its weights take on the disk."""
+        folders = [self.path, *([] if self.partner is None else [self.partner])]
+        return sum(file.stat().st_size for folder in folders for file in folder.glob("*/*.safetensors"))
 
 
 def systems(folders: Iterable[Path]) -> list[System]:
     """The systems in these folders by name; the first of a name counts. Nothing is loaded."""
+    found = [(path, index) for path in folders_in(folders) if (index := _index(path)) is not None]
     known: dict[str, System] = {}
-    for path in folders_in(folders):
-        system = _recognised(path)
-        if system is not None:
-            known.setdefault(system.name, system)
+    for path, index in found:
+        kind = KINDS.get(str(index["_class_name"]))
+        if kind is not None:
+            partner = next((other for other, each in found if each["_class_name"] in kind.partners), None)
+            known.setdefault(path.name, System(path.name, kind, path, _reason(path, index, kind, partner), partner))
     return list(known.values())
 
 
@@ -78,40 +92,54 @@ def require(name: str, task: str, folders: Iterable[Path]) -> System:
     return chosen
 
 
-@functools.cache
 def offered(pipeline: str) -> bool:
     """Whether the installed diffusers has a pipeline of that name, without importing it; True where that cannot be told."""
     import importlib.util
 
     spec = importlib.util.find_spec("diffusers")
+    text = None if spec is None or spec.origin is None else _text(Path(spec.origin))
+    return text is None or f'"{pipeline}"' in text
+
+
+@functools.lru_cache(maxsize=1)
+def _text(module: Path) -> str | None:
     try:
-        return spec is None or spec.origin is None or f'"{pipeline}"' in Path(spec.origin).read_text(encoding="utf-8")
+        return module.read_text(encoding="utf-8")
     except OSError:
-        return True
+        return None
 
 
-def _recognised(path: Path) -> System | None:
+def _index(path: Path) -> dict[str, Any] | None:
+    """What a folder says is in it; None where it says nothing."""
     try:
         index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
-        kind = KINDS[str(index["_class_name"])]
+        return index if isinstance(index["_class_name"], str) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return System(path.name, kind, path, _reason(path, index, kind))
 
 
-def _reason(path: Path, index: dict[str, object], kind: SystemKind) -> str:
+def _reason(path: Path, index: dict[str, Any], kind: SystemKind, partner: Path | None) -> str:
     import importlib.util
 
     if importlib.util.find_spec("diffusers") is None:
         return "diffusers is not installed."
-    if not offered(kind.pipeline):
-        return Sentence("the installed diffusers has no {pipeline} any more.", pipeline=kind.pipeline)
-    parts = {part: entry for part, entry in index.items() if isinstance(entry, list) and len(entry) == 2 and entry[0] is not None}
-    foreign = next((str(entry[0]) for entry in parts.values() if entry[0] not in _LIBRARIES), "")
+    gone = next((name for name in (kind.pipeline, *(kind.partners[:1] if kind.lacking else ())) if not offered(name)), None)
+    if gone is not None:
+        return Sentence("the installed diffusers has no {pipeline} any more.", pipeline=gone)
+    foreign = _foreign(index) or _foreign((_index(partner) or {}) if partner is not None else {})
     if foreign:
         return Sentence("its folder wants code of its own ({library}), which is not run.", library=foreign)
-    for part in parts:
+    for part in _parts(index):
         inner = path / part
         if is_file(inner / "config.json") and not any(inner.glob("*.safetensors")) and any(inner.glob("*.bin")):
             return Sentence("{part} is there only as a pickle; take the safetensors.", part=part)
-    return ""
+    return kind.lacking if partner is None else ""
+
+
+def _parts(index: dict[str, Any]) -> dict[str, Any]:
+    return {part: entry for part, entry in index.items() if isinstance(entry, list) and len(entry) == 2 and entry[0] is not None}
+
+
+def _foreign(index: dict[str, Any]) -> str:
+    libraries = (str(entry[0]) for entry in _parts(index).values())
+    return next((name for name in libraries if name not in _LIBRARIES and not name.startswith("diffusers.")), "")
