@@ -74,6 +74,24 @@ def turns(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
     return [statistics.median(column) for column in zip(*rows, strict=True)]
 
 
+def rows_asked(network: torch.nn.Module, work: Callable[[], object]) -> int:
+    """How many latents the network is asked about while `work` is done."""
+    rows: list[int] = []
+    hook = network.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    try:
+        work()
+    finally:
+        hook.remove()
+    return sum(rows)
+
+
+def check_alike(network: torch.nn.Module, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
+    """End the program where the two do not ask the network for as much: to compare their times would mean nothing."""
+    mine, reference = rows_asked(network, ours), rows_asked(network, theirs)
+    if mine != reference:
+        raise SystemExit(f"The network answers {mine} times for us and {reference} times for diffusers: settings differ.")
+
+
 def diffusers_pipeline(checkpoint: Checkpoint, options: PaintOptions, side: int, controlnet: Any = None, image: Any = None):
     """diffusers' own, on the same networks; returns a call that paints."""
     import diffusers
@@ -100,8 +118,8 @@ def diffusers_pipeline(checkpoint: Checkpoint, options: PaintOptions, side: int,
         more = {"image": image} if image is not None else {}
         run: Any = pipe
         run(
-            prompt_embeds=pair[0], negative_prompt_embeds=pair[1], num_inference_steps=sampling.steps, guidance_scale=sampling.cfg_scale,
-            generator=generators(1, 1), height=side, width=side, output_type="np", **more,
+            prompt_embeds=pair[0], negative_prompt_embeds=pair[1], num_inference_steps=sampling.steps,
+            guidance_scale=sampling.guidance_scale, generator=generators(1, 1), height=side, width=side, output_type="np", **more,
         )  # fmt: skip
 
     return paint
@@ -128,9 +146,12 @@ def engines(checkpoint: Checkpoint, side: int, steps: int) -> None:
         with adapted or nullcontext():
             text_to_image(checkpoint, options, (side, side), seed=1, tools=tools)
 
+    reference = diffusers_pipeline(checkpoint, options, side)
+    reference_unit = diffusers_pipeline(checkpoint, options, side, model, image)
+    check_alike(checkpoint.unet, lambda: ours(options), reference)
+    check_alike(model, lambda: ours(unit), reference_unit)
     plain, theirs, controlled, controlled_theirs, adapted = turns(
-        lambda: ours(options), diffusers_pipeline(checkpoint, options, side),
-        lambda: ours(unit), diffusers_pipeline(checkpoint, options, side, model, image),
+        lambda: ours(options), reference, lambda: ours(unit), reference_unit,
         lambda: ours(options, applied(checkpoint, [(lora, 1.0)])),
     )  # fmt: skip
     print(f"{side} x {side}, {steps} steps of DDIM, {checkpoint.dtype} on {checkpoint.device}; seconds a picture, ratio to diffusers")

@@ -23,6 +23,7 @@ from clickpaint.paint.paint_job import MaskedContent, Painted, PaintJob, PaintOp
 from clickpaint.progress import Progress
 from tests.benchmarks import aliasing
 from tests.benchmarks.gpu.measure import Bench, Row
+from tests.benchmarks.paint import check_alike
 from tests.toys import checkpoint as toys
 
 _STEPS = 20
@@ -102,6 +103,7 @@ def _against_diffusers(bench: Bench, family: str, side: int) -> Iterator[Row]:
     tools = Tools(bench.device)
     ours: Callable[[], object] = lambda: text_to_image(checkpoint, options, (side, side), seed=1, tools=tools)  # noqa: E731
     theirs = _pipeline(checkpoint, family, options, side)
+    check_alike(checkpoint.unet, ours, theirs)
     mine, reference = bench.turns(ours, theirs, rounds=1 if bench.small else 3)
     note = f"{side} x {side}, {steps} steps of DDIM with CFG, {str(checkpoint.dtype).removeprefix('torch.')}"
     yield Row(f"{family}: a picture, against diffusers' pipeline", mine, reference, note=f"{note}; {mine / steps:.1f} ms a step")
@@ -165,7 +167,7 @@ def _pipeline(checkpoint: Checkpoint, family: str, options: PaintOptions, side: 
             prompts |= {key: text.added["text_embeds"] for key, text in pooled.items()}
         pipe(
             **{key: value.to(checkpoint.dtype) for key, value in prompts.items()}, num_inference_steps=options.sampling.steps,
-            guidance_scale=options.sampling.cfg_scale, generator=generators(1, 1), height=side, width=side, output_type="np",
+            guidance_scale=options.sampling.guidance_scale, generator=generators(1, 1), height=side, width=side, output_type="np",
         )  # fmt: skip
 
     return run

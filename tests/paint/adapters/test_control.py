@@ -85,7 +85,7 @@ def inputs(branches=("uncond", "cond"), batch=1, size=8, context=768):
 
 
 def moment(index=0, count=10):
-    return Moment(index / count, (index + 1) / count, torch.tensor(500), torch.tensor(400), None, [])
+    return Moment(index / count, (index + 1) / count, torch.tensor(500), torch.tensor(400), None, [], 500)
 
 
 @functools.cache

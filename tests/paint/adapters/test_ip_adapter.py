@@ -62,7 +62,7 @@ def test_the_network_answers_as_with_diffusers_own(plus):
     sample = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(2))
     context = torch.randn((2, 77, checkpoint.unet.config.cross_attention_dim), generator=torch.Generator().manual_seed(3))
     part = ImagePrompt(adapter, seen, torch.zeros_like(seen), ReferenceOptions(picture=PIXELS, weight=0.7))
-    moment = Moment(0.0, 0.1, torch.tensor(500), None, None, ())
+    moment = Moment(0.0, 0.1, torch.tensor(500), None, None, (), 500)
     with torch.inference_mode():
         plain = checkpoint.unet(sample, 500, encoder_hidden_states=context).sample
         with wrapped(checkpoint.unet, [part.attention]):

@@ -247,7 +247,7 @@ def test_the_local_blend_keeps_what_the_changed_words_do_not_look_at():
     look[:, :, 5, 2] = 1.0  # the word swapped is seen in the second row and column of 4 x 4
     influence._watch(look, torch.zeros_like(look))
     latents = torch.stack([torch.ones(4, 16, 16), torch.zeros(4, 16, 16)])
-    moment = Moment(0.5, 0.6, torch.tensor(500), None, None, [])
+    moment = Moment(0.5, 0.6, torch.tensor(500), None, None, [], 500)
     edited, source = influence.after_step(latents, moment)
     assert edited[:, :12, :12].all() and not edited[:, 12:].any() and not edited[:, :, 12:].any() and not source.any()
 

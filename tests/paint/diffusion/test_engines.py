@@ -279,7 +279,7 @@ def test_a_soft_mask_lets_go_of_the_picture_by_and_by():
     mask = torch.tensor([0, 1 / 8, 1 / 2, 1]).view(1, 1, 1, 4)
     part = Known(torch.zeros(1, 4, 1, 4), mask, torch.zeros(2, 4, 1, 4))
     steps = [*scheduler.timesteps, None]
-    moments = [Moment(i / 8, (i + 1) / 8, steps[i], steps[i + 1], scheduler, []) for i in range(8)]
+    moments = [Moment(i / 8, (i + 1) / 8, steps[i], steps[i + 1], scheduler, [], float(steps[i])) for i in range(8)]
     held = [part.after_step(torch.ones(2, 4, 1, 4), moment) == 0 for moment in moments]
     assert torch.stack(held).float().sum(0)[0, 0, 0].tolist() == [8, 7, 4, 0]
 
@@ -324,7 +324,7 @@ def test_repaint_brings_back_the_right_noise():
     levels = scheduler.timesteps
     part = Resampled(torch.full((1, 4, 64, 64), 0.5), torch.zeros(1, 1, 64, 64, dtype=torch.bool), levels)
     for following in (levels[8], levels[3]):  # the next level, and back by five
-        moment = Moment(0.7, 0.8, levels[7], following, scheduler, generators(0, 1))
+        moment = Moment(0.7, 0.8, levels[7], following, scheduler, generators(0, 1), float(levels[7]))
         latents = part.after_step(torch.zeros(1, 4, 64, 64), moment)
         level = scheduler.alphas_cumprod[following]
         assert abs(latents.mean() - 0.5 * level.sqrt()) < 0.03

@@ -52,7 +52,7 @@ def test_the_gradient_is_that_of_finite_differences_in_the_box_alone():
 def test_the_prediction_is_led_as_the_paper_says(kind):
     checkpoint = random_checkpoint()
     scheduler = samplers.scheduler("DDIM", "", {**checkpoint.scheduler_config, "prediction_type": kind}, 10)
-    moment = Moment(0.4, 0.5, scheduler.timesteps[4], scheduler.timesteps[5], scheduler, ())
+    moment = Moment(0.4, 0.5, scheduler.timesteps[4], scheduler.timesteps[5], scheduler, (), float(scheduler.timesteps[4]))
     sample, prediction = (torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
     guided = ScoreGuided(bright, 30.0, model_of(checkpoint), checkpoint.vae, torch.ones(1, 1, 4, 4))
     led = guided.prediction(prediction, sample, moment)

@@ -230,7 +230,7 @@ def test_repaint_goes_back_to_exactly_the_noise_of_the_earlier_level(flux):
     noise = torch.randn(1, 16, 64, 64, generator=torch.Generator().manual_seed(0))
     scheduler = FlowScheduler("Euler", np.array([1.0, 0.75, 0.5, 0.25]))
     part = Resampled(torch.zeros(1, 16, 64, 64), torch.ones(1, 1, 64, 64, dtype=torch.bool), scheduler.timesteps)
-    moment = Moment(0.25, 0.5, scheduler.timesteps[1], scheduler.timesteps[1], scheduler, generators(7, 1))
+    moment = Moment(0.25, 0.5, scheduler.timesteps[1], scheduler.timesteps[1], scheduler, generators(7, 1), float(scheduler.timesteps[1]))
     back = part.after_step(0.5 * 2.0 + 0.5 * noise, moment)  # a picture of nothing but twos at the level 0.5, on its way back to 0.75
     assert abs(float(back.mean()) - 0.25 * 2.0) < 0.01 and abs(float(back.std()) - 0.75) < 0.01
     result = paint_with(flux, wanted(engine="repaint", repaint_jump=2, repaint_resamples=2))[0]

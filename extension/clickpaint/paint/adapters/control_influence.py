@@ -70,6 +70,11 @@ class Control:
             return [self.weight] * count
         return [self.weight * _FADING ** (12 - index) for index in range(count)]
 
+    @functools.cached_property
+    def shown(self) -> Tensor:
+        """The image as the network takes it."""
+        return self.image.to(self.model.device, next(self.model.parameters()).dtype)
+
     def residuals(self, inputs: Inputs, timestep: torch.Tensor) -> Residuals | None:
         """What it adds for these inputs; None where it is not to be heard."""
         import torch
@@ -84,19 +89,23 @@ class Control:
                 width=size[1],
                 height=size[0],
             )
-        rows, conditioned_rows = len(inputs.sample), slice(None)
+        rows, conditioned_rows = len(inputs.sample), None
         if self.mode == "control" or self.model.config["global_pool_conditions"]:
             if "cond" not in inputs.branches:
                 return None
             batch = rows // len(inputs.branches)
             conditioned_rows = slice(batch * inputs.branches.index("cond"), batch * (inputs.branches.index("cond") + 1))
-        dtype = self.model.dtype
+        dtype = self.shown.dtype
+
+        def asked(values: Tensor) -> Tensor:
+            return (values if conditioned_rows is None else values[conditioned_rows]).to(dtype)
+
         down, mid = self.model(
-            inputs.sample[conditioned_rows].to(dtype),
+            asked(inputs.sample),
             timestep,
-            encoder_hidden_states=inputs.context[conditioned_rows].to(dtype),
-            controlnet_cond=self.image.to(inputs.sample.device, dtype),
-            added_cond_kwargs={key: value[conditioned_rows].to(dtype) for key, value in inputs.added.items()},
+            encoder_hidden_states=asked(inputs.context),
+            controlnet_cond=self.shown,
+            added_cond_kwargs={key: asked(value) for key, value in inputs.added.items()},
             return_dict=False,
         )
 
@@ -116,6 +125,7 @@ class ControlPart(Part):
 
     def __init__(self, controls: Sequence[Control]) -> None:
         self.controls = tuple(controls)
+        self.networks = [control.model for control in self.controls]
 
     def residuals(self, inputs: Inputs, moment: Moment) -> Residuals | None:
         acting = [control for control in self.controls if control.acts(moment.share)]

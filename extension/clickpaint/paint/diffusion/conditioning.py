@@ -89,6 +89,7 @@ class Pairs(Conditioning):
 
     second: Sequence[tuple[int, Text]] = ()
     count: int = 1
+    _joined: dict[tuple[int, int], Text] = field(default_factory=dict, init=False, repr=False)
 
     def text(self, branch: str, share: float) -> Text:
         import torch
@@ -101,8 +102,11 @@ class Pairs(Conditioning):
         def both(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
             return torch.cat([one] * self.count + [other] * self.count)
 
-        added = {key: both(value, second.added[key]) for key, value in first.added.items()}
-        return Text(both(first.context, second.context), added)
+        pair = id(first), id(second)  # of texts that this object keeps
+        if pair not in self._joined:
+            added = {key: both(value, second.added[key]) for key, value in first.added.items()}
+            self._joined[pair] = Text(both(first.context, second.context), added)
+        return self._joined[pair]
 
 
 def chunk_count(checkpoint: Checkpoint, text: str, words: Words | None = None) -> int:

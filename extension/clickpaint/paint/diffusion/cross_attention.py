@@ -31,7 +31,7 @@ class _Looking(Part):
         self._share = self._level = 0.0
 
     def model_input(self, inputs: Inputs, moment: Moment) -> Inputs:
-        self._branches, self._share, self._level = inputs.branches, moment.share, float(moment.timestep)
+        self._branches, self._share, self._level = inputs.branches, moment.share, moment.level
         return inputs
 
     def _rows(self, hidden: torch.Tensor, branch: str) -> slice | None:

@@ -192,7 +192,7 @@ class Followed(Part):
     late: bool = False
 
     def after_step(self, latents: torch.Tensor, moment: Moment) -> torch.Tensor:
-        level = int(moment.timestep)
+        level = int(moment.level)
         held = self.trajectory.at(level) if self.late else self.trajectory.below(level)
         keeps = (1 - self.mask) >= moment.share_after
         keeps = keeps.repeat(len(latents) // len(keeps), 1, 1, 1)

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clickpaint.paint.diffusion.attention import Attend, Layer, wrapped
+from clickpaint.paint.diffusion.lean_layers import Prompts, lean
 from clickpaint.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import torch
 
-    from clickpaint.paint.diffusion.conditioning import Conditioning
+    from clickpaint.paint.diffusion.conditioning import Conditioning, Text
+
+_CHECKED_EVERY = 8
+"""Steps after which a device that works on its own is waited for, to see whether its answers are numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +30,9 @@ class Moment:
         share: of the noise levels that are done, 0 at the first step; below 1. What looks twice at one level, or returns to one, does
             not count twice.
         share_after: of those that will be done with this step; at most 1.
-        timestep: the level that is left, a tensor without dimensions.
+        timestep: the level that is left, a tensor without dimensions on the network's device.
         following: the one that is reached, None after the last.
+        level: the timestep as a number, which does not wait for the device.
     """
 
     share: float
@@ -36,6 +41,7 @@ class Moment:
     following: torch.Tensor | None
     scheduler: Any
     generators: Sequence[torch.Generator]
+    level: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,7 @@ class Inputs:
     Attributes:
         branches: of the guidance's ("uncond", "cond"); not all of them at once where memory is short or the prompts differ in length.
         sample: float32 [rows, c, h, w], scaled as the network expects it at `moment.timestep`.
-        context: [rows, tokens, C].
+        context: [rows, tokens, C] in the network's type; the same tensor in all steps that have the same prompts.
         added: what else describes the prompt, by its names for the network, such as SDXL's "text_embeds" [rows, 1280] and "time_ids"
             [rows, 6].
     """
@@ -68,7 +74,13 @@ class Residuals:
 
 
 class Part:
-    """Something that takes part in the sampling. A hook does nothing unless a part overrides it; none writes into what it gets."""
+    """Something that takes part in the sampling. A hook does nothing unless a part overrides it; none writes into what it gets.
+
+    Attributes:
+        networks: of diffusers, that it asks in every step.
+    """
+
+    networks: Sequence[Any] = ()
 
     def residuals(self, inputs: Inputs, moment: Moment) -> Residuals | None:
         """What to add inside the network. `inputs` are as yet untouched by any part: nothing but latents. Parts' residuals add up."""
@@ -167,75 +179,123 @@ def denoise(
         Interrupted: the user asked to stop, at most one call of the network ago.
         FloatingPointError: the network answers with NaN.
     """
-    import torch
-
     extra: dict[str, Any] = {}
     if "generator" in inspect.signature(scheduler.step).parameters:
         extra["generator"] = list(generators)
     adaptive = getattr(scheduler, "adaptive", False)
-    with wrapped(unet, [part.attention for part in parts if type(part).attention is not Part.attention]):
+    waits = latents.device.type == "cpu"
+    rows = Rows(unet.dtype, keep=together)
+    wraps = [part.attention for part in parts if type(part).attention is not Part.attention]
+    with wrapped(unet, wraps), lean([unet, *(network for part in parts for network in part.networks)], rows.prompts):
         for number, moment in enumerate((_adaptive_moments if adaptive else _moments)(scheduler, timesteps, generators)):
             if adaptive:
                 progress.report(moment.share, label, done=number, unit="step")
             else:
                 progress.report(number / len(timesteps), label, done=number, total=len(timesteps), unit="step")
-            sample = scheduler.scale_model_input(latents, moment.timestep)
-            answers = looked(unet, sample, conditioning, guidance.branches, parts, moment, together, progress)
+            timestep = _in_memory(moment)
+            sample = scheduler.scale_model_input(latents, timestep)
+            answers = looked(unet, sample, conditioning, guidance.branches, parts, moment, together, progress, rows)
             prediction = guidance.combine(answers)
             for part in parts:
                 prediction = part.prediction(prediction, sample, moment)
-            if not torch.isfinite(prediction).all():
-                raise FloatingPointError("the network answers with NaN")
-            latents = scheduler.step(prediction, moment.timestep, latents, **extra, return_dict=False)[0]
+            if waits or number % _CHECKED_EVERY == 0:
+                _check(prediction)
+            latents = scheduler.step(prediction, timestep, latents, **extra, return_dict=False)[0]
             following = timesteps[number + 1] if number + 1 < len(timesteps) else None
             moment = replace(moment, following=following, share_after=scheduler.share if adaptive else moment.share_after)
             for part in parts:
                 latents = part.after_step(latents, moment)
             if preview is not None:
                 preview(clean(sample[:1], prediction[:1], moment))
+    if not waits:
+        _check(latents)
     return latents
+
+
+def _check(values: torch.Tensor) -> None:
+    import torch
+
+    if not torch.isfinite(values).all():
+        raise FloatingPointError("the network answers with NaN")
+
+
+def _in_memory(moment: Moment) -> torch.Tensor:
+    """The timestep where schedulers can look it up without waiting for the device."""
+    import torch
+
+    timestep = moment.timestep
+    return timestep if timestep.device.type == "cpu" else torch.tensor(moment.level, dtype=timestep.dtype)
+
+
+class Rows:
+    """Prompts as rows of the network's inputs, made once for all steps that have the same.
+
+    Args:
+        dtype: the network's.
+        keep: whether layers may keep what they make of the prompts, which takes memory.
+    """
+
+    _MOST = 4
+    """Prompts that are kept: two that take turns, for branches that are asked by themselves."""
+
+    def __init__(self, dtype: torch.dtype, keep: bool = False) -> None:
+        self.dtype, self.prompts = dtype, Prompts() if keep else Prompts(0)
+        self._made: dict[Any, tuple[list[Text], torch.Tensor, dict[str, torch.Tensor]]] = {}
+
+    def of(self, texts: list[Text], batch: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """(context, added) of `Inputs`, for a batch of as many pictures."""
+        import torch
+
+        key = (*map(id, texts), batch)
+        if key not in self._made:
+            if len(self._made) == self._MOST:
+                self.prompts.let_go(self._made.pop(next(iter(self._made)))[1])
+            added = {name: torch.cat([_for_each(text.added[name], batch) for text in texts]).to(self.dtype) for name in texts[0].added}
+            context = torch.cat([_for_each(text.context, batch) for text in texts]).to(self.dtype)
+            self.prompts.hold(context)
+            self._made[key] = texts, context, added  # the texts stay, and so do their numbers
+        return self._made[key][1:]
 
 
 def looked(
     unet: Any, sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str, ...], parts: Sequence[Part], moment: Moment,
-    together: bool = True, progress: Progress = SILENT,
+    together: bool = True, progress: Progress = SILENT, rows: Rows | None = None,
 ) -> dict[str, torch.Tensor]:  # fmt: skip
     """What the network answers about `sample` [batch, 4, h, w], scaled for it, for each of the branches: float32 of the same shape."""
     answers: dict[str, torch.Tensor] = {}
-    for inputs in _calls(sample, conditioning, branches, moment, together):
+    rows = rows or Rows(unet.dtype)
+    for inputs in _calls(sample, conditioning, branches, moment, together, rows):
         progress.check()
-        answers.update(zip(inputs.branches, _ask(unet, inputs, parts, moment).chunk(len(inputs.branches)), strict=True))
+        answers.update(zip(inputs.branches, _ask(unet, inputs, parts, moment, rows.dtype).chunk(len(inputs.branches)), strict=True))
     return answers
 
 
 def _moments(scheduler: Any, timesteps: Sequence[torch.Tensor], generators: Sequence[torch.Generator]) -> Iterator[Moment]:
     """Before each step; what follows is not known yet."""
-    levels = sorted({float(t) for t in timesteps}, reverse=True)
+    numbers = [float(t) for t in timesteps]
+    levels = sorted(set(numbers), reverse=True)
     places = {level: place for place, level in enumerate(levels)}
-    for t in timesteps:
-        place = places[float(t)]
-        yield Moment(place / len(levels), (place + 1) / len(levels), t, None, scheduler, generators)
+    for t, number in zip(timesteps, numbers, strict=True):
+        place = places[number]
+        yield Moment(place / len(levels), (place + 1) / len(levels), t, None, scheduler, generators, number)
 
 
 def _adaptive_moments(scheduler: Any, timesteps: Sequence[torch.Tensor], generators: Sequence[torch.Generator]) -> Iterator[Moment]:
     """As `_moments`, of a scheduler that tells by itself how far it is; each step adds the next timestep."""
     for t in timesteps:
-        yield Moment(scheduler.share, scheduler.share, t, None, scheduler, generators)
+        yield Moment(scheduler.share, scheduler.share, t, None, scheduler, generators, float(t))
 
 
-def _calls(sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str, ...], moment: Moment, together: bool) -> Iterator[Inputs]:
+def _calls(
+    sample: torch.Tensor, conditioning: Conditioning, branches: tuple[str, ...], moment: Moment, together: bool, rows: Rows
+) -> Iterator[Inputs]:  # fmt: skip
     """The inputs of as few calls as possible: prompts of different lengths cannot share one."""
-    import torch
-
     texts = {branch: conditioning.text(branch, moment.share) for branch in branches}
     groups: dict[Any, list[str]] = {}
     for branch in branches:
         groups.setdefault(texts[branch].context.shape[1] if together else branch, []).append(branch)
-    batch = len(sample)
     for group in groups.values():
-        rows = [texts[branch] for branch in group]
-        added = {key: torch.cat([_for_each(row.added[key], batch) for row in rows]) for key in rows[0].added}
-        context = torch.cat([_for_each(row.context, batch) for row in rows])
+        context, added = rows.of([texts[branch] for branch in group], len(sample))
         yield Inputs(tuple(group), sample.repeat(len(group), 1, 1, 1), context, added)
 
 
@@ -244,11 +304,10 @@ def _for_each(values: torch.Tensor, batch: int) -> torch.Tensor:
     return values if len(values) == batch else values.repeat(batch, *[1] * (values.ndim - 1))
 
 
-def _ask(unet: Any, inputs: Inputs, parts: Sequence[Part], moment: Moment) -> torch.Tensor:
+def _ask(unet: Any, inputs: Inputs, parts: Sequence[Part], moment: Moment, dtype: torch.dtype) -> torch.Tensor:
     added = [residuals for part in parts if (residuals := part.residuals(inputs, moment)) is not None]
     for part in parts:
         inputs = part.model_input(inputs, moment)
-    dtype = unet.dtype
     extra: dict[str, Any] = {}
     if added:
         residuals = functools.reduce(operator.add, added)
@@ -264,7 +323,7 @@ def clean(sample: torch.Tensor, prediction: torch.Tensor, moment: Moment) -> tor
     """What the network takes the latents without noise to be; `sample` as the network got it, with unit variance at every level."""
     if hasattr(moment.scheduler, "clean"):
         return moment.scheduler.clean(sample, prediction, moment.timestep)
-    level = moment.scheduler.alphas_cumprod[round(float(moment.timestep))].to(sample.device)
+    level = moment.scheduler.alphas_cumprod[round(moment.level)].to(sample.device)
     if moment.scheduler.config.prediction_type == "v_prediction":
         return level.sqrt() * sample - (1 - level).sqrt() * prediction
     return (sample - (1 - level).sqrt() * prediction) / level.sqrt()

@@ -109,7 +109,7 @@ def word_maps(
                 share = _FROM + (_TO - _FROM) * number / (_LOOKS - 1)
                 at = timesteps[len(timesteps) - 1 - int(share * (len(timesteps) - 1))]
                 noised = scene.scheduler.add_noise(scene.known, scene.noise, at.reshape(1))
-                moment = Moment(1 - share, 1 - share, at, None, scene.scheduler, scene.generators)
+                moment = Moment(1 - share, 1 - share, at, None, scene.scheduler, scene.generators, float(at))
                 sample = scene.scheduler.scale_model_input(noised, at)
                 looked(network, sample, conditioning, ("cond",), [*scene.beside(), maps], moment, scene.together, progress)
         seen = maps.maps()

@@ -45,7 +45,7 @@ def guidance_map(
     guidance = ClassifierFree(scale)
     branches = ("source", "cond") if scale == 1 else ("uncond", "source", "cond")
     total = torch.zeros(known.shape[2:], device=known.device)
-    moment = Moment(1 - STRENGTH, 1 - STRENGTH, at, None, scheduler, [generator])
+    moment = Moment(1 - STRENGTH, 1 - STRENGTH, at, None, scheduler, [generator], float(at))
     for number in range(LOOKS):
         progress.report(number / LOOKS, "Looking for the words", done=number, total=LOOKS, unit="look")
         sample = scheduler.scale_model_input(scheduler.add_noise(known, drawn[number : number + 1], at.reshape(1)), at)
