@@ -15,14 +15,14 @@ from tests.video.drawn import KINDS, Drawn, drawn
 
 def psnr(clip: Drawn, frames: list[np.ndarray]) -> float:
     squared = [((f.astype(float) - t) ** 2)[m].mean() for f, t, m in zip(frames, clip.truth, clip.masks, strict=True) if m.any()]
-    return float(10 * np.log10(255**2 / np.mean(squared)))
+    return float(10 * np.log10(255**2 / max(np.mean(squared), 1e-9)))
 
 
 def erased(clip: Drawn, **options: object) -> list[np.ndarray]:
     return list(PropagatingEraser(ClassicEraser()).erase(clip, clip, VideoEraseOptions(**options)))  # type: ignore[arg-type]
 
 
-LEAST = {"static": 45, "pan": 30, "zoom": 34, "rotation": 34, "parallax": 19, "brightness": 31, "noise": 22}
+LEAST = {"static": 60, "pan": 30, "zoom": 38, "rotation": 40, "parallax": 19, "brightness": 31, "noise": 22}
 """dB in the hole; where the camera pans, what lies at the border is never seen."""
 
 

@@ -346,8 +346,8 @@ def _belief(part: Part, colours: np.ndarray, both: np.ndarray) -> np.ndarray:
     inner = cv2.erode(both.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     # What the smooth continuation lacks is curvature: theirs has to be that of what is visible.
     ours, theirs = (np.where(inner[..., None], cv2.Laplacian(pixels, cv2.CV_32F), 0) for pixels in (colours, part.pixels))
-    agree, power = (ours * theirs).sum(axis=2), (ours * ours).sum(axis=2) + 0.5
-    gain = cv2.GaussianBlur(agree, (0, 0), 6) / np.maximum(cv2.GaussianBlur(power, (0, 0), 6), 1e-6)
+    agree, power = (ours * theirs).sum(axis=2), (ours * ours).sum(axis=2)
+    gain = (cv2.GaussianBlur(agree, (0, 0), 6) + 0.5) / (cv2.GaussianBlur(power, (0, 0), 6) + 0.5)
     near = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), 6)
     gain = completed((np.clip(gain, 0, 1) ** 2).astype(np.float32), np.minimum(near * 4, 1) * (near > 0.02))
     depth = cv2.distanceTransform(np.pad(part.hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]

@@ -16,6 +16,9 @@ HALO = 2
 CUT = 0.35
 """Share of the visible pixels whose flow must be consistent; below, the scene has changed."""
 
+PASSES = 2.0
+"""Pixels of work beyond the camera's motion from which on something is likelier an object of its own than the background."""
+
 
 @dataclass(frozen=True, eq=False)
 class Motion:
@@ -99,8 +102,10 @@ class Scene:
             here = grid(width, height)
             scale = np.array(self.scale, np.float32)
             base = (transformed(found.matrix, (here + 0.5) * scale - 0.5) + 0.5) / scale - 0.5 - here
-        # What is hidden moves as its surroundings do, beyond what the camera does.
-        residual = completed(flow.vectors - base, flow.trusted) if flow.trusted.any() else np.zeros_like(base)
+        # What is hidden moves as its surroundings do, beyond what the camera does; what passes by beside it counts little.
+        beyond = flow.vectors - base
+        known = flow.trusted / (1 + (beyond**2).sum(axis=2) / PASSES**2)
+        residual = completed(beyond, known) if flow.trusted.any() else np.zeros_like(base)
         return Motion((base + residual).astype(np.float32), found, trusted < CUT)
 
     def follow(self, places: np.ndarray, number: int, step: int) -> np.ndarray:
