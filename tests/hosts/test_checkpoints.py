@@ -7,6 +7,7 @@ import struct
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,8 +165,91 @@ def grown(tensors):
             if place not in owner._modules:
                 owner.add_module(place, torch.nn.Module())
             owner = owner._modules[place]
-        owner.register_parameter(leaf, torch.nn.Parameter(tensor, requires_grad=False))
+        own = isinstance(tensor, torch.nn.Parameter)
+        owner.register_parameter(leaf, tensor if own else torch.nn.Parameter(tensor, requires_grad=False))
     return root
+
+
+def as_forge_holds_low_bits(tensors):
+    """Some layers as Forge has them: of a GGUF file, in four bits of bitsandbytes, and in eight bits with a scale beside them."""
+    import torch
+
+    class Ternary:
+        """Stands for what Forge's gguf package unpacks with."""
+
+        @staticmethod
+        def dequantize_pytorch(parameter):
+            return (parameter.data.half() * 0.05).reshape(parameter.shape)
+
+    class ParameterGGUF(torch.nn.Parameter):
+        def __new__(cls, data, shape=None):
+            made = super().__new__(cls, data, requires_grad=False)
+            made.gguf_cls, made.real_shape = Ternary, shape
+            return made
+
+        @property
+        def shape(self):
+            return self.real_shape
+
+        def copy_with_data(self, data):
+            return ParameterGGUF(data, self.real_shape)
+
+        def to(self, *args, **kwargs):
+            return self.copy_with_data(self.data.to(*args, **kwargs))
+
+    class Params4bit(torch.nn.Parameter):
+        pass
+
+    def in_four_bits(key):
+        codes = torch.randint(0, 256, (tensors[key].numel() // 2, 1), generator=generator, dtype=torch.uint8)
+        made: Any = Params4bit(codes, requires_grad=False)
+        scales = torch.full((tensors[key].numel() // 64,), 0.1)
+        state = {"code": torch.linspace(-1, 1, 16), "absmax": scales, "blocksize": 64, "shape": tensors[key].shape, "nested": False}
+        made.bnb_quantized, made.quant_state = True, types.SimpleNamespace(**state)
+        return made
+
+    generator = torch.Generator().manual_seed(0)
+    first, second, third = (f"double_blocks.0.img_{layer}" for layer in ("attn.qkv", "mlp.0", "mlp.2"))
+    shape = tensors[f"{first}.weight"].shape
+    values = torch.randint(-1, 2, (shape.numel() // 32, 32), generator=generator).to(torch.int8)
+    eight = tensors[f"{third}.weight"] / 0.001
+    packed = {f"{first}.weight": ParameterGGUF(values, shape), f"{second}.weight": in_four_bits(f"{second}.weight")}
+    packed |= {f"{third}.weight": eight.to(torch.float8_e4m3fn), f"{third}.scale_weight": torch.tensor(0.001)}
+    numbers = packed[f"{second}.weight"].data.flatten()
+    four = torch.stack([numbers >> 4, numbers & 15], -1).reshape(tensors[f"{second}.weight"].shape).float() / 7.5 - 1
+    meant = {f"{first}.weight": values.reshape(shape) * 0.05, f"{second}.weight": four * 0.1}
+    meant[f"{third}.weight"] = eight.to(torch.float8_e4m3fn).float() * 0.001
+    return packed, meant
+
+
+def test_what_forge_holds_in_low_bits_is_what_it_stands_for(monkeypatch):
+    """Also where a layer of its is three of ours. Eight bits without the scale beside them would be another network."""
+    import torch
+
+    from clickpaint.errors import HostUnsupported
+    from clickpaint.hosts.webui import loaded_checkpoint
+    from clickpaint.paint.checkpoint.opening import open_any
+    from clickpaint.paint.checkpoint.source import TensorSource
+    from tests.paint.flow.test_opening import answers
+    from tests.toys import flow as toy
+
+    whole, prefix = toy.flux_file(), "model.diffusion_model."
+    own = {key.removeprefix(prefix): tensor for key, tensor in whole.items() if key.startswith(prefix)}
+    packed, meant = as_forge_holds_low_bits(own)
+    rest = {key: tensor for key, tensor in whole.items() if not key.startswith(prefix)}
+    modules = {"model.diffusion_model": grown(own | packed), "": grown(rest)}
+    monkeypatch.setattr(
+        loaded_checkpoint, "loaded_model", lambda: types.SimpleNamespace(sd_checkpoint_info=types.SimpleNamespace(name_for_extra="x"))
+    )
+    monkeypatch.setattr(loaded_checkpoint, "_modules", lambda model: modules)
+    tensors = {key.lstrip("."): tensor for key, tensor in loaded_checkpoint.WebUISource().tensors().items()}
+    ours = open_any(TensorSource("flux1-dev", lambda: tensors))
+    plain = open_any(TensorSource("flux1-dev", lambda: whole | {prefix + key: tensor.float() for key, tensor in meant.items()}))
+    wanted, before = answers(plain, plain.transformer), answers(ours, ours.transformer.float())
+    assert torch.allclose(before, wanted, atol=0.02 * float(wanted.std()))
+    modules[""] = grown(rest | {"vae.odd": torch.zeros(4, dtype=torch.int8)})
+    with pytest.raises(HostUnsupported, match="holds the checkpoint's weights as int8"):
+        loaded_checkpoint.WebUISource().tensors()
 
 
 @pytest.mark.parametrize("engine", ["Flux", "ZImage", "Wan"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.opening import AnyKind
     from clickpaint.paint.checkpoint.source import FileSource
 
-ENDINGS = (".safetensors", ".sft", ".ckpt")
+ENDINGS = (".safetensors", ".sft", ".ckpt", ".gguf")
 _VAE = ".vae"
 """How files of VAEs that lie beside checkpoints end, before their endings."""
 
@@ -145,12 +145,13 @@ class LocalCheckpoints:
 
 def _kind_of_file(file: Path) -> AnyKind:
     """The kind that the names and shapes of a file's tensors tell; of a safetensors file only its header is read, without torch."""
+    from clickpaint.paint.checkpoint.gguf_file import is_gguf
     from clickpaint.paint.checkpoint.kind import identify
     from clickpaint.paint.checkpoint.networks import split
     from clickpaint.paint.flow import registry
 
-    if weights_format(file) == "safetensors":
-        header: Any = safetensors_header(file)[0]  # which has shapes, and no more is asked for
+    header: Any = {} if is_gguf(file) or weights_format(file) != "safetensors" else safetensors_header(file)[0]
+    if header and not any(".quant_state." in key for key in header):  # which has shapes, and no more is asked for
         flow = registry.identify(header, file.name)
         if flow is not None:
             return flow

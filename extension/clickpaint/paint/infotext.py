@@ -79,7 +79,7 @@ def written(
         **({"Image CFG scale": f"{options.sampling.image_cfg_scale:g}"} if instructed else {}),
         "Seed": seed,
         "Size": f"{job.width}x{job.height}",
-        "Model": checkpoint.removesuffix(".safetensors").removesuffix(".ckpt"),
+        "Model": checkpoint.removesuffix(".safetensors").removesuffix(".ckpt").removesuffix(".gguf"),
         **({} if instructed else {"Denoising strength": f"{job.strength:g}"}),
         **({"Clip skip": clip_skip} if clip_skip > 1 else {}),
         **({} if instructed else {"Masked content": job.masked_content}),

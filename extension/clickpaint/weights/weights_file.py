@@ -29,7 +29,11 @@ _OTHER = "Choose a safetensors or ckpt file of the same model."
 _UNPACK = "Unpack it, and put the file with the weights that is in it into its place."
 
 _SIGNS: tuple[tuple[bytes, str, str], ...] = (
-    (b"GGUF", "it is in the GGUF format, which no engine here can use", _OTHER),
+    (
+        b"GGUF",
+        "it is in the GGUF format, which is read only for checkpoints of Flux and the families after it, and their text encoders",
+        _OTHER,
+    ),
     (b"\x89HDF\r\n\x1a\n", "it is in the HDF5 format, which Keras writes", _OTHER),
     (b"\x93NUMPY", "it is an array of NumPy", _OTHER),
     (b"\x1f\x8b", "it is packed (gzip)", _UNPACK),

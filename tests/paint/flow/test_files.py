@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +16,12 @@ from safetensors.torch import load_file
 from clickpaint.app.main import main
 from clickpaint.errors import ClickpaintError
 from clickpaint.hosts.embedded import EmbeddedHost
-from clickpaint.paint.checkpoint.opening import Checkpoints
+from clickpaint.paint.checkpoint.gguf_file import read_gguf
+from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_any
+from clickpaint.paint.checkpoint.packed_weights import packing_of, stored_bytes
+from clickpaint.paint.checkpoint.source import FileSource, TensorSource
 from tests.paint.diffusion.toys import picture
+from tests.paint.flow.test_opening import answers
 from tests.toys import flow as toy
 
 
@@ -99,9 +106,9 @@ def test_what_is_missing_is_named_with_the_place_for_it(models, tmp_path):
     assert status == 2  # no tokenizer of T5
 
 
-def test_four_bits_are_refused_by_name(models, tmp_path):
+def test_four_bits_of_other_makers_are_refused_by_name(models, tmp_path):
     tensors = load_file(models / "Stable-diffusion" / "sd3.5_medium.safetensors")
-    tensors["joint_blocks.0.x_block.attn.proj.weight.quant_state.bitsandbytes__nf4"] = torch.zeros(4, dtype=torch.uint8)
+    tensors["joint_blocks.0.x_block.attn.proj.qweight"] = torch.zeros(4, dtype=torch.uint8)
     (tmp_path / "models" / "Stable-diffusion").mkdir(parents=True)
     toy.save(tmp_path / "models" / "Stable-diffusion" / "nf4.safetensors", tensors)
     can = EmbeddedHost(tmp_path, environment={}).capabilities()
@@ -119,3 +126,160 @@ def test_an_edit_model_does_what_is_said_to_what_is_selected_and_to_nothing_else
     assert status == 0
     assert np.array_equal(out[~mask], pixels[~mask])
     assert np.abs(out[mask].astype(int) - pixels[mask]).mean() > 3
+
+
+def written_gguf(path: Path, weights: toy.Weights, kind: str) -> Path:
+    """A GGUF file as ComfyUI's users have transformers: matrices packed, where their rows are blocks, all else in float32."""
+    import gguf
+
+    how, block = gguf.GGMLQuantizationType[kind], gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]][0]
+    writer = gguf.GGUFWriter(path, "flux")
+    for key, tensor in weights.items():
+        values = tensor.float().numpy()
+        if tensor.ndim == 2 and tensor.shape[1] % block == 0:
+            values = gguf.quants.quantize(values, how)
+            writer.add_tensor(key, values, raw_dtype=how)
+        else:
+            writer.add_tensor(key, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def in_eight_bits(weights: toy.Weights) -> toy.Weights:
+    """As ComfyUI writes "scaled fp8"."""
+    out = {}
+    for key, tensor in weights.items():
+        if tensor.ndim == 2 and key.startswith(("double_blocks", "single_blocks", "encoder.block")):
+            scale = tensor.abs().max() / 448
+            out |= {key: (tensor / scale).to(torch.float8_e4m3fn), key.removesuffix("weight") + "scale_weight": scale.reshape(1)}
+        else:
+            out[key] = tensor
+    return out | {"scaled_fp8": torch.zeros(2, dtype=torch.float8_e4m3fn)}
+
+
+def in_four_bits(weights: toy.Weights, *, nested: bool) -> toy.Weights:
+    """As bitsandbytes writes NF4."""
+    table = torch.tensor([
+        -1.0, -0.6962, -0.5251, -0.3949, -0.2844, -0.1848, -0.0911, 0.0, 0.0796, 0.1609, 0.2461, 0.3379, 0.4407, 0.5626, 0.723, 1.0
+    ])  # fmt: skip
+    out = {}
+    for key, tensor in weights.items():
+        if tensor.ndim != 2 or not key.startswith(("double_blocks", "single_blocks")):
+            out[key] = tensor
+            continue
+        blocks = tensor.reshape(-1, 64)
+        scales = blocks.abs().amax(1)
+        codes = ((blocks / scales[:, None])[..., None] - table).abs().argmin(-1).reshape(-1).to(torch.uint8)
+        state: dict[str, object] = {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": list(tensor.shape)}
+        absmax = {f"{key}.absmax": scales}
+        if nested:
+            offset, steps = float(scales.mean()), torch.linspace(-1, 1, 256)
+            groups = torch.nn.functional.pad(scales - offset, (0, -len(scales) % 256)).reshape(-1, 256)
+            outer = groups.abs().amax(1)
+            numbers = ((groups / outer[:, None])[..., None] - steps).abs().argmin(-1).reshape(-1)[: len(scales)].to(torch.uint8)
+            absmax = {f"{key}.absmax": numbers, f"{key}.nested_absmax": outer, f"{key}.nested_quant_map": steps}
+            state |= {"nested_blocksize": 256, "nested_offset": offset, "nested_dtype": "float32"}
+        written = torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
+        out |= {key: (codes[0::2] << 4 | codes[1::2])[:, None], f"{key}.quant_map": table.clone(), **absmax}
+        out[f"{key}.quant_state.bitsandbytes__nf4"] = written
+    return out
+
+
+PACKED = {
+    "Q8_0": (8.6, 0.01, lambda path, weights: written_gguf(path.with_suffix(".gguf"), weights, "Q8_0")),
+    "Q4_0": (4.6, 0.2, lambda path, weights: written_gguf(path.with_suffix(".gguf"), weights, "Q4_0")),
+    "BF16": (16.1, 0.01, lambda path, weights: written_gguf(path.with_suffix(".gguf"), weights, "BF16")),
+    "scaled fp8": (8.1, 0.06, lambda path, weights: toy.save(path, in_eight_bits(weights))),
+    "NF4": (6, 0.2, lambda path, weights: toy.save(path, in_four_bits(weights, nested=False))),
+    "NF4, nested": (15, 0.2, lambda path, weights: toy.save(path, in_four_bits(weights, nested=True))),
+}
+"""Bits a weight at most (tables count in toys), how much the answer may be off, of its standard deviation, and what writes a file."""
+
+
+@pytest.fixture(scope="module")
+def flux_folder(tmp_path_factory) -> tuple[Path, toy.Weights]:
+    """Models with all that goes with a transformer of Flux, T5 in scaled eight bits, and that transformer's weights."""
+    base = tmp_path_factory.mktemp("flux") / "models"
+    for kind in ("Stable-diffusion", "text_encoders", "VAE"):
+        (base / kind).mkdir(parents=True)
+    toy.t5_tokenizer(base / "tokenizers" / "t5")
+    toy.save(base / "text_encoders" / "clip_l.safetensors", toy.drawn(toy.clip(toy.CLIP_L), 2))
+    toy.save(base / "text_encoders" / "t5xxl_fp8_scaled.safetensors", in_eight_bits(toy.drawn(toy.t5(), 4)))
+    toy.save(base / "VAE" / "ae.safetensors", toy.vae())
+    return base, toy.drawn(toy.flux(), 1)
+
+
+@pytest.mark.parametrize("how", PACKED)
+def test_packed_weights_stay_as_small_as_the_file_and_answer_as_what_they_stand_for(flux_folder, how, tmp_path):
+    base, weights = flux_folder
+    bits, share, write = PACKED[how]
+    source = FileSource(write(tmp_path / "flux1-dev.safetensors", weights), folders=lambda kind: [base / (kind + "s"), base / kind])
+    opened: Any = open_any(source)
+    weight = opened.transformer.transformer_blocks[0].attn.to_q.weight
+    assert stored_bytes(weight) < bits / 8 * weight.numel() and weight.shape == (64, 64)
+    assert all(row.aliased_tensors == row.tensors for row in alias_report(opened, source.tensors()))
+    assert packing_of(opened.texts["t5"].model.encoder.block[0].layer[0].SelfAttention.q.weight) is not None
+    with Checkpoints().using(source, "cpu") as checkpoint:
+        ours = answers(checkpoint, checkpoint.transformer)
+    plain = open_any(TensorSource("flux1-dev", lambda: toy.flux_file()))
+    wanted = answers(plain, plain.transformer)
+    assert (ours - wanted).std() < share * wanted.std()
+
+
+def test_a_gguf_file_paints_and_a_lora_acts_on_it(flux_folder, tmp_path):
+    base, weights = flux_folder
+    models = tmp_path / "models"
+    models.mkdir()
+    for kind in ("text_encoders", "VAE", "tokenizers"):
+        (models / kind).symlink_to(base / kind)
+    (models / "Stable-diffusion").mkdir()
+    written_gguf(models / "Stable-diffusion" / "flux1-dev-Q8_0.gguf", weights, "Q8_0")
+    (models / "Lora").mkdir()
+    layer = "double_blocks.0.img_attn.qkv"
+    pair = {
+        f"lora_unet_{layer.replace('.', '_')}.lora_{side}.weight": torch.ones(*shape)
+        for side, shape in (("down", (2, 64)), ("up", (192, 2)))
+    }
+    toy.save(models / "Lora" / "strong.safetensors", pair)
+    status, pixels, mask, out = fill(models, tmp_path)
+    assert status == 0 and np.array_equal(out[~mask], pixels[~mask]) and np.abs(out[mask].astype(int) - pixels[mask]).mean() > 3
+    status, _, _, changed = fill(models, tmp_path, "--prompt", "a red house <lora:strong:1>")
+    assert status == 0 and not np.array_equal(changed, out)
+
+
+def test_text_encoders_of_llama_cpp_are_found_by_their_makers_names(tmp_path):
+    names = {
+        "enc.blk.0.attn_q.weight": "encoder.block.0.layer.0.SelfAttention.q.weight",
+        "enc.blk.0.attn_rel_b.weight": "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+        "enc.blk.0.ffn_gate.weight": "encoder.block.0.layer.1.DenseReluDense.wi_0.weight",
+        "enc.output_norm.weight": "encoder.final_layer_norm.weight",
+        "token_embd.weight": "shared.weight",
+    }
+    qwen = {
+        "blk.0.attn_q.weight": "model.layers.0.self_attn.q_proj.weight",
+        "blk.0.attn_q_norm.weight": "model.layers.0.self_attn.q_norm.weight",
+        "blk.0.attn_norm.weight": "model.layers.0.input_layernorm.weight",
+        "blk.0.ffn_norm.weight": "model.layers.0.post_attention_layernorm.weight",
+        "output_norm.weight": "model.norm.weight",
+        "token_embd.weight": "model.embed_tokens.weight",
+    }
+    for number, table in enumerate((names, qwen)):
+        path = written_gguf(tmp_path / f"{number}.gguf", {key: torch.ones(2, 32) for key in table}, "Q8_0")
+        assert list(read_gguf(path)[0]) == list(table.values())
+
+
+def test_a_gguf_file_is_refused_in_a_sentence_where_it_cannot_be_used(tmp_path, monkeypatch):
+    (tmp_path / "models" / "Stable-diffusion").mkdir(parents=True)
+    unet = written_gguf(tmp_path / "models" / "Stable-diffusion" / "sdxl.gguf", {"input_blocks.0.0.weight": torch.ones(2, 32)}, "Q8_0")
+    can = EmbeddedHost(tmp_path, environment={}).capabilities()
+    assert not can.paint and "only for the transformers of Flux" in can.reason
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(ClickpaintError, match="need the package gguf"):
+        read_gguf(unet)
+    unet.write_bytes(unet.read_bytes()[:40])
+    monkeypatch.undo()
+    with pytest.raises(ClickpaintError, match="it is damaged"):
+        read_gguf(unet)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
+from clickpaint.hosts.webui.low_bits import in_low_bits
 from clickpaint.hosts.webui.probe import flavor, loaded_model
 from clickpaint.paint.checkpoint.pipeline import PipelineSource, is_stable_diffusion
+from clickpaint.paint.checkpoint.quantised import kept_packed
 from clickpaint.paint.checkpoint.source import Source, places
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ class WebUISource:
 
     def _collect(self) -> dict[str, torch.Tensor]:
         model = _model()
-        tensors = {f"{prefix}.{name}": tensor for prefix, module in _modules(model).items() for name, tensor in module.named_parameters()}
+        own = {f"{prefix}.{name}": tensor for prefix, module in _modules(model).items() for name, tensor in module.named_parameters()}
+        # scales that stand beside weights in eight bits are parameters of the web UI's layers, too
+        tensors = kept_packed({key: in_low_bits(tensor) for key, tensor in own.items()}, self.name)
         _refuse_packed(tensors)
         if getattr(model, "ztsnr", False) or getattr(getattr(model, "model_config", None), "ztsnr", False):
             import torch
@@ -157,13 +161,11 @@ def _unsupported(network: str) -> HostUnsupported:
 
 def _refuse_packed(tensors: Mapping[str, Any]) -> None:
     for key, tensor in tensors.items():
-        packed = getattr(tensor, "gguf_cls", None) is not None or hasattr(tensor, "bnb_quantized")
-        if packed or not tensor.is_floating_point():
-            stored = "NF4 or FP4" if hasattr(tensor, "bnb_quantized") else "GGUF" if packed else str(tensor.dtype).removeprefix("torch.")
+        if not tensor.is_floating_point():
             raise HostUnsupported(
                 "The web UI holds the checkpoint's weights as {dtype}, which only its own sampler can compute with.",
                 'Choose "Automatic" as "Diffusion in Low Bits" at the top of the page, or the web UI\'s own sampler as the engine.',
-                key=key, dtype=stored,
+                key=key, dtype=str(tensor.dtype).removeprefix("torch."),
             )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint, FlowKind
 from clickpaint.paint.checkpoint.kind import Kind, kind_of
 from clickpaint.paint.checkpoint.meta import assign, empty, main_dtype, on_meta
 from clickpaint.paint.checkpoint.networks import Part, Parts, split
+from clickpaint.paint.checkpoint.packed_weights import stored, stored_bytes
 from clickpaint.paint.checkpoint.source import Source
 from clickpaint.paint.checkpoint.streaming import streamed
 from clickpaint.paint.checkpoint.text import TextEncoder, build_text_encoder
@@ -301,15 +302,17 @@ class AliasRow:
 
 def alias_report(checkpoint: AnyCheckpoint, tensors: Mapping[str, torch.Tensor]) -> list[AliasRow]:
     """One row for each network: how many of its weights share memory with `tensors`, the source's."""
-    storages = {(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes(), tensor.device) for tensor in tensors.values()}
+    storages = {_storage(tensor) for tensor in tensors.values()}
     networks = checkpoint.networks()
     rows = []
     for name, network in networks.items():
-        own = [
-            (weight, (weight.untyped_storage().data_ptr(), weight.untyped_storage().nbytes(), weight.device) in storages)
-            for weight in network.parameters()
-        ]
-        sizes = [(weight.numel() * weight.element_size(), shared) for weight, shared in own]
+        sizes = [(stored_bytes(weight), _storage(weight) in storages) for weight in network.parameters()]
         aliased = [size for size, shared in sizes if shared]
-        rows.append(AliasRow(name, len(own), sum(size for size, _ in sizes), len(aliased), sum(aliased)))
+        rows.append(AliasRow(name, len(sizes), sum(size for size, _ in sizes), len(aliased), sum(aliased)))
     return rows
+
+
+def _storage(tensor: torch.Tensor) -> Hashable:
+    """Something that two tensors have in common when they lie in the same memory."""
+    own = stored(tensor)[0]
+    return own.untyped_storage().data_ptr(), own.untyped_storage().nbytes(), own.device

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from clickpaint.errors import CorruptModel, InvalidInput
+from clickpaint.paint.checkpoint.gguf_file import is_gguf, read_gguf
 from clickpaint.paint.checkpoint.kind import Prediction
-from clickpaint.paint.checkpoint.quantised import unscaled
+from clickpaint.paint.checkpoint.packed_weights import stored, stored_bytes
+from clickpaint.paint.checkpoint.quantised import kept_packed, unscaled
 from clickpaint.weights.weights_file import mapped_in_pieces, read_weights_file
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class TensorSource:
 
 def places(tensors: Mapping[str, torch.Tensor]) -> Hashable:
     """Something that differs for other tensors: where each lies, and as what."""
-    return hash(tuple((key, tensor.data_ptr(), tensor.dtype, tensor.device) for key, tensor in tensors.items()))
+    return hash(tuple((key, stored(tensor)[0].data_ptr(), tensor.dtype, tensor.device) for key, tensor in tensors.items()))
 
 
 class FileSource:
@@ -156,7 +158,7 @@ class FileSource:
     def _open(self) -> tuple[Hashable, dict[str, torch.Tensor], Prediction | None]:
         stamp = self._stamp()
         if self._opened is None or self._opened[0] != stamp:
-            tensors, metadata = read(self.path)
+            tensors, metadata = read_as_it_is(self.path)
             if self.vae is not None:
                 tensors = with_vae(tensors, read(self.vae)[0], self.vae.name)
             tensors = self._completed(tensors)
@@ -173,7 +175,7 @@ class FileSource:
         found = companions(tensors, self.name, self.folders) if self._flows else []
         self._companions = tuple(companion.path for companion in found)
         for companion in found:
-            own = {key: tensor for key, tensor in read(companion.path)[0].items() if key.startswith(companion.own)}
+            own = {key: tensor for key, tensor in read_as_it_is(companion.path, True)[0].items() if key.startswith(companion.own)}
             tensors = tensors | {companion.prefix + key[len(companion.own) :]: tensor for key, tensor in own.items()}
         return tensors
 
@@ -193,7 +195,7 @@ def _moved_as_far_as_memory_goes(tensors: Mapping[str, torch.Tensor], device: to
     room = free_bytes(Device(str(device))) - _HEADROOM
     moved = dict(tensors)
     for key in sorted(tensors, key=lambda key: key.startswith(("text_encoders.", "vae.", _VAE))):
-        size = tensors[key].numel() * tensors[key].element_size()
+        size = stored_bytes(tensors[key])
         if size <= room:
             moved[key], room = tensors[key].to(device), room - size
     return moved
@@ -239,6 +241,37 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         InvalidInput: there is no such file, or its weights are quantised in a way that is not known here.
         CorruptModel: it cannot be read as weights.
     """
+    tensors, metadata = _written(path)
+    return unscaled(tensors, path.name), metadata
+
+
+def read_as_it_is(path: Path, companion: bool = False) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """As `read`, but what belongs to the flow-matching families stays packed as it is in the file (`packed`), which may be a GGUF.
+
+    Args:
+        companion: whether it goes with a checkpoint of these families, whatever is in it.
+
+    Raises:
+        HostUnsupported: a package that the file needs is not here.
+    """
+    from clickpaint.paint.flow.registry import family_among
+
+    if is_gguf(path):
+        tensors, metadata = read_gguf(path)
+        if not companion and family_among(tensors) is None:
+            raise InvalidInput(
+                "{name} is a GGUF file, which engines here can use only for the transformers of Flux and the families after it.",
+                "Choose the same model as a safetensors file.",
+                name=path.name,
+            )
+        return tensors, metadata
+    tensors, metadata = _written(path)
+    flows = companion or family_among(tensors) is not None
+    return (kept_packed if flows else unscaled)(tensors, path.name), metadata
+
+
+def _written(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors of a file as they were written, and what it says about itself."""
     content, metadata = read_weights_file(path)
     while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -246,7 +279,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
     if not isinstance(content, dict) or not any(isinstance(value, torch.Tensor) for value in content.values()):
         raise CorruptModel("{filename} holds something other than a model's weights.", "Choose another one.", filename=path.name)
-    return unscaled({str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}, path.name), metadata
+    return {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}, metadata
 
 
 def _prediction(metadata: Mapping[str, str], path: Path) -> Prediction | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from clickpaint.errors import ClickpaintError
+from clickpaint.paint.checkpoint.gguf_file import is_gguf, read_gguf
+from clickpaint.paint.checkpoint.packed_weights import stored_bytes
 from clickpaint.paint.flow.base import FlowFamily
 from clickpaint.paint.flow.flow_opening import find_vae
 from clickpaint.paint.flow.registry import FAMILIES, family_among, identify
@@ -85,9 +87,9 @@ def _best(candidates: Sequence[Path], family: FlowFamily) -> Path | None:
     return next(iter(own or unnamed), None)
 
 
-def _headers(folders: Sequence[Path]) -> list[tuple[Path, dict[str, TensorHeader]]]:
+def _headers(folders: Sequence[Path]) -> list[tuple[Path, Mapping[str, Any]]]:
     found = []
-    for file in files(folders, (".safetensors", ".sft")):
+    for file in files(folders, (".safetensors", ".sft", ".gguf")):
         try:
             found.append((file, _header(file, file.stat().st_mtime_ns)))
         except (OSError, ClickpaintError):
@@ -96,5 +98,7 @@ def _headers(folders: Sequence[Path]) -> list[tuple[Path, dict[str, TensorHeader
 
 
 @functools.lru_cache(maxsize=64)
-def _header(file: Path, changed: int) -> dict[str, TensorHeader]:
+def _header(file: Path, changed: int) -> Mapping[str, Any]:
+    if is_gguf(file):
+        return {key: TensorHeader(tuple(tensor.shape), "GGUF", stored_bytes(tensor)) for key, tensor in read_gguf(file)[0].items()}
     return safetensors_header(file)[0] if weights_format(file) == "safetensors" else {}

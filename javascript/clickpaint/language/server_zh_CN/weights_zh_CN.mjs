@@ -56,7 +56,7 @@ export const zh_CN = {
     "it is damaged": "它已损坏",
     "it is empty": "它是空的",
     "it is in no format of weights that is known": "它不是已知的权重格式",
-    "it is in the GGUF format, which no engine here can use": "它是 GGUF 格式，这里的引擎都不能使用",
+    "it is in the GGUF format, which is read only for checkpoints of Flux and the families after it, and their text encoders": "它是 GGUF 格式，只有 Flux 及其之后各系列的模型及其文本编码器能以此格式读取",
     "it is in the HDF5 format, which Keras writes": "它是 Keras 的 HDF5 格式",
     "it is packed (7z)": "它是压缩文件（7z）",
     "it is packed (RAR)": "它是压缩文件（RAR）",
