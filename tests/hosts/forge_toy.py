@@ -54,6 +54,12 @@ if __name__ == "__main__":
     def initialize_and_teach(*arguments: object) -> None:
         initialize(*arguments)  # Neo's takes one
         teach_toy_sizes()
+        from huggingface_guess import model_list
+
+        if hasattr(model_list, "ZImage") and hasattr(model_list, "Chroma"):
+            from tests.hosts.family_toy import teach_families
+
+            teach_families()
 
     initialization.initialize_forge = initialize_and_teach
     runpy.run_path("launch.py", run_name="__main__")

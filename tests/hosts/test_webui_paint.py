@@ -267,8 +267,9 @@ def test_reference_pictures_go_through_the_script_for_them_and_its_failure_is_to
         painted(web, job(options))
     assert not WebUIHost().capabilities().references
     script = web.add(stitch_script(web), [False, None, 1024])
-    kinds = [type(name, (), {"value": value})() for name, value in (("InputAccordion", False), ("Gallery", None), ("Slider", 1024))]
-    web.scripts.scripts_img2img.inputs[script.args_from : script.args_to] = kinds
+    kinds = [type(name, (), {"value": value}) for name, value in (("Checkbox", False), ("Gallery", None), ("Slider", 1024))]
+    kinds[0] = type("InputAccordionImpl", (kinds[0],), {})  # as the web UI's accordions that switch something on are made
+    web.scripts.scripts_img2img.inputs[script.args_from : script.args_to] = [kind() for kind in kinds]
     assert WebUIHost().capabilities().references
     for _ in range(2):  # what it kept of the one before is not taken for what was shown now
         painted(web, job(options, count=2))

@@ -141,3 +141,27 @@ test("a picture of the web UI's gallery keeps its file's name", () => {
     assert.equal(fileName("http://host/file=C%3A%5Coutputs%5C0001.jpg"), "0001.jpg");
     assert.equal(fileName("data:image/png;base64,AAAA"), "picture.png");
 });
+
+test("a strength is the share of noise that the model's schedule makes of it", async () => {
+    const {noiseAt} = await import("../../javascript/clickpaint/host/guidance_widget.mjs");
+    assert.equal(noiseAt(0.75, 0), null);
+    assert.equal(noiseAt(0.75, 1), 0.75);
+    assert.equal(noiseAt(0.75, 3), 0.9);
+    assert.equal(noiseAt(1, 3), 1);
+});
+
+test("the band around what is removed fits it, or is what was chosen", async () => {
+    const {bandOf, fittingBand} = await import("../../javascript/clickpaint/picture/removal_band.mjs");
+    assert.deepEqual(fittingBand({width: 300, height: 400}, [10, 20, 40, 60]), {grow: 8, feather: 8});
+    assert.deepEqual(fittingBand({width: 8000, height: 6000}, [0, 0, 6000, 4000]), {grow: 256, feather: 128});
+    const page = {
+        options: {eraser: "diffusion", auto_edge: true, grow: 3, feather: 4}, state: {selection: {box: [10, 20, 40, 60]}}, clip: null,
+        size: {width: 300, height: 400}, capabilities: {paint: {removal_prompt: "Remove it"}},
+    };
+    assert.deepEqual(bandOf(page, "remove"), {grow: 8, feather: 8});
+    page.options.auto_edge = false;
+    assert.deepEqual(bandOf(page, "remove"), {grow: 3, feather: 4});
+    assert.equal(bandOf(page, "fill"), null);
+    page.capabilities.paint.removal_prompt = "";
+    assert.equal(bandOf(page, "remove"), null);
+});

@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from clickpaint.api.access import LocalGate
 from clickpaint.api.router import create_router
 from clickpaint.errors import HostUnsupported, InvalidInput
-from clickpaint.image.mask import grow
+from clickpaint.hosts.model_family import ModelFamily
+from clickpaint.image.mask import bounds, grow
 from clickpaint.image.picture import decode
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import PaintOptions
@@ -171,6 +172,33 @@ def test_erased_starts_from_what_the_eraser_leaves(studio, workspace):
     studio.painting.paint(workspace, grouped(masked_content="erased"))
     job = studio.toy.jobs[-1]
     assert (job.pixels[job.height // 2, job.width // 2] == 7).all()
+
+
+def test_a_model_that_edits_is_told_to_remove_within_a_band_that_can_grow(studio, workspace):
+    host, before = studio.toy, workspace.picture().pixels
+    left, top, right, bottom = bounds(selected(workspace))
+    studio.painting.paint(workspace, grouped(task="remove", seed=5))
+    assert host.jobs[-1].options.task == "remove", "a model that edits nothing fills the place"
+    workspace.undo()
+    host.family = ModelFamily("Flux.2 Klein", instructs=True, anew=True)
+    with pytest.raises(InvalidInput, match="told"):
+        host.family = ModelFamily("Flux")
+        studio.painting.paint(workspace, grouped(task="remove", engine="instruct"))
+    host.family = ModelFamily("Flux.2 Klein", instructs=True, anew=True)
+    lora = host.folder / "Lora/klein-object-remover.safetensors"
+    for edge in ({}, {"grow": 2, "feather": 3}):
+        gallery = studio.painting.paint(workspace, grouped(task="remove", seed=5, **edge))
+        options, changed = host.jobs[-1].options, (workspace.picture().pixels != before).any(axis=-1)
+        assert options.task == "instruct" and "shadow" in options.prompt.positive and workspace.state.label == "Remove"
+        assert ("<lora:klein-object-remover:1>" in options.prompt.positive) == lora.exists()
+        reach = gallery.edge.grow + gallery.edge.feather
+        assert reach == (5 if edge else 2 * round(0.15 * np.hypot(right - left, bottom - top)))
+        assert not changed[~grow(selected(workspace), reach)].any() and changed[selected(workspace)].all()
+        workspace.undo()
+        lora.parent.mkdir(exist_ok=True)
+        lora.touch()
+    studio.painting.paint(workspace, grouped(task="remove", prompt="Take the ball away"))
+    assert host.jobs[-1].options.prompt.positive == "Take the ball away"
 
 
 def test_what_cannot_be_painted_is_said_before_anything_is_done(studio, workspace):

@@ -198,8 +198,9 @@ def _anchored_out(out: Weights, norm: str, conv: str, outputs: int, signals: int
         out[f"{conv}.bias"][channel] = -OFFSET
 
 
-def vae() -> Weights:
-    """`first_stage_model.*`: latents are (R, G, B, 0) in -1..1, averaged over 8x8 pixels; decoding repeats them."""
+def vae(channels: int = 4) -> Weights:
+    """`first_stage_model.*`: latents are (R, G, B, 0 …) in -1..1, averaged over 8x8 pixels; decoding repeats them. With 16 channels nothing
+    lies around the latents, as in the families that have so many."""
     out: Weights = {}
     _anchored_in(out, "encoder.conv_in", 3)
     for level in range(len(VAE_MULT)):
@@ -211,13 +212,14 @@ def vae() -> Weights:
             for channel in range(VAE_CHANNELS):
                 out[f"{key}.weight"][channel, channel, :2, :2] = 0.25
     _vae_middle(out, "encoder.mid")
-    _anchored_out(out, "encoder.norm_out", "encoder.conv_out", 8, 3)
-    out["encoder.conv_out.bias"][4:] = -30.0  # log variance: nothing is left to chance
-    _conv(out, "quant_conv", 8, 8, 1)
-    _identity(out["quant_conv.weight"])
-    _conv(out, "post_quant_conv", 4, 4, 1)
-    _identity(out["post_quant_conv.weight"])
-    _anchored_in(out, "decoder.conv_in", 4)
+    _anchored_out(out, "encoder.norm_out", "encoder.conv_out", 2 * channels, 3)
+    out["encoder.conv_out.bias"][channels:] = -30.0  # log variance: nothing is left to chance
+    if channels == 4:
+        _conv(out, "quant_conv", 8, 8, 1)
+        _identity(out["quant_conv.weight"])
+        _conv(out, "post_quant_conv", 4, 4, 1)
+        _identity(out["post_quant_conv.weight"])
+    _anchored_in(out, "decoder.conv_in", channels)
     _vae_middle(out, "decoder.mid")
     for level in range(len(VAE_MULT)):
         for block in range(RES_BLOCKS + 1):

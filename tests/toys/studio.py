@@ -15,6 +15,7 @@ from PIL import Image
 from clickpaint.erase.base import Eraser
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.base import Capabilities
+from clickpaint.hosts.model_family import ModelFamily
 from clickpaint.hosts.saved_files import save_new
 from clickpaint.image.geometry import CropRules
 from clickpaint.image.picture import Picture
@@ -45,6 +46,7 @@ class ToyHost:
         self.lock = threading.Lock()
         self.entered = 0
         self.can_paint = False
+        self.family: ModelFamily | None = None
         self.controls: tuple[list[str], list[str]] = ([], [])
         self.jobs: list[PaintJob] = []
         self.can_caption = False
@@ -55,8 +57,9 @@ class ToyHost:
     def capabilities(self) -> Capabilities:
         reason = "" if self.can_paint else "The toy host cannot paint."
         return Capabilities(
-            paint=self.can_paint, caption=self.can_caption, controlnet=bool(self.controls[1]), native_size=64, reason=reason
-        )
+            paint=self.can_paint, caption=self.can_caption, controlnet=bool(self.controls[1]), native_size=64, reason=reason,
+            family=self.family,
+        )  # fmt: skip
 
     def folders(self, kind: str) -> list[Path]:
         return [self.folder / kind]

@@ -42,6 +42,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 "samplers": list(host.samplers), "schedulers": list(host.schedulers), "checkpoints": list(host.checkpoints),
                 "styles": list(host.styles), "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
                 "family": None if host.family is None else asdict(host.family), "preset": asdict(host.preset),
+                "removal_prompt": studio.painting.removal_prompt(host),
             },
             "offline": setting("offline"), "public": host.public,
         })  # fmt: skip

@@ -54,6 +54,12 @@ def add_commands(commands: Any) -> None:
         if task == "expand":
             parser.add_argument("--margins", type=_margins, metavar="L,T,R,B", help="pixels to add on each side")
             parser.add_argument("--to", choices=_RATIOS, help="add what is missing to this ratio of width to height")
+        if task == "instruct":
+            parser.add_argument(
+                "--remove",
+                action="store_true",
+                help="by a model that edits: remove what is selected, with its shadow; a prompt may say how",
+            )
         add_paint_options(parser)
     generate = add_command(commands, "generate", generate_picture, "paint a picture from a prompt alone")
     generate.set_defaults(task="fill")
@@ -151,6 +157,10 @@ def paint_pictures(options: argparse.Namespace, further: Callable[[Picture], dic
     check_one_selection(options)
     selecting = bool(options.point) or options.box is not None or options.mask is not None or options.transparent
     whole = options.task == "expand" or (options.task in ("instruct", "edit", "vary") and not selecting)
+    removing = getattr(options, "remove", False)
+    if removing and not selecting:
+        raise InvalidInput("It is not said what to remove.", "Give --point, --box or --mask.")
+    task: dict[str, Any] = {"task": "remove", "engine": "instruct"} if removing else {}
     studio = studio_of(options)
     if not whole and options.mask is None and not options.transparent:
         prompts_of(options)
@@ -159,7 +169,7 @@ def paint_pictures(options: argparse.Namespace, further: Callable[[Picture], dic
         format = place.format
         picture = studio.decode(file.read_bytes())
         mask = None if whole else selected(options, studio, file, picture).mask
-        wanted = paint_options(options, **further(picture))
+        wanted = paint_options(options, **{**further(picture), **task})
         painted = studio.painting.paint_picture(picture, mask, wanted, getattr(options, "eraser", None))
         paths = place.write(studio.encode(result, format) for result in painted.pictures)
         return with_losses(_painted(paths, painted.seeds), picture)

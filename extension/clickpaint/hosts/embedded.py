@@ -219,7 +219,11 @@ class EmbeddedHost:
 
 def _family(kind: AnyKind) -> ModelFamily:
     if isinstance(kind, FlowKind):
-        return ModelFamily(kind.title, kind.native_size, kind.guidance, kind.cfg_scale, kind.instructs)
+        from clickpaint.paint.flow.registry import shift_of
+
+        return ModelFamily(
+            kind.title, kind.native_size, kind.guidance, kind.cfg_scale, kind.instructs, anew=kind.instructs, shift=shift_of(kind)
+        )
     return ModelFamily(kind.title, kind.native_size, instructs=kind.instructs)
 
 

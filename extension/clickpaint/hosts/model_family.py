@@ -21,6 +21,8 @@ class ModelFamily:
         cfg_scale: that its makers recommend; 1 for models into which guidance was distilled, on which a negative prompt does not act.
         instructs: whether it was trained to do to a picture what a prompt says (Kontext, Qwen-Image-Edit, Klein).
         presets: names of the web UIs' presets for it, the fitting one first.
+        anew: whether it paints the whole picture anew where it follows an instruction, so that it can remove something with its shadow.
+        shift: of its flow's schedule, which says how much noise a denoising strength is; 0 for a model whose schedule is no flow's.
     """
 
     name: str
@@ -29,6 +31,8 @@ class ModelFamily:
     cfg_scale: float = 7.0
     instructs: bool = False
     presets: tuple[str, ...] = ()
+    anew: bool = False
+    shift: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from clickpaint.image.geometry import Box
 
-Edged = Literal["remove", "fill", "replace", "expand", "cutout"]
+Edged = Literal["remove", "fill", "replace", "expand", "cutout", "clear"]
 """The tasks that have an edge; what painting tasks not listed here do is "fill"."""
 
 AUTO = "auto"
@@ -18,6 +18,10 @@ AUTO = "auto"
 _SEEN = 0.008
 """Share of the diagonal by which an object's mask may miss its outline: 8 pixels in a picture of a megapixel. Segmenters see every
 picture at one size, and so do eyes on a screen, so what they miss grows with the picture."""
+
+
+_BESIDE = 0.3
+"""Share of an object's diagonal within which its shadow and its reflection are looked for, where nobody says how far they reach."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ def automatic(size: tuple[int, int], task: Edged = "remove", area: Box | None = 
 
     Args:
         size: (width, height) of the picture in pixels.
-        task: what is done. "replace" paints around the mask, which stays; "cutout" takes it out.
+        task: what is done. "replace" paints around the mask, which stays; "cutout" takes it out; "clear" removes it with its shadow and
+            its reflection, which lie beside it.
         area: the mask's bounds, which make the band of a painted area wider; None for none.
         strength: denoising strength, 0..1: the more is painted anew, the wider the band.
 
@@ -53,6 +58,9 @@ def automatic(size: tuple[int, int], task: Edged = "remove", area: Box | None = 
     if task == "replace":
         return _edge(0.0, seen)
     extent = 0.0 if area is None else math.hypot(*area.size)
+    if task == "clear":
+        beside = max(_BESIDE * extent, 2 * seen)
+        return _edge(beside / 2, beside / 2)
     band = max(0.1 * extent, 4 * seen) * strength / 2
     grow, feather = max(seen / 2 + band / 4, 1.0), band / 2
     if task == "expand":  # the picture's own pixels are given up only as far as a seam needs

@@ -14,7 +14,7 @@ import numpy as np
 
 from clickpaint.erase.base import EraseOptions
 from clickpaint.errors import HostUnsupported, InvalidInput
-from clickpaint.hosts.base import Host
+from clickpaint.hosts.base import Capabilities, Host
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, from_pixels
@@ -23,6 +23,7 @@ from clickpaint.paint.context import MULTIPLE
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import Painted, PaintOptions
+from clickpaint.paint.removal import as_instruction, prompt_for
 from clickpaint.paint.systems.acting import check_acting
 from clickpaint.paint.systems.running import RunningSystem
 from clickpaint.paint.systems.system_folders import KIND as SYSTEMS
@@ -36,6 +37,7 @@ from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.request import Requests, RunningRequest
 from clickpaint.weights.device import free_bytes
+from clickpaint.weights.model_files import files
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -236,6 +238,12 @@ class Painting:
         middle = Prompts((Point(pixels.shape[1] / 2, pixels.shape[0] / 2),))
         return segmenter.predict(segmenter.encode(pixels), middle)[0].mask
 
+    def removal_prompt(self, can: Capabilities) -> str:
+        """What the loaded model is told so that it removes what is selected, with its shadow; "" for one that can only fill its place."""
+        if can.family is None or not can.family.anew:
+            return ""
+        return prompt_for(can.family.name, [file.stem for file in files(self._host.folders("Lora"))])
+
     def preview(self) -> Image.Image | None:
         """What is being painted, as it looks now; None where there is nothing to show."""
         return self._own_sampler.preview() or self._host.preview()
@@ -279,6 +287,15 @@ class Painting:
             raise HostUnsupported(can.reason or "This host cannot paint.", "Load a checkpoint first.")
         if options.system:
             self._system(options.system, options.task, options)  # refused before anybody waits
+        if options.task == "remove" and mask is not None and not options.system and options.engine in ("auto", "instruct"):
+            prompt = self.removal_prompt(can)
+            if prompt:
+                options = as_instruction(options, mask, prompt)
+            elif options.engine == "instruct":
+                raise InvalidInput(
+                    "The checkpoint cannot be told to remove something.",
+                    "Load Flux Kontext, Qwen-Image-Edit or Flux.2 Klein, or remove it with an eraser.",
+                )
         name = self._pool.eraser_name(eraser) if options.masking.content == "erased" else ""
 
         def erase(pixels: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:

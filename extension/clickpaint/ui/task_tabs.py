@@ -93,6 +93,8 @@ def _instructing() -> tuple[str, Any, dict[str, Any], list[Any]]:
     import gradio as gr
 
     task, button, own, triggers = _prompted("instruct", "What to do to the selection, or to the whole picture: make it snow")
+    removal = gr.Button("Remove it, with its shadow", size="sm", elem_id="clickpaint_removal")
+    compat.send(removal.click, {"do": "removal"})
     own["image_cfg_scale"] = gr.Slider(0, 10, 1.5, step=0.05, label="Image CFG scale", elem_id="clickpaint_image_cfg_scale")
     return task, button, own, triggers
 
@@ -134,7 +136,11 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
                 widgets["distilled_cfg_scale"] = gr.Slider(
                     0, 30, 0, step=0.1, label="Distilled CFG, or shift (0: the model's own)", elem_id="clickpaint_distilled_cfg_scale"
                 )
-        widgets["denoising_strength"] = gr.Slider(0, 1, 0.75, step=0.01, label="Denoising strength", elem_id="clickpaint_denoising")
+        strength = gr.Slider(0, 1, 0.75, step=0.01, label="Denoising strength", elem_id="clickpaint_denoising")
+        widgets["denoising_strength"] = strength
+        compat.html("<p></p>", elem_id="clickpaint_start")
+        for widget in (strength, *(widgets[name] for name in ("distilled_cfg_scale",) if name in widgets)):
+            compat.send(widget.change, {"do": "start"})
         widgets["batch_count"] = gr.Slider(1, 16, 1, step=1, label="Number of results", elem_id="clickpaint_batch_count")
         with gr.Row(elem_classes=["cp-seed"]):
             seed = widgets["seed"] = gr.Number(-1, label="Seed", precision=0, min_width=80, elem_id="clickpaint_seed")

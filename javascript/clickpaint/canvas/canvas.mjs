@@ -3,6 +3,7 @@
 import {h, Listeners, tellTop} from "../common/dom.mjs";
 import {languageOf, t, useLanguage} from "../language/language.mjs";
 import {tabStorage} from "../picture/reload_memory.mjs";
+import {bandOf} from "../picture/removal_band.mjs";
 import {View} from "../picture/viewport.mjs";
 import {Workbench} from "../picture/workbench.mjs";
 import {Api, rootOf} from "../server/api.mjs";
@@ -329,6 +330,7 @@ export class ClickpaintCanvas extends HTMLElement {
         const pictures = this.film.pictures ?? {now: versions.at(editor.state.version), before: versions.at(0)};
         if (!overlayOnly) renderer.drawPicture(pictures.now, pictures.before, compare.split(this.view), editor.state.offset);
         const {prompts} = editor.state, hidden = compare.holding, over = hidden ? null : versions.over;
+        const band = diffusion.resting ? null : bandOf(editor, diffusion.action);
         this.stage.style.cursor = editor.ready && !this.pointers.space ? editor.tool.cursor : "";
         renderer.drawOverlay(
             {
@@ -337,6 +339,7 @@ export class ClickpaintCanvas extends HTMLElement {
                 overview: hidden ? null : editor.regions?.overview,
                 others: hidden ? [] : this.film.others,
                 layer: hidden || this.film.playing ? null : editor.layer, shadow: hidden ? null : shadows.shown,
+                band: band ? band.grow + band.feather : 0,
                 resting: diffusion.resting || (over !== null && over.opacity > 0),
                 frame: hidden ? null : diffusion.frame,
                 preview: hidden ? null : previews.layer,

@@ -9,7 +9,7 @@ import {contextOf} from "../common/context.mjs";
  */
 
 const OFFSETS = [[-1, 0], [1, 0], [0, -1], [0, 1]];
-const TAU = 2 * Math.PI;
+const TAU = 2 * Math.PI, TURNS = 32;
 
 function checkers(context) {
     const tile = new OffscreenCanvas(16, 16), ink = contextOf(tile);
@@ -33,6 +33,8 @@ export class Renderer {
     #scratch = new OffscreenCanvas(1, 1);
     /** The selection's and its shadow's. */
     #outlines = [0, 1].map(() => ({canvas: new OffscreenCanvas(1, 1), of: ""}));
+    /** What may change around the selection. */
+    #halo = {canvas: new OffscreenCanvas(1, 1), of: ""};
     #ids = new WeakMap();
     #count = 0;
 
@@ -48,11 +50,11 @@ export class Renderer {
 
     resize(width, height, ratio) {
         this.ratio = ratio;
-        for (const canvas of [...this.canvases, this.#scratch, ...this.#outlines.map((outline) => outline.canvas)]) {
+        for (const canvas of [...this.canvases, this.#scratch, ...[...this.#outlines, this.#halo].map((kept) => kept.canvas)]) {
             canvas.width = Math.max(Math.round(width * ratio), 1);
             canvas.height = Math.max(Math.round(height * ratio), 1);
         }
-        for (const outline of this.#outlines) outline.of = "";
+        for (const kept of [...this.#outlines, this.#halo]) kept.of = "";
     }
 
     /** From here on lengths are CSS pixels. */
@@ -114,6 +116,7 @@ export class Renderer {
             if (scene.shadow.taken) this.#tint(scene.shadow.layer, colours.shade, 0.34);
             this.#ants(scene.shadow.layer, phase, this.#outlines[1], scene.shadow.taken ? 1 : 0.6);
         }
+        if (scene.layer && scene.band) this.#band(scene.layer, scene.band, colours.tint);
         for (const {layer, colour} of scene.others) this.#tint(layer, colour, 0.42);
         if (scene.layer) {
             if (!scene.resting) this.#tint(scene.layer, colours.tint, 0.42);
@@ -183,6 +186,27 @@ export class Renderer {
         ink.fillRect(at.left, at.top, at.w, at.h);
         ink.globalCompositeOperation = "source-over";
         this.#put(this.#scratch, at, opacity);
+    }
+
+    /** All within `reach` pixels of the picture around a mask: it is drawn again and again around itself, as often as no gap is seen. */
+    #band(layer, reach, colour) {
+        const {canvas} = this.#halo, {width, height} = canvas, {x, y, width: w, height: h} = this.#place(layer), ink = contextOf(canvas);
+        const key = `${this.#id(layer)} ${x} ${y} ${w} ${reach} ${colour}`;
+        if (key !== this.#halo.of) {
+            this.#halo.of = key;
+            ink.clearRect(0, 0, width, height);
+            const far = reach * this.view.scale * this.ratio;
+            for (const share of [1 / 3, 2 / 3, 1])
+                for (let i = 0; i < TURNS; i++)
+                    ink.drawImage(layer.bitmap, x + share * far * Math.cos((i / TURNS) * TAU), y + share * far * Math.sin((i / TURNS) * TAU), w, h);
+            ink.globalCompositeOperation = "destination-out";
+            ink.drawImage(layer.bitmap, x, y, w, h);
+            ink.globalCompositeOperation = "source-in";
+            ink.fillStyle = colour;
+            ink.fillRect(0, 0, width, height);
+            ink.globalCompositeOperation = "source-over";
+        }
+        this.#put(canvas, {left: 0, top: 0, w: width, h: height}, 0.2);
     }
 
     #put(source, {left, top, w, h}, opacity) {

@@ -2,6 +2,7 @@
 
 import {marginsFor} from "../picture/expand_margins.mjs";
 import {canvas, units} from "./elements.mjs";
+import {fillRemoval, showStart} from "./guidance_widget.mjs";
 import {receive} from "./webui.mjs";
 import {shownValues} from "./widgets.mjs";
 
@@ -69,6 +70,18 @@ const HANDLERS = {
     preset({preset}) {
         const editor = canvas()?.editor;
         return editor?.ready ? marginsFor(preset, editor.size) : [0, 0, 0, 0];
+    },
+
+    /** What a sampling starts with was changed. */
+    start() {
+        showStart();
+        return [];
+    },
+
+    /** The words by which the loaded model removes something. */
+    removal() {
+        fillRemoval();
+        return [];
     },
 
     /** The seed of the result that was shown last, -1 before there was one. */

@@ -36,6 +36,8 @@ export const en = {
     "control.mode.balanced": "Balanced",
     "control.mode.prompt": "The prompt",
     "control.mode.control": "ControlNet",
+    "start.noise": "Begins with about {percent} % noise",
+    "start.noise_only": "Begins with nothing but noise: what is there first does not act",
 };
 
 export const zh_CN = {
@@ -74,4 +76,6 @@ export const zh_CN = {
     "control.mode.balanced": "均衡",
     "control.mode.prompt": "提示词",
     "control.mode.control": "ControlNet",
+    "start.noise": "从约 {percent}% 的噪声开始",
+    "start.noise_only": "完全从噪声开始：蒙版中的初始内容不起作用",
 };

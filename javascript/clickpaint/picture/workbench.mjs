@@ -40,7 +40,9 @@ export class Workbench {
         Object.assign(editor.options, options);
         if (editor.clip) return editor.clip.erase(editor.options);
         editor.options.eraser = editor.engineName("erasers", editor.options.eraser);
-        return editor.options.eraser === "diffusion" ? this.diffusion.paint("remove", values) : this.timeline.erase();
+        if (editor.options.eraser !== "diffusion") return this.timeline.erase();
+        const {auto_edge, grow, feather} = editor.options, edge = auto_edge ? {} : {grow, feather};
+        return this.diffusion.paint("remove", {...values, ...edge});
     }
 
     dispose() {

@@ -80,9 +80,9 @@ def _places(source: Any, script: Any | None) -> tuple[int, int] | None:
     """Which of the script's arguments switches it on, and which are its pictures; by the kind of widget, as their order may change."""
     if script is None:
         return None
-    kinds = [type(component).__name__ for component in source.inputs[script.args_from : script.args_to]]
-    switches = [place for place, kind in enumerate(kinds) if kind in ("InputAccordion", "Checkbox")]
-    galleries = [place for place, kind in enumerate(kinds) if kind == "Gallery"]
+    kinds = [{kind.__name__ for kind in type(component).__mro__} for component in source.inputs[script.args_from : script.args_to]]
+    switches = [place for place, names in enumerate(kinds) if "Checkbox" in names]  # which the web UI's accordions are, too
+    galleries = [place for place, names in enumerate(kinds) if "Gallery" in names]
     return (switches[0], galleries[0]) if switches and galleries else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -56,11 +57,19 @@ def family_of(model: Any) -> ModelFamily:
     family = _ENGINES.get(engine, ModelFamily(engine))
     if family.presets[:1] == ("sd",):
         family = replace(family, native_size=native_size(model))
+    family = replace(family, shift=_shift(model))
     if getattr(model, "use_distilled_cfg_scale", False):
         family = replace(family, guidance="distilled CFG")
     elif getattr(model, "use_shift", False):
         family = replace(family, guidance="shift")
     return _instructed(family, engine)
+
+
+def _shift(model: Any) -> float:
+    """Of the schedule that the web UI samples a flow with; 0 for others."""
+    predictor = getattr(getattr(getattr(model.forge_objects, "unet", None), "model", None), "predictor", None)
+    logarithm = getattr(predictor, "mu", None)
+    return math.exp(logarithm) if logarithm is not None else float(getattr(predictor, "shift", None) or 0.0)
 
 
 def _instructed(family: ModelFamily, engine: str) -> ModelFamily:
@@ -78,7 +87,7 @@ def _instructed(family: ModelFamily, engine: str) -> ModelFamily:
 
         if not getattr(shared.opts, "klein_do_reference", True):
             return family
-    return replace(family, name=name, instructs=True)
+    return replace(family, name=name, instructs=True, anew=True)
 
 
 def preset_for(family: ModelFamily) -> Preset:

@@ -33,6 +33,12 @@ def family_among(tensors: Mapping[str, Any]) -> tuple[FlowFamily, str] | None:
     return None
 
 
+def shift_of(kind: FlowKind, steps: int = 20) -> float:
+    """The shift of its schedule, for a picture of its own size."""
+    family = FAMILIES[kind.family]
+    return family.spacing(kind).factor(family.patches((kind.native_size, kind.native_size)), steps)
+
+
 def identify(tensors: Mapping[str, Any], name: str) -> FlowKind | None:
     """What the transformer among these tensors is; None where there is none.
 

@@ -67,9 +67,13 @@ class Spacing:
         made.set_timesteps(steps, **more)
         return made.sigmas[:-1].double().numpy()
 
+    def factor(self, patches: int, steps: int, shift: float | None = None) -> float:
+        """The shift that acts for a picture of so many patches. shift: that was asked for."""
+        return shift or self.shift or (math.exp(self.shift_at(patches, steps)) if self.shift_at is not None else 1.0)
+
     def trained(self, patches: int, steps: int, shift: float | None) -> np.ndarray:
         """The thousand levels of the training, float64 [1000], rising: what other schedules are spaced over."""
-        factor = shift or self.shift or (math.exp(self.shift_at(patches, steps)) if self.shift_at is not None else 1.0)
+        factor = self.factor(patches, steps, shift)
         even = np.arange(1, 1001) / 1000
         return factor * even / (1 + (factor - 1) * even)
 
