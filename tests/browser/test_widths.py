@@ -38,8 +38,7 @@ FAULTS = """() => {
     if (document.documentElement.scrollWidth > innerWidth) found.add(`the page is ${document.documentElement.scrollWidth} wide`);
     const all = [...root.querySelectorAll('button, input, select, textarea, a[href], [role=tab]')];
     const here = all.map((one) => [one, visible(one)]).filter(([, box]) => box);
-    // on the picture that they belong to; handles move with it, and can be had from under a bar by zooming
-    const lies = '.cp-strip-close, .cp-refine, .cp-handle';
+    const lies = '.cp-strip-close, .cp-refine'; // on the picture that they belong to
     for (const [i, [a, one]] of here.entries()) {
         if (one.left < -1 || one.right > innerWidth + 1) found.add(`${said(a)} leaves the window`);
         for (const [b, other] of here.slice(i + 1)) {
@@ -155,6 +154,10 @@ def test_every_state_at_every_width(visit: Callable[..., Visit], locale: str) ->
         page.wait_for_function(f"() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === '{task}'")
         page.locator("clickpaint-checkpoint p").first.wait_for()
         look(task, (390, 1280))
+    # a tall frame: its handles lie beside the bars, not below them
+    tab.js("(w.diffusion.setMargins([0, 1024, 0, 1024]), c.view.fit(), e.changed())")
+    look("a tall frame", (390, 1280))
+    tab.js("w.diffusion.setMargins([0, 0, 0, 0])")
     page.evaluate("() => document.getElementById('clickpaint_tab_remove-button').click()")
     page.wait_for_function("() => document.querySelector('clickpaint-canvas').workbench.diffusion.task === 'remove'")
     for name, ready in (("maps", ".cp-make"), ("describe", ".cp-body, p"), ("models", "li")):

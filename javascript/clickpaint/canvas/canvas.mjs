@@ -12,6 +12,7 @@ import {actionsOf} from "./actions.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
 import {failed, listenToDownloads} from "./download_news.mjs";
 import {ExpandFrame} from "./expand_frame.mjs";
+import {HANDLE} from "./frame_handles.mjs";
 import {Film} from "./film.mjs";
 import {Keeping} from "./keeping.mjs";
 import {Keyboard} from "./keyboard.mjs";
@@ -74,7 +75,7 @@ export class ClickpaintCanvas extends HTMLElement {
     /** @type {Training} */ training;
     /** @type {SelectionFiles} */
     selectionFiles;
-    /** The frames that have handles. @type {{element: HTMLElement, place(): void}[]} */
+    /** The frames that have handles. @type {{element: HTMLElement, framed: boolean, place(): void}[]} */
     frames;
     /** @type {ExpandFrame} */
     expandFrame;
@@ -282,14 +283,27 @@ export class ClickpaintCanvas extends HTMLElement {
         this.ants.march(this.editor.layer !== null);
     }
 
-    /** Keep the picture clear of the bars. */
+    /** Keep the picture, and the handles of a frame around it, clear of the bars. */
     #place() {
         const narrow = this.stage.clientWidth < 640, results = this.workbench.diffusion.chosen !== null;
         const margin = narrow ? {top: 110, right: 10, bottom: results ? 134 : 66, left: 10} : {top: 72, right: results ? 100 : 24, bottom: 82, left: 72};
+        if (this.frames.some((frame) => frame.framed)) this.#makeRoom(margin);
         if (JSON.stringify(margin) === JSON.stringify(this.view.margin)) return;
         this.view.margin = margin;
         if (this.view.fitted) this.view.fit();
         this.editor.viewChanged();
+    }
+
+    /** Room for handles on the edges of the picture: half of one everywhere, and above and below as the bars stand that are shown there now. */
+    #makeRoom(margin) {
+        const half = HANDLE / 2 + 2, {top, bottom, height} = this.stage.getBoundingClientRect();
+        for (const side of ["left", "right"]) margin[side] += half;
+        for (const bar of this.querySelectorAll(".cp-bar")) {
+            const box = bar.getBoundingClientRect();
+            if (box.height >= box.width) continue; // hidden, or at the side
+            if (box.top > top + height / 2) margin.bottom = Math.max(margin.bottom, bottom - box.top + half);
+            else margin.top = Math.max(margin.top, box.bottom - top + half);
+        }
     }
 
     #resize() {

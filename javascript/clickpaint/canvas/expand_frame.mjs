@@ -34,6 +34,10 @@ export class ExpandFrame {
         return editor.ready && diffusion.task === "expand" && editor.tool.name !== "crop" ? [-left, -top, width + right, height + bottom] : null;
     }
 
+    get framed() {
+        return this.#box !== null;
+    }
+
     place() {
         this.handles.place();
     }

@@ -24,6 +24,9 @@ const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
  * @property {() => void} [enter]
  */
 
+/** A handle's width and height, in pixels of the screen; the style says the same. */
+export const HANDLE = 28;
+
 export class FrameHandles {
     /** @type {{box: Box, x: number, y: number, scale: number} | null} */
     #held = null;
@@ -35,7 +38,7 @@ export class FrameHandles {
      */
     constructor(editor, name, framed) {
         this.editor = editor;
-        this.framed = framed;
+        this.framing = framed;
         this.handles = HANDLES.map((sides) => ({sides, element: this.#handle(name, sides)}));
         this.element = h("div.cp-frame", {role: "group", "aria-label": name, hidden: true}, ...this.handles.map(({element}) => element));
     }
@@ -55,7 +58,7 @@ export class FrameHandles {
     }
 
     #take(handle, event) {
-        const box = this.framed.box();
+        const box = this.framing.box();
         if (!box || event.button) return;
         event.stopPropagation();
         handle.setPointerCapture(event.pointerId);
@@ -66,23 +69,23 @@ export class FrameHandles {
         if (!this.#held || !handle.hasPointerCapture(event.pointerId)) return;
         event.stopPropagation();
         const {box, x, y, scale} = this.#held;
-        this.framed.moved(moved(box, sides, (event.clientX - x) / scale, (event.clientY - y) / scale), sides, event);
+        this.framing.moved(moved(box, sides, (event.clientX - x) / scale, (event.clientY - y) / scale), sides, event);
     }
 
     #release() {
         if (!this.#held) return;
         this.#held = null;
-        this.framed.settled();
+        this.framing.settled();
     }
 
     #key(sides, event) {
-        const box = this.framed.box(), arrow = ARROWS[event.key];
-        if (event.key === "Enter" && this.framed.enter) this.framed.enter();
+        const box = this.framing.box(), arrow = ARROWS[event.key];
+        if (event.key === "Enter" && this.framing.enter) this.framing.enter();
         else if (!box || !arrow || event.ctrlKey || event.metaKey) return;
         else {
-            const step = this.framed.step(event);
-            this.framed.moved(moved(box, sides, step * arrow[0], step * arrow[1]), sides, event);
-            this.framed.settled();
+            const step = this.framing.step(event);
+            this.framing.moved(moved(box, sides, step * arrow[0], step * arrow[1]), sides, event);
+            this.framing.settled();
         }
         event.preventDefault();
         event.stopPropagation();
@@ -94,8 +97,13 @@ export class FrameHandles {
     }
 
     /** Follow the frame. */
+    /** Whether there is a frame. */
+    get framed() {
+        return this.framing.box() !== null;
+    }
+
     place() {
-        const box = this.framed.box(), {view} = this.editor;
+        const box = this.framing.box(), {view} = this.editor;
         this.element.hidden = !box;
         if (!box) return;
         const from = view.toScreen(box[0], box[1]), to = view.toScreen(box[2], box[3]);
@@ -104,7 +112,7 @@ export class FrameHandles {
             const y = sides.includes("top") ? from.y : sides.includes("bottom") ? to.y : (from.y + to.y) / 2;
             element.style.transform = `translate(${x}px, ${y}px)`;
             if (sides.length > 1) continue;
-            const {value, least, most} = this.framed.range(sides[0]);
+            const {value, least, most} = this.framing.range(sides[0]);
             element.setAttribute("aria-valuenow", `${value}`);
             element.setAttribute("aria-valuemin", `${least}`);
             element.setAttribute("aria-valuemax", `${most}`);
