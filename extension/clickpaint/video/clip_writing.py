@@ -38,7 +38,7 @@ def write_clip(target: Path, frames: Iterable[np.ndarray], source: Clip, lossles
     if is_folder(target):
         with _new_folder(target) as folder:
             for name, data in frame_files(frames, source):
-                _write_whole(folder / name, data)
+                (folder / name).write_bytes(data)
     elif target.suffix.lower() in ANIMATIONS:
         with new_file(target) as part:
             _write_animation(part, ANIMATIONS[target.suffix.lower()], frames, source)
@@ -66,7 +66,7 @@ def write_masks(target: Path, masks: Iterable[np.ndarray], source: Clip) -> None
     with _new_folder(target) as folder:
         for number, mask in enumerate(masks):
             name = source.files[number].with_suffix(".png").name if isinstance(source, FolderClip) else f"{number:04d}.png"
-            _write_whole(folder / name, masks_.to_png(mask))
+            (folder / name).write_bytes(masks_.to_png(mask))
 
 
 def check_target(target: Path, inputs: Iterable[Path]) -> None:
@@ -84,11 +84,6 @@ def check_writable(target: Path) -> None:
         from clickpaint.video.av_writing import check_ending
 
         check_ending(target.suffix.lower())
-
-
-def _write_whole(file: Path, data: bytes) -> None:
-    with file.open("wb") as opened:
-        opened.write(data)
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 /** <clickpaint-describe>: says what is clicked. What it says goes into the panel, over the canvas, and from there into a prompt. */
 
-import {h, Listeners} from "../common/dom.mjs";
+import {h} from "../common/dom.mjs";
 import {fillPrompt, paints} from "../host/widgets.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {ApiError} from "../server/api.mjs";
+import {CanvasPanel} from "./canvas_panel.mjs";
 import {CaptionForm} from "./caption_form.mjs";
 import {CaptionResult, fault} from "./caption_result.mjs";
 import {CaptionSession} from "./caption_session.mjs";
@@ -12,10 +13,7 @@ import {Chat} from "./chat.mjs";
 import {RegionList} from "./region_list.mjs";
 import {SpeechBubble} from "./speech_bubble.mjs";
 
-export class DescribePanel extends HTMLElement {
-    #listeners = new Listeners();
-    /** The canvas that this works on. @type {any} */
-    #attached = null;
+export class DescribePanel extends CanvasPanel {
     /** @type {import("../picture/workbench.mjs").Workbench} */
     workbench;
     /** @type {CaptionSession} */
@@ -47,29 +45,8 @@ export class DescribePanel extends HTMLElement {
     /** @type {HTMLElement} */
     where;
 
-    connectedCallback() {
-        this.classList.add("cp");
-        document.addEventListener("clickpaint:ready", this.#attach);
-        this.#attach();
-    }
-
-    disconnectedCallback() {
-        document.removeEventListener("clickpaint:ready", this.#attach);
-        this.#listeners.off();
-        this.#attached = null;
-    }
-
-    /** The canvas may come before or after this panel, and may be made anew. */
-    #attach = () => {
-        const canvas = document.querySelector("clickpaint-canvas");
-        if (!canvas?.workbench || canvas === this.#attached) return;
-        this.#listeners.off();
-        this.#attached = canvas;
-        this.#build(canvas);
-    };
-
-    #build(canvas) {
-        const {workbench} = canvas, {editor} = workbench, listeners = this.#listeners;
+    build(canvas) {
+        const {workbench} = canvas, {editor} = workbench, listeners = this.listeners;
         this.workbench = workbench;
         this.form = new CaptionForm();
         const captions = (this.captions = new CaptionSession(workbench, () => this.form.body));

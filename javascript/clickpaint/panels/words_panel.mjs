@@ -1,9 +1,10 @@
 /** <clickpaint-words>: where the checkpoint sees the words of what a picture shows, over the picture and as a selection. */
 
-import {h, Listeners} from "../common/dom.mjs";
+import {h} from "../common/dom.mjs";
 import {range, valuesOf} from "../common/form_fields.mjs";
 import {t} from "../language/language.mjs";
 import {blobOf} from "../picture/mask_layer.mjs";
+import {CanvasPanel} from "./canvas_panel.mjs";
 
 const OPACITY = 0.75;
 const THRESHOLD = 0.5;
@@ -17,10 +18,7 @@ function written(id) {
 /** The side of the square that is looked at, as for painting; 0 for the checkpoint's own. */
 const resolutionOf = () => Math.round(Number(written("clickpaint_resolution"))) || 0;
 
-export class WordsPanel extends HTMLElement {
-    #listeners = new Listeners();
-    /** The canvas that this works on. @type {any} */
-    #attached = null;
+export class WordsPanel extends CanvasPanel {
     /** @type {import("../picture/workbench.mjs").Workbench} */
     workbench;
     /** Where each word is seen, and in which version of the picture. @type {{prompt: string, resolution: number, version: number, words: {text: string, map: string}[]} | null} */
@@ -28,30 +26,9 @@ export class WordsPanel extends HTMLElement {
     /** The word that lies over the picture, by its index. */
     shown = -1;
 
-    connectedCallback() {
-        this.classList.add("cp");
-        document.addEventListener("clickpaint:ready", this.#attach);
-        this.#attach();
-    }
-
-    disconnectedCallback() {
-        document.removeEventListener("clickpaint:ready", this.#attach);
-        this.#listeners.off();
-        this.#attached = null;
-    }
-
-    /** The canvas may come before or after this panel, and may be made anew. */
-    #attach = () => {
-        const canvas = document.querySelector("clickpaint-canvas");
-        if (!canvas?.workbench || canvas === this.#attached) return;
-        this.#listeners.off();
-        this.#attached = canvas;
-        this.workbench = canvas.workbench;
-        this.#build();
-    };
-
-    #build() {
-        const {editor} = this.workbench;
+    build({workbench}) {
+        const {editor} = workbench;
+        this.workbench = workbench;
         this.look = h("button.cp-text", {type: "button", onclick: () => this.#look()}, t("words.show"));
         this.differ = h("button.cp-text", {type: "button", title: t("words.differ.title"), onclick: () => this.#differ()}, t("words.differ"));
         this.words = h("div.cp-seen-words", {role: "group", "aria-label": t("words.seen"), hidden: true});
@@ -60,8 +37,8 @@ export class WordsPanel extends HTMLElement {
         this.selecting = h("div.cp-row", {hidden: true}, this.threshold, this.select);
         this.note = h("p.cp-note", {role: "status", hidden: true});
         this.replaceChildren(h("div.cp-row", {}, this.look, this.differ), this.note, this.words, this.selecting);
-        this.#listeners.on(editor, "opened", () => this.#forget());
-        this.#listeners.on(editor, "change", () => this.#update());
+        this.listeners.on(editor, "opened", () => this.#forget());
+        this.listeners.on(editor, "change", () => this.#update());
         this.#update();
     }
 

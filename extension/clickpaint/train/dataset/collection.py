@@ -19,6 +19,7 @@ from clickpaint.errors import InvalidInput, NotFound, cannot_write
 from clickpaint.image import mask as masks
 from clickpaint.image import png
 from clickpaint.image.picture import ENDINGS
+from clickpaint.image.whole_file import write_whole
 from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set
 from clickpaint.train.dataset.layout_reading import NOTES, one_line
 from clickpaint.train.dataset.layout_writing import imagefolder_row, readable_copy, safe_name
@@ -118,7 +119,7 @@ class Collection:
             if any(other.casefold() == name.casefold() for other in self.names()):
                 raise InvalidInput("There is a data set {name!r} already.", "Give this one another name.", name=name)
             folder.mkdir(parents=True)
-            _write(folder / NOTES, json.dumps({"name": name, "trigger": trigger}, ensure_ascii=False))
+            write_whole(folder / NOTES, _json_line({"name": name, "trigger": trigger}))
         return DataSet((), trigger, name)
 
     def delete(self, name: str) -> None:
@@ -170,7 +171,7 @@ class Collection:
             stem, written = f"masks/{id}", None
             if mask is not None:
                 written = folder / f"{stem}_{uuid.uuid4().hex[:6]}.png"
-                _write(written, _mask_file(mask))
+                write_whole(written, _mask_file(mask))
             old = next(example for example in data_set.examples if example_id(example) == id)
             examples = tuple(replace(example, mask=written) if example is old else example for example in data_set.examples)
             saved = self._save(replace(data_set, examples=examples))
@@ -210,9 +211,9 @@ class Collection:
     def _save(self, data_set: DataSet) -> DataSet:
         folder = self.folder / data_set.name
         rows = [imagefolder_row(data_set, example, _columns(example, folder)) for example in data_set.examples]
-        _write(folder / _TABLE, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_whole(folder / _TABLE, b"".join(_json_line(row) + b"\n" for row in rows))
         if _notes(folder).get("trigger", "") != data_set.trigger:
-            _write(folder / NOTES, json.dumps({"name": data_set.name, "trigger": data_set.trigger}, ensure_ascii=False))
+            write_whole(folder / NOTES, _json_line({"name": data_set.name, "trigger": data_set.trigger}))
         return data_set
 
     @contextmanager
@@ -299,7 +300,7 @@ def _stored(folder: Path, example: NewExample, taken: set[str], before: Sequence
         target = folder / inner / f"{id}{ending}"
         same = next((other.picture for other in before if inner == "images" and example.source and other.source == example.source), None)
         if same is None or not _linked(same, target, data):
-            _write(target, data)
+            write_whole(target, data)
         written.append(target)
         return target
 
@@ -342,11 +343,5 @@ def _remove_files(examples: Sequence[TrainingExample], left: Sequence[TrainingEx
         file.unlink(missing_ok=True)
 
 
-def _write(target: Path, content: str | bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")
-    try:
-        part.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+def _json_line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
