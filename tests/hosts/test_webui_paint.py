@@ -458,7 +458,8 @@ def test_every_option_is_used():
     elsewhere = {
         "task", "seed", "denoising_strength", "masked_content", "batch_count", "grow", "feather", "resolution", "refine",
         "refine_strength", "expand", "control", "soft_inpainting", "engine", "image_cfg_scale", "repaint_jump", "repaint_resamples",
-    } | {name for name in flat_options.DEFAULTS if flat_options.group_of(name) in ("guide", "reference", "edit")} | {"system"}  # fmt: skip
+        "system", "jpeg_quality",
+    } | {name for name in flat_options.DEFAULTS if flat_options.group_of(name) in ("guide", "reference", "edit")}  # fmt: skip
     here = {
         "prompt",
         "negative_prompt",

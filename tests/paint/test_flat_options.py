@@ -19,8 +19,8 @@ def test_every_field_of_every_group_has_a_flat_name_of_its_own():
         for field in fields(PaintOptions)
         if field.name not in DEFAULTS or field.name in ("prompt", "guide")
     ]
-    ungrouped = {field.name for field in fields(PaintOptions)} & {"task", "control", "expand", "engine", "system"}
-    assert len(DEFAULTS) == sum(len(fields(group)) for group in groups) + len(ungrouped) == 49
+    ungrouped = {field.name for field in fields(PaintOptions)} & {"task", "control", "expand", "engine", "system", "jpeg_quality"}
+    assert len(DEFAULTS) == sum(len(fields(group)) for group in groups) + len(ungrouped) == 50
     assert grouped(**DEFAULTS) == PaintOptions()
 
 

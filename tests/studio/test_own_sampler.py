@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clickpaint.app.main import main
+from clickpaint.app.main import build_parser, main
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.picture import from_pixels
@@ -117,6 +117,33 @@ def test_a_picture_is_generated_from_a_prompt(studio):
         studio.painting.generate(PaintOptions(), 60, 64)
 
 
+def test_the_tasks_of_palette_on_the_command_line(folder, tmp_path, capsys):
+    grey = Image.fromarray(drawing()).convert("L")
+    grey.save(tmp_path / "grey.png")
+    Image.fromarray(drawing()).save(tmp_path / "old.jpg", quality=15)
+    Image.fromarray(square()).save(tmp_path / "mask.png")
+    common = ["--data-dir", str(folder), "--device", "cpu", "--steps", "1", "--resolution", "64", "-p", "x", "--seed", "5"]
+    some = ["--mask", str(tmp_path / "mask.png"), "--grow", "0", "--feather", "0"]
+    assert main(["palette", "colorize", str(tmp_path / "grey.png"), *some, *common]) == 0
+    with Image.open(tmp_path / "grey_colorized.png") as made:
+        assert made.mode == "RGB" and "Clickpaint: colorize" in made.info["parameters"]
+        assert np.array_equal(made.convert("L"), grey)
+        colours = np.ptp(np.asarray(made).astype(int), axis=2)
+        assert colours[square()].mean() > 2 and not colours[~square()].any()
+    assert main(["palette", "restore", str(tmp_path / "old.jpg"), "--denoising-strength", "1", *common]) == 0
+    with Image.open(tmp_path / "old.jpg") as old, Image.open(tmp_path / "old_restored.png") as made:
+        assert not np.array_equal(made, old)
+        files = [io.BytesIO(), io.BytesIO()]
+        for picture, file in zip((old.convert("RGB"), made.convert("RGB")), files, strict=True):
+            picture.save(file, "JPEG", qtables=old.quantization, subsampling=2)
+        assert files[0].getvalue() == files[1].getvalue()
+    assert main(["palette", "restore", str(tmp_path / "grey.png"), *common]) == 2
+    assert "Give the quality" in capsys.readouterr().err
+    for palette, plain, more in (("inpaint", "fill", []), ("uncrop", "expand", ["--to", "16:9"])):
+        named, known = (build_parser().parse_args([*words, "x.png", "-p", "x", *more]) for words in (["palette", palette], [plain]))
+        assert vars(named) == vars(known)
+
+
 def test_what_our_engines_lack_is_said(studio, tmp_path):
     picture = from_pixels(drawing())
     for more, text in (({"styles": ("x",)}, "Styles"), ({"vae": "x"}, "VAE"), ({"token_merging_ratio": 0.5}, "tokens")):
@@ -183,6 +210,12 @@ def test_over_http(studio):
         assert picture.size == (64, 64) and "Seed: 1" in picture.info["parameters"]
     made = client.post("/clickpaint/v1/generate", json={"prompt": "x", "steps": 1, "width": 64, "height": 64})
     assert made.status_code == 200
+    grey = np.repeat(drawing()[..., :1], 3, axis=2)
+    answer = client.post("/clickpaint/v1/paint", json={**body, "image": url(grey), "mask": None, "task": "colorize"})
+    with Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0].partition(",")[2]))) as picture:
+        assert np.array_equal(picture.convert("L"), grey[..., 0])
+    assert client.post("/clickpaint/v1/paint", json={**body, "task": "inpaint"}).status_code == 200
+    assert client.post("/clickpaint/v1/paint", json={**body, "task": "restore"}).status_code == 400
     assert client.post("/clickpaint/v1/paint", json={**body, "engine": "magic"}).status_code == 422
     assert client.post("/clickpaint/v1/paint", json={**body, "format": "exe"}).status_code == 400
 

@@ -21,6 +21,9 @@ from clickpaint.session.workspace import Workspace
 from clickpaint.studio.painting import Gallery, PaintedPictures
 from clickpaint.studio.studio import Studio
 
+_PALETTE = {"uncrop": "expand", "inpaint": "fill"}
+"""Palette's names of tasks."""
+
 _PRIVATE = {"Cache-Control": "private, no-store"}
 
 
@@ -135,6 +138,8 @@ def options_of(body: schemas.EngineBody, studio: Studio, workspace: Workspace | 
     """
     values = {name: value for name, value in dict(body).items() if name in flat_options.DEFAULTS}
     values |= {name: None for name in ("grow", "feather") if values[name] == AUTO}
+    if "task" in values:
+        values["task"] = _PALETTE.get(values["task"], values["task"])
     control = tuple(_unit(unit, studio, workspace) for unit in body.control)
     for name in ("guide_picture", "reference_picture"):
         if values.get(name) is not None:

@@ -79,7 +79,10 @@ class EngineBody(Body):
 class PaintBody(EngineBody, EditFields):
     """What to paint in a picture, and how."""
 
-    task: Literal["fill", "replace", "expand", "remove", "instruct", "edit", "vary"] = "fill"
+    task: Literal["fill", "replace", "expand", "remove", "instruct", "edit", "vary", "colorize", "restore", "uncrop", "inpaint"] = Field(
+        "fill", description="uncrop is Palette's name of expand, inpaint that of fill."
+    )
+    jpeg_quality: Integer | None = Field(None, description="For restore, 1 to 100: how strongly it was compressed; null: as its file says.")
     styles: list[StrictStr] = Field([], **at_most(100))
     distilled_cfg_scale: Number = Field(
         0.0, description="Guidance distilled into the model (Flux), or the shift of its schedule (Z-Image); 0: the model's own."

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from clickpaint import __version__
-from clickpaint.cli import caption, control, cutting, datasets, editing, models, painting, pictures, systems, train, video
+from clickpaint.cli import caption, control, cutting, datasets, editing, models, painting, palette, pictures, systems, train, video
 from clickpaint.cli.options import add_command, add_host_options, add_serve_options, host_of, public_host_of, studio_of
 from clickpaint.errors import ClickpaintError
 
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"clickpaint {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_serve_options(add_command(commands, "serve", serve, "serve the page and the API"))
-    for family in (pictures, cutting, painting, editing, systems, caption, control, video, datasets, train, models):
+    for family in (pictures, cutting, painting, palette, editing, systems, caption, control, video, datasets, train, models):
         family.add_commands(commands)
     add_host_options(add_command(commands, "doctor", run_doctor, "say what is installed, what is missing, and what to do"))
     return parser

@@ -25,14 +25,15 @@ from clickpaint.image.picture import decode
 from clickpaint.image.soft_edge import AUTO
 from clickpaint.paint import flat_options
 from clickpaint.paint.influence_options import GuideKind
-from clickpaint.paint.paint_job import ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
+from clickpaint.paint.paint_job import WHOLE, ControlMode, ControlUnit, Engine, MaskedContent, PaintOptions
 
 if TYPE_CHECKING:
     import numpy as np
 
     from clickpaint.image.picture import Picture
 
-_DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed", "edit": "edited", "vary": "varied"}
+_DONE = {"fill": "filled", "replace": "replaced", "expand": "expanded", "instruct": "instructed", "edit": "edited", "vary": "varied",
+         "colorize": "colorized", "restore": "restored"}  # fmt: skip
 """What stands in the names of a task's results."""
 
 _RATIOS = {"1:1": (1, 1), "4:3": (4, 3), "3:4": (3, 4), "16:9": (16, 9), "9:16": (9, 16)}
@@ -52,8 +53,7 @@ def add_commands(commands: Any) -> None:
         parser.add_argument("--mask", type=Path, metavar="FILE", help="what is selected: white, or alpha; for a folder also a folder")
         add_transparent_option(parser)
         if task == "expand":
-            parser.add_argument("--margins", type=_margins, metavar="L,T,R,B", help="pixels to add on each side")
-            parser.add_argument("--to", choices=_RATIOS, help="add what is missing to this ratio of width to height")
+            add_expansion(parser)
         if task == "instruct":
             parser.add_argument(
                 "--remove",
@@ -77,6 +77,11 @@ def add_commands(commands: Any) -> None:
     generate.add_argument("--fps", type=float, default=8.0, metavar="N", help="of a clip: frames a second (%(default)g)")
     add_paint_options(generate)
     add_host_options(generate)
+
+
+def add_expansion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--margins", type=_margins, metavar="L,T,R,B", help="pixels to add on each side")
+    parser.add_argument("--to", choices=_RATIOS, help="add what is missing to this ratio of width to height")
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
@@ -156,7 +161,7 @@ def paint_pictures(options: argparse.Namespace, further: Callable[[Picture], dic
     """further: options, by their names in `flat_options`, that a picture itself says."""
     check_one_selection(options)
     selecting = bool(options.point) or options.box is not None or options.mask is not None or options.transparent
-    whole = options.task == "expand" or (options.task in ("instruct", "edit", "vary") and not selecting)
+    whole = options.task == "expand" or (options.task in WHOLE and not selecting)
     removing = getattr(options, "remove", False)
     if removing and not selecting:
         raise InvalidInput("It is not said what to remove.", "Give --point, --box or --mask.")
@@ -174,7 +179,7 @@ def paint_pictures(options: argparse.Namespace, further: Callable[[Picture], dic
         paths = place.write(studio.encode(result, format) for result in painted.pictures)
         return with_losses(_painted(paths, painted.seeds), picture)
 
-    return for_each(options, studio, _DONE[options.task], lambda file: file.suffix, work)
+    return for_each(options, studio, _DONE[options.task], lambda file: ".png" if options.task == "restore" else file.suffix, work)
 
 
 def expand_pictures(options: argparse.Namespace) -> int:

@@ -181,6 +181,24 @@ class Picture:
         kept = replace(source, mode="RGBA", rgb=made.rgb, alpha=made.alpha, samples=made.samples, icc=profile, extras=extras)
         return Picture(made.rgb, made.alpha, kept)
 
+    def in_colour(self) -> Picture:
+        """The same picture for files in colour, of 8 bits a sample, where it came in greys."""
+        source = self.source
+        if not source.mode.startswith(("L", "I", "1")):
+            return self
+        made = from_pixels(self.pixels, self.alpha).source
+        extras = dict(source.extras)
+        if source.format == "PNG":  # a profile of greys means nothing in colour
+            extras["chunks"] = [chunk for chunk in extras.get("chunks", ()) if chunk[0] != b"iCCP"]
+        kept = replace(source, mode=made.mode, rgb=made.rgb, alpha=made.alpha, samples=made.samples, icc=b"", extras=extras)
+        return replace(self, source=kept).newly_compressed()
+
+    def newly_compressed(self) -> Picture:
+        """The same picture, which as a JPEG gets tables of its own and not those that it came with."""
+        if "qtables" not in self.source.extras:
+            return self
+        return replace(self, source=replace(self.source, extras={**self.source.extras, "qtables": []}))
+
     def _alpha(self, wanted: np.ndarray | None, otherwise: np.ndarray | None) -> np.ndarray | None:
         if wanted is None or otherwise is None:
             return otherwise

@@ -145,7 +145,7 @@ def _jpeg_options(samples: Samples, source: Source, same: bool, quality: int | N
     elif source.xmp and len(source.xmp) < _SEGMENT - 29:
         content = b"http://ns.adobe.com/xap/1.0/\0" + source.xmp
         options["extra"] = b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
-    if not same or quality is not None or samples.mode != source.mode:
+    if not same or quality is not None or samples.mode != source.mode or not source.extras["qtables"]:
         return options | {"quality": quality or 95, "subsampling": 0 if (quality or 95) >= 90 else 2}
     if source.extras["subsampling"] >= 0:
         options["subsampling"] = source.extras["subsampling"]

@@ -6,6 +6,7 @@ into its part of the picture, which is all that is kept of it), several of them 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -17,13 +18,11 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.mask import bounds
 from clickpaint.image.soft_edge import SoftEdge, automatic
 from clickpaint.image.transparency import painted_over
+from clickpaint.paint.agreement import Agreement
 from clickpaint.paint.alignment import align
-from clickpaint.paint.context import MULTIPLE, plan, scaled, scaled_mask
-from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
+from clickpaint.paint.context import LARGEST_SIDE, MULTIPLE, plan, scaled, scaled_mask
+from clickpaint.paint.paint_job import SHOWN, WHOLE, Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
-
-_WHOLE = ("instruct", "edit", "vary")
-"""Tasks that may be for the whole picture."""
 
 Run = Callable[[PaintJob, Progress], list[Painted]]
 """The host: paints one job, gives `job.count` results or fewer if the user skipped some."""
@@ -120,6 +119,7 @@ def paint(
     opacity: np.ndarray | None = None,
     anew: bool = False,
     multiple: int = MULTIPLE,
+    agreement: Agreement | None = None,
     progress: Progress = SILENT,
 ) -> PaintedCanvas:
     """Results of `options` on `pixels`, uint8 [H, W, 3]; every pixel outside the grown and feathered area comes back bit for bit.
@@ -131,6 +131,7 @@ def paint(
         opacity: uint8 [H, W], the picture's alpha; what is painted where it is transparent becomes visible. None for a picture without.
         anew: the model paints the whole crop anew, so that what it gives is brought back into register with it first.
         multiple: what the sides of a painted crop are multiples of.
+        agreement: what of the picture as it was is kept in what is painted, exactly.
 
     Raises:
         InvalidInput: nothing is selected, or everything is and the task is to replace what is around it.
@@ -139,7 +140,7 @@ def paint(
     canvas = _canvas(pixels, mask, options)
     if canvas.edge is not None:  # infotexts are to say what acted
         options = replace(options, masking=replace(options.masking, grow=canvas.edge.grow, feather=canvas.edge.feather))
-    if opacity is not None and not (options.task in _WHOLE and mask is None):  # a sprite that is redrawn as a whole keeps its shape
+    if opacity is not None and not (options.task in WHOLE and mask is None):  # a sprite that is redrawn as a whole keeps its shape
         left, top, right, bottom = options.expand if options.task == "expand" else (0, 0, 0, 0)
         canvas = replace(canvas, opacity=np.pad(opacity, ((top, bottom), (left, right))))
     area = bounds(canvas.hole)
@@ -147,11 +148,12 @@ def paint(
         raise InvalidInput("There is nothing to paint.", "Select an object that does not fill the whole picture.")
     size = canvas.pixels.shape[1], canvas.pixels.shape[0]
     whole = options.task in ("replace", "expand")
-    refine = False if options.task in _WHOLE else options.passes.refine  # what was done once would be done twice
-    where = plan(area, size, native, resolution=options.passes.resolution, whole=whole, refine=refine, multiple=multiple)
+    refine = False if options.task in WHOLE else options.passes.refine  # what was done once would be done twice
+    resolution = options.passes.resolution or (_own(area) if options.task == "restore" else 0)
+    where = plan(area, size, native, resolution=resolution, whole=whole, refine=refine, multiple=multiple)
 
     content, start = options.masking.content, canvas.pixels
-    if options.task == "vary" or (options.task == "edit" and options.edit.inversion != "seed"):
+    if options.task in SHOWN or (options.task == "edit" and options.edit.inversion != "seed"):
         content = "original"  # which is what is edited
     if content == "erased":
         if erase is None:
@@ -184,14 +186,14 @@ def paint(
     progress.check()
     if anew:
         painted = [replace(result, pixels=align(result.pixels, first.pixels, first.mask).pixels) for result in painted]
-    results = tuple(_put_back(result, canvas, where.box) for result in painted)
+    results = tuple(_put_back(result, canvas, where.box, agreement) for result in painted)
     return PaintedCanvas(canvas.pixels, canvas.mask, results, canvas.opacity, canvas.edge)
 
 
 def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) -> _Canvas:
     if options.task == "expand":
         pixels, mask = _expanded(pixels, options.expand)
-    if options.task in _WHOLE and mask is None:
+    if options.task in WHOLE and mask is None:
         everything = np.ones(pixels.shape[:2], bool)
         return _Canvas(pixels, everything, everything, everything.astype(np.float32))
     if mask is None or not mask.any():
@@ -274,7 +276,12 @@ def _scaled_share(share: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clip(0, 1)
 
 
-def _put_back(result: Painted, canvas: _Canvas, box: Box) -> PaintResult:
+def _own(area: Box) -> int:
+    """The resolution at which an area is painted as large as it is: what is restored has its details at that."""
+    return round(min(math.sqrt(area.area), LARGEST_SIDE))
+
+
+def _put_back(result: Painted, canvas: _Canvas, box: Box, agreement: Agreement | None) -> PaintResult:
     crop = scaled(result.pixels, box.size)
     share, opacity = canvas.alpha[box.slices], None
     if result.area is not None:
@@ -282,6 +289,8 @@ def _put_back(result: Painted, canvas: _Canvas, box: Box) -> PaintResult:
     if canvas.opacity is not None:
         share, opacity = painted_over(canvas.opacity[box.slices], share)
     pixels = blend.composite(canvas.pixels[box.slices], crop, share)
+    if agreement is not None:
+        pixels = agreement.made(canvas.pixels, pixels, box)
     return PaintResult(box, pixels, result.seed, result.infotext, opacity)
 
 

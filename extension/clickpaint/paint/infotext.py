@@ -47,6 +47,7 @@ _WISHED = re.compile(rf"(.+?):({_NUMBER}):({_NUMBER})(?:; |$)", re.S)
 _NUMBERS = {
     "steps": "Steps", "seed": "Seed", "cfg_scale": "CFG scale", "distilled_cfg_scale": "Distilled CFG Scale",
     "image_cfg_scale": "Image CFG scale", "repaint_jump": _JUMP, "repaint_resamples": _RESAMPLES,
+    "jpeg_quality": f"{TASK} JPEG quality",
 }  # fmt: skip
 """Name of `flat_options.DEFAULTS` → field."""
 
@@ -137,6 +138,8 @@ def own_fields(job: PaintJob) -> dict[str, str]:
         fields[_MASKED_CONTENT] = options.masking.content
         if job.strength != options.sampling.denoising_strength:
             fields[_STRENGTH] = f"{options.sampling.denoising_strength:g}"
+    if options.jpeg_quality is not None:
+        fields[_NUMBERS["jpeg_quality"]] = str(options.jpeg_quality)
     if options.passes.resolution:
         fields[_RESOLUTION] = str(options.passes.resolution)
     if options.passes.refine is not None:

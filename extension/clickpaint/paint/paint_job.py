@@ -12,11 +12,18 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.edit_options import EditOptions, known, within
 from clickpaint.paint.influence_options import GuideOptions, ReferenceOptions
 
-Task = Literal["fill", "replace", "expand", "remove", "instruct", "edit", "vary"]
+Task = Literal["fill", "replace", "expand", "remove", "instruct", "edit", "vary", "colorize", "restore"]
 """fill: the prompt inside the mask. replace: the prompt around it, the object kept bit for bit. expand: the prompt beyond the
 picture's borders. remove: the mask filled with what the surroundings suggest. instruct: what the prompt says is done to what the mask
 shows, or to the whole picture. edit: from what the picture shows to what the prompt says, in the mask or in the whole picture
-(`paint.edit_options`). vary: another one like what the mask shows, or like the whole picture, which is the reference then."""
+(`paint.edit_options`). vary: another one like what the mask shows, or like the whole picture, which is the reference then. colorize and
+restore: it is painted anew, with its luminance, or what its JPEG says (`paint.agreement`), as it was; in the mask or everywhere."""
+
+WHOLE: tuple[Task, ...] = ("instruct", "edit", "vary", "colorize", "restore")
+"""Tasks that may be for the whole picture."""
+
+SHOWN: tuple[Task, ...] = ("vary", "colorize", "restore")
+"""Tasks that begin with what is shown."""
 
 Engine = Literal["auto", "inpaint", "repaint", "controlnet", "depth", "instruct"]
 """How the picture enters the sampling (`paint.diffusion.engines`); "auto" follows the checkpoint and the other options."""
@@ -213,6 +220,7 @@ class PaintOptions:
         system: a system with files of its own that paints in the place of the checkpoint (`paint.systems`), by its folder's name, or "auto"
             for the first that can do the task; "" for none.
         engine: one of our own, or "auto" to leave it to the host's sampler where it has one.
+        jpeg_quality: for the task "restore", 1..100, how strongly the picture was compressed; None for what its file says.
     """
 
     task: Task = "fill"
@@ -229,6 +237,7 @@ class PaintOptions:
     expand: tuple[int, int, int, int] = (0, 0, 0, 0)
     engine: Engine = "auto"
     system: str = ""
+    jpeg_quality: int | None = None
 
     def __post_init__(self) -> None:
         known("task", self.task, get_args(Task))
@@ -243,10 +252,14 @@ class PaintOptions:
             self.edit.check(self.prompt.positive)
         if self.task != "vary" and self.reference.lacks_picture:
             raise InvalidInput("There is no reference picture.", "Give one, or leave its adapter and its numbers out.")
-        if self.task == "vary" and (self.masking.content not in ("fill", "original") or self.passes.refine):
+        if self.task in SHOWN and (self.masking.content not in ("fill", "original") or self.passes.refine):
             raise InvalidInput(
-                "A variation begins with what is shown, and is painted once.", "Leave the masked content and the second pass out."
-            )
+                "The task {task} begins with what is shown, and is painted once.", "Leave the masked content and the second pass out.",
+                task=self.task,
+            )  # fmt: skip
+        within("The JPEG's quality", self.jpeg_quality, 1, 100)
+        if self.jpeg_quality is not None and self.task != "restore":
+            raise InvalidInput("Only restoring asks for a JPEG's quality.", "Leave the quality out, or choose the task restore.")
         if self.task == "expand" and not any(self.expand):
             raise InvalidInput("There is no side to expand.", "Give at least one margin (left, top, right, bottom) in pixels.")
 

@@ -24,7 +24,7 @@ from clickpaint.paint.diffusion import frame_sampling, sampling, seeing_words
 from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion
 from clickpaint.paint.diffusion.score_guidance import Score
 from clickpaint.paint.influence_options import GuideOptions
-from clickpaint.paint.paint_job import ControlUnit, Painted, PaintJob, PaintOptions
+from clickpaint.paint.paint_job import SHOWN, ControlUnit, Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
 from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
@@ -103,7 +103,7 @@ class OwnSampler:
     def paints(self, options: PaintOptions) -> bool:
         """Whether an engine of ours is to paint this, and not the host's own sampler: one is asked for, it is an edit by words, or the
         host has no sampler, cannot follow instructions with the model that is loaded, or has no ControlNet for the units."""
-        if options.engine != "auto" or options.task in ("edit", "vary") or options.guide.acts:
+        if options.engine != "auto" or options.task in ("edit", *SHOWN) or options.guide.acts:
             return True
         can = self._host.capabilities()
         if options.task == "instruct":

@@ -19,10 +19,11 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.image.soft_edge import SoftEdge
+from clickpaint.paint.agreement import agreement_for, check_file
 from clickpaint.paint.context import MULTIPLE
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
-from clickpaint.paint.paint_job import Painted, PaintOptions
+from clickpaint.paint.paint_job import WHOLE, Painted, PaintOptions
 from clickpaint.paint.removal import as_instruction, prompt_for
 from clickpaint.paint.systems.acting import check_acting
 from clickpaint.paint.systems.running import RunningSystem
@@ -139,8 +140,9 @@ class Painting:
         """
         with self._requests.run("paint", workspace) as request, request.turn():
             selection = workspace.state.selection
-            if selection is None and options.task not in ("expand", "instruct", "edit", "vary"):
+            if selection is None and options.task not in ("expand", *WHOLE):
                 raise InvalidInput("Nothing is selected.", "Click on an object first.")
+            check_file(workspace.picture(), options.task)
             return self._show(request, workspace, workspace.picture(), selection, options, eraser=eraser)
 
     def use(self, workspace: Workspace, index: int) -> State:
@@ -297,6 +299,7 @@ class Painting:
                     "Load Flux Kontext, Qwen-Image-Edit or Flux.2 Klein, or remove it with an eraser.",
                 )
         name = self._pool.eraser_name(eraser) if options.masking.content == "erased" else ""
+        agreement = agreement_for(picture, options.task, options.jpeg_quality)
 
         def erase(pixels: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
             return self._pool.eraser(name).erase(pixels, hole, EraseOptions(0, 0), progress)
@@ -311,7 +314,7 @@ class Painting:
                     wanted = refining(options, round(min(max(math.sqrt(refined.area), native), _REFINED * native)))
                 return paint(
                     picture.pixels, mask, wanted, sampler.run, native=native, erase=erase, opacity=picture.alpha, anew=sampler.anew,
-                    multiple=sampler.multiple, progress=progress,
+                    multiple=sampler.multiple, agreement=agreement, progress=progress,
                 )  # fmt: skip
 
         canvas = request.compute(work)
@@ -393,6 +396,7 @@ def _pictures_of(canvas: PaintedCanvas, picture: Picture, options: PaintOptions)
         opacity = result.opacity_in(canvas.opacity)
         expanded = options.task == "expand"
         made = picture.on_canvas(pixels, options.expand, opacity) if expanded else picture.with_pixels(pixels, opacity)
+        made = made.in_colour() if options.task == "colorize" else made.newly_compressed() if options.task == "restore" else made
         yield made.with_text(parameters=result.infotext)
 
 

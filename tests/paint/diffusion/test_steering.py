@@ -9,6 +9,7 @@ import torch
 from clickpaint.caption.classifier import Classifier
 from clickpaint.caption.clip import Clip
 from clickpaint.errors import HostUnsupported, InvalidInput
+from clickpaint.paint.agreement import LUMA
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.loop import Moment, clean
 from clickpaint.paint.diffusion.model_choice import model_of
@@ -19,7 +20,7 @@ from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device
 from tests.caption import toys as captioners
 from tests.paint.diffusion.test_frames import attentive_checkpoint
-from tests.paint.diffusion.toys import SIZE, job, picture, random_checkpoint, square
+from tests.paint.diffusion.toys import SIZE, blocks, job, picture, random_checkpoint, square, toy_checkpoint
 
 
 def bright(pictures: torch.Tensor) -> torch.Tensor:
@@ -142,3 +143,17 @@ def test_a_variation_looks_at_what_the_mask_shows():
     assert not np.array_equal(shown, plain)
     assert np.array_equal(shown, painted(checkpoint, task="fill", reference_picture=box))
     assert np.array_equal(painted(checkpoint, task="vary", reference_weight=0.0), plain)
+
+
+def test_colours_are_painted_on_the_luminance_already_while_sampling():
+    """Only nearly, for what the sampling cannot know is made exact afterwards."""
+    checkpoint, inside = toy_checkpoint(), square()
+    grey = np.repeat(blocks()[..., :1], 3, axis=2)
+
+    def off(task):
+        wish = job(grey, inside, strength=1.0, steps=4, seed=5, task=task)
+        made = paint_with(checkpoint, wish)[0].pixels
+        return float(np.abs(made @ np.array(LUMA) - grey[..., 0])[inside].mean()), made
+
+    (plain, _), (kept, made) = off("fill"), off("colorize")
+    assert kept < plain / 4 and np.ptp(made[inside].astype(int), axis=1).mean() > 2

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from clickpaint.errors import CorruptModel, HostUnsupported, InvalidInput
+from clickpaint.image.geometry import Box
 from clickpaint.image.mask import bounds
 from clickpaint.paint import infotext
+from clickpaint.paint.agreement import SameLuma
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import Words
 from clickpaint.paint.diffusion.engines.base import Engine, Scene
 from clickpaint.paint.diffusion.engines.registry import engine_for
+from clickpaint.paint.diffusion.influences import Agreeing
 from clickpaint.paint.diffusion.latents import Coder
 from clickpaint.paint.diffusion.loop import Part, denoise, generators
 from clickpaint.paint.diffusion.model_choice import model_of
@@ -252,6 +255,8 @@ class _Work:
 def steering(scene: Scene, tools: Tools) -> list[Part]:
     """What besides the prompt steers the sampling of a job, whatever the engine."""
     options, parts = scene.job.options, []
+    if options.task == "colorize":
+        parts.append(Agreeing(_on_luma(scene.job.pixels), scene.coder))
     if not hasattr(scene.checkpoint, "unet"):  # a model that edits sees them in its own way
         options = replace(options, reference=ReferenceOptions())
     elif options.task == "vary" and options.reference.picture is None:
@@ -266,6 +271,11 @@ def steering(scene: Scene, tools: Tools) -> list[Part]:
     if options.guide.acts and tools.score is not None:
         parts.append(ScoreGuided(tools.score, options.guide.scale, scene.model, scene.checkpoint.vae, scene.mask))
     return parts
+
+
+def _on_luma(pixels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    everywhere = Box(0, 0, pixels.shape[1], pixels.shape[0])
+    return lambda made: SameLuma().made(pixels, made, everywhere)
 
 
 def _shown(job: PaintJob) -> np.ndarray:

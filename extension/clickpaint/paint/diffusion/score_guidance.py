@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.paint.diffusion.influences import mixture
+from clickpaint.paint.diffusion.influences import mixture, slope
 from clickpaint.paint.diffusion.loop import Moment, Part, clean
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ class ScoreGuided(Part):
             return prediction
         gradient = self.gradient(clean(sample, prediction, moment))
         picture, noise = mixture(moment.scheduler, moment.timestep)
-        # The clean latents are linear in the prediction; by how much, says the family's own formula.
-        zero = sample.new_zeros(1, 1, 1, 1)
-        slope = float(clean(zero, zero + 1, moment) - clean(zero, zero, moment))
-        return prediction + self._scale * (noise / picture) ** 2 * gradient / slope
+        return prediction + self._scale * (noise / picture) ** 2 * gradient / slope(sample, moment)
 
     def gradient(self, latents: torch.Tensor) -> torch.Tensor:
         """Of the score of each picture, by its clean latents [n, c, h, w]."""
