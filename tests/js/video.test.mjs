@@ -50,3 +50,12 @@ test("pictures that move are clips, others are none", async () => {
     const file = (data, name) => Object.assign(new Blob([data]), {name});
     assert.deepEqual(await Promise.all([file(gif(3), "a.gif"), file(gif(1), "a.gif"), file(gif(3), "a.jpg"), file("", "a.mov"), file("", "a.gif")].map(isClip)), [true, false, false, true, false]);
 });
+
+test("a web UI's video goes before its gallery while it is shown", async () => {
+    const {clipOf} = await import("../../javascript/clickpaint/host/webui.mjs");
+    const player = (video) => ({querySelector: () => video});
+    assert.equal(clipOf(null), null);
+    assert.equal(clipOf(player(null)), null);
+    assert.equal(clipOf(player({src: "http://here/file=a.mp4", currentSrc: "", checkVisibility: () => true})), "http://here/file=a.mp4");
+    assert.equal(clipOf(player({src: "http://here/file=a.mp4", currentSrc: "", checkVisibility: () => false})), null);
+});

@@ -33,6 +33,8 @@ const HANDLERS = {
         const chosen = shownValues(options, values.slice(0, count)), how = shownValues(widgets, values.slice(count));
         for (const [option, labels] of Object.entries(names)) chosen[option] = labels[chosen[option]] ?? chosen[option];
         const begun = task === "remove" ? workbench?.remove(chosen, how) : workbench?.diffusion.paint(task, how, units());
+        // a web UI loads what was chosen in its list only now, and other settings may belong to it
+        Promise.resolve(begun).then(() => workbench?.opening.loadCapabilities()).catch(() => {});
         if (!used.length) return [];
         return (await begun) ? used.map(() => 0) : used.map((/** @type {string} */ name) => how[name]);
     },

@@ -1,6 +1,7 @@
 /** Inside a web UI: pictures from its galleries, and ours into its tabs. Everything is found by its id, nothing by its place. */
 
 import {t} from "../language/language.mjs";
+import {isClip} from "../video/clip_files.mjs";
 
 const PATIENCE = 15_000;
 const PERIOD = 50;
@@ -22,9 +23,15 @@ export function fileName(address) {
     return path.startsWith("data:") ? "picture.png" : (path.split(/[\\/]/).pop() ?? "") || "picture.png";
 }
 
-/** Open the picture of a gallery in the canvas, and its tab. */
+/** The address of the clip that a player shows, where the web UI makes videos (Forge Neo); null where it shows none. */
+export function clipOf(player) {
+    const video = player?.querySelector("video"), address = video?.currentSrc || video?.src || "";
+    return address && video.checkVisibility?.() !== false ? address : null;
+}
+
+/** Open the picture of a gallery in the canvas, or the clip that stands in its place, and its tab. */
 export async function receive(canvas, source) {
-    const address = pictureOf(document.querySelector(`#${source}_gallery`));
+    const address = clipOf(document.querySelector(`#${source}_player`)) ?? pictureOf(document.querySelector(`#${source}_gallery`));
     showTab("tab_clickpaint");
     return address ? openAddress(canvas, address) : canvas.toasts.bad(t("gallery.empty"));
 }
@@ -40,7 +47,8 @@ async function openAddress(canvas, address) {
     try {
         const answer = await fetch(address, {credentials: "same-origin"});
         if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-        return canvas.workbench.opening.open(await answer.blob(), fileName(address));
+        const blob = await answer.blob(), file = new File([blob], fileName(address), {type: blob.type});
+        return (await isClip(file)) ? canvas.files.open([file]) : canvas.workbench.opening.open(file, file.name);
     } catch (error) {
         return canvas.toasts.bad(t("gallery.unreadable"), /** @type {Error} */ (error).message);
     }

@@ -250,7 +250,8 @@ def _under_way(progress: Progress, job: PaintJob) -> Iterator[None]:
         done.set()
         watcher.join()
         shared.state.end()
-        shared.total_tqdm.clear()
+        if hasattr(shared, "total_tqdm"):  # SD.Next has none
+            shared.total_tqdm.clear()
 
 
 def _watch(done: threading.Event, progress: Progress, job: PaintJob) -> None:

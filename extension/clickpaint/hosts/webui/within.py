@@ -18,7 +18,10 @@ _PROGRESS = (
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """`owner.name` is `value` within this block."""
+    """`owner.name` is `value` within this block; what an owner does not have (SD.Next lacks some) stays away."""
+    if not hasattr(owner, name):
+        yield
+        return
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
