@@ -19,6 +19,8 @@ import {SettingsDialog} from "./clickpaint/panels/settings_dialog.mjs";
 import {ModelManager} from "./clickpaint/panels/model_manager.mjs";
 import {ResultGallery} from "./clickpaint/panels/result_gallery.mjs";
 import {TouchUpPicker} from "./clickpaint/panels/touchup_picker.mjs";
+import {AnimatePanel} from "./clickpaint/panels/animate_panel.mjs";
+import {SteeringPanel} from "./clickpaint/panels/steering_panel.mjs";
 import {WordsPanel} from "./clickpaint/panels/words_panel.mjs";
 
 const ELEMENTS = {
@@ -35,6 +37,8 @@ const ELEMENTS = {
     "clickpaint-results": ResultGallery,
     "clickpaint-touchup": TouchUpPicker,
     "clickpaint-words": WordsPanel,
+    "clickpaint-steering": SteeringPanel,
+    "clickpaint-animate": AnimatePanel,
 };
 
 joinTaskButtons();
@@ -107,4 +111,5 @@ globalThis.recalculate_prompts_inpaint ??= (...values) => globalThis.recalculate
 
 document.addEventListener("clickpaint:settings", openSettings);
 document.addEventListener("clickpaint:margins", (event) => fillMargins(/** @type {CustomEvent} */ (event).detail));
+for (const type of ["clickpaint:models", "clickpaint:checkpoint"]) document.addEventListener(type, () => canvas()?.workbench.opening.loadCapabilities().catch(() => {}));
 document.addEventListener("clickpaint:models", () => document.getElementById("clickpaint_refresh")?.click());

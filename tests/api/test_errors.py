@@ -235,6 +235,8 @@ def test_all_is_documented(app):
         "/progress": {"get"}, "/events": {"get"}, "/interrupt": {"post"}, "/samples": {"get"}, "/samples/{name}": {"get"},
         "/samples/{name}/thumbnail": {"get"},
         "/systems": {"get"},
+        "/steering": {"get"},
+        "/workspaces/{id}/animate": {"post"},
         "/workspaces/{id}/word-maps": {"post"},
         "/workspaces/{id}/word-maps/select": {"post"},
         "/word-maps": {"post"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,13 +70,15 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
         assert "Clickpaint engine: inpaint" in saved.info["parameters"]
 
     edited_by_words(tab)
+    varied_and_steered(tab)
+    found_by_the_checkpoint(tab)
 
     choice.select_option("instructed.safetensors")
     place.locator("p").filter(has_text="instructed.safetensors").wait_for()
     turn_to(tab, "Instruct")
     tab.page.locator("#clickpaint_instruct_prompt textarea").fill("make it snow")
     start(tab, "instruct")
-    painted(tab, 3)
+    painted(tab, 5)
     assert tab.js("w.diffusion.asked.task") == "instruct"
 
 
@@ -102,6 +105,57 @@ def edited_by_words(tab: Visit) -> None:
     painted(tab, 2)
     asked = tab.js("w.diffusion.asked")
     assert asked["edit_method"] == "p2p" and asked["source_prompt"] == "a red ball" and asked["prompt"] == "a blue ball"
+
+
+def varied_and_steered(tab: Visit) -> None:
+    """The button beside the selection's, and what is said in Sampling of guides and references."""
+    turn_to(tab, "Fill")
+    steering = tab.page.locator("clickpaint-steering")
+    steering.evaluate("(panel) => panel.scrollIntoView()")
+    guide, reference = steering.locator("[name=guide]"), steering.locator("[name=reference]")
+    guide.select_option("clip")
+    expect(steering, "what is missing, and where it goes").to_contain_text("Put a CLIP model's folder into models/captioner.")
+    guide.select_option("none")
+    reference.select_option("look:")
+    tab.page.locator("#clickpaint_fill").click()
+    expect(tab.page.locator(".cp-toasts")).to_contain_text("There is no reference picture.")
+    tab.click(*BALL)
+    steering.get_by_role("button", name="This selection").last.click()
+    expect(steering.locator("img[src]")).to_be_visible()
+    bodies: list[dict[str, Any]] = []
+    small = {"resolution": 64, "steps": 2, "seed": 70, "batch_count": 2}
+
+    def shrink(route: Any) -> None:
+        bodies.append({**route.request.post_data_json, **small})
+        route.continue_(post_data=bodies[-1])
+
+    tab.page.route("**/paint", shrink)
+    tab.page.get_by_role("button", name="Paint another one like what is selected").click()
+    painted(tab, 3)
+    assert (
+        bodies[0]["task"] == "vary" and bodies[0]["reference_picture"].startswith("data:image/jpeg") and "masked_content" not in bodies[0]
+    )
+    expect(tab.page.locator(".cp-result-item")).to_have_count(2)
+    reference.select_option("")
+    turn_to(tab, "Vary")
+    tab.page.locator("#clickpaint_vary").click()
+    painted(tab, 4)
+    assert not [name for name in bodies[1] if name.startswith("reference")], "what is varied is its own reference"
+    tab.page.unroute("**/paint")
+    turn_to(tab, "Words", "edit")
+    expect(steering, "an edit by words follows neither").to_be_hidden()
+
+
+def found_by_the_checkpoint(tab: Visit) -> None:
+    tab.page.locator("#clickpaint_describe").get_by_text("Describe", exact=True).first.click()
+    describe = tab.page.locator("clickpaint-describe")
+    describe.get_by_label("Find by words", exact=False).fill("a red ball")
+    describe.get_by_label("Look with").select_option("checkpoint")
+    describe.get_by_label("What it shall be (DiffEdit)").fill("a blue cube")
+    with tab.page.expect_request("**/find") as asked:
+        describe.get_by_role("button", name="Find", exact=True).click()
+    assert asked.value.post_data_json["instead"] == "a blue cube"
+    expect(describe.locator(".cp-find [role=status]")).to_contain_text("found by a.safetensors")
 
 
 def test_without_a_checkpoint_there_is_what_can_be_had_and_a_file_is_found_by_itself(

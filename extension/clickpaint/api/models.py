@@ -41,6 +41,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 "available": host.paint, "own_sampler": host.own_sampler, "caption": host.caption, "controlnet": host.controlnet,
                 "samplers": list(host.samplers), "schedulers": list(host.schedulers), "checkpoints": list(host.checkpoints),
                 "styles": list(host.styles), "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
+                "varies": studio.steering.varies(),
                 "family": None if host.family is None else asdict(host.family), "preset": asdict(host.preset),
                 "removal_prompt": studio.painting.removal_prompt(host),
             },

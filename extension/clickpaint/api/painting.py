@@ -107,16 +107,6 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         studio.painting.prepare()
         return answer({"name": studio.host.capabilities().checkpoint}, 202)
 
-    @router.get("/systems", tags=tags, summary="Systems with files of their own", response_model=list[schemas.SystemAnswer])
-    def list_systems() -> Response:
-        known = studio.painting.systems()
-        return answer([
-            {"name": system.name, "title": system.kind.title, "paper": system.kind.paper, "tasks": list(system.kind.tasks),
-             "gives": system.kind.gives, "licence": system.kind.licence, "bytes": system.nbytes,
-             "available": not system.reason, "reason": system.reason}
-            for system in known
-        ])  # fmt: skip
-
     @router.post("/paint", tags=["without a session"], summary="Paint in a picture", response_model=schemas.PaintedAnswer)
     def paint_picture(body: schemas.PaintPictureBody) -> Response:
         format = translate.checked_format(body.format)

@@ -106,18 +106,6 @@ class GenerateBody(PaintBody):
     format: StrictStr = "png"
 
 
-class SystemAnswer(BaseModel):
-    name: str
-    title: str
-    paper: str
-    tasks: list[str]
-    gives: str
-    licence: str = Field(..., description="Of the weights that its makers published.")
-    bytes: int = Field(..., description="What its weights take on the disk.")
-    available: bool
-    reason: str
-
-
 class CheckpointBody(Body):
     name: StrictStr = Field(..., description="One of the checkpoints in GET /capabilities.")
 

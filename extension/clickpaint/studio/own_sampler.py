@@ -170,6 +170,10 @@ class OwnSampler:
         usable = [info.name for info in registry.ordered() if info.returns == "map" and registry.unavailable(info.name) is None]
         return ["none", *(name for name in usable if name != "none")], self._toolbox.controlnets()
 
+    def image_adapters(self) -> list[str]:
+        """The IP-Adapters that a reference can name."""
+        return self._toolbox.image_adapters()
+
     def _tools(self, checkpoint: AnyCheckpoint, options: PaintOptions, device: Device) -> sampling.Tools:
         return sampling.Tools(
             device=device,

@@ -341,11 +341,13 @@ class Painting:
         return systems(self._host.folders(SYSTEMS))
 
     def animate(
-        self, picture: Picture, options: PaintOptions, system: str = "auto", frames: int = 14, fps: float = 7.0, motion: int = 127
-    ) -> GeneratedClip:
+        self, picture: Picture, options: PaintOptions, system: str = "auto", frames: int = 14, fps: float = 7.0, motion: int = 127,
+        workspace: Workspace | None = None,
+    ) -> GeneratedClip:  # fmt: skip
         """A clip that begins with a picture.
 
         Args:
+            workspace: whose picture it is, if it is one's.
             frames: 2 to 64.
             motion: how much moves, 1 to 255.
 
@@ -365,7 +367,7 @@ class Painting:
             self.make_room()
             return running.animate(picture.pixels, options, frames, fps, motion, seed, progress)
 
-        with self._requests.run("generate") as request:
+        with self._requests.run("generate", workspace) as request:
             return GeneratedClip(tuple(request.compute(work)), seed)
 
     def _system(self, name: str, task: str, options: PaintOptions) -> RunningSystem:

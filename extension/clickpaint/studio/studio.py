@@ -19,6 +19,7 @@ from clickpaint.session.storage import StorageBounds, WorkspaceStorage
 from clickpaint.session.workspace import Workspace
 from clickpaint.session.workspaces import Bounds, Workspaces
 from clickpaint.settings import MEGABYTE, MEGAPIXEL
+from clickpaint.studio.animating import Animating
 from clickpaint.studio.control_maps import ControlMaps
 from clickpaint.studio.downloads import Downloads
 from clickpaint.studio.erasing import Erasing
@@ -34,6 +35,7 @@ from clickpaint.studio.reading import Reading
 from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.several_pictures import SeveralPictures
+from clickpaint.studio.steering import Steering
 from clickpaint.studio.tasks import Tasks
 from clickpaint.studio.training_data import TrainingData
 from clickpaint.studio.trainings import Trainings
@@ -83,8 +85,8 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, control_maps, word_masks, words, several_pictures, training_data, trainings,
-            videos, downloads, inventory, own_files: the use-cases.
+        selecting, reading, erasing, extracting, painting, animating, steering, control_maps, word_masks, words, several_pictures,
+            training_data, trainings, videos, downloads, inventory, own_files: the use-cases.
         video_library, video_views, video_objects, video_results: those of videos that stay open.
         own_sampler: ours, on the host's checkpoint.
     """
@@ -108,11 +110,13 @@ class Studio:
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.word_masks = WordMasks(host, self.own_sampler, self.requests)
         self.words = Words(host, self.requests, self.pool, self.selecting, self.word_masks)
+        self.steering = Steering(host, self.own_sampler, lambda: self.words.captioners)
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
         self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
         video_painting = VideoPainting(host, self.pool, self.painting, self.own_sampler)
         self.videos = Videos(host, self.requests, self.pool, self.selecting, video_painting)
         self.video_library = VideoLibrary(host, self.requests, self.tasks, lambda: self.limits)
+        self.animating = Animating(self.painting, self.video_library)
         self.video_views = VideoViews(self.requests, self.video_library)
         self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.words, self.video_library, self.video_views)
         self.video_results = VideoResults(host, self.requests, self.pool, self.video_library, video_painting)

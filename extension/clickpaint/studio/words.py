@@ -62,14 +62,16 @@ class Words:
         self.captioners = Captioners(here, pool.store, pool.models)
 
     def controls(self) -> dict[str, Availability]:
-        """What of the controls works here now: "caption", "chat", "refine", "language", "wiki", "clip", "find", "tags", "text"."""
+        """What of the controls works here now: "caption", "chat", "refine", "language", "wiki", "clip", "find", "checkpoint"
+        (which finds, too), "tags", "text"."""
         captioners, text, clip = self.captioners.listed(), self._text_model_or_none(), self.captioners.clip()
         speaks = any(captioner.available and captioner.captions for captioner in captioners)
         answers = any(captioner.available and captioner.answers for captioner in captioners)
         polyglot = next((captioner for captioner in captioners if captioner.available and captioner.captions), None)
         refines = Availability(text is not None, "" if text is not None else caption_refinement.NEEDS_TEXT_MODEL)
         language = Availability(True) if polyglot is not None and polyglot.family == "vision_language" else refines
-        finds = self.captioners.finder() is not None or clip is not None or speaks or self._word_masks.available()
+        looks = self._word_masks.available()
+        finds = self.captioners.finder() is not None or clip is not None or speaks or looks
         tagger = self.captioners.tagger() is not None
         no_clip = "Put a CLIP model's folder into models/captioner."
         return {
@@ -78,6 +80,7 @@ class Words:
             "refine": refines, "language": language, "wiki": refines,
             "clip": Availability(clip is not None, "" if clip is not None else no_clip),
             "find": Availability(finds, "" if finds else no_clip),
+            "checkpoint": Availability(looks, "" if looks else "There is no checkpoint that could look."),
             "tags": Availability(tagger, "" if tagger else tags.unavailable() or "Put a WD tagger's folder into models/captioner."),
             "text": Availability(not ocr.unavailable(), ocr.unavailable()),
         }  # fmt: skip

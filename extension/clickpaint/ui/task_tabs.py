@@ -26,8 +26,8 @@ _LARGEST_MARGIN = 1024
 def tasks(
     studio: Front, can: Capabilities, paste: pasting.Paste | None = None, below: Callable[[], None] = lambda: None
 ) -> panels.Removing:
-    """Remove, fill, replace, expand, instruct and edit by words, one tab each, and below them what all share that paint; gives the first's
-    widgets.
+    """Remove, fill, replace, expand, instruct, edit by words and vary, one tab each, and below them what all share that paint; gives the
+    first's widgets.
 
     Args:
         paste: the web UI's way to read infotexts back.
@@ -50,6 +50,8 @@ def tasks(
             starters.append(_instructing())
         with gr.Tab("Words", elem_id="clickpaint_tab_edit", **prepared) as words:
             starters.append(words_tab.editing())
+        with gr.Tab("Vary", elem_id="clickpaint_tab_vary", **prepared) as vary:
+            starters.append(_varying())
     below()
     # the page's script shows it for tasks that paint: removing needs none of it
     with gr.Column(elem_id="clickpaint_painting"):
@@ -67,11 +69,12 @@ def tasks(
         ("expand", expand),
         ("instruct", instruct),
         ("edit", words),
+        ("vary", vary),
     ):
         compat.send(tab.select, {"do": "tab", "task": task})
     panels.starts_removing(removing, sampling)
     for task, button, own, triggers in starters:
-        widgets = {**own, **sampling}
+        widgets = {**sampling, **own}
         margins = [side for side in SIDES if side in own]  # what was added is not to be added once more
         message = {"do": "begin", "task": task, "widgets": compat.ids(widgets), "used": margins}
         for trigger in (button.click, *triggers):
@@ -96,6 +99,17 @@ def _instructing() -> tuple[str, Any, dict[str, Any], list[Any]]:
     removal = gr.Button("Remove it, with its shadow", size="sm", elem_id="clickpaint_removal")
     compat.send(removal.click, {"do": "removal"})
     own["image_cfg_scale"] = gr.Slider(0, 10, 1.5, step=0.05, label="Image CFG scale", elem_id="clickpaint_image_cfg_scale")
+    return task, button, own, triggers
+
+
+def _varying() -> tuple[str, Any, dict[str, Any], list[Any]]:
+    import gradio as gr
+
+    task, button, own, triggers = _prompted("vary", "Where it may go, in words; nothing: another one like it")
+    with gr.Group(elem_classes=["cp-options-group"]):
+        own["batch_count"] = gr.Slider(1, 16, 4, step=1, label="Number of variations", elem_id="clickpaint_vary_count")
+        own["denoising_strength"] = gr.Slider(0, 1, 0.75, step=0.01, label="How far it may go", elem_id="clickpaint_vary_strength")
+    compat.html("<clickpaint-animate></clickpaint-animate>")
     return task, button, own, triggers
 
 
@@ -157,6 +171,7 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
             widgets["repaint_resamples"] = gr.Slider(1, 20, 10, step=1, label="RePaint: resamples", elem_id="clickpaint_repaint_resamples")
         if can.styles:
             widgets["styles"] = gr.Dropdown(label="Styles", choices=[*can.styles], value=[], multiselect=True, elem_id="clickpaint_styles")
+        compat.html("<clickpaint-steering></clickpaint-steering>", elem_id="clickpaint_steering")
     engine = widgets["engine"]
     compat.send(engine.change, {"do": "engine", "host": WEB_UI, "only": {"clickpaint_repaint": REPAINT}}, [engine])
     compat.on(random.click, "() => [-1]", outputs=[seed])
@@ -176,6 +191,8 @@ def _pasted(eraser: Any, starters: list[tuple[str, Any, dict[str, Any], list[Any
         fields += [of(task, own[name], name) for name in ("prompt", "negative_prompt") if name in own]
         if "image_cfg_scale" in own:
             fields.append(field(own["image_cfg_scale"], lambda read: read["image_cfg_scale"]))
+        if task == "vary":
+            fields.append(of(task, own["denoising_strength"], "denoising_strength"))
         if "source_prompt" in own:
             fields += words_tab.pasted(own)
         fields += [field(own[side], lambda read, i=i: read["expand"][i]) for i, side in enumerate(SIDES) if side in own]

@@ -14,6 +14,7 @@
  * @property {() => void} compare
  * @property {() => void} remove
  * @property {() => void} act what the open tab does with the selection
+ * @property {() => void} vary paint another one like what is selected
  * @property {() => void} help
  * @property {() => void} settings
  * @property {() => void} history
@@ -45,6 +46,7 @@ export function actionsOf(canvas) {
         compare: () => canvas.compare.toggle(),
         remove: () => canvas.begin("remove"),
         act: () => canvas.begin(diffusion.action),
+        vary: () => canvas.begin("vary"),
         help: () => canvas.help.toggle(),
         settings: () => canvas.dispatchEvent(new CustomEvent("clickpaint:settings", {bubbles: true})),
         history: () => canvas.keeping.history.toggle().catch((error) => canvas.toasts.error(error)),

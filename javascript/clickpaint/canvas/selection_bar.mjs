@@ -25,6 +25,7 @@ export class SelectionBar {
         this.remove = h("button.cp-remove", {type: "button", onclick: actions.act}, icon("remove"), this.label);
         const label = h("span", {}, t("shadow"));
         this.shadow = h("button.cp-with-shadow", {type: "button", title: t("shadow.title"), hidden: true, onclick: () => shadows.toggle()}, icon("shadow"), label);
+        this.vary = iconButton("vary", t("vary.title"), actions.vary, {className: "cp-vary"});
         this.keep = iconButton("keep", t("train.keep"), actions.keep, {key: "K"});
         this.edits = h(
             "div.cp-group.cp-edits",
@@ -37,7 +38,7 @@ export class SelectionBar {
             iconButton("clear", t("clear"), adjust("clear"), {key: "Esc"}),
             this.keep,
         );
-        this.element = h("div.cp-bar.cp-selection", {role: "toolbar", "aria-label": t("selection"), hidden: true}, this.candidates, this.edits, this.shadow, this.remove);
+        this.element = h("div.cp-bar.cp-selection", {role: "toolbar", "aria-label": t("selection"), hidden: true}, this.candidates, this.edits, this.shadow, this.vary, this.remove);
     }
 
     update() {
@@ -47,6 +48,8 @@ export class SelectionBar {
         const {action} = this.diffusion, name = this.editor.clip ? t("clip.remove") : action === "remove" ? t("remove") : t(`task.${action}`);
         this.label.textContent = name;
         this.remove.title = action === "remove" ? `${name} (Delete)` : name;
+        const {paint} = this.editor.capabilities ?? {};
+        this.vary.hidden = Boolean(this.editor.clip) || action === "vary" || !paint?.available || !paint.varies;
         const {layer, taken} = this.shadows;
         this.shadow.hidden = layer === null;
         this.shadow.classList.toggle("cp-on", taken);

@@ -1,7 +1,7 @@
 /** What the widgets beside the canvas send to it: data, which the server's page puts into each of them. See `ui.gradio_compat.send`. */
 
 import {marginsFor} from "../picture/expand_margins.mjs";
-import {canvas, units} from "./elements.mjs";
+import {canvas, steered, units} from "./elements.mjs";
 import {fillRemoval, showStart} from "./guidance_widget.mjs";
 import {receive} from "./webui.mjs";
 import {shownValues} from "./widgets.mjs";
@@ -32,6 +32,13 @@ const HANDLERS = {
         const count = Object.keys(options).length, workbench = canvas()?.workbench;
         const chosen = shownValues(options, values.slice(0, count)), how = shownValues(widgets, values.slice(count));
         for (const [option, labels] of Object.entries(names)) chosen[option] = labels[chosen[option]] ?? chosen[option];
+        const painted = task !== "remove" || (chosen.eraser === "diffusion" && !workbench?.editor.clip);
+        try {
+            if (painted) Object.assign(how, steered(task));
+        } catch (error) {
+            workbench?.editor.emit("error", error);
+            return used.map((/** @type {string} */ name) => how[name]);
+        }
         const begun = task === "remove" ? workbench?.remove(chosen, how) : workbench?.diffusion.paint(task, how, units());
         // a web UI loads what was chosen in its list only now, and other settings may belong to it
         Promise.resolve(begun).then(() => workbench?.opening.loadCapabilities()).catch(() => {});

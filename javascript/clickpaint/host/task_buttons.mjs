@@ -3,7 +3,7 @@
 import {showEdge} from "./edge_pixels.mjs";
 import {canvas} from "./elements.mjs";
 import {showGuidance} from "./guidance_widget.mjs";
-import {showTab} from "./webui.mjs";
+import {appeared, showTab} from "./webui.mjs";
 
 const NEED_A_SELECTION = ["remove", "fill", "replace"];
 
@@ -27,10 +27,12 @@ function showClip(open) {
 /** Keep buttons and canvas together, whichever of them comes first. */
 export function joinTaskButtons() {
     document.addEventListener("clickpaint:begin", (event) => {
-        const found = button(/** @type {CustomEvent} */ (event).detail.task);
-        if (!found) return;
+        const {task} = /** @type {CustomEvent} */ (event).detail, found = button(task), tab = `clickpaint_tab_${task}`;
+        if (!found && !document.getElementById(tab) && !document.getElementById(`${tab}-button`)) return;
         event.preventDefault();
-        found.click();
+        if (found) return found.click();
+        showTab(tab); // which makes the button
+        appeared(() => button(task)).then((made) => made.click(), () => {});
     });
     document.addEventListener("keydown", (event) => {
         const starts = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing, {target} = event;

@@ -43,6 +43,12 @@ export function promptOf(task) {
     return promptField(task)?.value ?? "";
 }
 
+/** The side of the square that the checkpoint works in, as Sampling says; 0 for its own. */
+export function resolutionOf() {
+    const field = /** @type {HTMLInputElement | null} */ (document.querySelector("#clickpaint_resolution input[type=number]"));
+    return Math.round(Number(field?.value)) || 0;
+}
+
 /** Put words into the prompt of a task's tab, as if they were typed, and open it. */
 export async function fillPrompt(task, words) {
     showTab(`clickpaint_tab_${task}`);

@@ -10,6 +10,7 @@ import {en as painting, zh_CN as painting_zh_CN} from "./sentences_painting.mjs"
 import {en as pictures, zh_CN as pictures_zh_CN} from "./sentences_pictures.mjs";
 import {en as progress, zh_CN as progress_zh_CN} from "./sentences_progress.mjs";
 import {en as settings, zh_CN as settings_zh_CN} from "./sentences_settings.mjs";
+import {en as steering, zh_CN as steering_zh_CN} from "./sentences_steering.mjs";
 import {en as training, zh_CN as training_zh_CN} from "./sentences_training.mjs";
 import {en as video, zh_CN as video_zh_CN} from "./sentences_video.mjs";
 import {en as welcome, zh_CN as welcome_zh_CN} from "./sentences_welcome.mjs";
@@ -26,6 +27,7 @@ export const en = {
     ...pictures,
     ...progress,
     ...settings,
+    ...steering,
     ...training,
     ...video,
     ...welcome,
@@ -43,6 +45,7 @@ export const zh_CN = {
     ...pictures_zh_CN,
     ...progress_zh_CN,
     ...settings_zh_CN,
+    ...steering_zh_CN,
     ...training_zh_CN,
     ...video_zh_CN,
     ...welcome_zh_CN,

@@ -61,6 +61,7 @@ export class CheckpointPanel extends HTMLElement {
                 const {name} = await this.#api.chooseCheckpoint(select.value);
                 notice.textContent = t("checkpoint.chosen", {name});
                 checkpoint = name;
+                document.dispatchEvent(new CustomEvent("clickpaint:checkpoint"));
             } catch (error) {
                 notice.textContent = said(error, "message");
                 select.value = checkpoint;

@@ -1,7 +1,7 @@
 /** <clickpaint-describe>: says what is clicked. What it says goes into the panel, over the canvas, and from there into a prompt. */
 
 import {h} from "../common/dom.mjs";
-import {fillPrompt, paints} from "../host/widgets.mjs";
+import {fillPrompt, paints, resolutionOf} from "../host/widgets.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {ApiError} from "../server/api.mjs";
@@ -42,8 +42,16 @@ export class DescribePanel extends CanvasPanel {
     phrase;
     /** @type {HTMLButtonElement} */
     find;
+    /** Who looks for the phrase: "" for the best that is here, or the checkpoint. @type {HTMLSelectElement} */
+    finder;
+    /** What might be there instead, for the checkpoint. @type {HTMLInputElement} */
+    instead;
+    /** @type {HTMLElement} */
+    looking;
     /** @type {HTMLElement} */
     where;
+    /** Of the loaded checkpoint when it was asked what can be had. @type {string | undefined} */
+    #checkpoint;
 
     build(canvas) {
         const {workbench} = canvas, {editor} = workbench, listeners = this.listeners;
@@ -76,6 +84,7 @@ export class DescribePanel extends CanvasPanel {
     }
 
     async #load() {
+        this.#checkpoint = this.workbench.editor.capabilities?.paint.checkpoint ?? undefined;
         try {
             await this.captions.load();
         } catch (error) {
@@ -107,10 +116,14 @@ export class DescribePanel extends CanvasPanel {
         this.#tool();
         this.find.disabled = this.phrase.disabled = !find.available || !editor.ready;
         this.find.title = this.phrase.title = said(find, "reason");
+        this.looking.hidden = !known.controls.checkpoint.available;
+        this.instead.hidden = this.finder.value === "";
         this.result.update();
     }
 
     #tool() {
+        const {editor} = this.captions, checkpoint = editor.capabilities?.paint.checkpoint;
+        if (this.captions.known && checkpoint && checkpoint !== this.#checkpoint) this.#load(); // it looks for words, too
         const on = this.captions.editor.tool.name === "stroke";
         this.stroke.setAttribute("aria-pressed", `${on}`);
         this.stroke.classList.toggle("cp-on", on);
@@ -121,18 +134,23 @@ export class DescribePanel extends CanvasPanel {
         this.phrase = h("input", {type: "text", maxLength: 200, placeholder: t("describe.phrase"), "aria-label": t("describe.phrase")});
         this.find = h("button.cp-text", {type: "submit"}, t("describe.find"));
         this.where = h("p.cp-note", {role: "status", hidden: true});
+        const finders = [["", t("find.best")], ["checkpoint", t("find.checkpoint")]];
+        this.finder = h("select", {"aria-label": t("find.by"), onchange: () => this.#update()}, ...finders.map(([value, name]) => h("option", {value}, name)));
+        this.instead = h("input", {type: "text", maxLength: 200, placeholder: t("find.instead"), "aria-label": t("find.instead"), hidden: true});
+        this.looking = h("div.cp-looking", {hidden: true}, h("label.cp-field", {}, h("span", {}, t("find.by")), this.finder), this.instead);
         const submit = async (event) => {
             event.preventDefault();
             const phrase = this.phrase.value.trim();
             if (!phrase || this.find.disabled) return;
             this.find.disabled = true;
             this.where.hidden = true;
-            const found = await this.workbench.selecting.find(phrase);
+            const how = this.looking.hidden || !this.finder.value ? {} : {instead: this.instead.value.trim(), resolution: resolutionOf()};
+            const found = await this.workbench.selecting.find(phrase, how);
             this.#update();
             this.where.hidden = !found;
             if (found) this.where.textContent = t("describe.found", {phrase, by: found.found_by, n: Math.round(100 * found.score)});
         };
-        return h("div.cp-find", {}, h("form.cp-row", {role: "search", onsubmit: submit}, this.phrase, this.find), this.where);
+        return h("div.cp-find", {}, h("form.cp-row", {role: "search", onsubmit: submit}, this.phrase, this.find), this.looking, this.where);
     }
 
     /** Why words cannot become a prompt, "" where they can. */

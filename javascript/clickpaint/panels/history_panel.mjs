@@ -4,7 +4,7 @@ import {h, iconButton, Listeners, showBlob} from "../common/dom.mjs";
 import {ago, bytes, t} from "../language/language.mjs";
 
 /** What the server calls its steps, and the sentences for them. */
-const STEPS = {Remove: "remove", Fill: "task.fill", Replace: "task.replace", Expand: "task.expand", Instruct: "task.instruct", Edit: "task.edit", "Control map": "history.map"};
+const STEPS = {Remove: "remove", Fill: "task.fill", Replace: "task.replace", Expand: "task.expand", Instruct: "task.instruct", Edit: "task.edit", Vary: "task.vary", "Control map": "history.map"};
 
 /** What was done to a picture, in a few words. @param {string[]} steps */
 export function summaryOf(steps) {

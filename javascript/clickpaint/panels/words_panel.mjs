@@ -2,6 +2,7 @@
 
 import {h} from "../common/dom.mjs";
 import {range, valuesOf} from "../common/form_fields.mjs";
+import {resolutionOf} from "../host/widgets.mjs";
 import {t} from "../language/language.mjs";
 import {blobOf} from "../picture/mask_layer.mjs";
 import {CanvasPanel} from "./canvas_panel.mjs";
@@ -14,9 +15,6 @@ function written(id) {
     const field = /** @type {HTMLTextAreaElement | HTMLInputElement | null} */ (document.querySelector(`#${id} textarea, #${id} input[type=number]`));
     return field?.value.trim() ?? "";
 }
-
-/** The side of the square that is looked at, as for painting; 0 for the checkpoint's own. */
-const resolutionOf = () => Math.round(Number(written("clickpaint_resolution"))) || 0;
 
 export class WordsPanel extends CanvasPanel {
     /** @type {import("../picture/workbench.mjs").Workbench} */

@@ -10,27 +10,27 @@ const CLIP_TASKS = new Set(["remove", "fill", "replace"]);
 const METHODS = {"Prompt-to-Prompt": "p2p", "LEDITS++": "ledits", "DiffEdit": "diffedit", "SDEdit": "sdedit"};
 /** @type {Record<string, string>} */
 const INVERSIONS = {"By noise of its own (DDPM)": "ddpm", "By DDIM": "ddim", "From its seed": "seed"};
-const WHOLE = ["expand", "instruct", "edit"];
+const WHOLE = ["expand", "instruct", "edit", "vary"];
 const SIDES = ["left", "top", "right", "bottom"];
 
 /**
  * The body of a request, from the values of the page's widgets by their names.
  *
  * @param {string} task
- * @param {Record<string, any>} values
+ * @param {Record<string, any>} values besides: `acts`, the options that a system in the checkpoint's place takes; the others are left out
  * @param {any[]} control units of ControlNet, as the API takes them
  */
 export function paintBody(task, values = {}, control = []) {
-    const {second_pass, masked_content, engine, sampler, scheduler, seed, left, top, right, bottom, ...plain} = values;
+    const {second_pass, masked_content, engine, sampler, scheduler, seed, left, top, right, bottom, acts, ...plain} = values;
     const rest = task === "edit" ? edited(plain) : plain;
     /** @type {Record<string, any>} */
     const body = {task, ...rest, control, seed: Number.isFinite(parseInt(seed)) ? parseInt(seed) : -1};
-    body.refine = SECOND_PASS[second_pass] ?? null;
-    if (masked_content) body.masked_content = masked_content.toLowerCase();
+    if (task !== "vary") body.refine = SECOND_PASS[second_pass] ?? null;
+    if (masked_content && task !== "vary") body.masked_content = masked_content.toLowerCase();
     if (task !== "edit" && engine && !OF_THE_HOST.has(engine)) body.engine = engine.toLowerCase();
     for (const [name, value] of Object.entries({sampler, scheduler})) if (value && value !== "Automatic") body[name] = value;
     if (task === "expand") body.expand = SIDES.map((side) => Math.round(values[side] ?? 0));
-    return body;
+    return acts ? Object.fromEntries(Object.entries(body).filter(([name]) => acts.includes(name))) : body;
 }
 
 /**
@@ -150,7 +150,7 @@ export class Diffusion extends EventTarget {
 
     /** Whether a result can be painted once more: the frame of an expanded picture is not selected any more. */
     get refinable() {
-        return this.asked !== null && this.asked.task !== "expand";
+        return this.asked !== null && this.asked.task !== "expand" && !this.asked.system;
     }
 
     /** Whether what is selected is what was just painted: then only its outline may lie over it. */

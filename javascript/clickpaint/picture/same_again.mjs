@@ -17,7 +17,7 @@
  */
 
 /** Tasks that need no selection. */
-const WHOLE = new Set(["expand", "instruct", "edit"]);
+const WHOLE = new Set(["expand", "instruct", "edit", "vary"]);
 
 export class SameAgain {
     /** The entry that is worked on. @type {import("./picture_set.mjs").Entry | null} */

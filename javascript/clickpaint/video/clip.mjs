@@ -86,6 +86,18 @@ export class Clip extends ClipFacts {
         return editor.change("open", async () => this.#begin(await this.videos.open(file, file.name)));
     }
 
+    /**
+     * A clip that the server makes of the open picture takes its place; the picture comes back when the clip is closed.
+     *
+     * @param {string} kind of the task
+     * @param {(id: string) => Promise<VideoAnswer>} ask gets the picture's workspace
+     */
+    async made(kind, ask) {
+        const {editor} = this;
+        await editor.changes.idle();
+        return editor.change(kind, async () => this.#begin(await ask(editor.id)));
+    }
+
     /** Go on with what a reload of the page interrupted. @param {any} kept see `kept` @param {Promise<void>} seen when the canvas is seen for the first time */
     resume(kept, seen) {
         const {editor} = this;

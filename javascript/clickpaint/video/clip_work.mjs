@@ -10,6 +10,8 @@ const KINDS = new Set(["follow", "erase", "paint"]);
 const PAINTING = [
     "engine", "prompt", "negative_prompt", "sampler", "scheduler", "steps", "cfg_scale", "seed", "denoising_strength", "masked_content", "soft_inpainting",
     "resolution", "refine", "control", "repaint_jump", "repaint_resamples", "eraser",
+    "guide", "guide_words", "guide_scale", "guide_picture", "reference_picture", "reference_adapter", "reference_weight", "reference_fidelity",
+    "reference_start", "reference_end",
 ];
 /** What proxies say who do not wait so long: the server goes on. */
 const IMPATIENT = new Set([502, 504, 524]);

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.paint.checkpoint.source import read
 from clickpaint.paint.diffusion.attention import Attend, Layer
 from clickpaint.paint.diffusion.loop import Inputs, Moment, Part
 from clickpaint.paint.influence_options import ReferenceOptions
+from clickpaint.weights.weights_file import safetensors_header, weights_format
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +43,25 @@ class IpAdapter:
         """float32 [1, n, d] of what CLIP saw."""
         parameter = next(self.projection.parameters())
         return self.projection(seen.to(parameter)).float()
+
+
+def looks_like_ip_adapter(path: Path) -> bool:
+    """Whether a file is an IP-Adapter, as far as its header tells, or of a pickle its name; it is not loaded."""
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return False
+    return _looks_like_one(path, changed)
+
+
+@functools.lru_cache(maxsize=4096)
+def _looks_like_one(path: Path, changed: int) -> bool:
+    try:
+        if weights_format(path) == "safetensors":
+            return any(key.startswith("ip_adapter.") for key in safetensors_header(path)[0])
+    except ClickpaintError:
+        return False
+    return "ip-adapter" in path.name.lower().replace("_", "-")
 
 
 def load_ip_adapter(source: Path | Mapping[str, torch.Tensor], checkpoint: Checkpoint, name: str = "") -> IpAdapter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
 from clickpaint.paint.adapters.controlnet_files import load_controlnet
-from clickpaint.paint.adapters.ip_adapter import ImagePrompt, IpAdapter, load_ip_adapter
+from clickpaint.paint.adapters.ip_adapter import ImagePrompt, IpAdapter, load_ip_adapter, looks_like_ip_adapter
 from clickpaint.paint.adapters.lora import applied
 from clickpaint.paint.adapters.lora_files import LoraShelf
 from clickpaint.paint.adapters.lora_prompt import lora_uses
@@ -61,6 +61,10 @@ class Toolbox:
     def controlnets(self) -> list[str]:
         """The names of the files that may be ControlNets, each another one; none is opened."""
         return list(shown(files(self._folders("ControlNet"))))
+
+    def image_adapters(self) -> list[str]:
+        """The names of the files that are IP-Adapters, by their headers, or pickles by what they are called; none is opened."""
+        return [name for name, path in shown(files(self._folders("ControlNet"))).items() if looks_like_ip_adapter(path)]
 
     def control(self, checkpoint: AnyCheckpoint, job: PaintJob) -> Sequence[Part]:
         """The part of the job's control units in the denoising loop.

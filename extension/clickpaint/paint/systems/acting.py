@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clickpaint.errors import InvalidInput
 from clickpaint.paint import flat_options
 from clickpaint.paint.paint_job import PaintOptions
-from clickpaint.paint.systems.system_folders import System
+
+if TYPE_CHECKING:
+    from clickpaint.paint.systems.system_folders import System
 
 _ALWAYS = frozenset({"task", "system", "steps", "cfg_scale", "seed", "batch_count"})
 _WORDS = frozenset({"prompt"})
@@ -38,7 +41,7 @@ def acting(pipeline: str, task: str) -> frozenset[str]:
 
 def check_acting(options: PaintOptions, system: System, task: str) -> None:
     """Raises `InvalidInput` that names the options that would change nothing with this system at that task of its."""
-    able = acting(system.kind.pipeline, task)
+    able = system.acts(task)
     idle = [
         name
         for name, value in flat_options.values_of(options).items()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound, Sentence
+from clickpaint.paint.systems.acting import acting
 from clickpaint.paint.systems.kinds import KINDS, SystemKind
 from clickpaint.weights.folders import folders_in, is_file
 
@@ -46,6 +47,10 @@ class System:
         """What its weights take on the disk."""
         folders = [self.path, *([] if self.partner is None else [self.partner])]
         return sum(file.stat().st_size for folder in folders for file in folder.glob("*/*.safetensors"))
+
+    def acts(self, task: str) -> frozenset[str]:
+        """The options that act with it at a task of its, by the names of `flat_options.DEFAULTS`."""
+        return acting(self.kind.pipeline, task)
 
 
 def systems(folders: Iterable[Path]) -> list[System]:

@@ -1,0 +1,45 @@
+"""The use-case of letting a picture move: a clip that begins with it, opened as any other."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import PurePosixPath
+
+from clickpaint.errors import InvalidInput
+from clickpaint.paint.paint_job import PaintOptions
+from clickpaint.session.open_video import SOURCE, OpenVideo
+from clickpaint.session.workspace import Workspace
+from clickpaint.studio.painting import Painting
+from clickpaint.studio.video_library import VideoLibrary
+from clickpaint.video.clip_writing import write_clip
+from clickpaint.video.new_clip import NewClip
+
+
+class Animating:
+    """Part of the studio."""
+
+    def __init__(self, painting: Painting, library: VideoLibrary) -> None:
+        self._painting, self._library = painting, library
+
+    def animate(
+        self, workspace: Workspace, options: PaintOptions, system: str = "auto", frames: int = 14, fps: float = 7.0, motion: int = 127
+    ) -> OpenVideo:
+        """The picture shown begins to move; the clip is opened, an mp4 where PyAV is, otherwise a GIF.
+
+        Args:
+            fps: frames a second, 0.1 to 120.
+
+        Raises:
+            As `Painting.animate` and `VideoLibrary.open`.
+        """
+        if not 0.1 <= fps <= 120:
+            raise InvalidInput("A clip cannot show {value} frames a second.", "Give 0.1 to 120.", value=f"{fps:g}")
+        picture = workspace.picture()
+        made = self._painting.animate(picture, options, system, frames, fps, motion, workspace)
+        ending = ".gif" if importlib.util.find_spec("av") is None else ".mp4"
+        name = f"{PurePosixPath(workspace.name).stem or 'picture'}_animated{ending}"
+        with self._library.incoming() as part:
+            file = part / SOURCE / name
+            write_clip(file, made.frames, NewClip(made.frames, fps))
+            file.rename(part / SOURCE / "0")
+            return self._library.open(part, [name])
