@@ -66,3 +66,17 @@ def test_a_large_picture_is_not_upscaled(monkeypatch, peak_memory) -> None:
     monkeypatch.setattr(torch.nn.functional, "interpolate", None)
     field, height, width = smooth(1024, 1024, count=1), 4000, 4000
     assert peak_memory(lambda: list(upscale.above(field, (height, width)))) < 2 * height * width  # four are one float array of its size
+
+
+def test_only_masks_that_change_little_when_they_are_cut_elsewhere_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a card as on a processor: the same masks, whichever are made together, and none of the others."""
+    field = torch.cat([smooth(64, 48, seed, 1) * scale for seed, scale in enumerate((1.0, 0.05, 3.0, 0.1, 20.0))])
+    size, offset, least = (200, 150), 0.5, 0.9
+    cut = [[expected(field, size, at)[index] for at in (0.0, offset, -offset)] for index in range(len(field))]
+    right = [mask if inner.sum() / max(outer.sum(), 1) >= least else None for mask, inner, outer in cut]
+    assert {mask is None for mask in right} == {True, False}
+    monkeypatch.setattr(upscale, "_PIXELS_AT_ONCE", 2 * 200 * 150)
+    for made in (upscale.stable(field, size, offset, least), upscale._stable_on_card(field, size, offset, least)):
+        masks = list(made)
+        assert [mask is None for mask in masks] == [mask is None for mask in right]
+        assert all(np.array_equal(mask, other) for mask, other in zip(masks, right, strict=True) if mask is not None)

@@ -105,8 +105,8 @@ def tensors(crop: np.ndarray, hole: np.ndarray, device: Device) -> tuple[torch.T
     """`crop` as float [1, 3, h, w] in 0..1 and `hole` as float [1, 1, h, w] in {0, 1}, 1 = fill."""
     import torch
 
-    image = torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1)[None]
-    mask = torch.from_numpy(np.ascontiguousarray(hole))[None, None]
+    image = torch.from_numpy(np.require(crop, requirements=["C", "W"])).permute(2, 0, 1)[None]
+    mask = torch.from_numpy(np.require(hole, requirements=["C", "W"]))[None, None]
     return image.to(device.torch, torch.float32) / 255, mask.to(device.torch, torch.float32)
 
 

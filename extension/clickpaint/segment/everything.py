@@ -198,7 +198,6 @@ def _in_crop(
     segmenter: NeuralSegmenter, embedding: Embedding, points: np.ndarray, crop: Box, size: tuple[int, int],
     options: EverythingOptions, progress: Progress,
 ) -> Iterator[Region]:  # fmt: skip
-    offset = options.stability_score_offset
     at_once = min(options.points_per_batch, _AT_ONCE_ON_CPU) if segmenter.on_cpu else options.points_per_batch
     for start in range(0, len(points), at_once):
         progress.report(start / len(points), _TEXT, done=start, total=len(points))
@@ -208,10 +207,9 @@ def _in_crop(
         for first in range(0, len(known), _UPSCALED_AT_ONCE):
             progress.check()
             chosen = slice(first, first + _UPSCALED_AT_ONCE)
-            at_thresholds = segmenter.masks(embedding, logits[chosen], (0.0, offset, -offset))
-            for score, (mask, inner, outer) in zip(known[chosen], at_thresholds, strict=True):
-                stability = np.count_nonzero(inner) / max(np.count_nonzero(outer), 1)
-                if stability < options.stability_score_thresh:
+            stable = segmenter.stable_masks(embedding, logits[chosen], options.stability_score_offset, options.stability_score_thresh)
+            for score, mask in zip(known[chosen], stable, strict=True):
+                if mask is None:
                     continue
                 region = Region.scored(mask, score, size, (crop.left, crop.top))
                 if region is not None and not grid.cut_off(_boxes([region]), crop, size)[0]:

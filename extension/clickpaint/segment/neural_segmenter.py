@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,7 @@ from clickpaint.image.packed import DeferredMask, resampled
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, DeferredCandidate, Embedding, Prompts
 from clickpaint.segment.resizing import resized
-from clickpaint.segment.upscale import above
+from clickpaint.segment.upscale import above, stable
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
 from clickpaint.weights.load_weights import load_state_dict
@@ -163,9 +163,9 @@ class NeuralSegmenter(ABC):
             decoded = [self._decoded(embedding, Given(points=part, labels=label)) for part, label in parts]
             return torch.cat([logits[:, 1:] for logits, _ in decoded]), torch.cat([scores[:, 1:] for _, scores in decoded])
 
-    def masks(self, embedding: Embedding, logits: Tensor, thresholds: Sequence[float] = (0.0,)) -> Iterator[list[np.ndarray]]:
-        """For each of the low-resolution logits [N, 256, 256] the masks, bool [H, W], of where they are above the thresholds."""
-        return above(self._unpadded(embedding, logits), (embedding.height, embedding.width), thresholds)
+    def stable_masks(self, embedding: Embedding, logits: Tensor, offset: float, least: float) -> Iterator[np.ndarray | None]:
+        """For each of the low-resolution logits [N, 256, 256] its mask, bool [H, W]; None for those that `upscale.stable` leaves out."""
+        return stable(self._unpadded(embedding, logits), (embedding.height, embedding.width), offset, least)
 
     @property
     def on_cpu(self) -> bool:

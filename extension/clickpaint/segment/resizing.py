@@ -31,7 +31,8 @@ def resized(pixels: np.ndarray, size: tuple[int, int], device: Device) -> Tensor
         # a copy, because PIL's memory cannot be written to, of which PyTorch warns
         small = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
         return torch.from_numpy(small).permute(2, 0, 1)[None].to(device.torch)
-    return filtered(torch.from_numpy(np.ascontiguousarray(pixels)).to(device.torch).permute(2, 0, 1)[None], size)
+    # a copy of what cannot be written to, of which PyTorch warns
+    return filtered(torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(device.torch).permute(2, 0, 1)[None], size)
 
 
 def filtered(picture: Tensor, size: tuple[int, int]) -> Tensor:

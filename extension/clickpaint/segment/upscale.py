@@ -14,6 +14,10 @@ _DENSE_PIXELS = 1 << 21
 """Up to here interpolating every pixel is the faster way."""
 
 
+_PIXELS_AT_ONCE = 1 << 24
+"""Of masks that are made together on a card: 64 MB of float32."""
+
+
 def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0.0,)) -> Iterator[list[np.ndarray]]:
     """Where `field`, bilinearly resized to `size`, is above the thresholds.
 
@@ -35,6 +39,38 @@ def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0
         return
     rows, columns = _Axis(field.shape[1], height), _Axis(field.shape[2], width)
     yield from ([_sparse(logits, size, threshold, rows, columns) for threshold in thresholds] for logits in field)
+
+
+def stable(field: Tensor, size: tuple[int, int], offset: float, least: float) -> Iterator[np.ndarray | None]:
+    """Where `field`, resized as `above` does, is above 0, for each of it that changes little when it is cut higher or lower.
+
+    Args:
+        field: float32 [N, h, w].
+        size: (H, W).
+        offset: cut that much higher and lower; a mask's stability is the IoU of the two (Kirillov et al. 2023, appendix B).
+        least: lowest stability, 0..1.
+
+    Returns:
+        N times the mask, bool [H, W] on the CPU; None for those less stable. On a card, what is not kept never leaves it.
+    """
+    if field.device.type != "cpu":
+        yield from _stable_on_card(field, size, offset, least)
+        return
+    for mask, inner, outer in above(field, size, (0.0, offset, -offset)):
+        yield mask if np.count_nonzero(inner) / max(np.count_nonzero(outer), 1) >= least else None
+
+
+def _stable_on_card(field: Tensor, size: tuple[int, int], offset: float, least: float) -> Iterator[np.ndarray | None]:
+    """As `stable`: only the counts, and of the masks those that are kept, leave the card."""
+    import torch
+    from torch.nn import functional
+
+    for part in field.split(max(1, _PIXELS_AT_ONCE // (size[0] * size[1]))):
+        full = functional.interpolate(part[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+        inner, outer = torch.stack([(full > threshold).sum((1, 2)) for threshold in (offset, -offset)]).cpu().numpy()
+        keep = inner / outer.clip(min=1) >= least
+        masks = iter((full > 0)[torch.from_numpy(keep).to(full.device)].cpu().numpy())
+        yield from (next(masks) if kept else None for kept in keep)
 
 
 def _dense(field: Tensor, size: tuple[int, int], thresholds: Sequence[float]) -> list[np.ndarray]:
