@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import itertools
 import socket
@@ -189,6 +190,11 @@ FORGET = """() => {
 }"""
 
 
+POLLING = 20
+"""Milliseconds between two looks at a condition that a test waits for. Playwright's own way is to look before every frame, which makes the
+browser draw sixty of them a second, for as long as it takes."""
+
+
 class Window:
     """A browser's window with one tab on the page, which tests use one after another: a reload costs a fourth of a new window."""
 
@@ -198,6 +204,7 @@ class Window:
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
+        self.page.wait_for_function = functools.partial(self.page.wait_for_function, polling=POLLING)
         self.page.on("console", self._said)
         self.page.on("request", self._asked)
         self.page.on("pageerror", lambda error: self._fault(f"fault: {error}"))
