@@ -48,7 +48,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 def create_router(studio: Studio, gate: Gate) -> APIRouter:
     """The routes under `PREFIX`. They bring their own error handling, so that the app they are included in needs none for them."""
-    responses: dict[int | str, dict[str, Any]] = {status: {**text, "model": schemas.ErrorAnswer} for status, text in _ERRORS.items()}
+    answers = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schemas.ErrorAnswer.__name__}"}}}
+    named: dict[int | str, dict[str, Any]] = {status: {**text, "content": answers} for status, text in _ERRORS.items()}
 
     def limit() -> int:
         # a file in base64 is a third larger
@@ -57,7 +58,7 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
     def clip_limit() -> int:
         return studio.video_library.most_bytes + MEGABYTE
 
-    router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit, clip_limit), responses=responses)
+    router = APIRouter(prefix=PREFIX, route_class=guarded(gate, limit, clip_limit), responses=named)
     for part in (
         workspaces,
         cutting,
@@ -77,6 +78,9 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
     videos.add_routes(router, studio, gate)
+    # where a model is given, FastAPI makes a field of it for each route and each status, a thousand, which took most of the time of a start:
+    # what it is like is read off these few
+    router.responses = {status: {**text, "model": schemas.ErrorAnswer} for status, text in _ERRORS.items()}
     program_settings.add_routes(router, studio, gate)
 
     @router.api_route("/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False)
