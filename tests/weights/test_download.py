@@ -351,7 +351,7 @@ def test_resumes_after_a_kill(server, model, network, body, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-    process.wait(60)
+    process.communicate(timeout=60)
     done = part.stat().st_size
     assert 0 < done < len(body)
     assert not (tmp_path / "toy.pt").exists()
