@@ -78,8 +78,8 @@ def create_router(studio: Studio, gate: Gate) -> APIRouter:
         part.add_routes(router, studio)
     history.add_routes(router, studio, gate)
     videos.add_routes(router, studio, gate)
-    # where a model is given, FastAPI makes a field of it for each route and each status, a thousand, which took most of the time of a start:
-    # what it is like is read off these few
+    # where a model is given, FastAPI makes a field of it for each route and each status: a thousand, which took most of the time;
+    # what the model is like is read off these few
     router.responses = {status: {**text, "model": schemas.ErrorAnswer} for status, text in _ERRORS.items()}
     program_settings.add_routes(router, studio, gate)
 

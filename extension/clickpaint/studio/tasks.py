@@ -51,6 +51,9 @@ OF_EVERYBODY = ("train", "download", "verify")
 
 _UNEXPECTED = "Something went wrong; the log of the program says more."
 _KEPT_SECONDS = 5.0
+_KEPT_SECONDS_OF_EVERYBODY = 150.0
+"""For what nobody waits for with a request: a browser lets a page that lies behind another ask once a minute only, and it shall learn how
+its download ended."""
 
 
 class Task:
@@ -161,7 +164,7 @@ class Task:
 
 
 class Tasks:
-    """All tasks under way, and for a few seconds those that ended."""
+    """All tasks under way, and for a while those that ended."""
 
     def __init__(self, host_interrupted: Callable[[], bool] | None = None) -> None:
         self._host_interrupted = host_interrupted
@@ -222,5 +225,6 @@ class Tasks:
     def _forget(self) -> None:
         now = time.monotonic()
         for task in [*self._tasks.values()]:
-            if task.ended is not None and now - task.ended > _KEPT_SECONDS:
+            kept = _KEPT_SECONDS_OF_EVERYBODY if task.kind in OF_EVERYBODY else _KEPT_SECONDS
+            if task.ended is not None and now - task.ended > kept:
                 del self._tasks[task.id]
