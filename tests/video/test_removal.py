@@ -10,20 +10,19 @@ from clickpaint.erase.classic_eraser import ClassicEraser, TeleaEraser
 from clickpaint.errors import InvalidInput
 from clickpaint.video.propagating_eraser import PropagatingEraser
 from clickpaint.video.video_eraser import VideoEraseOptions
+from tests.benchmarks.video import psnr, unsteadiness
 from tests.video.drawn import KINDS, Drawn, drawn
-
-
-def psnr(clip: Drawn, frames: list[np.ndarray]) -> float:
-    squared = [((f.astype(float) - t) ** 2)[m].mean() for f, t, m in zip(frames, clip.truth, clip.masks, strict=True) if m.any()]
-    return float(10 * np.log10(255**2 / max(np.mean(squared), 1e-9)))
 
 
 def erased(clip: Drawn, **options: object) -> list[np.ndarray]:
     return list(PropagatingEraser(ClassicEraser()).erase(clip, clip, VideoEraseOptions(**options)))  # type: ignore[arg-type]
 
 
-LEAST = {"static": 60, "pan": 30, "zoom": 38, "rotation": 40, "parallax": 19, "brightness": 31, "noise": 22}
+LEAST = {"static": 60, "pan": 32, "zoom": 43, "rotation": 46, "parallax": 20, "brightness": 34, "noise": 25.5}
 """dB in the hole; where the camera pans, what lies at the border is never seen."""
+
+MOST = {"static": 1, "pan": 1.15, "zoom": 1.5, "rotation": 1.4, "parallax": 1.9, "brightness": 1.04, "noise": 1.05}
+"""How unsteady the filled hole may be, against the truth; in clips without any noise a few tenths of a level are much."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -31,6 +30,7 @@ def test_what_other_frames_show_comes_back(kind):
     clip = drawn(kind, (112, 80), 7)
     frames = erased(clip)
     assert psnr(clip, frames) >= LEAST[kind]
+    assert unsteadiness(clip, frames) <= MOST[kind] * unsteadiness(clip, clip.truth) + 0.01
     by_frame = [TeleaEraser().erase(f, m, EraseOptions(0, 0)) for f, m in zip(clip.shown, clip.masks, strict=True)]
     assert psnr(clip, frames) >= psnr(clip, by_frame) + 2
     for before, after, mask in zip(clip.shown, frames, clip.masks, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,28 +16,8 @@ from clickpaint.video import propagation
 from clickpaint.video.base import Frames, Masks
 from clickpaint.video.flow import grid, sampled
 from clickpaint.video.scene import Scene
+from clickpaint.video.steadying import Filling, steady
 from clickpaint.video.video_eraser import VideoEraseOptions
-
-
-@dataclass(eq=False)
-class _Work:
-    """One frame under way.
-
-    Attributes:
-        box: around its hole, with surroundings; None for no hole.
-        pixels: float32 of the box, filled as far as is known.
-        hole: bool of the box, what is erased.
-        left: bool of the box, what no frame shows.
-        grain: float32 [3], see `propagation.Filled`.
-    """
-
-    number: int
-    box: Box | None
-    pixels: np.ndarray
-    hole: np.ndarray
-    left: np.ndarray
-    grain: np.ndarray
-
 
 MARGIN = 24
 """Pixels around a hole that are looked at."""
@@ -75,7 +54,7 @@ class PropagatingEraser:
             )  # fmt: skip
         reach, segment = _fitting(frames.size, options.budget)
         scene = Scene(frames, _Grown(masks, options.grow + options.feather), segment + 2 * reach + 2)
-        before: _Work | None = None
+        before: Filling | None = None
         for start in range(0, len(frames), segment):
             numbers = range(start, min(start + segment, len(frames)))
             share = progress.part(numbers.start / len(frames), numbers.stop / len(frames))
@@ -84,6 +63,7 @@ class PropagatingEraser:
                 share.report(0.8 * done / len(numbers), "Looking behind the object", done=number, total=len(frames), unit="frame")
                 works.append(_seen_elsewhere(scene, number, reach, share))
             _paint(scene, works, before, self._painter, share.part(0.8, 1.0))
+            steady(scene, works, before, share)
             for work in works:
                 yield _finished(scene.frame(work.number), masks.mask(work.number), work, options)
             before = works[-1]
@@ -103,22 +83,22 @@ def _fitting(size: tuple[int, int], budget: int) -> tuple[int, int]:
     from clickpaint.video.flow import work_size
 
     small = work_size(size)
-    each = size[0] * size[1] * 5 + small[0] * small[1] * 16 + size[0] * size[1] * 6  # frame, masks; flows both ways; what is under way
+    each = size[0] * size[1] * 5 + small[0] * small[1] * 16 + size[0] * size[1] * 8  # frame, masks; flows both ways; what is under way
     most = max(budget // each, 12)
     reach = int(min(propagation.REACH, max(most // 4, 3)))
     return reach, int(min(_LONGEST_SEGMENT, max(most - 2 * reach, 4)))
 
 
-def _seen_elsewhere(scene: Scene, number: int, reach: int, progress: Progress) -> _Work:
+def _seen_elsewhere(scene: Scene, number: int, reach: int, progress: Progress) -> Filling:
     """A frame with all of its hole filled that other frames show."""
     hole = scene.hole(number)
     around = masks_.bounds(hole)
     if around is None:
         nothing = np.zeros((0, 0), bool)
-        return _Work(number, None, np.zeros((0, 0, 3), np.float32), nothing, nothing, np.zeros(3, np.float32))
+        return Filling(number, None, np.zeros((0, 0, 3), np.float32), nothing, nothing, np.zeros(3, np.float32))
     box = around.padded(MARGIN).clipped(*scene.size)
     pixels = scene.frame(number)[box.slices].astype(np.float32)
-    work = _Work(number, box, pixels, hole[box.slices], hole[box.slices].copy(), np.zeros(3, np.float32))
+    work = Filling(number, box, pixels, hole[box.slices], hole[box.slices].copy(), np.zeros(3, np.float32))
     grains = []
     for piece, own in pieces(hole):
         part = propagation.part_of(number, piece, scene.frame(number), own, hole)
@@ -156,7 +136,7 @@ def pieces(hole: np.ndarray) -> list[tuple[Box, np.ndarray]]:
     return result
 
 
-def _paint(scene: Scene, works: list[_Work], before: _Work | None, painter: Eraser, progress: Progress) -> None:
+def _paint(scene: Scene, works: list[Filling], before: Filling | None, painter: Eraser, progress: Progress) -> None:
     """Fill what no frame shows: painted in one frame, carried to the others of the segment."""
     if before is not None and before.box is not None:
         _carry(scene, before, before.hole, works, progress)
@@ -173,7 +153,7 @@ def _paint(scene: Scene, works: list[_Work], before: _Work | None, painter: Eras
         _carry(scene, key, painted, works, progress)
 
 
-def _paint_key(scene: Scene, key: _Work, painter: Eraser, progress: Progress) -> None:
+def _paint_key(scene: Scene, key: Filling, painter: Eraser, progress: Progress) -> None:
     assert key.box is not None
     whole = scene.frame(key.number).copy()
     whole[key.box.slices] = np.clip(np.rint(key.pixels), 0, 255).astype(np.uint8)
@@ -184,7 +164,7 @@ def _paint_key(scene: Scene, key: _Work, painter: Eraser, progress: Progress) ->
     key.left[:] = False
 
 
-def _carry(scene: Scene, key: _Work, painted: np.ndarray, works: list[_Work], progress: Progress) -> None:
+def _carry(scene: Scene, key: Filling, painted: np.ndarray, works: list[Filling], progress: Progress) -> None:
     """Take what was painted in the key frame into the frames around it."""
     assert key.box is not None
     source = scene.frame(key.number).copy()
@@ -213,7 +193,7 @@ def _inside(places: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.dstack([np.clip(places[..., 0], 0, size[0] - 1), np.clip(places[..., 1], 0, size[1] - 1)])
 
 
-def _take(scene: Scene, work: _Work, places: np.ndarray, source: np.ndarray, usable: np.ndarray, number: int, progress: Progress) -> None:
+def _take(scene: Scene, work: Filling, places: np.ndarray, source: np.ndarray, usable: np.ndarray, number: int, progress: Progress) -> None:
     import cv2
 
     assert work.box is not None
@@ -229,7 +209,7 @@ def _take(scene: Scene, work: _Work, places: np.ndarray, source: np.ndarray, usa
     work.left = work.left & ~filled.found
 
 
-def _finished(frame: np.ndarray, mask: np.ndarray, work: _Work, options: VideoEraseOptions) -> np.ndarray:
+def _finished(frame: np.ndarray, mask: np.ndarray, work: Filling, options: VideoEraseOptions) -> np.ndarray:
     import cv2
 
     if work.box is None:

@@ -36,6 +36,9 @@ ASTRAY = 8.0
 """Levels² of error expected for each squared pixel by which the way back misses."""
 THIN = 5.0
 """Pixels from the rim over which a smooth continuation is worth something."""
+FINE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+"""The filter whose answer to white noise has the noise's standard deviation, and to edges none (Immerkær 1996, "Fast Noise Variance
+Estimation")."""
 _DENSE = 6
 _SAMPLES = 5_000
 
@@ -210,7 +213,7 @@ def layer_at(
     if judged.sum() < 24:
         # Nothing to judge it by: what is visible of the hole may still be right, but only if nobody knows better.
         return Layer(number, colours, valid, np.full(valid.shape, WRONG**2, np.float32))
-    colours = _exposed(colours, part.pixels, judged)
+    colours = exposed(colours, part.pixels, judged)
     error = _expected_error(colours, part.pixels, judged)
     return Layer(number, colours, valid, error + ASTRAY * np.maximum(astray - 1, 0) ** 2)
 
@@ -230,8 +233,13 @@ def _visible(visible: np.ndarray, places: np.ndarray) -> np.ndarray:
     return cv2.remap(visible, places, NOTHING, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0) > 0.99
 
 
-def _exposed(colours: np.ndarray, wanted: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """`colours` with each channel's gain and offset as the ring wants them; gains are believed only as far as there is contrast."""
+def exposed(colours: np.ndarray, wanted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Colours as bright and as rich in contrast as they are wanted; gains are believed only as far as there is contrast.
+
+    Args:
+        colours, wanted: float32 [h, w, 3] in levels.
+        judged: bool [h, w], where they should be equal.
+    """
     result = colours.copy()
     sample = np.flatnonzero(judged)
     sample = sample[:: max(1, len(sample) // _SAMPLES)]
@@ -385,11 +393,10 @@ def missing_grain(colours: np.ndarray, pixels: np.ndarray, both: np.ndarray) -> 
     inner = cv2.erode(both.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if inner.sum() < 64:
         return np.zeros(3, np.float32)
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6  # Immerkær 1996, "Fast Noise Variance Estimation"
     near = np.maximum(cv2.GaussianBlur(inner.astype(np.float32), (0, 0), 3), 1e-6)[..., None]
 
     def power(plane: np.ndarray) -> np.ndarray:
-        high = np.where(inner[..., None], cv2.filter2D(plane, cv2.CV_32F, kernel) ** 2, 0)
+        high = np.where(inner[..., None], cv2.filter2D(plane, cv2.CV_32F, FINE) ** 2, 0)
         return (cv2.GaussianBlur(high.astype(np.float32), (0, 0), 3) / near)[inner]
 
     wanted, there = power(pixels), power(colours)
