@@ -6,10 +6,11 @@ import functools
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.diffusion.loop import Inputs, Moment, Part, Residuals
+from clickpaint.paint.flow.flow_controlnets import Question
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from diffusers import ControlNetModel
     from torch import Tensor
 
+    from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
+    from clickpaint.paint.flow.flow_controlnets import ControlFamily
     from clickpaint.paint.paint_job import ControlMode
 
 _FADING = 0.825
@@ -120,10 +123,46 @@ class Control:
         return Residuals(tuple(placed(residual, scale) for residual, scale in zip(down, scales, strict=True)), placed(mid, last))
 
 
+@dataclass(frozen=True, eq=False)
+class FlowControl:
+    """One ControlNet of a flow-matching family and what it sees.
+
+    Attributes:
+        family: how it is asked.
+        model: diffusers' module.
+        checkpoint: beside which it works.
+        seen: as `ControlFamily.seen` made it.
+        weight, start, end: as in `Control`.
+        distilled: the guidance that it is told, where it is told one.
+        number: of the kind of map, for one that knows several.
+    """
+
+    family: ControlFamily
+    model: Any
+    checkpoint: FlowCheckpoint
+    seen: Tensor
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    distilled: float = 3.5
+    number: int | None = None
+
+    def acts(self, share: float) -> bool:
+        """Whether it has a say when this share (0 .. below 1) of the sampling is done."""
+        return self.weight != 0 and self.start <= share <= self.end
+
+    def residuals(self, inputs: Inputs, timestep: torch.Tensor) -> Residuals | None:
+        """What it adds behind each block of the transformer."""
+        level = float(timestep) / 1000
+        question = Question(self.model, self.checkpoint, self.seen, inputs, level, self.distilled, self.number)
+        answers = self.family.answers(question)
+        return Residuals(tuple(answer * self.weight for answer in answers), answers[0].new_zeros(1))
+
+
 class ControlPart(Part):
     """Several ControlNets at once: their residuals add up (Multi-ControlNet)."""
 
-    def __init__(self, controls: Sequence[Control]) -> None:
+    def __init__(self, controls: Sequence[Control | FlowControl]) -> None:
         self.controls = tuple(controls)
         self.networks = [control.model for control in self.controls]
 

@@ -16,7 +16,7 @@ _WIDTHS = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2", 2048: "Stable 
 _SIGNS = (
     (("control_all_x_embedder.", "control_layers.", "control_noise_refiner."), "Z-Image"),
     (("txt_norm.", "controlnet_x_embedder.txt_norm."), "Qwen-Image"),
-    (("pos_embed_input.", "joint_blocks.", "pos_embed.proj."), "Stable Diffusion 3"),
+    (("pos_embed_input.proj.", "joint_blocks.", "pos_embed.proj."), "Stable Diffusion 3"),
     (("controlnet_x_embedder.", "double_blocks.", "single_transformer_blocks.", "pos_embed_input_hint."), "Flux"),
 )
 """How the names of tensors of ControlNets for transformers begin; asked in this order."""

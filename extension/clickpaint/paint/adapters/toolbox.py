@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import ClickpaintError, InvalidInput
-from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
+from clickpaint.paint.adapters.control_influence import Control, ControlPart, FlowControl, control_image
 from clickpaint.paint.adapters.controlnet_files import load_controlnet
 from clickpaint.paint.adapters.ip_adapter import ImagePrompt, IpAdapter, load_ip_adapter, looks_like_ip_adapter
 from clickpaint.paint.adapters.lora import applied
@@ -16,15 +16,17 @@ from clickpaint.paint.adapters.lora_files import LoraShelf
 from clickpaint.paint.adapters.lora_prompt import lora_uses
 from clickpaint.paint.adapters.textual_inversion import EmbeddingShelf
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
+from clickpaint.paint.diffusion.latents import Coder
+from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.paint.diffusion.prompt import without_networks
+from clickpaint.paint.flow.flow_controlnets import CONTROL_FAMILIES, KNOWN, load_flow_controlnet
 from clickpaint.weights.model_files import files, find, shown
 
 if TYPE_CHECKING:
     import numpy as np
-    from diffusers import ControlNetModel
     from torch import Tensor
 
-    from clickpaint.paint.checkpoint.opening import AnyCheckpoint, Checkpoint
+    from clickpaint.paint.checkpoint.opening import AnyCheckpoint
     from clickpaint.paint.diffusion.loop import Part
     from clickpaint.paint.diffusion.prompt import Network
     from clickpaint.paint.influence_options import ReferenceOptions
@@ -74,26 +76,59 @@ class Toolbox:
             InvalidInput: it was made for another family, or is none.
         """
         if isinstance(checkpoint, FlowCheckpoint):
-            raise InvalidInput(
-                "Our engines have no ControlNets for {kind}.",
-                "Remove the ControlNet units, or choose a checkpoint of Stable Diffusion 1, 2 or XL.",
-                kind=checkpoint.kind.title,
-            )
+            return [ControlPart(self._flow_controls(checkpoint, job))]
         controls = []
         for unit, drawn in zip(job.options.control, job.maps or [None] * len(job.options.control), strict=True):
-            if drawn is not None:
-                image = control_image(drawn)
-            elif unit.preprocessor.startswith("inpaint"):
+            if drawn is None and unit.preprocessor.startswith("inpaint"):
                 image = control_image(job.pixels, job.mask)
-            elif unit.preprocessor.lower() == "none":
-                image = control_image(job.pixels)
             else:
-                image = control_image(self._control_map(unit, job))
+                image = control_image(self._map(unit, drawn, job))
             model = self.controlnet(unit.model, checkpoint)
             controls.append(Control(model, image.to(checkpoint.device), unit.weight, unit.start, unit.end, unit.mode))
         return [ControlPart(controls)]
 
-    def controlnet(self, name: str, checkpoint: Checkpoint) -> ControlNetModel:
+    def _map(self, unit: ControlUnit, drawn: np.ndarray | None, job: PaintJob) -> np.ndarray:
+        """What a unit's ControlNet sees, uint8 [h, w, 3]."""
+        if drawn is not None:
+            return drawn
+        return job.pixels if unit.preprocessor.lower() == "none" else self._control_map(unit, job)
+
+    def _flow_controls(self, checkpoint: FlowCheckpoint, job: PaintJob) -> list[FlowControl]:
+        family, kind = CONTROL_FAMILIES.get(checkpoint.kind.family), checkpoint.kind
+        if family is None:
+            raise InvalidInput(
+                "Our engines have no ControlNets for {kind}.",
+                "Remove the ControlNet units, or choose a checkpoint of {families}.",
+                kind=kind.title,
+                families=KNOWN,
+            )
+        coder, controls = Coder(checkpoint, model_of(checkpoint)), []
+        for unit, drawn in zip(job.options.control, job.maps or [None] * len(job.options.control), strict=True):
+            if unit.mode != "balanced" or (drawn is None and unit.preprocessor.startswith("inpaint")):
+                raise InvalidInput(
+                    "ControlNets of {kind} know no {choice}.",
+                    "Choose the control mode balanced and a preprocessor that makes a map.",
+                    kind=kind.title,
+                    choice=unit.preprocessor if unit.mode == "balanced" else f"{unit.mode} mode",
+                )
+            model = self.controlnet(unit.model, checkpoint)
+            pixels = self._map(unit, drawn, job)
+            if pixels.shape != job.pixels.shape:
+                raise InvalidInput(
+                    "The control map is {map_width} x {map_height} pixels, but {width} x {height} are painted.",
+                    "Make it for this crop.",
+                    map_width=pixels.shape[1],
+                    map_height=pixels.shape[0],
+                    width=job.width,
+                    height=job.height,
+                )
+            seen = family.seen(model, pixels, coder).to(checkpoint.device)
+            distilled = job.options.sampling.distilled_cfg_scale or kind.distilled or 3.5
+            number = family.number(model, unit.preprocessor, unit.model)
+            controls.append(FlowControl(family, model, checkpoint, seen, unit.weight, unit.start, unit.end, distilled, number))
+        return controls
+
+    def controlnet(self, name: str, checkpoint: AnyCheckpoint) -> Any:
         """A ControlNet beside the checkpoint, in its precision."""
         import torch
 
@@ -101,9 +136,10 @@ class Toolbox:
             raise InvalidInput("A ControlNet unit names no model.", "Choose a ControlNet for every unit, or remove the unit.")
         path = find(name, self._folders("ControlNet"), "ControlNet")
 
-        def load() -> tuple[ControlNetModel, int]:
+        def load() -> tuple[Any, int]:
             with torch.inference_mode(False):  # what is made inside could not be used outside
-                model = load_controlnet(path, checkpoint)
+                flow = isinstance(checkpoint, FlowCheckpoint)
+                model: Any = load_flow_controlnet(path, checkpoint) if flow else load_controlnet(path, checkpoint)
                 # not diffusers' own `to`, which warns of the layers that it would keep in float32 even where there are none
                 torch.nn.Module.to(model, checkpoint.device, checkpoint.dtype)
             return model, sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())

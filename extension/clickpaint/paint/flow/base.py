@@ -38,6 +38,7 @@ class Asked:
         context: [rows, tokens, C].
         added: what else describes the prompt or the picture, [rows, …] each.
         distilled: the guidance that the model is told, where it is told one.
+        control: what ControlNets add behind each of its blocks: [rows, tokens of the picture, C] each, or a number; () without any.
     """
 
     transformer: Any
@@ -46,6 +47,16 @@ class Asked:
     context: torch.Tensor
     added: Mapping[str, torch.Tensor] = field(default_factory=dict)
     distilled: float | None = None
+    control: tuple[torch.Tensor, ...] = ()
+
+    def added_behind(self, tokens: int) -> list[torch.Tensor] | None:
+        """`control` for `tokens` of which the picture's own come first; None without any."""
+        import torch
+
+        if not self.control:
+            return None
+        missing = [0 if each.ndim == 1 else tokens - each.shape[1] for each in self.control]
+        return [torch.nn.functional.pad(each, (0, 0, 0, more)) if more else each for each, more in zip(self.control, missing, strict=True)]
 
     def everywhere(self, number: float) -> torch.Tensor:
         """A number for every row, in float32: half precision does not know a thousand timesteps apart."""

@@ -121,7 +121,10 @@ class _Network:
     def __call__(
         self, sample: torch.Tensor, timestep: Any, *, encoder_hidden_states: torch.Tensor, return_dict: bool = False,
         added_cond_kwargs: dict[str, torch.Tensor] | None = None,
+        down_block_additional_residuals: tuple[torch.Tensor, ...] = (), mid_block_additional_residual: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor]:  # fmt: skip
+        """The residuals of the "down blocks" are those behind each block of the transformer; there is no middle."""
         level = float(timestep) / 1000
-        asked = Asked(self.transformer, sample, level, encoder_hidden_states, added_cond_kwargs or {}, self.distilled)
+        added, control = added_cond_kwargs or {}, down_block_additional_residuals
+        asked = Asked(self.transformer, sample, level, encoder_hidden_states, added, self.distilled, control)
         return (self.family.ask(asked),)

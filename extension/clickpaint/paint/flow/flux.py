@@ -147,10 +147,12 @@ class Flux(FlowFamily):
             tokens = torch.cat([tokens, packed(seen)], dim=1)
             own = torch.cat([own, beside + beside.new_tensor([0, down, across])])
             bottom, right = max(bottom, down + rows), max(right, across + columns)
+        control, double = asked.added_behind(tokens.shape[1]), len(asked.transformer.transformer_blocks)
         answer = asked.transformer(
             hidden_states=tokens, timestep=asked.everywhere(asked.level), encoder_hidden_states=asked.context,
             pooled_projections=asked.added["pooled"], img_ids=own, txt_ids=own.new_zeros(asked.context.shape[1], 3),
             guidance=None if asked.distilled is None else asked.everywhere(asked.distilled), return_dict=False,
+            **({"controlnet_block_samples": control[:double], "controlnet_single_block_samples": control[double:]} if control else {}),
         )[0]  # fmt: skip
         return unpacked(answer[:, :count], height, width)
 

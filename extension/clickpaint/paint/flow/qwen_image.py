@@ -128,10 +128,12 @@ class QwenImage(FlowFamily):
             tokens = torch.cat([tokens, packed(seen)], dim=1)
             shapes.append((1, seen.shape[2] // 2, seen.shape[3] // 2))
         lengths = "txt_seq_lens" in inspect.signature(type(asked.transformer).forward).parameters  # before diffusers 0.37
+        control = asked.added_behind(tokens.shape[1])
         answer = asked.transformer(
             hidden_states=tokens, timestep=asked.everywhere(asked.level), encoder_hidden_states=asked.context,
             encoder_hidden_states_mask=torch.ones(asked.context.shape[:2], dtype=torch.long, device=tokens.device),
             img_shapes=[shapes] * rows, return_dict=False, **({"txt_seq_lens": [asked.context.shape[1]] * rows} if lengths else {}),
+            **({"controlnet_block_samples": control} if control else {}),
         )[0]  # fmt: skip
         return unpacked(answer[:, :count], height, width)
 

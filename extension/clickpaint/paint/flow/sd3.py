@@ -126,4 +126,5 @@ class StableDiffusion3(FlowFamily):
         return asked.transformer(
             hidden_states=asked.sample, timestep=asked.everywhere(1000 * asked.level), encoder_hidden_states=asked.context,
             pooled_projections=asked.added["pooled"], return_dict=False,
+            **({"block_controlnet_hidden_states": list(asked.control)} if asked.control else {}),
         )[0]  # fmt: skip
