@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from clickpaint.paint.alignment import align
+from clickpaint.paint.flat_options import grouped
+from clickpaint.paint.in_picture import paint
+from clickpaint.paint.paint_job import Painted
 
 SIZE = 256
 
@@ -61,6 +64,23 @@ def test_shift_zoom_and_tint_are_taken_back(shift, zoom):
     assert np.abs(before.mean(axis=0)).max() > 3 or np.abs(before).mean() > 3  # what there was to mend
     inside = cv2.erode(free.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
     assert np.abs(result.pixels[inside].astype(float) - (40, 160, 90)).mean() < 4  # what was painted, in the colours it was meant in
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_an_answer_comes_back_into_register_before_it_is_put_into_the_picture(anew):
+    """What lies in the mask and was not changed is where it was, in its colours, to a level; nothing outside moves at all."""
+    picture, mask, free = scene(), disc(64), disc(40)
+
+    def run(job, progress):
+        shown, _ = moved(changed(job.pixels, free), (3.0, 0.0), 1.01)
+        return [Painted(tinted(shown), job.seed, "")]
+
+    options = grouped(task="instruct", prompt="make it green", grow=0, feather=0, seed=1, resolution=SIZE)
+    result = paint(picture, mask, options, run, native=SIZE, anew=anew).results[0].placed_in(picture)
+    assert np.array_equal(result[~mask], picture[~mask])
+    rim = mask & ~cv2.dilate(free.astype(np.uint8), np.ones((25, 25), np.uint8)).astype(bool)
+    off = np.abs((result[rim].astype(float) - picture[rim]).mean(axis=0)).max()
+    assert off <= 1.0 if anew else off > 3
 
 
 def test_a_shadow_that_the_edit_added_does_not_bend_the_colours():

@@ -185,6 +185,9 @@ def test_a_model_that_edits_is_told_to_remove_within_a_band_that_can_grow(studio
         host.family = ModelFamily("Flux")
         studio.painting.paint(workspace, grouped(task="remove", engine="instruct"))
     host.family = ModelFamily("Flux.2 Klein", instructs=True, anew=True)
+    for task, again in (("instruct", True), ("fill", False)):
+        with studio.painting._sampler(grouped(task=task)) as sampler:
+            assert sampler.anew == again  # what the web UI gives back is brought into register where it is the whole picture anew
     lora = host.folder / "Lora/klein-object-remover.safetensors"
     for edge in ({}, {"grow": 2, "feather": 3}):
         gallery = studio.painting.paint(workspace, grouped(task="remove", seed=5, **edge))

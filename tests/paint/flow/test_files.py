@@ -115,7 +115,11 @@ def test_four_bits_of_other_makers_are_refused_by_name(models, tmp_path):
     assert not can.paint and "four bits" in can.reason
 
 
-def test_an_edit_model_does_what_is_said_to_what_is_selected_and_to_nothing_else(tmp_path):
+def test_an_edit_model_does_what_is_said_to_what_is_selected_and_to_nothing_else(tmp_path, monkeypatch):
+    from clickpaint.paint import in_picture
+
+    aligned: list[Any] = []
+    monkeypatch.setattr(in_picture, "align", lambda *given, own=in_picture.align: aligned.append(given) or own(*given))
     base = tmp_path / "models"
     (base / "Stable-diffusion").mkdir(parents=True)
     toy.qwen_tokenizer(base / "tokenizers" / "qwen")
@@ -123,7 +127,7 @@ def test_an_edit_model_does_what_is_said_to_what_is_selected_and_to_nothing_else
     can = EmbeddedHost(tmp_path, environment={}).capabilities()
     assert can.family is not None and can.family.instructs and can.family.name == "Qwen-Image-Edit"
     status, pixels, mask, out = fill(base, tmp_path, "--cfg-scale", 1, command="instruct")
-    assert status == 0
+    assert status == 0 and len(aligned) == 1
     assert np.array_equal(out[~mask], pixels[~mask])
     assert np.abs(out[mask].astype(int) - pixels[mask]).mean() > 3
 

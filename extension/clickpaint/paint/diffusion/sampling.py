@@ -109,6 +109,10 @@ def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Se
     """Raises `InvalidInput` or `HostUnsupported` as `paint_with`."""
     engine = engine_for(checkpoint.kind, options)
     _check_references(checkpoint, options)
+    if options.model.clip_skip not in (None, 1) and not hasattr(checkpoint, "unet"):
+        raise InvalidInput(
+            "{kind} reads its prompts without skipping layers of CLIP.", "Leave clip skip out, or set it to 1.", kind=checkpoint.kind.title
+        )
     if options.reference.acts and options.reference.adapter and tools.image_prompt is None:
         raise HostUnsupported("IP-Adapters are not available here.", "Leave the adapter out; the network itself looks at the picture then.")
     if options.guide.acts and tools.score is None:

@@ -18,6 +18,9 @@ Score = Callable[["torch.Tensor"], "torch.Tensor"]
 
 _MOST_CELLS = 32
 """Side in latents of what is decoded for the score; more is resized to it, for a score looks at some 224 pixels anyway."""
+_LEAST = 0.068
+"""How much of the picture there is at Stable Diffusion's noisiest level; flows, and schedules that end in pure noise, begin with none."""
+
 _AMPLIFIED = 1024.0
 """What the score is multiplied by while its gradient is taken, so that half precision does not lose it."""
 
@@ -44,7 +47,7 @@ class ScoreGuided(Part):
             return prediction
         gradient = self.gradient(clean(sample, prediction, moment))
         picture, noise = mixture(moment.scheduler, moment.timestep)
-        return prediction + self._scale * (noise / picture) ** 2 * gradient / slope(sample, moment)
+        return prediction + self._scale * (noise / max(picture, _LEAST)) ** 2 * gradient / slope(sample, moment)
 
     def gradient(self, latents: torch.Tensor) -> torch.Tensor:
         """Of the score of each picture, by its clean latents [n, c, h, w]."""
