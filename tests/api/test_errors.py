@@ -220,6 +220,7 @@ def test_all_is_documented(app):
         "/checkpoint": {"post"},
         "/checkpoint/prepare": {"post"},
         "/paint": {"post"},
+        "/enlarge": {"post"},
         "/generate": {"post"},
         "/workspaces/{id}/control/pose": {"post"},
         "/captioners": {"get"},

@@ -21,6 +21,7 @@ from clickpaint.paint.context import scaled
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit
+from clickpaint.paint.systems.running import _tiles
 from clickpaint.paint.systems.system_folders import require, systems
 from clickpaint.studio.studio import Studio
 
@@ -38,6 +39,7 @@ def folder(tmp_path_factory):
     toys.stable_unclip(made / "unclip")
     toys.karlo(made / "karlo-variations", made / "karlo")
     toys.stable_cascade(made / "cascade", made / "cascade-prior")
+    toys.latent_super_resolution(made / "larger")
     toys.deepfloyd(made / "if-1", made / "if-2")
     foreign = made / "foreign"
     foreign.mkdir()
@@ -62,7 +64,7 @@ def test_folders_are_known_by_what_they_say(studio, folder):
     assert {name: (system.kind.title, bool(system.reason)) for name, system in known.items()} == {
         "dit": ("DiT", False), "moving": ("Stable Video Diffusion", False), "foreign": ("DiT", True), "unclip": ("Stable unCLIP", False),
         "karlo": ("Karlo", False), "karlo-variations": ("Karlo, variations", False), "cascade": ("Stable Cascade", False),
-        "if-1": ("DeepFloyd IF", False),
+        "if-1": ("DeepFloyd IF", False), "larger": ("Latent diffusion, super-resolution", False),
     }  # fmt: skip
     assert known["cascade"].partner == folder / "models" / "diffusers" / "cascade-prior" and known["cascade"].nbytes > 100_000
     places = [folder / "models" / "diffusers"]
@@ -73,7 +75,7 @@ def test_folders_are_known_by_what_they_say(studio, folder):
     with pytest.raises(NotFound, match="no system 'x'"):
         require("x", "fill", places)
     with pytest.raises(NotFound, match="can enlarge"):
-        require("auto", "enlarge", places)
+        require("auto", "enlarge", [])
 
 
 def test_what_would_change_nothing_with_a_system_is_refused(studio, folder, capsys):
@@ -231,6 +233,25 @@ def test_what_is_selected_is_filled_as_diffusers_does(folder, tmp_path, studio):
     assert np.array_equal(ours[~selected], drawing()[~selected])
     with pytest.raises(InvalidInput, match="change nothing: refine"):
         studio.painting.paint_picture(from_pixels(drawing()), selected, grouped(prompt="x", system="if-1", refine=True))
+
+
+def test_a_picture_is_enlarged_as_diffusers_does_in_tiles_without_seams(folder, tmp_path, studio):
+    """By a latent diffusion whose first stage is a VQ model."""
+    Image.fromarray(drawing()).save(tmp_path / "a.png")
+    assert on_the_command_line(folder, "enlarge", tmp_path / "a.png", "--steps", 2, "--seed", 3) == 0
+    with Image.open(tmp_path / "a_enlarged.png") as made:
+        ours = np.asarray(made)
+    pipe = theirs(folder, "LDMSuperResolutionPipeline", "larger")
+    (expected,) = pipe(Image.fromarray(drawing()), num_inference_steps=2, generator=source(), output_type="np").images
+    assert ours.shape == (256, 256, 3) and same(ours, expected)
+    wide = np.hstack([drawing(), drawing()[:, ::-1], drawing()[:40].repeat(2, 0)[:64]])[:50, :170]
+    alpha = np.full(wide.shape[:2], 255, np.uint8)
+    alpha[:25] = 0
+    (larger,) = studio.painting.enlarge(from_pixels(wide, alpha), grouped(steps=2, seed=3)).pictures
+    assert larger.size == (680, 200) and larger.alpha[0, 0] == 0 and larger.alpha[-1, -1] == 255
+    assert _tiles(50, 128) == [0] and _tiles(170, 128) == [0, 42] and _tiles(225, 128) == [0, 48, 97]
+    with pytest.raises(InvalidInput, match="megapixels, more than 32"):
+        studio.painting.enlarge(from_pixels(np.zeros((1500, 1500, 3), np.uint8)), grouped())
 
 
 def test_what_is_missing_says_so(folder, tmp_path, monkeypatch, capsys):

@@ -200,6 +200,7 @@ def test_over_http(studio):
         return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
     answer = client.get("/clickpaint/v1/capabilities").json()["paint"]
+    assert {"DDIM", "DDPM", "Predictor-corrector"} <= {*answer["samplers"]}  # which the page lists
     assert answer["available"] and not answer["own_sampler"] and "Euler a" in answer["samplers"]
     assert client.post("/clickpaint/v1/checkpoint", json={"name": "nothing"}).status_code == 404
     assert client.post("/clickpaint/v1/checkpoint", json={"name": "a.safetensors"}).json() == {"name": "a.safetensors"}

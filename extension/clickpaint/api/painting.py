@@ -115,6 +115,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         painted = studio.painting.paint_picture(picture, mask, options_of(body, studio), body.eraser)
         return answer(_files(studio, painted, format))
 
+    @router.post("/enlarge", tags=["without a session"], summary="Make a picture four times as large", response_model=schemas.PaintedAnswer)
+    def enlarge(body: schemas.EnlargeBody) -> Response:
+        format = translate.checked_format(body.format)
+        picture = studio.decode(translate.picture_bytes(body.image))
+        options = flat_options.grouped(steps=body.steps, seed=body.seed)
+        return answer(_files(studio, studio.painting.enlarge(picture, options, body.system), format))
+
     @router.post("/generate", tags=["without a session"], summary="Paint a picture from a prompt", response_model=schemas.PaintedAnswer)
     def generate(body: schemas.GenerateBody) -> Response:
         format = translate.checked_format(body.format)

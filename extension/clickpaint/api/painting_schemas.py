@@ -106,6 +106,14 @@ class GenerateBody(PaintBody):
     format: StrictStr = "png"
 
 
+class EnlargeBody(Body):
+    image: StrictStr = Field(..., **picture_file())
+    system: StrictStr = Field("auto", description="One of GET /systems that can enlarge.")
+    steps: Integer = 20
+    seed: WholeNumber = Field(-1, description="-1: a random one.")
+    format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
+
+
 class CheckpointBody(Body):
     name: StrictStr = Field(..., description="One of the checkpoints in GET /capabilities.")
 

@@ -31,7 +31,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _RESULTS = ("_mask", "_removed", "_cutout", "_cropped", "_map", "_filled", "_replaced", "_expanded", "_instructed", "_edited", "_varied",
-            "_colorized", "_restored")  # fmt: skip
+            "_colorized", "_restored", "_enlarged")  # fmt: skip
 """What the commands put behind a picture's name for theirs."""
 
 _UNDER_WAY = 3

@@ -88,7 +88,9 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     """What all commands take that paint with a checkpoint."""
     add_checkpoint_options(parser)
     parser.add_argument("-n", "--negative-prompt", default="", metavar="PROMPT", help="what not to paint")
-    parser.add_argument("--sampler", default="", metavar="NAME", help='"Euler a", "DPM++ 2M", "DDIM", "UniPC" …')
+    parser.add_argument(
+        "--sampler", default="", metavar="NAME", help='"Euler a", "DPM++ 2M", "UniPC", "DDIM", "DDPM", "Predictor-corrector" …'
+    )
     parser.add_argument("--scheduler", default="", metavar="NAME", help='spacing of the noise levels: "Karras", "Exponential" …')
     for name, help in (
         ("steps", "denoising steps"),

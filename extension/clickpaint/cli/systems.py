@@ -1,4 +1,4 @@
-"""`animate` and `systems`: what has files of its own, beside the checkpoint."""
+"""`animate`, `enlarge` and `systems`: what has files of its own, beside the checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from clickpaint.cli.files import existing, printable, with_bar
+from clickpaint.cli.files import Outputs, existing, place_for, printable, with_bar
 from clickpaint.cli.options import add_command, add_host_options, studio_of
 from clickpaint.cli.painting import add_number
 from clickpaint.errors import InvalidInput
@@ -28,6 +28,13 @@ def add_commands(commands: Any) -> None:
     ):
         add_number(animate, name, help)
     add_host_options(animate)
+    enlarge = add_command(commands, "enlarge", enlarge_picture, "make a picture four times as large (latent diffusion's super-resolution)")
+    enlarge.add_argument("picture", type=Path, metavar="PICTURE")
+    enlarge.add_argument("-o", "--output", metavar="OUT", help="a picture (PICTURE_enlarged beside it)")
+    enlarge.add_argument("--system", default="auto", metavar="NAME", help="its folder in models/diffusers (%(default)s)")
+    add_number(enlarge, "steps", "denoising steps")
+    add_number(enlarge, "seed", "-1 for a random one")
+    add_host_options(enlarge)
     listed = add_command(commands, "systems", list_systems, "list the systems in models/diffusers, and what each is for")
     add_host_options(listed)
 
@@ -48,6 +55,19 @@ def animate_picture(options: argparse.Namespace) -> int:
     made = with_bar(studio, lambda: studio.painting.animate(picture, wish, options.system, options.frames, options.fps, options.motion))
     write_clip(target, made.frames, NewClip(made.frames, options.fps))
     print(f"{printable(str(target))}: {len(made.frames)} frames, seed {made.seed}")
+    return 0
+
+
+def enlarge_picture(options: argparse.Namespace) -> int:
+    file = existing(options.picture)
+    place = place_for(options.output, file.stem, file.suffix, Outputs([file]), file, "_enlarged")
+    format = place.format
+    studio = studio_of(options)
+    picture = studio.decode(file.read_bytes())
+    wish = flat_options.grouped(steps=options.steps, seed=options.seed)
+    made = with_bar(studio, lambda: studio.painting.enlarge(picture, wish, options.system))
+    place.write([studio.encode(made.pictures[0], format)])
+    print(f"{printable(str(place.path))}: {made.pictures[0].width} × {made.pictures[0].height}, seed {made.seeds[0]}")
     return 0
 
 

@@ -173,25 +173,29 @@ class Picture:
             pixels: uint8 [h, w, 3], of whatever size.
             alpha: uint8 [h, w].
         """
-        made, source = from_pixels(pixels, alpha).source, self.source
+        return self.anew(pixels, alpha)
+
+    def in_colour(self) -> Picture:
+        """The same picture for files in colour, of 8 bits a sample, where it came in greys."""
+        return self.anew(self.pixels, self.alpha) if self.source.mode.startswith(("L", "I", "1")) else self
+
+    def anew(self, pixels: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
+        """Other pixels with this picture's metadata, for files of 8 bits a sample.
+
+        Args:
+            pixels: uint8 [h, w, 3], of whatever size.
+            alpha: uint8 [h, w].
+        """
+        made, source = from_pixels(pixels, alpha), self.source
         profile = source.icc if source.mode.startswith("RGB") or source.mode == "P" else b""  # of greys or inks it means nothing here
         extras = dict(source.extras)
         if source.format == "PNG" and not profile:
             extras["chunks"] = [chunk for chunk in extras.get("chunks", ()) if chunk[0] != b"iCCP"]
-        kept = replace(source, mode="RGBA", rgb=made.rgb, alpha=made.alpha, samples=made.samples, icc=profile, extras=extras)
-        return Picture(made.rgb, made.alpha, kept)
-
-    def in_colour(self) -> Picture:
-        """The same picture for files in colour, of 8 bits a sample, where it came in greys."""
-        source = self.source
-        if not source.mode.startswith(("L", "I", "1")):
-            return self
-        made = from_pixels(self.pixels, self.alpha).source
-        extras = dict(source.extras)
-        if source.format == "PNG":  # a profile of greys means nothing in colour
-            extras["chunks"] = [chunk for chunk in extras.get("chunks", ()) if chunk[0] != b"iCCP"]
-        kept = replace(source, mode=made.mode, rgb=made.rgb, alpha=made.alpha, samples=made.samples, icc=b"", extras=extras)
-        return replace(self, source=kept).newly_compressed()
+        kept = replace(
+            source, mode=made.source.mode, rgb=made.source.rgb, alpha=made.source.alpha, samples=made.source.samples, icc=profile,
+            extras=extras,
+        )  # fmt: skip
+        return Picture(made.pixels, made.alpha, kept).newly_compressed()
 
     def newly_compressed(self) -> Picture:
         """The same picture, which as a JPEG gets tables of its own and not those that it came with."""

@@ -20,7 +20,7 @@ from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.image.soft_edge import SoftEdge
 from clickpaint.paint.agreement import agreement_for, check_file
-from clickpaint.paint.context import MULTIPLE
+from clickpaint.paint.context import MULTIPLE, scaled
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
 from clickpaint.paint.paint_job import WHOLE, Painted, PaintOptions
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 _LARGEST_SIDE = 4096
 """Of a generated picture, in pixels."""
+
+_MOST_ENLARGED = 32_000_000
+"""Pixels of an enlarged picture."""
 
 _MOST_FRAMES = 256
 """Of a generated clip."""
@@ -369,6 +372,29 @@ class Painting:
 
         with self._requests.run("generate", workspace) as request:
             return GeneratedClip(tuple(request.compute(work)), seed)
+
+    def enlarge(self, picture: Picture, options: PaintOptions, system: str = "auto") -> PaintedPictures:
+        """A picture four times as large each way; of the options steps and seed act.
+
+        Raises:
+            NotFound, HostUnsupported: there is no such system, or it cannot be used.
+            InvalidInput: the picture would become too large.
+        """
+        if 16 * picture.width * picture.height > _MOST_ENLARGED:
+            raise InvalidInput(
+                "The enlarged picture would have {megapixels:.0f} megapixels, more than {limit:.0f}.", "Enlarge a part of it.",
+                megapixels=16 * picture.width * picture.height / 1e6, limit=_MOST_ENLARGED / 1e6,
+            )  # fmt: skip
+        seed, running = options.sampling.first_seed(), self._system(system, "enlarge", options)
+
+        def work(progress: Progress) -> np.ndarray:
+            self.make_room()
+            return running.enlarge(picture.pixels, options, seed, progress)
+
+        with self._requests.run("generate") as request:
+            pixels = request.compute(work)
+        alpha = None if picture.alpha is None else scaled(picture.alpha, (pixels.shape[1], pixels.shape[0]))
+        return PaintedPictures((picture.anew(pixels, alpha),), (seed,))
 
     def _system(self, name: str, task: str, options: PaintOptions) -> RunningSystem:
         system = require_system(name, task, self._host.folders(SYSTEMS))

@@ -19,8 +19,8 @@ from tests.paint.diffusion.toys import job, picture, random_checkpoint, square
 SEEN, PIXELS = 24, np.zeros((8, 8, 3), np.uint8)
 
 
-def adapter_file(unet, plus=False):
-    """The tensors of an adapter for this network, as they are published."""
+def adapter_file(unet, kind="base"):
+    """The tensors of an adapter for this network, as they are published: base, plus, plus face (which has more tokens), full face."""
     generator = torch.Generator().manual_seed(4)
     width = unet.config.cross_attention_dim
 
@@ -28,10 +28,16 @@ def adapter_file(unet, plus=False):
         return torch.randn(shape, generator=generator) * shape[-1] ** -0.5
 
     tensors = {}
-    if plus:
+    if kind == "full face":
+        tensors |= {
+            "image_proj.proj.0.weight": drawn(SEEN, SEEN), "image_proj.proj.0.bias": drawn(SEEN),
+            "image_proj.proj.2.weight": drawn(width, SEEN), "image_proj.proj.2.bias": drawn(width),
+            "image_proj.proj.3.weight": torch.ones(width), "image_proj.proj.3.bias": drawn(width),
+        }  # fmt: skip
+    elif kind != "base":
         inner = 64
         tensors |= {
-            "image_proj.latents": drawn(1, 4, inner),
+            "image_proj.latents": drawn(1, 16 if kind == "plus face" else 4, inner),
             "image_proj.proj_in.weight": drawn(inner, SEEN), "image_proj.proj_in.bias": drawn(inner),
             "image_proj.proj_out.weight": drawn(width, inner), "image_proj.proj_out.bias": drawn(width),
             "image_proj.norm_out.weight": torch.ones(width), "image_proj.norm_out.bias": drawn(width),
@@ -52,13 +58,13 @@ def adapter_file(unet, plus=False):
     return tensors
 
 
-@pytest.mark.parametrize("plus", [False, True])
-def test_the_network_answers_as_with_diffusers_own(plus):
+@pytest.mark.parametrize("kind", ["base", "plus", "plus face", "full face"])
+def test_the_network_answers_as_with_diffusers_own(kind):
     checkpoint = random_checkpoint()
-    tensors = adapter_file(checkpoint.unet, plus)
+    tensors = adapter_file(checkpoint.unet, kind)
     adapter = load_ip_adapter(tensors, checkpoint)
-    assert (adapter.states, adapter.width) == (plus, SEEN)
-    seen = torch.randn((1, 7, SEEN) if plus else (1, SEEN), generator=torch.Generator().manual_seed(1))
+    assert (adapter.states, adapter.width) == (kind != "base", SEEN)
+    seen = torch.randn((1, 7, SEEN) if kind != "base" else (1, SEEN), generator=torch.Generator().manual_seed(1))
     sample = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(2))
     context = torch.randn((2, 77, checkpoint.unet.config.cross_attention_dim), generator=torch.Generator().manual_seed(3))
     part = ImagePrompt(adapter, seen, torch.zeros_like(seen), ReferenceOptions(picture=PIXELS, weight=0.7))

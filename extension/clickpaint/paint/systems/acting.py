@@ -30,6 +30,7 @@ _ACTING: Mapping[str, frozenset[str]] = {
     "IFPipeline": _BOTH_WORDS,
     "IFInpaintingPipeline": _BOTH_WORDS,
     "StableVideoDiffusionPipeline": frozenset(),
+    "LDMSuperResolutionPipeline": frozenset(),
 }
 """By the pipeline, names of `flat_options.DEFAULTS` besides those that always act."""
 

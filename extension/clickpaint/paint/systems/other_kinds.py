@@ -63,7 +63,7 @@ class StableVideo(SystemKind):
 
 
 class LatentSuperResolution(SystemKind):
-    """A latent diffusion whose first stage is a VQ model (VQGAN, Esser et al., 2021)."""
+    """A latent diffusion whose first stage is a VQ model (VQGAN, Esser et al., 2021); the small picture is seen beside its latents."""
 
     pipeline = "LDMSuperResolutionPipeline"
     title = "Latent diffusion, super-resolution"
@@ -74,7 +74,7 @@ class LatentSuperResolution(SystemKind):
     cfg_scale = 1.0
 
     def native(self, pipes: Pipes) -> int:
-        return 128  # of what it enlarges; the network's own size says nothing about it
+        return 128  # of what it enlarges at once, as its makers do; the network takes all multiples of 32
 
     def make(self, pipes: Pipes, wish: Wish, source: torch.Generator) -> Any:
         made = pipes["main"](image=wish.image, num_inference_steps=wish.steps, generator=source, output_type="pt").images[:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,9 @@ from clickpaint.weights.device import Device, out_of_memory, retrying
 
 if TYPE_CHECKING:
     from clickpaint.weights.cache import ModelCache
+
+_OVERLAP = 32
+"""Pixels of a picture that is enlarged which two tiles share."""
 
 _VARIANT = re.compile(r"\.(fp16|bf16)(?:\.|-)")
 
@@ -98,6 +102,31 @@ class RunningSystem:
         size = _steps_of_64(pixels.shape[1] * share, pixels.shape[0] * share)
         wish = self._wish(options, size, seed, image=scaled(pixels, size), frames=frames, fps=fps, motion=motion)
         return self._made(wish, progress)
+
+    def enlarge(self, pixels: np.ndarray, options: PaintOptions, seed: int, progress: Progress = SILENT) -> np.ndarray:
+        """A picture as large as the system makes it, uint8 [n × h, n × w, 3], painted in tiles that fade into each other."""
+        height, width = pixels.shape[:2]
+        tile = min(self.native_size(progress), math.ceil(max(height, width) / 32) * 32)
+        tops, lefts = _tiles(height, tile), _tiles(width, tile)
+        padded = np.pad(pixels, ((0, max(tile - height, 0)), (0, max(tile - width, 0)), (0, 0)), mode="edge")
+        painted: np.ndarray | None = None
+        weights = np.zeros((), np.float32)
+        places = [(top, left) for top in tops for left in lefts]
+        for number, (top, left) in enumerate(places):
+            part = progress.part(number / len(places), (number + 1) / len(places))
+            shown = padded[top : top + tile, left : left + tile]
+            made = self._made(self._wish(options, (tile, tile), (seed + number) % 2**32, image=shown), part)[0]
+            times = made.shape[0] // tile
+            if painted is None:
+                painted = np.zeros((padded.shape[0] * times, padded.shape[1] * times, 3), np.float32)
+                weights = np.zeros((*painted.shape[:2], 1), np.float32)
+            ramp = np.minimum(np.arange(1, tile * times + 1), np.arange(tile * times, 0, -1)).clip(max=_OVERLAP * times).astype(np.float32)
+            share = (ramp[:, None] * ramp)[..., None]
+            place = slice(top * times, (top + tile) * times), slice(left * times, (left + tile) * times)
+            painted[place] += share * made
+            weights[place] += share
+        assert painted is not None
+        return (painted / weights).round().astype(np.uint8)[: height * times, : width * times]
 
     def _wish(
         self, options: PaintOptions, size: tuple[int, int], seed: int, *, strength: float = 1.0, image: np.ndarray | None = None,
@@ -203,6 +232,12 @@ class _Bar:
 def _steps_of_64(width: float, height: float) -> tuple[int, int]:
     """The sides as multiples of 64 pixels, which every network here can halve."""
     return max(round(width / 64), 1) * 64, max(round(height / 64), 1) * 64
+
+
+def _tiles(length: int, tile: int) -> list[int]:
+    """Where tiles begin that cover a side of so many pixels and lie over each other by `_OVERLAP` at least."""
+    count = max(math.ceil((length - _OVERLAP) / (tile - _OVERLAP)), 1)
+    return [round(number * max(length - tile, 0) / max(count - 1, 1)) for number in range(count)]
 
 
 def _in_square(pixels: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
