@@ -21,9 +21,11 @@ from clickpaint.paint.context import scaled
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit
-from clickpaint.paint.systems.running import _tiles
+from clickpaint.paint.systems.running import RunningSystem, _tiles
 from clickpaint.paint.systems.system_folders import require, systems
 from clickpaint.studio.studio import Studio
+from clickpaint.weights.cache import ModelCache
+from clickpaint.weights.device import Device
 
 torchvision.available()
 diffusers = pytest.importorskip("diffusers")
@@ -249,9 +251,19 @@ def test_a_picture_is_enlarged_as_diffusers_does_in_tiles_without_seams(folder, 
     alpha[:25] = 0
     (larger,) = studio.painting.enlarge(from_pixels(wide, alpha), grouped(steps=2, seed=3)).pictures
     assert larger.size == (680, 200) and larger.alpha[0, 0] == 0 and larger.alpha[-1, -1] == 255
+    (little,) = studio.painting.enlarge(from_pixels(drawing()[:20, :30]), grouped(steps=2, seed=3)).pictures
+    assert little.size == (120, 80)
     assert _tiles(50, 128) == [0] and _tiles(170, 128) == [0, 42] and _tiles(225, 128) == [0, 48, 97]
     with pytest.raises(InvalidInput, match="megapixels, more than 32"):
         studio.painting.enlarge(from_pixels(np.zeros((1500, 1500, 3), np.uint8)), grouped())
+
+
+def test_half_precision_serves_where_torch_has_what_it_takes(folder):
+    """Which is what a processor that has bfloat16 uses by itself."""
+    options, places = grouped(prompt="7", steps=2, seed=3), [folder / "models" / "diffusers"]
+    for name in ("karlo", "cascade", "if-1"):
+        running = RunningSystem(require(name, "generate", places), Device("cpu", "bfloat16"), ModelCache(lambda: 1 << 30))
+        assert running.generate(options, (128, 128), 3)[0].pixels.std() > 2
 
 
 def test_what_is_missing_says_so(folder, tmp_path, monkeypatch, capsys):

@@ -199,7 +199,7 @@ def latent_super_resolution(folder: Path) -> None:
     torch.manual_seed(5)
     vqvae = diffusers.VQModel(
         block_out_channels=(8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        layers_per_block=1, norm_num_groups=4, latent_channels=3, num_vq_embeddings=16, vq_embed_dim=3,
+        layers_per_block=1, norm_num_groups=4, latent_channels=3, num_vq_embeddings=16, vq_embed_dim=3, mid_block_add_attention=False,
     )  # fmt: skip
     unet = diffusers.UNet2DModel(
         sample_size=16, in_channels=6, out_channels=3, layers_per_block=1, block_out_channels=(8, 8), norm_num_groups=4,

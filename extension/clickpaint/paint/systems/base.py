@@ -64,6 +64,7 @@ class SystemKind(ABC):
         multiple: what its sides are multiples of, in pixels.
         cfg_scale: what its makers recommend.
         wide: whether its weights need the range of bfloat16 where half precision is used.
+        full: whether it needs float32 on the processor, where torch lacks something in bfloat16.
         partners: classes of another folder that takes part.
         lacking: what is said where that folder is not there and nothing can be made without it; "" where it only adds.
     """
@@ -78,6 +79,7 @@ class SystemKind(ABC):
     multiple: ClassVar[int] = 8
     cfg_scale: ClassVar[float] = 7.0
     wide: ClassVar[bool] = False
+    full: ClassVar[bool] = False
     partners: ClassVar[tuple[str, ...]] = ()
     lacking: ClassVar[str] = ""
 

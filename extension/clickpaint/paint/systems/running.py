@@ -106,7 +106,7 @@ class RunningSystem:
     def enlarge(self, pixels: np.ndarray, options: PaintOptions, seed: int, progress: Progress = SILENT) -> np.ndarray:
         """A picture as large as the system makes it, uint8 [n × h, n × w, 3], painted in tiles that fade into each other."""
         height, width = pixels.shape[:2]
-        tile = min(self.native_size(progress), math.ceil(max(height, width) / 32) * 32)
+        tile = min(self.native_size(progress), max(math.ceil(max(height, width) / 32), 2) * 32)
         tops, lefts = _tiles(height, tile), _tiles(width, tile)
         padded = np.pad(pixels, ((0, max(tile - height, 0)), (0, max(tile - width, 0)), (0, 0)), mode="edge")
         painted: np.ndarray | None = None
@@ -180,6 +180,8 @@ class RunningSystem:
         if kind is None:
             raise HostUnsupported("The installed diffusers has no {pipeline} any more.", "Choose another system.", pipeline=name)
         dtype = self._device.torch_dtype
+        if self._system.kind.full and self._device.kind == "cpu":
+            dtype = torch.float32
         if self._system.kind.wide and dtype == torch.float16:
             dtype = torch.bfloat16
         variant = _variant(folder)

@@ -43,6 +43,7 @@ class KarloVariations(SystemKind):
     tasks = ("vary",)
     gives = _VARIES
     sized = False
+    full = True  # the smoothed enlargement between its stages
     cfg_scale = 8.0
 
     def native(self, pipes: Pipes) -> int:
@@ -63,6 +64,7 @@ class Karlo(SystemKind):
     tasks = ("generate",)
     gives = "a picture from words"
     sized = False
+    full = True  # the smoothed enlargement between its stages
     cfg_scale = 8.0
 
     def native(self, pipes: Pipes) -> int:
