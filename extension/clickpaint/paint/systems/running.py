@@ -126,6 +126,7 @@ class RunningSystem:
             painted[place] += share * made
             weights[place] += share
         assert painted is not None
+        times = painted.shape[0] // padded.shape[0]
         return (painted / weights).round().astype(np.uint8)[: height * times, : width * times]
 
     def _wish(
