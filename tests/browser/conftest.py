@@ -21,6 +21,15 @@ BALL = (300, 190)  # its middle
 BALL_RADIUS = 52
 SIZE = (480, 320)
 
+BOUND = 240_000
+"""Milliseconds after which a test gives up; nothing waits for their end. The first visit takes five seconds of a processor, which is more
+than a minute where many share it.
+"""
+
+POLLING = 20
+"""Milliseconds between two looks at a condition that a test waits for. Playwright's own way is to look before every frame, which makes the
+browser draw sixty of them a second, for as long as it takes."""
+
 
 TYPE_AND_PRESS = """([fields, button]) => {
     for (const [place, value] of fields) {
@@ -105,7 +114,7 @@ def expect(locator: Any, message: str | None = None) -> Any:
     """Playwright's assertions: they wait until they hold, as a page on a busy machine takes its time."""
     from playwright.sync_api import expect as assertions
 
-    assertions.set_options(timeout=60_000)
+    assertions.set_options(timeout=BOUND)
     return assertions(locator, message)
 
 
@@ -190,11 +199,6 @@ FORGET = """() => {
 }"""
 
 
-POLLING = 20
-"""Milliseconds between two looks at a condition that a test waits for. Playwright's own way is to look before every frame, which makes the
-browser draw sixty of them a second, for as long as it takes."""
-
-
 class Window:
     """A browser's window with one tab on the page, which tests use one after another: a reload costs a fourth of a new window."""
 
@@ -203,7 +207,7 @@ class Window:
         self.free, self._heard = True, True
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(BOUND)
         self.page.wait_for_function = functools.partial(self.page.wait_for_function, polling=POLLING)
         self.page.on("console", self._said)
         self.page.on("request", self._asked)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.studio.studio import Studio
-from tests.browser.conftest import BALL, SIZE, Visit, expect, photograph, serving
+from tests.browser.conftest import BALL, BOUND, SIZE, Visit, expect, photograph, serving
 from tests.browser.test_hands import removed
 
 
@@ -127,7 +127,7 @@ def test_a_closed_tab_comes_back_once(visit: Callable[..., Visit], studio: Studi
     tab.page.close()
 
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(BOUND)
     asked: list[Any] = []
     page.route(f"**/workspaces/{id}", lambda route: asked.append(route))
     page.goto(address)
