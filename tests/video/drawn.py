@@ -92,3 +92,20 @@ def drawn(kind: str, size: tuple[int, int] = (64, 48), count: int = 8, seed: int
         masks.append(mask > 0)
         truth.append(clean)
     return Drawn(shown, masks, truth)
+
+
+def turning(count: int = 8) -> Drawn:
+    """A clip in which something moves and turns: from frame to frame more of its side, which has other colours, is seen."""
+    rng = np.random.default_rng(0)
+    world = cv2.GaussianBlur(texture(128, 72, 3), (0, 0), 3)
+    front, side = (rng.integers(60, 230, (9, width, 3)).repeat(3, axis=0).repeat(3, axis=1) for width in (8, 16))
+    shown, masks = [], []
+    for number in range(count):
+        wide = cv2.resize(side.astype(np.float32), (5 * number + 3, 27), interpolation=cv2.INTER_AREA)
+        whole = np.hstack([front, wide])
+        place = slice(22, 49), slice(20 + 3 * number, 20 + 3 * number + whole.shape[1])
+        frame, mask = world.copy(), np.zeros(world.shape[:2], bool)
+        frame[place], mask[place] = whole, True
+        shown.append(np.clip(frame, 0, 255).astype(np.uint8))
+        masks.append(mask)
+    return Drawn(shown, masks, [np.clip(world, 0, 255).astype(np.uint8)] * count)

@@ -9,9 +9,11 @@ from clickpaint.erase.base import EraseOptions
 from clickpaint.erase.classic_eraser import ClassicEraser, TeleaEraser
 from clickpaint.errors import InvalidInput
 from clickpaint.video.propagating_eraser import PropagatingEraser
+from clickpaint.video.tracker_classic import ClassicTracker
+from clickpaint.video.tracking import track
 from clickpaint.video.video_eraser import VideoEraseOptions
 from tests.benchmarks.video import psnr, unsteadiness
-from tests.video.drawn import KINDS, Drawn, drawn
+from tests.video.drawn import KINDS, Drawn, drawn, turning
 
 
 def erased(clip: Drawn, **options: object) -> list[np.ndarray]:
@@ -74,3 +76,10 @@ def test_masks_of_another_size_are_refused():
     clip = drawn("static", (64, 48), 2)
     with pytest.raises(InvalidInput, match="The masks are 32 × 48, the frames 64 × 48"):
         erased(Drawn(clip.shown, [mask[:, :32] for mask in clip.masks], clip.truth))
+
+
+def test_the_side_that_comes_in_as_something_turns_is_followed():
+    clip = turning()
+    masks = track(ClassicTracker(), clip, {0: clip.masks[0]})
+    found = [masks.mask(number) for number in range(len(clip))]
+    assert min((a & b).sum() / (a | b).sum() for a, b in zip(found, clip.masks, strict=True)) > 0.85

@@ -12,6 +12,7 @@ from clickpaint.image.geometry import Box
 from clickpaint.progress import SILENT, Progress
 from clickpaint.video.base import Frames
 from clickpaint.video.flow import NOTHING, consistent, grid, optical_flow, sampled
+from clickpaint.video.tracker_evidence import Textures, moves_along, shifted, stands_out
 from clickpaint.video.tracking import TrackedFrame
 
 _WORK = 320
@@ -21,6 +22,10 @@ _SEARCH = 0.6
 """How far the object is looked for, in its own sizes."""
 _LEARNS = 0.15
 """Share of a new frame in what is known of the colours."""
+_APART = 3
+"""Frames before and after in which the background is looked for: in one the object has hardly moved."""
+_OUTLINE = 2.0
+"""Pixels of work around the flow's edge in which texture and background, which both blur, say nothing; over three more they come in."""
 _GONE = 12
 """Pixels; fewer are no object."""
 _BAND = 6.0
@@ -46,8 +51,9 @@ class _Colours:
 
 
 class ClassicTracker:
-    """DIS flow after the best shift was found, checked forth and back, carries the mask; a colour model of object and surroundings and a
-    guided filter (He, Sun, Tang 2010, "Guided Image Filtering") draw its edge anew.
+    """DIS flow after the best shift was found, checked forth and back, carries the mask; models of the colours and textures of object and
+    surroundings, what moves and what differs from the background, and a guided filter (He, Sun, Tang 2010, "Guided Image Filtering") draw
+    its edge anew.
     """
 
     name = "classic"
@@ -58,31 +64,60 @@ class ClassicTracker:
         now, margin = _snapped(before, mask)
         colours: _Colours | None = None
         first: _Colours | None = None
+        textures: Textures | None = None
+        near = _Near(frames)
         velocity = np.zeros(2)
         for number in range(start + step, stop, step):
             progress.check()
-            frame = frames.frame(number)
+            frame = near.frame(number)
             if int(now.sum()) < _GONE:
                 yield TrackedFrame(number, np.zeros_like(mask), 0.0)
                 continue
             view = _View(frames.size, now, velocity)
             old, new, old_mask = view.crop(before), view.crop(frame), view.crop(now.astype(np.float32)) > 0.5
-            if colours is None or first is None:
+            if colours is None or first is None or textures is None:
+                textures = Textures(old, old_mask)
                 colours, first = (_Colours(np.full(_BINS**3, _BINS**-3.0), np.full(_BINS**3, _BINS**-3.0)) for _ in range(2))
                 for model in (colours, first):
                     model.learn(old, old_mask, np.ones_like(old_mask), 1.0)
             carried, shift, believed = _carried(old, new, old_mask, velocity * view.scale)
             evidence = 0.6 * first.evidence(new) + 0.4 * colours.evidence(new)
-            evidence = np.clip(evidence, -2, 2) + _moves_along(old, new, carried > 0.5, shift)
+            evidence = np.clip(evidence, -2, 2) + moves_along(old, new, carried > 0.5, shift)
             if 0 <= number + step < len(frames):  # what came in at the border, or from behind something, moves along only from now on
-                later = view.crop(frames.frame(number + step))
-                evidence += _moves_along(later, new, carried > 0.5, -shift)
+                later = view.crop(near.frame(number + step))
+                evidence += moves_along(later, new, carried > 0.5, -shift)
+            others = [view.crop(near.frame(n)) for n in (number - _APART * step, number + _APART * step) if 0 <= n < len(frames)]
+            inner = carried > 0.5
+            evidence += 2 * _off_outline(inner) * (textures.evidence(new) + stands_out(others, new, inner))
             found = _edged(new, carried, evidence, believed)
             confidence = _confidence(old_mask, carried, found, evidence, believed)
             colours.learn(new, found, np.ones_like(found), _LEARNS * confidence)
+            textures.learn(new, found, confidence)
             before, now = frame, view.back(found)
             velocity = 0.5 * velocity + 0.5 * shift / view.scale if found.any() else velocity
             yield TrackedFrame(number, masks_.grow(now, margin) if margin > 0 else now, confidence)
+
+
+class _Near:
+    """The frames around the one that is looked at, each read once."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._kept: dict[int, np.ndarray] = {}
+
+    def frame(self, number: int) -> np.ndarray:
+        if number not in self._kept:
+            self._kept = {n: frame for n, frame in self._kept.items() if abs(n - number) <= 2 * _APART}
+            self._kept[number] = self._frames.frame(number)
+        return self._kept[number]
+
+
+def _off_outline(mask: np.ndarray) -> np.ndarray:
+    """0 near the outline of a mask (bool [h, w]), to 1 away from it, float32 [h, w]."""
+    import cv2
+
+    depth = sum(cv2.distanceTransform(where.astype(np.uint8), cv2.DIST_L2, 5) for where in (mask, ~mask))
+    return np.clip((depth - _OUTLINE) / 3, 0, 1).astype(np.float32)
 
 
 def _snapped(frame: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
@@ -155,7 +190,7 @@ def _carried(old: np.ndarray, new: np.ndarray, mask: np.ndarray, velocity: np.nd
     shift = _shift(first, second, mask, velocity)
     height, width = mask.shape
     here = grid(width, height)
-    moved = _moved(second, shift)
+    moved = shifted(second, shift)
     dis = optical_flow()
     forth, back = dis.calc(first, moved, NOTHING), dis.calc(moved, first, NOTHING)
     good = consistent(forth, back) & mask
@@ -178,61 +213,8 @@ def _carried(old: np.ndarray, new: np.ndarray, mask: np.ndarray, velocity: np.nd
     believed = consistent(back, forth) & (np.linalg.norm(here + back - rigid, axis=2) < 4 + 0.04 * max(width, height))
     source = np.where(believed[..., None], here + back, rigid)
     carried = sampled(mask.astype(np.float32), source)
-    carried, believed = _moved(carried, -shift, 0.0), _moved(believed.astype(np.uint8), -shift, 0) > 0
+    carried, believed = shifted(carried, -shift, 0.0), shifted(believed.astype(np.uint8), -shift, 0) > 0
     return carried, shift + matrix[:, 2] + (matrix[:, :2] - np.eye(2)) @ np.argwhere(mask).mean(axis=0)[::-1], believed
-
-
-def _moves_along(other: np.ndarray, new: np.ndarray, mask: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """How much better each pixel of `new` fits the object's motion than that of what is around it, float32 [h, w] within ±2.
-
-    Args:
-        other: the frame before or after, uint8 [h, w, 3] as `new`.
-        mask: bool [h, w], where the object is in `new`, roughly.
-        shift: (x, y) of the object from `other` to `new`.
-    """
-    import cv2
-
-    if not mask.any() or mask.all():
-        return np.zeros(mask.shape, np.float32)
-    first, second = (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (other, new))
-    dis = optical_flow()
-    height, width = mask.shape
-    here = grid(width, height)
-    ring = masks_.grow(mask, 0.35 * max(masks_.bounds(mask).size)) & ~masks_.grow(mask, 3)  # type: ignore[union-attr]
-    errors = []
-    for start, where in ((shift, mask), (np.zeros(2), ring)):
-        # The motion of each, fitted to the flow from where it is likely to be.
-        back = dis.calc(second, _moved(first, -start), NOTHING) - start.astype(np.float32)
-        points = np.flatnonzero(where)
-        if len(points) < 24:
-            return np.zeros(mask.shape, np.float32)
-        points = points[:: max(1, len(points) // 1500)]
-        rows, columns = np.divmod(points, width)
-        places = np.stack([columns, rows], axis=1).astype(np.float32)
-        cv2.setRNGSeed(1)
-        matrix, inliers = cv2.estimateAffine2D(places, places + back[rows, columns], ransacReprojThreshold=2.0)
-        if matrix is None or inliers.mean() < 0.25:
-            return np.zeros(mask.shape, np.float32)
-        source = np.dstack([here @ matrix[0, :2] + matrix[0, 2], here @ matrix[1, :2] + matrix[1, 2]]).astype(np.float32)
-        seen = cv2.remap(
-            other.astype(np.float32), source, NOTHING, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(-99,) * 3
-        )
-        outside = seen.min(axis=2) < -20
-        error = cv2.GaussianBlur(np.minimum(np.abs(seen - new).mean(axis=2), 40), (0, 0), 2.0)
-        errors.append((error, outside))
-    (as_object, lost), (as_around, gone) = errors
-    noise = 3 + 0.5 * (as_object + as_around)
-    score = np.clip(2.0 * (as_around - as_object) / noise, -2, 2)
-    return np.where(lost | gone, 0, score).astype(np.float32)
-
-
-def _moved(plane: np.ndarray, shift: np.ndarray, beyond: float | None = None) -> np.ndarray:
-    """`plane` as seen from `shift` (x, y) away: its pixel at `place + shift` comes to `place`."""
-    import cv2
-
-    matrix = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float64)
-    border = cv2.BORDER_REPLICATE if beyond is None else cv2.BORDER_CONSTANT
-    return cv2.warpAffine(plane, matrix, plane.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=border, borderValue=beyond or 0)
 
 
 def _shift(first: np.ndarray, second: np.ndarray, mask: np.ndarray, velocity: np.ndarray) -> np.ndarray:
