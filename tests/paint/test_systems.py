@@ -21,11 +21,14 @@ from clickpaint.paint.context import scaled
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit
+from clickpaint.paint.systems.kinds import KINDS
 from clickpaint.paint.systems.running import RunningSystem, _tiles
 from clickpaint.paint.systems.system_folders import require, systems
 from clickpaint.studio.studio import Studio
 from clickpaint.weights.cache import ModelCache
+from clickpaint.weights.catalog import catalog
 from clickpaint.weights.device import Device
+from clickpaint.weights.store import Store
 
 torchvision.available()
 diffusers = pytest.importorskip("diffusers")
@@ -78,6 +81,18 @@ def test_folders_are_known_by_what_they_say(studio, folder):
         require("x", "fill", places)
     with pytest.raises(NotFound, match="can enlarge"):
         require("auto", "enlarge", [])
+
+
+def test_the_catalog_says_of_each_system_what_it_is(studio, folder, tmp_path, monkeypatch):
+    listed = {file.family: file for file in catalog().values() if file.role == "system"}
+    assert {(file.title, file.licence) for file in listed.values()} <= {(kind.title, kind.licence) for kind in KINDS.values()}
+    assert set(listed) == set(KINDS) - {"StableCascadeCombinedPipeline", "IFInpaintingPipeline"}, "one entry for all of a kind"
+    here = studio.pool.store.state("system_svd")
+    assert here.state == "present" and here.path == folder / "models" / "diffusers" / "moving" and here.bytes_done > 10_000
+    absent = Store(lambda kind: [tmp_path / kind]).state("system_karlo")
+    assert absent.state == "unavailable" and "karlo-v1-alpha into the folder of diffusers" in absent.reason
+    monkeypatch.setattr("clickpaint.studio.painting.offered", lambda pipeline: pipeline != "UnCLIPPipeline")
+    assert studio.painting.lacking_systems()["UnCLIPPipeline"] == "the installed diffusers has no UnCLIPPipeline any more."
 
 
 def test_what_would_change_nothing_with_a_system_is_refused(studio, folder, capsys):

@@ -38,7 +38,7 @@ def test_models_of_several_files():
 
 def test_every_entry_is_complete():
     for file in catalog().values():
-        assert file.role in ("segmenter", "eraser", "checkpoint", "preprocessor", "captioner", "tracker"), file.name
+        assert file.role in ("segmenter", "eraser", "checkpoint", "preprocessor", "captioner", "tracker", "adapter", "system"), file.name
         assert re.fullmatch(r"[A-Za-z][A-Za-z_-]*", file.kind), file.name
         assert file.licence, file.name
         assert file.source.startswith("https://"), file.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -51,7 +51,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     @router.get("/models", tags=tags, summary="All model files of the catalog", response_model=list[schemas.ModelAnswer])
     def list_models() -> Response:
         wanted, used = studio.pool.recommended(), studio.inventory.used()
-        return answer([_model(name, wanted, used) for name in models()])
+        lacking = studio.painting.lacking_systems()
+        return answer([_model(name, wanted, used, lacking) for name in models()])
 
     @router.get("/models/usage", tags=tags, summary="What models take on the disk and in memory", response_model=schemas.UsageAnswer)
     def usage() -> Response:
@@ -91,9 +92,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def remove(name: str) -> Response:
         return answer({"freed": studio.downloads.remove(name)})
 
-    def _model(name: str, wanted: tuple[str, ...], used: frozenset[str]) -> dict[str, Any]:
+    def _model(name: str, wanted: tuple[str, ...], used: frozenset[str], lacking: dict[str, str]) -> dict[str, Any]:
         state = studio.pool.store.state(name)
         first = files_of(name)[0]
+        if first.role == "system" and first.family in lacking:
+            state = replace(state, state="unavailable", reason=lacking[first.family])
         task = studio.tasks.find(("download", "verify"), name)
         return {
             "name": name, "title": first.title, "role": first.role, "bytes": state.bytes, "bytes_done": state.bytes_done,

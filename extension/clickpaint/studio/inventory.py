@@ -102,7 +102,7 @@ class Inventory:
     def _folders(self) -> dict[str, str]:
         if self._host.capabilities().public:
             return {}
-        return {kind: str(self._host.folders(kind)[0]) for kind in (*NAMED_BY_USERS, "captioner")}
+        return {kind: str(self._host.folders(kind)[0]) for kind in (*NAMED_BY_USERS, "captioner", "diffusers")}
 
     def _own_files(self) -> Iterator[OwnFile]:
         known = {filename for file in catalog().values() for filename in file.filenames}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clickpaint.erase.base import EraseOptions
-from clickpaint.errors import HostUnsupported, InvalidInput
+from clickpaint.errors import HostUnsupported, InvalidInput, Sentence
 from clickpaint.hosts.base import Capabilities, Host
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
@@ -26,9 +26,10 @@ from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, 
 from clickpaint.paint.paint_job import WHOLE, Painted, PaintOptions
 from clickpaint.paint.removal import as_instruction, prompt_for
 from clickpaint.paint.systems.acting import check_acting
+from clickpaint.paint.systems.kinds import KINDS
 from clickpaint.paint.systems.running import RunningSystem
 from clickpaint.paint.systems.system_folders import KIND as SYSTEMS
-from clickpaint.paint.systems.system_folders import System, systems
+from clickpaint.paint.systems.system_folders import System, offered, systems
 from clickpaint.paint.systems.system_folders import require as require_system
 from clickpaint.progress import Progress
 from clickpaint.segment.base import Point, Prompts
@@ -342,6 +343,11 @@ class Painting:
     def systems(self) -> list[System]:
         """The systems with files of their own that are here."""
         return systems(self._host.folders(SYSTEMS))
+
+    def lacking_systems(self) -> dict[str, str]:
+        """By their pipelines, why systems cannot be used here, whether their folders are here or not."""
+        gone = {kind: Sentence("the installed diffusers has no {pipeline} any more.", pipeline=kind) for kind in KINDS if not offered(kind)}
+        return gone | {system.kind.pipeline: system.reason for system in self.systems() if system.reason}
 
     def animate(
         self, picture: Picture, options: PaintOptions, system: str = "auto", frames: int = 14, fps: float = 7.0, motion: int = 127,

@@ -51,7 +51,7 @@ def build_beside_canvas(studio: Front) -> gr.Blocks:
 def _side(studio: Front, paste: Paste | None) -> None:
     import gradio as gr
 
-    with gr.Column(scale=1, min_width=320, elem_classes=["cp-side"]):
+    with gr.Column(scale=1, min_width=300, elem_classes=["cp-side"]):
         can = studio.host.capabilities()
         tasks = can.paint or not can.own_sampler  # without a web UI, a checkpoint may come while the page is open
         if tasks:

@@ -35,10 +35,10 @@ class ModelFile:
     Attributes:
         name: unique key.
         title: for people.
-        role: "segmenter", "eraser", "checkpoint", "preprocessor", "captioner" or "tracker".
-        family: whose code runs it ("sam", "lama", …).
+        role: "segmenter", "eraser", "checkpoint", "preprocessor", "captioner", "tracker", "adapter" or "system".
+        family: whose code runs it ("sam", "lama", …); of a system the pipeline that its folder names.
         kind: which of the host's folders it lies in.
-        filename: what it is called there.
+        filename: what it is called there; of a system usually, for it is known by what its folder says.
         licence: of the weights.
         source: the page it comes from.
         urls: tried in turn; empty where the file cannot be downloaded (see `note`).

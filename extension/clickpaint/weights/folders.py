@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -32,6 +33,15 @@ def folders_in(places: Iterable[Path]) -> Iterator[Path]:
     for place in places:
         with suppress(OSError):
             yield from sorted(path for path in place.iterdir() if is_folder(path))
+
+
+def diffusers_folder(places: Iterable[Path], pipeline: str) -> Path | None:
+    """The first folder that diffusers saved of this pipeline, by its class; None where there is none."""
+    for folder in folders_in(places):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            if json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["_class_name"] == pipeline:
+                return folder
+    return None
 
 
 def why_unreadable(path: Path) -> str | None:

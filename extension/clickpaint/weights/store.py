@@ -15,7 +15,7 @@ from clickpaint.errors import CorruptModel, InvalidInput, ModelMissing, Sentence
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.catalog import ModelFile, catalog, files_of, how_to_get, unfinished
 from clickpaint.weights.checksums import RememberedSums, checksum, mismatch
-from clickpaint.weights.folders import is_file, of_error, why_unreadable
+from clickpaint.weights.folders import diffusers_folder, is_file, of_error, why_unreadable
 
 if TYPE_CHECKING:
     from clickpaint.weights.transfer import Network
@@ -226,6 +226,11 @@ class Store:
                     yield path
 
     def _state(self, file: ModelFile) -> ModelState:
+        if file.role == "system":
+            folder = diffusers_folder(self._folders(file.kind), file.family)
+            if folder is None:
+                return ModelState(file.name, "unavailable", None, 0, file.bytes, how_to_get(file))
+            return ModelState(file.name, "present", folder, sum(map(_size, folder.glob("*/*.safetensors"))), file.bytes)
         candidates = list(self._candidates(file))
         wrong = {path: self._known_wrong(file, path) for path in candidates}
         good = next((path for path in candidates if wrong[path] is None), None)

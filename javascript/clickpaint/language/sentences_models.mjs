@@ -31,6 +31,7 @@ export const en = {
     "kind.embeddings": "Textual inversion",
     "kind.ControlNet": "ControlNet",
     "kind.captioner": "Captioner",
+    "kind.diffusers": "System",
     "place.folder": "Its folder:",
     "place.choose": "Choose a file",
     "place.all": "Where your own files go",
@@ -43,6 +44,8 @@ export const en = {
     "role.segmenter": "Selecting",
     "role.eraser": "Removing",
     "role.preprocessor": "Control maps",
+    "role.adapter": "Reference pictures",
+    "role.system": "Systems with folders of their own",
     "role.tracker": "Following in clips",
     "role.checkpoint": "Painting",
 };
@@ -78,6 +81,7 @@ export const zh_CN = {
     "kind.embeddings": "文本反转",
     "kind.ControlNet": "ControlNet",
     "kind.captioner": "描述模型",
+    "kind.diffusers": "系统",
     "place.folder": "文件夹：",
     "place.choose": "选择文件",
     "place.all": "您自己的文件放在哪里",
@@ -90,6 +94,8 @@ export const zh_CN = {
     "role.segmenter": "选择",
     "role.eraser": "移除",
     "role.preprocessor": "控制图",
+    "role.adapter": "参考图",
+    "role.system": "带有自己文件夹的系统",
     "role.tracker": "在视频中跟踪",
     "role.checkpoint": "绘制",
 };

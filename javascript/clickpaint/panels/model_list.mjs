@@ -6,7 +6,7 @@ import {bytes, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {blocked} from "../server/downloads.mjs";
 
-const ROLES = ["checkpoint", "segmenter", "eraser", "preprocessor", "captioner", "tracker"];
+const ROLES = ["checkpoint", "segmenter", "eraser", "preprocessor", "captioner", "tracker", "adapter", "system"];
 const GETTABLE = ["missing", "partial", "corrupt"];
 /** Milliseconds in which the second press must come that deletes. */
 const SURE = 5000;
@@ -54,7 +54,8 @@ export class ModelList extends HTMLElement {
 
     #row(model) {
         const task = this.downloads?.task(model.name);
-        const facts = [model.bytes ? bytes(model.bytes) : "", model.licence].filter(Boolean).join(" · ");
+        const system = model.role === "system", here = model.state === "present", size = model.bytes ?? (system ? model.bytes_done : 0);
+        const facts = [size ? bytes(size) : "", model.licence].filter(Boolean).join(" · ");
         const unable = this.#unable(model), shown = unable ? "unavailable" : model.state;
         const word = shown === "present" && model.used ? t("models.used") : t(`state.${shown}`);
         const state = h(`span.cp-state.cp-${shown}`, {title: said(unable ?? model, "reason")}, word);
@@ -63,7 +64,7 @@ export class ModelList extends HTMLElement {
         return h(
             "li",
             {},
-            h("div.cp-model-text", {}, h("strong", {}, title), h("small", {title: model.note || null}, facts)),
+            h("div.cp-model-text", {}, h("strong", {}, title), h("small", {title: model.note || null}, facts), system ? h("small", {}, here ? model.note : said(model, "reason")) : null),
             model.recommended && !task ? h("span.cp-state.cp-wanted", {}, t("models.recommended")) : null,
             task ? this.#running(model, task) : shown === "missing" ? null : state,
             ...this.#buttons(model, task),
@@ -88,7 +89,7 @@ export class ModelList extends HTMLElement {
         const buttons = [];
         if (!capabilities?.offline && GETTABLE.includes(model.state) && !this.#unable(model))
             buttons.push(this.#button("download", t(model.state === "corrupt" ? "models.retry" : "models.download"), model, () => downloads?.start(model.name)));
-        if (model.state === "present") buttons.push(this.#button("verify", t("models.verify"), model, () => downloads?.verify(model.name)));
+        if (model.state === "present" && model.role !== "system") buttons.push(this.#button("verify", t("models.verify"), model, () => downloads?.verify(model.name)));
         if (model.removable) buttons.push(this.#button("remove", t(this.#asked === model.name ? "models.sure" : "models.remove"), model, () => this.#remove(model)));
         return buttons;
     }

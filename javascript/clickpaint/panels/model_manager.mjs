@@ -7,6 +7,9 @@ import {said} from "../language/server_sentences.mjs";
 import {Api, rootOf} from "../server/api.mjs";
 import {filePlace} from "./file_place.mjs";
 
+/** Kinds whose models are whole folders, which a browser cannot bring. */
+const FOLDERS = ["captioner", "diffusers"];
+
 export class ModelManager extends HTMLElement {
     #listeners = new Listeners();
     #seen = false;
@@ -42,9 +45,9 @@ export class ModelManager extends HTMLElement {
     /** What is inside of the list of folders is made when it is opened first. */
     #fill() {
         if (this.#places.children.length > 1) return;
-        const kinds = ["Stable-diffusion", "VAE", "Lora", "embeddings", "ControlNet", "captioner"];
+        const kinds = ["Stable-diffusion", "VAE", "Lora", "embeddings", "ControlNet", "captioner", "diffusers"];
         const choose = canvas()?.workbench.editor.capabilities?.paint.own_sampler === false;
-        this.#places.append(...kinds.map((kind) => h("div", {}, h("strong", {}, t(`kind.${kind}`)), filePlace(kind, {choose: choose && kind !== "captioner"}))));
+        this.#places.append(...kinds.map((kind) => h("div", {}, h("strong", {}, t(`kind.${kind}`)), filePlace(kind, {choose: choose && !FOLDERS.includes(kind)}))));
     }
 
     /** Look for files that came or went. */
