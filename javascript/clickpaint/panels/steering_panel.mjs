@@ -74,7 +74,7 @@ export class SteeringPanel extends HTMLElement {
     }
 
     #draw() {
-        const before = valuesOf(this), {adapters} = this.#known;
+        const before = valuesOf(this), {adapters} = this.#known, choose = this.#workbench()?.editor.capabilities?.paint.own_sampler === false;
         const share = (name, value) => range(t(`steering.${name}`), `reference_${name}`, {minimum: 0, maximum: 1, step: 0.05, value});
         this.system = h("fieldset", {}, h("legend", {}, t("steering.system")), choice(t("steering.system"), "system", []), h("p.cp-gives", {}));
         this.guide = h(
@@ -99,7 +99,7 @@ export class SteeringPanel extends HTMLElement {
             share("start", 0),
             share("end", 1),
             h("p.cp-note", {}),
-            h("div.cp-lacking", {}, h("p", {}, t("steering.reference.adapters")), filePlace("ControlNet")),
+            h("div.cp-lacking", {}, h("p", {}, t("steering.reference.adapters")), filePlace("ControlNet", {choose}), h("clickpaint-models", {"data-role": "adapter"})),
         );
         this.replaceChildren(this.system, this.guide, this.reference);
         this.#task = "";
