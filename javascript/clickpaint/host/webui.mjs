@@ -5,7 +5,13 @@ import {isClip} from "../video/clip_files.mjs";
 
 const PATIENCE = 15_000;
 const PERIOD = 50;
-const unit = (tab) => `#${tab}_controlnet_ControlNet-0`;
+const INPUT = "_input_image";
+
+/** What stands before the ids in the first unit of a tab's ControlNet, whose name differs from fork to fork; null where there is none. */
+function unit(tab) {
+    const id = document.querySelector(`[id^="${tab}_controlnet"][id$="${INPUT}"]`)?.id;
+    return id ? `#${id.slice(0, -INPUT.length)}` : null;
+}
 
 /** The address of the picture that is selected in a gallery, of the first one if none is; null in an empty one. */
 export function pictureOf(gallery) {
@@ -151,7 +157,7 @@ export async function giveControlNet(canvas, picture, tab) {
         /** @type {HTMLInputElement | null} */
         const own = document.querySelector(`${unit(tab)}_controlnet_same_img2img_checkbox input`);
         if (own && !own.checked) own.click();
-        await put(`${unit(tab)}_input_image`, picture, "picture.png");
+        await put(`${unit(tab)}${INPUT}`, picture, "picture.png");
     } catch (error) {
         canvas.toasts.error(error);
     }
@@ -167,7 +173,7 @@ export async function unfold(id, selector) {
 
 /** Say what our buttons in the web UI's rows do, and show the one for ControlNet where there is one. */
 export function nameButtons() {
-    document.querySelector("#clickpaint_send_controlnet")?.classList.toggle("cp-hidden", !document.querySelector(`${unit("txt2img")}_input_image`));
+    document.querySelector("#clickpaint_send_controlnet")?.classList.toggle("cp-hidden", !unit("txt2img"));
     for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#txt2img_send_to_clickpaint, #img2img_send_to_clickpaint"))) {
         button.title = button.ariaLabel = t("send_here");
     }
