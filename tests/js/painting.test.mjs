@@ -165,3 +165,11 @@ test("the band around what is removed fits it, or is what was chosen", async () 
     page.capabilities.paint.removal_prompt = "";
     assert.equal(bandOf(page, "remove"), null);
 });
+
+test("a model that edits looks at several pictures, as they are", async () => {
+    const {steeringOf, LOOK} = await import("../../javascript/clickpaint/picture/steering.mjs");
+    const said = /** @type {any} */ ({system: "", guide: "none", reference: LOOK, reference_picture: "data:1", further_references: ["data:2", "data:3"], adjustable: false});
+    assert.deepEqual(steeringOf("instruct", said), {reference_picture: "data:1", further_references: ["data:2", "data:3"]});
+    assert.deepEqual(steeringOf("instruct", {...said, further_references: []}), {reference_picture: "data:1"});
+    assert.throws(() => steeringOf("instruct", {...said, reference_picture: null}));
+});

@@ -67,6 +67,7 @@ export class PictureChoice {
         this.shown.hidden = this.drop.hidden = value === null;
         if (value === null) this.shown.removeAttribute("src");
         else this.shown.src = value;
+        this.element.dispatchEvent(new Event("change", {bubbles: true}));
     }
 }
 

@@ -12,6 +12,8 @@ import {PictureChoice} from "./picture_choice.mjs";
 
 const GUIDES = ["none", "clip", "picture", "classifier"];
 const HIGHEST = 10_000;
+/** Reference pictures after the first, at most. */
+const FURTHER = 3;
 
 export class SteeringPanel extends HTMLElement {
     #listeners = new Listeners();
@@ -30,6 +32,8 @@ export class SteeringPanel extends HTMLElement {
     #guiding;
     /** @type {PictureChoice} */
     #resembled;
+    /** What a model that edits looks at besides. @type {PictureChoice[]} */
+    #further = [];
 
     connectedCallback() {
         this.classList.add("cp");
@@ -66,6 +70,7 @@ export class SteeringPanel extends HTMLElement {
             this.#family = this.#familyNow;
             this.#guiding ??= new PictureChoice(t("steering.guide.picture"), this.#workbench);
             this.#resembled ??= new PictureChoice(t("steering.reference.picture"), this.#workbench);
+            while (this.#further.length < FURTHER) this.#further.push(new PictureChoice(t("steering.reference.further"), this.#workbench));
             this.#draw();
         } catch (error) {
             this.#loading = null;
@@ -94,6 +99,7 @@ export class SteeringPanel extends HTMLElement {
             h("legend", {}, t("steering.reference")),
             choice(t("steering.reference.by"), "reference", looks),
             this.#resembled.element,
+            ...this.#further.map(({element}) => element),
             share("weight", 1),
             share("fidelity", 0.5),
             share("start", 0),
@@ -147,6 +153,7 @@ export class SteeringPanel extends HTMLElement {
         this.#seen("reference_fidelity", adjusts && reference === LOOK);
         this.#seen("reference", looks);
         this.#resembled.element.hidden = !looks || reference === "";
+        this.#further.forEach(({element}, i) => (element.hidden = !looks || known.adjustable || reference === "" || ![this.#resembled, ...this.#further][i].value));
         note.textContent = looks ? (action === "vary" && reference ? t("steering.reference.vary") : "") : said(known.reference, "reason");
         note.hidden = !note.textContent;
         this.reference.querySelector(".cp-lacking").hidden = !adjusts || known.adapters.length > 0 || reference === "";
@@ -182,6 +189,7 @@ export class SteeringPanel extends HTMLElement {
         return steeringOf(task, {
             ...values, guide_scale: scale, system: system?.name ?? "", acts: system?.acts[task] ?? [], guide_picture: this.#guiding.value, adjustable: this.#known.adjustable,
             reference: this.#known.reference.available ? values.reference : "", reference_picture: this.#resembled.value,
+            further_references: this.#further.filter(({element}) => !element.hidden).map(({value}) => value).filter((value) => value !== null),
         });
     }
 }

@@ -16,6 +16,7 @@ export const LOOK = "look:";
  * @property {string | null} guide_picture a data URL
  * @property {string} reference "" for none, `LOOK`, or the name of an IP-Adapter
  * @property {string | null} reference_picture a data URL
+ * @property {string[]} further_references data URLs, for models that edit
  * @property {boolean} adjustable whether it can be said how it is looked at
  * @property {number} reference_weight
  * @property {number} reference_fidelity
@@ -43,7 +44,7 @@ function referenceOf(task, said) {
     const {reference, reference_picture, reference_weight, reference_fidelity, reference_start, reference_end} = said;
     if (!reference) return {};
     if (!reference_picture && task !== "vary") throw new ApiError(400, {error: "InvalidInput", message: t("steering.no_picture"), remedy: t("steering.no_picture.remedy")});
-    if (!said.adjustable) return {reference_picture};
+    if (!said.adjustable) return said.further_references.length ? {reference_picture, further_references: said.further_references} : {reference_picture};
     const which = reference === LOOK ? {reference_fidelity} : {reference_adapter: reference};
     return {...which, ...(reference_picture ? {reference_picture} : {}), reference_weight, reference_start, reference_end};
 }
