@@ -53,7 +53,8 @@ class HostVisit(Visit):
 
     def saved(self) -> None:
         """The last test's result may go: without this, opening the next picture asks about it."""
-        self.page.evaluate("() => { const editor = document.querySelector('clickpaint-canvas')?.editor; if (editor?.ready) editor.keepSaved() }")
+        here = "const editor = document.querySelector('clickpaint-canvas')?.editor"
+        self.page.evaluate(f"() => {{ {here}; if (editor?.ready) editor.keepSaved() }}")
 
     def turn_to(self, name: str) -> None:
         """Open one of the web UI's own tabs, which Forge writes with a capital."""

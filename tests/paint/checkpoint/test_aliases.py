@@ -90,6 +90,18 @@ def test_eight_bit_weights_are_shared_and_computed_with_in_a_larger_type():
     assert all(torch.equal(one, other) for one, other in zip(outputs, expected, strict=True))
 
 
+def test_a_text_encoder_in_half_precision_answers_beside_a_network_in_float32():
+    """As Forge has them with a network in eight bits before it first used them; autocast leaves normalisation alone."""
+    plain = toy.state_dict(dtype=torch.float32, vocabulary=SMALL)
+    mixed = {
+        key: tensor.half() if key.startswith("cond_stage_model.") and tensor.is_floating_point() else tensor
+        for key, tensor in plain.items()
+    }
+    with Checkpoints().using(source(mixed), "cpu") as checkpoint, torch.autocast("cpu", torch.bfloat16):
+        hidden, _ = checkpoint.text_encoders[0].encode(torch.tensor([[1, 2, 3]]))
+    assert torch.isfinite(hidden).all() and hidden.std() > 0
+
+
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_the_moving_average_serves_only_where_the_plain_weights_are_missing(family):
     beside = toy.state_dict(family=family, vocabulary=SMALL, averaged="beside", dtype=torch.float32)

@@ -63,8 +63,13 @@ class Checkpoint:
         return list(self.networks().values())
 
     def computed_in(self, module: torch.nn.Module, device: torch.device) -> torch.dtype:
-        """The type that one of its networks computes in."""
-        return main_dtype(module)
+        """The type that one of its networks computes in: beside a network in float32, all of them compute under autocast, in which the CPU
+        cannot normalise with weights in half precision."""
+        import torch
+
+        own = main_dtype(module)
+        mixes = own == torch.float16 and self.dtype == torch.float32 and device.type == "cpu"
+        return torch.float32 if mixes else own
 
     def on(self, device: torch.device) -> Checkpoint:
         """The same, with its inputs on another device."""
