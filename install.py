@@ -50,10 +50,12 @@ print(json.dumps({"version": sys.version_info[:2], "packages": sysconfig.get_pat
 
 # Packages of which a killed installation wrote only a part: taken for absent, so that they are installed again.
 FORGET_BROKEN = """
-import importlib.metadata, pathlib, shutil, sys
+import csv, importlib.metadata, pathlib, shutil, sys
 for package in list(importlib.metadata.distributions(path=[sys.argv[1]])):
-    files = [file for file in package.files or () if file.suffix != ".pyc"]
-    if not files or not all(file.locate().exists() for file in files):
+    record = package.read_text("RECORD")  # whose missing files package.files leaves out since Python 3.12
+    listed = package.files or () if record is None else (row[0] for row in csv.reader(record.splitlines()) if row)
+    files = [pathlib.Path(package.locate_file(file)) for file in listed if not str(file).endswith(".pyc")]
+    if not files or not all(file.exists() for file in files):
         print("Repairing", pathlib.Path(package._path).name)
         shutil.rmtree(package._path, ignore_errors=True)
 """
