@@ -21,6 +21,7 @@ import {ResultGallery} from "./clickpaint/panels/result_gallery.mjs";
 import {TouchUpPicker} from "./clickpaint/panels/touchup_picker.mjs";
 import {AnimatePanel} from "./clickpaint/panels/animate_panel.mjs";
 import {SteeringPanel} from "./clickpaint/panels/steering_panel.mjs";
+import {TrainingPanel} from "./clickpaint/panels/training_panel.mjs";
 import {WordsPanel} from "./clickpaint/panels/words_panel.mjs";
 
 const ELEMENTS = {
@@ -34,6 +35,7 @@ const ELEMENTS = {
     "clickpaint-settings": SettingsDialog,
     "clickpaint-history": HistoryPanel,
     "clickpaint-datasets": DataSetPanel,
+    "clickpaint-training": TrainingPanel,
     "clickpaint-results": ResultGallery,
     "clickpaint-touchup": TouchUpPicker,
     "clickpaint-words": WordsPanel,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from PIL import Image
 from clickpaint.api import trainings_schemas as schemas
 from clickpaint.paint.adapters.lora import Lora
 from clickpaint.paint.checkpoint.source import TensorSource
+from clickpaint.studio.tasks import Task
 from clickpaint.train.run_folder import read_state
+from clickpaint.train.training_session import Session
 from tests.api.test_workspaces import checked_answer
 from tests.train.toys import checkpoint_tensors, scene
 
@@ -39,6 +42,10 @@ def told(client, id):
 
 def test_a_training_is_begun_watched_and_its_result_is_there(client, studio, reds):
     body = {"name": "sks", "dataset": reds, "settings": SETTINGS}
+    expected = checked_answer(schemas.ForecastAnswer, client.post("trainings/forecast", json={**body, "quality": "best"}))
+    assert (expected["steps"], expected["resolution"]) == (3, 64)  # what is said goes before what the quality chooses
+    assert expected["seconds"] == pytest.approx(3 * expected["step_seconds"]) and 0 < expected["memory_bytes"] < expected["free_bytes"]
+    assert client.get("trainings").json() == [] and not (studio.host.folder / "Lora").exists()  # and nothing is left of it
     answer = client.post("trainings", json=body)
     assert answer.status_code == 201
     begun = answer.json()
@@ -78,6 +85,31 @@ def test_a_training_stops_makes_way_and_goes_on(client, studio, reds):
     assert last["state"] == "done" and last["step"] == 6 and second["id"] != first["id"]
     other = client.post("trainings", json={**body, "settings": {**SETTINGS, "rank": 4}}).json()
     assert "other settings" in told(client, other["id"])[-1]["text"]
+
+
+def test_a_training_waits_until_it_is_told_to_go_on(client, studio, reds, monkeypatch):
+    step = Session.step
+
+    def paused_in_the_second(self):
+        if self.at.step == 1:
+            assert client.post(f"trainings/{begun['id']}/pause").json()["held"]
+        step(self)
+
+    monkeypatch.setattr(Session, "step", paused_in_the_second)
+    starting = threading.Event()
+    plan, begun = studio.trainings._data_set, {}
+    studio.trainings._data_set = lambda name: (starting.wait() if begun else None, plan(name))[1]
+    begun.update(client.post("trainings", json={"name": "sks", "dataset": reds, "settings": {**SETTINGS, "sample_every": 0}}).json())
+    starting.set()
+    training = studio.trainings.get(begun["id"])
+    with training.changed:
+        assert training.changed.wait_for(lambda: training.paused, 120)
+    curve = client.get(f"trainings/{begun['id']}/curve").json()
+    assert len(curve["losses"]) == 2 and studio.compute.run(Task("mask"), lambda progress: "painted") == "painted"  # the lane is free
+    assert client.get(f"trainings/{begun['id']}").json()["state"] in ("waiting", "running")
+    assert client.post(f"trainings/{begun['id']}/resume").json()["id"] == begun["id"]
+    last = told(client, begun["id"])[-1]
+    assert (last["state"], last["step"], last["held"]) == ("done", 3, False)
 
 
 def test_what_cannot_be_trained_is_refused(client, studio, reds):

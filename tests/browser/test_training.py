@@ -1,23 +1,46 @@
-"""Kept for training by clicks in real Chromium: the data set is what was clicked, in every layout that it goes out in."""
+"""Kept for training by clicks in real Chromium: the data set is what was clicked, in every layout that it goes out in; and what becomes of
+it by a training that is begun, watched, stopped and tried in the page."""
 
 from __future__ import annotations
 
 import colorsys
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from clickpaint.train.dataset.collection import Collection
+from clickpaint.train.dataset.collection import Collection, NewExample
 from clickpaint.train.dataset.examples import DataSet, open_data_set
 from clickpaint.train.dataset.picture_reading import mask_of, read_picture
-from tests.browser.conftest import BALL_RADIUS, Visit, expect, photograph
+from tests.browser.conftest import BALL_RADIUS, Visit, expect, photograph, serving
 from tests.browser.test_accessible import AXE, violations
 from tests.browser.test_hands import removed
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module")
+def address(data_folder: Path) -> Iterator[str]:
+    """A program with a checkpoint of a test's size."""
+    from clickpaint.paint.checkpoint.source import TensorSource
+    from clickpaint.studio.studio import Studio
+    from tests.toys.studio import ToyHost
+    from tests.train.toys import checkpoint_tensors
+
+    host = ToyHost(data_folder, segmenter="classic", eraser="classic", device="cpu")
+    host.can_paint = True
+    host.source = TensorSource("toy", lambda: checkpoint_tensors(4, "sd1"), prediction="epsilon")
+    with serving(Studio(host)) as address:
+        yield address
+
 
 LAYOUTS = ("onetrainer", "kohya", "kohya-alpha", "imagefolder")
 
@@ -140,3 +163,69 @@ def test_clicked_pictures_go_into_a_data_set_and_out_in_every_layout(
     panel.get_by_role("button", name="for good?").click()
     expect(panel.locator(".cp-set-example")).to_have_count(0)
     assert collection.names() == []
+
+
+def test_a_data_set_is_learned_in_the_page(visit: Callable[..., Visit], data_folder: Path) -> None:
+    from tests.train.toys import scene
+
+    collection, example = Collection(data_folder / "datasets"), scene((40, 160, 60))
+    collection.create("reds", "ohwx")
+    file = io.BytesIO()
+    Image.fromarray(example.pixels).save(file, "PNG")
+    collection.add("reds", [NewExample("a", file.getvalue(), "a red square", example.mask > 0.5)])
+    tab = visit()
+    tab.page.locator(".cp-sample").first.click()
+    tab.page.wait_for_selector("clickpaint-canvas.cp-ready")
+    tab.idle()
+    tab.page.keyboard.press("d")
+    tab.page.locator("clickpaint-datasets").get_by_role("button", name="Train", exact=True).click()
+    panel = tab.page.locator("clickpaint-training")
+    expect(panel.locator("select[name=dataset]")).to_have_value("reds")
+    expect(panel.locator("input[name=trigger]")).to_have_value("ohwx")
+    panel.locator("input[name=name]").fill("red")
+    panel.locator("select[name=quality]").select_option("quick")
+    panel.locator("summary").click()
+    expect(panel.locator("input[name=rank]")).to_have_attribute("placeholder", "8")  # as the quality chooses it
+
+    def tell(**values: int) -> None:
+        for name, value in values.items():
+            panel.locator(f".cp-learn-fields [name={name}]").fill(str(value))
+            panel.locator(f".cp-learn-fields [name={name}]").press("Tab")
+
+    tell(steps=100000, resolution=64, rank=2, sample_every=1000, sample_steps=1)
+    panel.get_by_role("button", name="How long, how much memory?").click()
+    expect(panel.locator(".cp-note")).to_contain_text("for 100000 steps at 64 px")
+    if AXE.exists():
+        tab.page.evaluate(AXE.read_text("utf-8"))
+        assert violations(tab) == [], "all that a training can be told"
+    panel.locator("summary").click()
+    panel.get_by_role("button", name="Start", exact=True).click()
+    now = panel.locator(".cp-learn-now")
+    expect(now.locator("polyline")).to_have_count(2)
+    now.get_by_role("button", name="Pause and paint").click()
+    expect(now).to_contain_text("Waits until you go on")
+    tab.page.reload()
+    tab.page.wait_for_selector("clickpaint-canvas.cp-ready")
+    tab.page.locator("body").press("n")
+    expect(now).to_contain_text("Waits until you go on")
+    expect(panel.locator("input[name=name]")).to_have_value("red")
+    expect(now.locator("img[src]")).to_have_count(1)
+    if AXE.exists():
+        tab.page.evaluate(AXE.read_text("utf-8"))
+        assert violations(tab) == [], "a training"
+        tab.page.emulate_media(color_scheme="dark")
+        assert violations(tab) == [], "a training in the dark"
+    now.get_by_role("button", name="Go on").click()
+    expect(now).to_contain_text("left")
+    now.get_by_role("button", name="Stop").click()
+    expect(now).to_contain_text("Stopped; it can go on")
+
+    panel.locator("summary").click()
+    tell(steps=2)
+    panel.get_by_role("button", name="Start", exact=True).click()
+    expect(now.get_by_role("alert")).to_contain_text("holds a training with other settings")
+    panel.get_by_role("button", name="Start over").click()
+    expect(now).to_contain_text("Done · step 2 of 2")
+    now.get_by_role("button", name="Try it").click()
+    expect(tab.page.locator("#clickpaint_fill_prompt textarea")).to_have_value("<lora:red:1> ohwx")
+    assert (data_folder / "Lora" / "red.safetensors").is_file()

@@ -32,7 +32,7 @@ def test_a_training_is_told_run_and_repeated_from_its_settings(folder, capsys):
     more = ["--resolution", "64", "--steps", "2", "--rank", "2", "--text-learning-rate", "0", "--result-type", "float32"]
     assert main([*command, *more, "--dry-run", "-o", str(folder / "first.safetensors")]) == 0
     said = capsys.readouterr().out
-    assert "million numbers learn" in said and "64 x 64" in said and not (folder / "first.safetensors").exists()
+    assert "million numbers learn" in said and "64 x 64" in said and "A step takes" in said and not (folder / "first.safetensors").exists()
     assert main([*command, *more, "-o", str(folder / "first.safetensors")]) == 0
     assert "2 steps" in capsys.readouterr().out
     config = folder / "first.toml"

@@ -29,7 +29,7 @@ test("both languages say the same things with the same values, each once", async
 test("every sentence that the code asks for is there, and every one that is there is asked for", () => {
     const code = readdirSync(FOLDER, {recursive: true}).map((name) => name.replaceAll("\\", "/")).filter((name) => name.endsWith(".mjs") && !/\/sentences/.test(name)).map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
     for (const [, name] of code.matchAll(/\bt\("([^"]+)"/g)) assert.ok(name in en, name);
-    const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "kind.", "better.", "help.", "compare.", "control.", "task.", "say.", "loss.", "choice.", "fixed.", "side.", "crop.", "again.", "sample.", "welcome.can.", "describe.fill", "describe.replace", "train.what.", "steering.", "animate.", "train.mark.", "layout."];
+    const built = ["tool.", "hint.", "mode.", "busy.", "state.", "role.", "kind.", "better.", "help.", "compare.", "control.", "task.", "say.", "loss.", "choice.", "fixed.", "side.", "crop.", "again.", "sample.", "welcome.can.", "describe.fill", "describe.replace", "train.what.", "steering.", "animate.", "train.mark.", "layout.", "learn.quality.", "learn.kind.", "learn.state."];
     for (const name of Object.keys(en)) assert.ok(code.includes(`"${name}"`) || built.some((start) => name.startsWith(start)) || SHORTCUTS.some((one) => one.action === name), name);
 });
 

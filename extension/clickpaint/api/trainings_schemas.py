@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr
 from clickpaint.api.pydantic_compat import Body
 
 Kind = Literal["lora", "dreambooth", "embedding", "controlnet", "instruct", "finetune"]
+Quality = Literal["quick", "good", "best"]
 
 
 class TrainingBody(Body):
@@ -16,6 +17,7 @@ class TrainingBody(Body):
     dataset: StrictStr = Field(..., description="A data set's name.")
     kind: Kind = "lora"
     checkpoint: StrictStr | None = Field(None, description="One of the host's, which is taken; None for the one that is loaded.")
+    quality: Quality | None = Field(None, description="A choice of settings; those that are given go before it.")
     settings: dict[str, Any] = Field(default_factory=dict, description="By name; see /trainings/settings.")
     restart: StrictBool = Field(False, description="Start over instead of going on.")
 
@@ -34,8 +36,11 @@ class TrainingAnswer(BaseModel):
     name: str
     kind: str
     state: str = Field(..., description="waiting, running, done, failed or interrupted.")
-    paused: bool = Field(..., description="Whether it makes way for other work; it goes on by itself.")
+    paused: bool = Field(..., description="Whether it makes way for other work, or waits to be told to go on.")
+    held: bool = Field(..., description="Whether it was told to wait; otherwise it goes on by itself.")
+    dataset: str
     text: str = Field(..., description="What is being done, or why it failed.")
+    failure: dict[str, Any] | None = Field(..., description="Why it failed, as errors are answered.")
     step: int
     steps: int
     loss: float | None = Field(..., description="The mean of the last twenty steps.")
@@ -51,3 +56,14 @@ class TrainingAnswer(BaseModel):
 class CurveAnswer(BaseModel):
     losses: list[float]
     learning_rates: list[float]
+
+
+class ForecastAnswer(BaseModel):
+    memory_bytes: int = Field(..., description="What it takes besides the checkpoint.")
+    free_bytes: int
+    parameters: int
+    gradient_checkpointing: bool
+    resolution: int
+    steps: int
+    step_seconds: float = Field(..., description="Of a trial.")
+    seconds: float = Field(..., description="Of all steps.")

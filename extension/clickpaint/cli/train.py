@@ -63,8 +63,9 @@ def train(options: argparse.Namespace) -> int:
     job = _job(options)
     studio = studio_of(options)
     if options.dry_run:
-        fit, native = studio.trainings.measure(job)
-        print(f"{_fit_line(fit)} Pictures are brought to {native} x {native}.")
+        expected = studio.trainings.forecast(job)
+        print(f"{_fit_line(expected.fit)} Pictures are brought to {expected.resolution} x {expected.resolution}.")
+        print(_seconds_line(expected.step_seconds, expected.steps))
         return 0
     training = studio.trainings.start(job, options.restart)
     try:
@@ -127,8 +128,7 @@ def _show(training: Training) -> None:
             if training.begun_at:
                 say("begun", f"It goes on after step {training.begun_at}.")
             if training.step_seconds is not None:
-                whole = _span(training.step_seconds * training.job.settings.steps)
-                say("seconds", f"A step takes {training.step_seconds:.3g} s; all of them about {whole}.")
+                say("seconds", _seconds_line(training.step_seconds, training.job.settings.steps))
             bar.n = _done(training)
             if training.reports:
                 recent = training.reports[-20:]
@@ -138,6 +138,10 @@ def _show(training: Training) -> None:
             bar.refresh()
             if ended:
                 return
+
+
+def _seconds_line(step: float, steps: int) -> str:
+    return f"A step takes {step:.3g} s; all of them about {_span(step * steps)}."
 
 
 def _done(training: Training) -> int:

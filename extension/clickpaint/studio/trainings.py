@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from clickpaint.errors import Busy, ClickpaintError, HostUnsupported, Interrupted, InvalidInput, NotFound
 from clickpaint.hosts.base import Host
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from clickpaint.paint.checkpoint.source import Source
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _HANDING_OVER = 0.2
 """Seconds."""
@@ -41,6 +44,31 @@ _FOLDERS: dict[Kind, str] = {
     "finetune": "Stable-diffusion",
 }  # fmt: skip
 """The host's folders of results, by what is trained."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a training would take.
+
+    Attributes:
+        fit: of memory.
+        resolution: side in pixels of the square whose area pictures are brought to.
+        step_seconds: what one step takes, from a trial that changes nothing.
+        steps: how many there are.
+    """
+
+    fit: Fit
+    resolution: int
+    step_seconds: float
+    steps: int
+
+    @property
+    def seconds(self) -> float:
+        return self.step_seconds * self.steps
+
+
+class _Tried(Exception):
+    """A trial is over: (seconds that a step took)."""
 
 
 @dataclass(eq=False)
@@ -57,6 +85,8 @@ class Training:
         begun_at: the step that it goes on from.
         reports: of every step since then.
         changed: notified after every step and at the end.
+        paused: whether it makes way for other work, or was told to wait.
+        going: not set while the user wants it to wait.
     """
 
     asked: TrainingJob
@@ -69,6 +99,10 @@ class Training:
     changed: threading.Condition = field(default_factory=threading.Condition)
     error: BaseException | None = None
     paused: bool = False
+    going: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.going.set()
 
     @property
     def id(self) -> str:
@@ -142,13 +176,26 @@ class Trainings:
             raise InvalidInput("The result cannot be called {file}.", "Give it a name that ends in .safetensors.", file=job.output.name)
         self._data_set(job.data)
         with self._lock:
-            if any(training.task.active for training in self._trainings.values()):
-                raise Busy("A training is under way already.", "Wait for it, or stop it.")
+            self._check_none_goes()
             training = Training(job, job, self._tasks.start("train", subject=job.name))
             self._trainings[training.id] = training
         if restart:
             shutil.rmtree(job.folder, ignore_errors=True)
         threading.Thread(target=self._go, args=(training,), name="clickpaint-train", daemon=True).start()
+        return training
+
+    def pause(self, training: Training) -> None:
+        """Let it wait after the step that it is in, with what it has learned; everything else can be done meanwhile."""
+        training.going.clear()
+        training.tell()
+
+    def go_on(self, training: Training) -> Training:
+        """The training that goes on: the same where it waits; where it is over, another from the state that it has left. Raises as
+        `start`."""
+        if not training.task.active:
+            return self.start(training.asked)
+        training.going.set()
+        training.tell()
         return training
 
     def _go(self, training: Training) -> None:
@@ -170,6 +217,8 @@ class Trainings:
         job = training.job
         data = turns_of(self._data_set(job.data), job.kind, job.settings, resolution, classes)
         self._in_lane(training, lambda progress: self._measure(training, source, resolution))
+        if data.trigger and not training.job.settings.sample_prompts:
+            training.job = replace(training.job, settings=replace(training.job.settings, sample_prompts=(data.trigger,)))
         job = training.job
 
         def tell(report: StepReport) -> None:
@@ -184,16 +233,24 @@ class Trainings:
         training.begun_at = run.resumable() or 0
         write_config(job)
         training.tell()
-        while self._in_lane(training, lambda progress: run.run(lambda: self._opened(source), progress, self._awaited)) == "paused":
+
+        def pause() -> bool:
+            return not training.going.is_set() or self._awaited()
+
+        while self._in_lane(training, lambda progress: run.run(lambda: self._opened(source), progress, pause)) == "paused":
             training.paused = True
             training.tell()
-            time.sleep(_HANDING_OVER)  # whoever waits for the host's lock is woken first
+            if training.going.is_set():
+                time.sleep(_HANDING_OVER)  # whoever waits for the host's lock is woken first
+            with training.task.alarming(training.going):
+                training.going.wait()
+            training.task.check()
 
-    def _in_lane(self, training: Training, work: Callable[[Progress], object]) -> object:
+    def _in_lane(self, training: Training, work: Callable[[Progress], T]) -> T:
         """`work(progress)` in the lane of long work; also after an interruption it returns only when nothing is computed any more."""
         begun, ended = threading.Event(), threading.Event()
 
-        def compute(progress: Progress) -> object:
+        def compute(progress: Progress) -> T:
             begun.set()
             training.paused = False
             try:
@@ -217,11 +274,49 @@ class Trainings:
 
         return open_checkpoint(source).kind.native_size
 
-    def measure(self, job: TrainingJob) -> tuple[Fit, int]:
-        """What a training takes, and the resolution that it has. Raises `OutOfMemory`, `HostUnsupported`."""
+    def forecast(self, job: TrainingJob) -> Forecast:
+        """What a training would take, from one step on the network itself that changes nothing and leaves nothing.
+
+        Raises:
+            OutOfMemory: it does not fit; the error says what would. HostUnsupported, NotFound, InvalidInput: it cannot be.
+            Busy: another training is under way.
+        """
+        data_set = self._data_set(job.data)
+        with self._lock:
+            self._check_none_goes()
+            trial = Training(job, job, self._tasks.start("train", subject=job.name))
+        error: BaseException | None = None
+        try:
+            with tempfile.TemporaryDirectory(prefix="clickpaint-") as folder:
+                trial.job = replace(job, output=Path(folder) / job.output.name)
+                return self._in_lane(trial, lambda progress: self._tried(trial, data_set, progress))
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            trial.task.finish(error)
+
+    def _tried(self, trial: Training, data_set: DataSet, progress: Progress) -> Forecast:
         source = self._source()
-        resolution = job.settings.resolution or self._native_size(source)
-        return self._fit(job, source, resolution), resolution
+        resolution = trial.job.settings.resolution or self._native_size(source)
+        self._measure(trial, source, resolution)
+        job, fit = trial.job, trial.fit
+        assert fit is not None
+
+        def stop(seconds: float) -> None:
+            raise _Tried(seconds)
+
+        data = turns_of(data_set, job.kind, job.settings, resolution, data_set if job.kind == "dreambooth" else None)
+        try:
+            TrainingRun(job, data, self._host.device(), None, None, stop).run(lambda: self._opened(source), progress)
+        except _Tried as tried:
+            return Forecast(fit, resolution, tried.args[0], job.settings.steps)
+        raise AssertionError("a training began without its trial")
+
+    def _check_none_goes(self) -> None:
+        """Raises `Busy`."""
+        if any(training.task.active for training in self._trainings.values()):
+            raise Busy("A training is under way already.", "Wait for it, or stop it.")
 
     def _source(self) -> Source:
         source = self._host.checkpoint()

@@ -105,7 +105,7 @@ class TrainingSettings:
 
     save_every: int = _field(100, "steps between two states to go on from", minimum=1, maximum=1_000_000)
     sample_every: int = _field(0, "steps between two samples; 0: none", minimum=0, maximum=1_000_000)
-    sample_prompts: tuple[str, ...] = _field((), "what is painted as samples; separated by |")
+    sample_prompts: tuple[str, ...] = _field((), "what is painted as samples, separated by |; none: the trigger word")
     sample_negative: str = _field("", "negative prompt of the samples")
     sample_seed: int = _field(1, "of the first sample", minimum=0, maximum=2**32 - 1)
     sample_steps: int = _field(20, "denoising steps of samples", minimum=1, maximum=200)
@@ -145,6 +145,23 @@ DEFAULTS_OF: dict[Kind, dict[str, Any]] = {
     "finetune": {"learning_rate": 1e-5, "steps": 5_000},
 }
 """Where a kind starts from something else than the fields say."""
+
+
+QUALITIES = ("quick", "good", "best")
+_OF_QUALITY: dict[str, dict[str, Any]] = {
+    "quick": {"steps": 400, "rank": 8, "learning_rate": 2e-4, "text_learning_rate": 0.0, "sample_every": 100},
+    "good": {"steps": 1200, "rank": 16, "schedule": "cosine", "min_snr_gamma": 5.0, "sample_every": 200},
+    "best": {"steps": 2500, "rank": 32, "schedule": "cosine", "min_snr_gamma": 5.0, "background_keep": 0.5, "sample_every": 250},
+}
+
+
+def quality_settings(quality: str, kind: Kind) -> dict[str, Any]:
+    """What is chosen for one of `QUALITIES`, by name: of adapters all of it, of other kinds how many steps, in proportion to their own."""
+    chosen = _OF_QUALITY[quality]
+    if kind in ADAPTERS:
+        return dict(chosen)
+    own = {"sample_every": 250, "steps": round(DEFAULTS_OF[kind].get("steps", 1500) * chosen["steps"] / _OF_QUALITY["good"]["steps"])}
+    return own | ({"learning_rate": 1e-2} if kind == "embedding" and quality == "quick" else {})
 
 
 def parsed(name: str, value: Any) -> Any:

@@ -19,6 +19,7 @@
  * @property {() => void} settings
  * @property {() => void} history
  * @property {() => void} datasets
+ * @property {() => void} training
  * @property {() => void} keep what is selected, for training
  * @property {() => void} escape
  * @property {() => void} fit
@@ -29,7 +30,7 @@
 
 /**
  * @param {import("./canvas.mjs").ClickpaintCanvas} canvas
- * @returns {Omit<Actions, "datasets" | "keep">} those are training's
+ * @returns {Omit<Actions, "datasets" | "training" | "keep">} those are training's
  */
 export function actionsOf(canvas) {
     const {editor, selecting, timeline, diffusion} = canvas.workbench;

@@ -84,6 +84,7 @@ const NAMES = {
     act: "help.act",
     keep: "train.keep",
     datasets: "train.sets",
+    training: "learn.open",
     "film:play": "help.play",
     "film:back": "clip.back",
     "film:forth": "clip.forth",

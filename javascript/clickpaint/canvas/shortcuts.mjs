@@ -42,6 +42,7 @@ export const SHORTCUTS = [
     {group: "picture", keys: ["Ctrl+O"], match: command("o"), action: "open"},
     {group: "picture", keys: ["H"], match: plain("h"), action: "history"},
     {group: "picture", keys: ["D"], match: plain("d"), action: "datasets"},
+    {group: "picture", keys: ["N"], match: plain("n"), action: "training"},
     {group: "picture", keys: ["Ctrl+V"], action: "help:paste"},
     {group: "picture", keys: ["Ctrl+C"], match: command("c"), action: "copy"},
     {group: "picture", keys: ["Ctrl+S"], match: command("s"), action: "save"},

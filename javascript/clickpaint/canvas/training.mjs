@@ -1,10 +1,11 @@
-/** Training: what is clicked is kept for it, and the data sets that come of that. */
+/** Training: what is clicked is kept for it, the data sets that come of that, and what is learned from them. */
 
 import {h, iconButton} from "../common/dom.mjs";
 import {field} from "../common/form_fields.mjs";
 import {t} from "../language/language.mjs";
 import {DataSets} from "../picture/data_sets.mjs";
 import {browserStorage} from "../picture/reload_memory.mjs";
+import {Trainings} from "../picture/training_runs.mjs";
 import {ApiError} from "../server/api.mjs";
 
 export class Training {
@@ -12,18 +13,37 @@ export class Training {
     constructor(workbench) {
         this.editor = workbench.editor;
         this.sets = new DataSets(workbench, browserStorage());
+        this.trainings = new Trainings(workbench, browserStorage());
         this.question = new KeepDialog(this.sets);
-        this.panel = new DataSetDialog(this.sets);
+        this.panel = new PanelDialog("train.sets", "clickpaint-datasets", () => this.sets.load());
+        this.learning = new PanelDialog("learn.open", "clickpaint-training", () => Promise.all([this.trainings.load(), this.#setOf()]));
         /** What buttons and keys can do. */
         this.actions = {
-            datasets: () => void this.panel.toggle().catch((error) => this.editor.emit("error", error)),
+            datasets: () => this.#toggle(this.panel),
+            training: () => this.#toggle(this.learning),
             keep: () => this.keep(),
         };
     }
 
     /** What lies over the page. */
     get dialogs() {
-        return [this.question.element, this.panel.element];
+        return [this.question.element, this.panel.element, this.learning.element];
+    }
+
+    /** Show the data set that is to be learned; the one used last, where none was chosen. */
+    async #setOf() {
+        const {sets, trainings} = this;
+        await sets.load(false);
+        const {dataset} = trainings.wish, name = sets.list?.some((set) => set.name === dataset) ? dataset : sets.name;
+        if (name && name !== dataset) trainings.want({dataset: name});
+        if (name) await sets.show(name);
+    }
+
+    /** @param {PanelDialog} dialog */
+    #toggle(dialog) {
+        if (this.editor.capabilities?.public) return;
+        for (const other of [this.panel, this.learning]) if (other !== dialog) other.element.close();
+        dialog.toggle().catch((error) => this.editor.emit("error", error));
     }
 
     /** Keep something of the picture. @param {Wanted} [wanted] */
@@ -110,19 +130,23 @@ class KeepDialog {
     }
 }
 
-/** The data sets, over the page like the history. */
-class DataSetDialog {
-    /** @param {DataSets} sets */
-    constructor(sets) {
-        this.sets = sets;
+/** A panel over the page, like the history. */
+class PanelDialog {
+    /**
+     * @param {string} title key of its sentence
+     * @param {string} panel name of its element
+     * @param {() => Promise<unknown>} load what it shows, every time it is opened
+     */
+    constructor(title, panel, load) {
+        this.load = load;
         const close = iconButton("close", t("close"), () => this.element.close());
-        this.element = h("dialog.cp-help.cp-sets", {"aria-label": t("train.sets")}, h("header", {}, h("h2", {}, t("train.sets")), close), h("clickpaint-datasets"));
+        this.element = h("dialog.cp-help.cp-sets", {"aria-label": t(title)}, h("header", {}, h("h2", {}, t(title)), close), h(panel));
         this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
     }
 
     async toggle() {
         if (this.element.open) return this.element.close();
         this.element.showModal();
-        return this.sets.load();
+        return this.load();
     }
 }

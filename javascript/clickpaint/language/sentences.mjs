@@ -4,6 +4,7 @@ import {en as canvas, zh_CN as canvas_zh_CN} from "./sentences_canvas.mjs";
 import {en as words, zh_CN as words_zh_CN} from "./sentences_describe.mjs";
 import {en as hands, zh_CN as hands_zh_CN} from "./sentences_hands.mjs";
 import {en as history, zh_CN as history_zh_CN} from "./sentences_history.mjs";
+import {en as learning, zh_CN as learning_zh_CN} from "./sentences_learning.mjs";
 import {en as maps, zh_CN as maps_zh_CN} from "./sentences_maps.mjs";
 import {en as models, zh_CN as models_zh_CN} from "./sentences_models.mjs";
 import {en as painting, zh_CN as painting_zh_CN} from "./sentences_painting.mjs";
@@ -21,6 +22,7 @@ export const en = {
     ...words,
     ...hands,
     ...history,
+    ...learning,
     ...maps,
     ...models,
     ...painting,
@@ -39,6 +41,7 @@ export const zh_CN = {
     ...words_zh_CN,
     ...hands_zh_CN,
     ...history_zh_CN,
+    ...learning_zh_CN,
     ...maps_zh_CN,
     ...models_zh_CN,
     ...painting_zh_CN,

@@ -51,7 +51,8 @@ export class DataSetPanel extends HTMLElement {
         this.making = h("form.cp-set-new", {hidden: true, onsubmit: (event) => this.#make(event)}, field(t("train.set"), this.name), field(t("train.trigger"), this.word),
             h("button.cp-text.cp-strong", {type: "submit"}, t("train.make")));
         this.create = textButton(t("train.new"), () => this.#open(this.making.hidden), {"aria-expanded": "false"});
-        const head = h("div.cp-set-head", {}, (this.choices = field(t("train.set"), this.choice)), this.create, textButton(t("train.import"), () => this.file.click()), this.file);
+        const head = h("div.cp-set-head", {}, (this.choices = field(t("train.set"), this.choice)), this.create, textButton(t("train.import"), () => this.file.click()), this.file,
+            (this.learn = h("button.cp-text.cp-strong", {type: "button", onclick: () => this.#learn()}, t("learn.open"))));
 
         this.trigger = h("input", {type: "text", maxLength: 80, autocomplete: "off", onchange: () => this.#do(() => sets.change({trigger: this.trigger.value}))});
         this.resolution = h("select", {onchange: () => this.#do(() => ((sets.resolution = Number(this.resolution.value)), sets.show(sets.shown.name)))}, ...options(RESOLUTIONS.map((side) => [`${side}`, `${side}`])));
@@ -107,6 +108,13 @@ export class DataSetPanel extends HTMLElement {
         if (file) this.#do(async () => this.#say(t("train.imported", {n: await this.sets.take(file)})));
     }
 
+    /** Train what is shown. */
+    #learn() {
+        const {training} = /** @type {import("../canvas/canvas.mjs").ClickpaintCanvas} */ (this.closest("clickpaint-canvas"));
+        training.trainings.want({dataset: this.sets.shown.name});
+        training.actions.training();
+    }
+
     #save() {
         return this.#do(async () => {
             const {blob, name} = await this.sets.file(this.layout.value);
@@ -149,6 +157,7 @@ export class DataSetPanel extends HTMLElement {
         this.choice.value = shown?.name ?? "";
         this.choices.hidden = !list?.length;
         this.body.hidden = !shown;
+        this.learn.hidden = !shown?.examples.length;
         this.none.hidden = Boolean(shown?.examples.length || failure);
         this.none.textContent = t(loading ? "busy.timeline" : shown ? "train.empty" : "train.none");
         this.work.hidden = !work;

@@ -84,12 +84,12 @@ export class Api {
      * What the server tells while it works.
      *
      * @param {string} path
-     * @param {Record<string, unknown>} body
+     * @param {Record<string, unknown> | null} body null for what goes on by itself
      * @param {AbortSignal} [signal]
      * @returns {AsyncGenerator<[string, any]>}
      */
     async *stream(path, body, signal) {
-        const response = await this.#answer("POST", path, {body: {...body, stream: true}, signal});
+        const response = await this.#answer(body ? "POST" : "GET", path, {body: body ? {...body, stream: true} : undefined, signal});
         try {
             yield* eventsOf(response);
         } catch (error) {
