@@ -28,6 +28,7 @@ from clickpaint.train.estimate import Fit, estimate, fitting, with_checkpointing
 from clickpaint.train.planned_turns import turns_of
 from clickpaint.train.run_types import OpenedForTraining, StepReport
 from clickpaint.train.training_run import TrainingRun
+from clickpaint.train.training_samples import COMPARING
 from clickpaint.train.training_settings import Kind, TrainingJob, TrainingSettings, write_config
 from clickpaint.weights.device import free_bytes
 
@@ -217,7 +218,7 @@ class Trainings:
         job = training.job
         data = turns_of(self._data_set(job.data), job.kind, job.settings, resolution, classes)
         self._in_lane(training, lambda progress: self._measure(training, source, resolution))
-        if data.trigger and not training.job.settings.sample_prompts:
+        if data.trigger and job.kind not in COMPARING and not training.job.settings.sample_prompts:
             training.job = replace(training.job, settings=replace(training.job.settings, sample_prompts=(data.trigger,)))
         job = training.job
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +23,7 @@ from clickpaint.train.prepared import Preparation, Prepared, Turn
 from clickpaint.train.result_file import write_result
 from clickpaint.train.run_types import OpenedForTraining, StepReport, TrainingDiverged
 from clickpaint.train.training_modes import computed_in, gradient_scaler, tensor_board, thrifty_networks
-from clickpaint.train.training_samples import paint_samples, samples_missing
+from clickpaint.train.training_samples import COMPARING, paint_samples, samples_missing
 from clickpaint.train.training_settings import WHOLE
 
 if TYPE_CHECKING:
@@ -251,7 +251,30 @@ class Session:
     def _sample(self, progress: Progress) -> None:
         if samples_missing(self.job, self.at.step):
             device = self.run_.device if self.checkpoint.dtype.itemsize == 4 else replace(self.run_.device, dtype="float32")
-            paint_samples(self.job, self.learner, device, self.at.step, progress)
+            with self._as_saved():
+                paint_samples(self.job, self.learner, device, self.at.step, self._compared(), progress)
+
+    @contextmanager
+    def _as_saved(self) -> Iterator[None]:
+        """Within this block the moving average stands where it will be saved instead of what is learned."""
+        self._swap_average()
+        try:
+            yield
+        finally:
+            self._swap_average()
+
+    def _swap_average(self) -> None:
+        averaged = self.averaged or {}
+        for name in averaged:
+            tensor = self.learner.tensors[name]
+            tensor.data, averaged[name] = averaged[name], tensor.data
+
+    def _compared(self) -> list[Turn]:
+        """The turns that samples are compared with, always the same ones."""
+        if self.job.kind not in COMPARING:
+            return []
+        turns = {turn.key: turn for batch in self.run_.data.batches(0) for turn in batch}
+        return [turns[key] for key in sorted(turns)]
 
     def _state(self) -> dict[str, Any]:
         import torch
