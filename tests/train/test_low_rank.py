@@ -1,10 +1,13 @@
 """Low-rank changes: their gradients are those of diffusers' own example, and what is saved is what was learned."""
 
+import re
+
 import pytest
 import torch
 
 from clickpaint.paint.adapters.lora import Lora, applied
-from clickpaint.paint.checkpoint.opening import alias_report
+from clickpaint.paint.checkpoint.opening import alias_report, open_checkpoint
+from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.train import low_rank
 from clickpaint.train.learners import learning
 from clickpaint.train.prepared import Prepared
@@ -90,6 +93,52 @@ def test_a_lora_is_written_as_diffusers_and_kohya_have_it(tmp_path):
     unet.load_state_dict(checkpoint.unet.state_dict())
     unet.load_lora_adapter(state, network_alphas=alphas, prefix="unet")
     assert (asked(type("Bare", (), {"unet": unet, "kind": checkpoint.kind})) - learned).abs().max() < 1e-4 * learned.abs().max()
+
+
+_RESNET = {"conv1": "in_layers_2", "conv2": "out_layers_3", "time_emb_proj": "emb_layers_1", "conv_shortcut": "skip_connection"}
+
+
+def hosts_layer(name):
+    """The layer of the original's that A1111 and Forge find behind kohya's name for one of Stable Diffusion 1, dots as underscores."""
+    if name.startswith("lora_te_"):
+        return f"cond_stage_model_transformer_{name.removeprefix('lora_te_')}"
+    side, rest = re.fullmatch(r"lora_unet_(down_blocks|mid_block|up_blocks)_(.*)", name).groups()
+    block, kind, number, layer = re.fullmatch(r"(?:(\d+)_)?(attentions|resnets|downsamplers|upsamplers)_(\d+)_(.*)", rest).groups()
+    block, number, layer, attends = int(block or 0), int(number), _RESNET.get(layer, layer), kind == "attentions"
+    place = {
+        "down_blocks": f"input_blocks_{1 + 3 * block + number}_{int(attends)}_{layer}",
+        "mid_block": f"middle_block_{1 if attends else 2 * number}_{layer}",
+        "up_blocks": f"output_blocks_{3 * block + number}_{int(attends)}_{layer}",
+    }[side]
+    place = f"input_blocks_{3 + 3 * block}_0_op" if kind == "downsamplers" else place
+    place = f"output_blocks_{2 + 3 * block}_{2 if block else 1}_conv" if kind == "upsamplers" else place
+    return f"model_diffusion_model_{place}"
+
+
+def merged_with(tensors, saved):
+    """A checkpoint's tensors with a LoRA of kohya's layout in them, as those web UIs merge it."""
+    merged = dict(tensors)
+    keys = {key.removesuffix(".weight").replace(".", "_"): key for key in merged if key.endswith(".weight")}
+    assert {name.partition(".")[2] for name in saved} == {"lora_down.weight", "lora_up.weight", "alpha"}
+    for layer in {name.partition(".")[0] for name in saved}:
+        down, up, alpha = (saved[f"{layer}.{part}"].float() for part in ("lora_down.weight", "lora_up.weight", "alpha"))
+        key = keys[hosts_layer(layer)]
+        change = (up.flatten(1) @ down.flatten(1)) * (alpha / len(down))
+        merged[key] = merged[key].float() + change.reshape(merged[key].shape)
+    return merged
+
+
+def test_web_uis_find_the_layer_of_every_tensor_and_come_to_the_same_network(tmp_path):
+    checkpoint, ids = opened_checkpoint(), torch.arange(77)[None]
+    training = job(tmp_path / "x.safetensors", algorithm="locon", rank=4, alpha=2.0, conv_rank=2, text_learning_rate=1e-3)
+    with learning(training, checkpoint) as learner:
+        louder(learner.tensors)
+        learned, words = asked(checkpoint), checkpoint.text_encoders[0].encode(ids)[0]
+        saved = learner.result(learner.tensors, torch.float32)
+    merged = merged_with(checkpoint_tensors(4, "sd1"), saved)
+    made = open_checkpoint(TensorSource("merged", lambda: merged, prediction="epsilon"))
+    assert (asked(made) - learned).abs().max() < 1e-4 * learned.abs().max()
+    assert (made.text_encoders[0].encode(ids)[0] - words).abs().max() < 1e-4 * words.abs().max()
 
 
 def test_layers_of_sdxl_have_the_originals_names(tmp_path):

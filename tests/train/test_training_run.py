@@ -44,7 +44,7 @@ def test_the_object_is_learned_and_the_background_is_not(channels, tmp_path):
     example = scene((40, 160, 60))
     before = painted(checkpoint)
     settings = {"masked_loss": True, "background_weight": 0.0, "background_keep": 2.0}
-    training = job(tmp_path / "x.safetensors", steps=60, learning_rate=6e-3, rank=16, schedule="cosine", **settings)
+    training = job(tmp_path / "x.safetensors", steps=36, learning_rate=9e-3, rank=16, schedule="cosine", **settings)
     trained(training, checkpoint, example, example, example)
     after = painted(checkpoint, training.output)
     unlike = [np.abs(picture - example.pixels)[inside].mean() for picture in (before, after)]
@@ -75,7 +75,7 @@ def test_a_stopped_and_a_pausing_training_come_to_the_same_file(tmp_path):
     turns = TrainingTurns(lambda epoch: [[turn(scene((40, 160, 60)))], [turn(scene((160, 60, 40)))]], "toy")
 
     def run(name, pause=lambda: False, progress=None):
-        training = job(tmp_path / name / "x.safetensors", steps=6, rank=2, optimizer="prodigy", learning_rate=1.0, accumulation=3)
+        training = job(tmp_path / name / "x.safetensors", steps=6, rank=2, optimizer="prodigy", learning_rate=1.0, accumulation=2)
         done = TrainingRun(training, turns, Device()).run(opener(checkpoint), progress or Progress(), pause)
         return done, training
 
