@@ -156,14 +156,17 @@ def test_layers_of_sdxl_have_the_originals_names(tmp_path):
     assert (learned - before).abs().max() > 0.01
 
 
-def example_loss(unet, scheduler, latents, noise, timesteps, context, gamma):
-    """The step of diffusers' train_text_to_image_lora.py, line by line."""
+def example_loss(unet, scheduler, latents, noise, timesteps, context, gamma, area=None):
+    """The step of diffusers' train_text_to_image_lora.py, line by line; with `area`, kohya's way of counting places by a mask."""
     import torch.nn.functional as F
     from diffusers.training_utils import compute_snr
 
     noisy = scheduler.add_noise(latents, noise, timesteps)
     target = noise if scheduler.config.prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, timesteps)
     answer = unet(noisy, timesteps, context, return_dict=False)[0]
+    if area is not None:
+        error = F.mse_loss(answer.float(), target.float(), reduction="none") * area
+        return torch.stack([own.sum() / (4 * there.sum()) for own, there in zip(error, area, strict=True)]).mean()
     if not gamma:
         return F.mse_loss(answer.float(), target.float(), reduction="mean")
     snr = compute_snr(scheduler, timesteps)
@@ -173,8 +176,11 @@ def example_loss(unet, scheduler, latents, noise, timesteps, context, gamma):
     return (loss.mean(dim=list(range(1, len(loss.shape)))) * weights).mean()
 
 
-@pytest.mark.parametrize(("prediction", "gamma"), [("epsilon", 0.0), ("epsilon", 5.0), ("v_prediction", 5.0)])
-def test_gradients_are_those_of_diffusers_own_step(prediction, gamma, tmp_path):
+@pytest.mark.parametrize(
+    ("prediction", "gamma", "masked"),
+    [("epsilon", 0.0, False), ("epsilon", 0.0, True), ("epsilon", 5.0, False), ("v_prediction", 5.0, False)],
+)
+def test_gradients_are_those_of_diffusers_own_step(prediction, gamma, masked, tmp_path):
     from diffusers import DDPMScheduler
 
     checkpoint = opened_checkpoint(prediction=prediction)
@@ -185,7 +191,8 @@ def test_gradients_are_those_of_diffusers_own_step(prediction, gamma, tmp_path):
         louder(learner.tensors)
         session = Session(batch, next(opened_now(checkpoint)), learner, "")
         prepared = session.preparation.prepared([turn(scene((40, 160, 60))), turn(scene((160, 60, 40)))])
-        plain = Prepared(prepared.mean, prepared.deviation, None, prepared.captions, prepared.sizes)
+        masks = prepared.masks if masked else None
+        plain = Prepared(prepared.mean, prepared.deviation, masks, prepared.captions, prepared.sizes)
         session.loss(plain).backward()
         ours = {name: tensor.grad.clone() for name, tensor in learner.tensors.items()}
         for tensor in learner.tensors.values():
@@ -199,7 +206,8 @@ def test_gradients_are_those_of_diffusers_own_step(prediction, gamma, tmp_path):
         )
         words = checkpoint.text_encoders[0].tokenizer([example.caption] * 2, padding="max_length", max_length=77, return_tensors="pt")
         context = checkpoint.text_encoders[0].model(words.input_ids)[0]
-        example_loss(checkpoint.unet, scheduler, latents, noise, timesteps, context, gamma).backward()
+        area = None if masks is None else torch.where(masks > 0, 1.0, training.settings.background_weight)  # the object fills whole cells
+        example_loss(checkpoint.unet, scheduler, latents, noise, timesteps, context, gamma, area).backward()
         largest = max(float(tensor.grad.abs().max()) for tensor in learner.tensors.values())
         for name, tensor in learner.tensors.items():
             assert (ours[name] - tensor.grad).abs().max() <= 1e-4 * max(float(tensor.grad.abs().max()), 1e-3 * largest), name
