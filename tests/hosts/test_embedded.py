@@ -94,7 +94,7 @@ def test_a_web_uis_root_will_do_as_well_as_its_models(tmp_path, given):
     assert root / "models" / "sam" == made.folders("sam")[0]  # where downloads go
 
 
-_FOLDERS = "checkpoints", "vae", "LORAS", "embeddings", "controlnet", "text_encoders", "tokenizer"
+_FOLDERS = "checkpoints", "vae", "LORAS", "hypernetwork", "embeddings", "controlnet", "text_encoders", "tokenizer"
 
 
 def test_other_programs_folders_and_capitals_are_known(tmp_path):

@@ -20,6 +20,7 @@ from clickpaint.paint import flat_options
 from clickpaint.paint.checkpoint.source import FileSource
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
+from clickpaint.paint.prompt_styles import PromptStyle
 from clickpaint.session.selection import Adjustment
 from clickpaint.studio.control_maps import Layer, MapOptions
 from clickpaint.studio.studio import Studio
@@ -146,9 +147,10 @@ def test_the_tasks_of_palette_on_the_command_line(folder, tmp_path, capsys):
 
 def test_what_our_engines_lack_is_said(studio, tmp_path):
     picture = from_pixels(drawing())
-    for more, text in (({"styles": ("x",)}, "Styles"), ({"vae": "x"}, "VAE"), ({"token_merging_ratio": 0.5}, "tokens")):
-        with pytest.raises(HostUnsupported, match=text):
-            studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, **more))
+    with pytest.raises(HostUnsupported, match="VAE"):
+        studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, vae="x"))
+    with pytest.raises(NotFound, match="no style"):
+        studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, styles=("x",)))
     with pytest.raises(NotFound, match="nowhere"):
         studio.painting.paint_picture(picture, square(), flat_options.changed(FAST, prompt="<lora:nowhere:1>"))
     with pytest.raises(NotFound, match="missing"):
@@ -157,6 +159,20 @@ def test_what_our_engines_lack_is_said(studio, tmp_path):
     with pytest.raises(HostUnsupported, match="no checkpoint"):
         empty = Studio(EmbeddedHost(tmp_path, environment={}))
         empty.painting.paint_picture(picture, square(), FAST)
+
+
+def test_styles_and_merging_are_the_host_s_where_nothing_else_is_said(studio, monkeypatch):
+    monkeypatch.setattr(EmbeddedHost, "styles", lambda host: {"oil": PromptStyle("oil painting of {prompt}")})
+    can = EmbeddedHost.capabilities
+    monkeypatch.setattr(EmbeddedHost, "capabilities", lambda host: dataclasses.replace(can(host), token_merging=(0.3, 0.5)))
+
+    def said(**more):
+        options = flat_options.changed(FAST, prompt="a ball", styles=("oil",), **more)
+        made = studio.painting.paint_picture(from_pixels(drawing()), square(), options)
+        return made.pictures[0].source.text["parameters"]
+
+    assert said().startswith("oil painting of a ball\n") and "Token merging ratio: 0.5," in said()
+    assert "Token merging" not in said(token_merging_ratio=0.0)
 
 
 def test_a_unit_sees_the_crop_or_a_finished_map(studio, folder):

@@ -105,6 +105,10 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     ):
         add_number(parser, name, help)
     parser.add_argument("--count", dest="batch_count", type=int, default=1, metavar="N", help="results to choose from (%(default)s)")
+    parser.add_argument(
+        "--style", dest="styles", action="append", default=[], metavar="NAME", help="of styles.csv in the data folder; may be repeated"
+    )
+    add_number(parser, "token_merging_ratio", "share of the tokens that are merged, 0 to 0.9: faster, with less detail")
     parser.add_argument("--soft-inpainting", action="store_true", help="paint less towards the mask's edge")
     parser.add_argument(
         "--control", type=_unit, action="append", default=[], metavar="PREPROCESSOR:MODEL[:WEIGHT[:START[:END[:MODE]]]]",
@@ -115,14 +119,19 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
 def add_number(parser: argparse.ArgumentParser, name: str, help: str) -> None:
     """An option for a number, by its name in `flat_options`."""
     default = flat_options.DEFAULTS[name]
-    kind = pixels_or_auto if name in ("grow", "feather") else float if isinstance(default, float) else int
+    kind = pixels_or_auto if name in ("grow", "feather") else float if isinstance(default, float) or name.endswith("_ratio") else int
     shown = "" if default is None else " (%(default)s)"
     parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, metavar="N", help=help + shown)
 
 
 def add_paint_options(parser: argparse.ArgumentParser) -> None:
     add_sampling_options(parser)
-    parser.add_argument("-p", "--prompt", default="", help="what to paint; (word:1.2), [word], BREAK and <lora:NAME:0.8> as in the web UI")
+    parser.add_argument(
+        "-p",
+        "--prompt",
+        default="",
+        help="what to paint; (word:1.2), [word], BREAK, AND, <lora:NAME:0.8> and <hypernet:NAME:0.8> as in the web UI",
+    )
     parser.add_argument("--engine", choices=get_args(Engine), default="auto", help="auto: what fits the checkpoint and the other options")
     for name, help in (
         ("image_cfg_scale", "how closely an instruction keeps to the picture"),
@@ -231,6 +240,7 @@ def _painted(paths: list[Path], seeds: tuple[int, ...]) -> str:
 
 def paint_options(options: argparse.Namespace, **more: Any) -> PaintOptions:
     values = {name: value for name, value in vars(options).items() if name in flat_options.DEFAULTS and value is not None}
+    values["styles"] = tuple(getattr(options, "styles", ()))
     values |= {name: None for name in ("grow", "feather") if values.get(name) == AUTO}
     if values.get("guide_picture") is not None:
         values["guide_picture"] = _pixels(values["guide_picture"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from clickpaint.image.picture import Picture
     from clickpaint.paint.checkpoint.source import Source
     from clickpaint.paint.paint_job import Painted, PaintJob
+    from clickpaint.paint.prompt_styles import PromptStyle
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
 
 
-NAMED_BY_USERS = ("Stable-diffusion", "VAE", "Lora", "embeddings", "ControlNet", "text_encoder", "tokenizers")
+NAMED_BY_USERS = ("Stable-diffusion", "VAE", "Lora", "hypernetworks", "embeddings", "ControlNet", "text_encoder", "tokenizers")
 """Kinds of model files whose names are the user's own. They are looked for in the folders of their kind and nowhere else; files of
 other kinds are known by their names and checksums, and so may lie wherever models do."""
 
@@ -41,6 +43,7 @@ class Capabilities:
         schedulers: names that it takes.
         checkpoints: names of those that there are.
         styles: names of its prompt styles.
+        token_merging: share of the tokens that it is set to merge, in pictures from a prompt alone and in those from a picture.
         checkpoint: the one that is loaded, "" for none yet.
         native_size: side in pixels of the square that the checkpoint was trained on.
         family: what the loaded checkpoint is; None where none is loaded (yet).
@@ -60,6 +63,7 @@ class Capabilities:
     schedulers: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
+    token_merging: tuple[float, float] = (0.0, 0.0)
     checkpoint: str = ""
     native_size: int = 512
     family: ModelFamily | None = None
@@ -130,6 +134,10 @@ class Host(Protocol):
     def caption(self, pixels: np.ndarray, beams: int | None, tokens: tuple[int, int] | None) -> str:
         """What the host's own captioner says of a picture, uint8 [h, w, 3], searching `beams` wide; tokens: (fewest, most). None for the
         host's own settings. Only where `capabilities().caption`; the caller is inside `exclusive`. Raises `HostUnsupported`."""
+        ...
+
+    def styles(self) -> Mapping[str, PromptStyle]:
+        """Its prompt styles by their names."""
         ...
 
     def control_names(self) -> tuple[list[str], list[str]]:

@@ -19,6 +19,7 @@ from clickpaint.hosts.settings_file import SettingsFile
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.diffusion.samplers import SAMPLERS
 from clickpaint.paint.diffusion.schedules import SCHEDULES
+from clickpaint.paint.prompt_styles import PromptStyle, read_styles
 from clickpaint.weights.folders import is_file, is_folder, short_hash
 from clickpaint.weights.model_files import by_name, files, shown
 
@@ -42,6 +43,7 @@ _ALSO_CALLED = {
     "text_encoder": ("text_encoders", "clip"),
     "tokenizers": ("tokenizer",),
     "Lora": ("loras", "lycoris"),
+    "hypernetworks": ("hypernetwork",),
     "embeddings": ("embedding", "textual_inversion"),
     "sam": ("sams",),
 }
@@ -122,6 +124,7 @@ class EmbeddedHost:
             samplers=SAMPLERS,
             schedulers=SCHEDULES,
             checkpoints=names,
+            styles=self._style_names(),
             checkpoint=current[0] if current is not None else "",
             native_size=kind.native_size if kind is not None else 512,
             family=_family(kind) if kind is not None else None,
@@ -129,6 +132,16 @@ class EmbeddedHost:
             preset=_preset(kind) if kind is not None else Preset(),
             reason=reason,
         )
+
+    def styles(self) -> Mapping[str, PromptStyle]:
+        return read_styles(self._data / "styles.csv")
+
+    def _style_names(self) -> tuple[str, ...]:
+        try:
+            return tuple(self.styles())
+        except ClickpaintError as error:  # said where one is asked for
+            log.warning("%s", error)
+            return ()
 
     def checkpoint(self) -> Source | None:
         return self.checkpoints.source()

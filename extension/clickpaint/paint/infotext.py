@@ -83,6 +83,7 @@ def written(
         "Model": checkpoint.removesuffix(".safetensors").removesuffix(".ckpt").removesuffix(".gguf"),
         **({} if instructed else {"Denoising strength": f"{job.strength:g}"}),
         **({"Clip skip": clip_skip} if clip_skip > 1 else {}),
+        **({"Token merging ratio": f"{options.model.token_merging_ratio:g}"} if options.model.token_merging_ratio else {}),
         **({} if instructed else {"Masked content": job.masked_content}),
         **own_fields(job),
         _ENGINE: engine,

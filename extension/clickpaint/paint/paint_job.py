@@ -78,7 +78,7 @@ class TextPrompt:
     Attributes:
         positive: the prompt, in the web UI's syntax (`diffusion.prompt`).
         negative: what is not to be painted.
-        styles: names of the web UI's styles, which its own sampler alone knows.
+        styles: names of the host's prompt styles.
     """
 
     positive: str = ""
@@ -179,7 +179,7 @@ class ModelOptions:
     Attributes:
         clip_skip: layers of the text encoder that are left out, plus 1; 1..12.
         vae: by the name that the host lists it under.
-        token_merging_ratio: share of the tokens that the host's sampler merges, 0..0.9.
+        token_merging_ratio: share of the tokens that are merged, 0..0.9; None for what the host has set.
     """
 
     clip_skip: int | None = None

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +19,14 @@ from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput, Mo
 from clickpaint.hosts.base import Host
 from clickpaint.image.picture import from_pixels
 from clickpaint.paint.adapters.toolbox import Toolbox
+from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
 from clickpaint.paint.checkpoint.opening import AnyCheckpoint, Checkpoints
 from clickpaint.paint.diffusion import frame_sampling, sampling, seeing_words
 from clickpaint.paint.diffusion.frame_sampling import FrameJob, Motion
 from clickpaint.paint.diffusion.score_guidance import Score
 from clickpaint.paint.influence_options import GuideOptions
 from clickpaint.paint.paint_job import SHOWN, ControlUnit, Painted, PaintJob, PaintOptions
+from clickpaint.paint.prompt_styles import styled
 from clickpaint.progress import SILENT, Progress
 from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
@@ -55,13 +57,16 @@ class OpenCheckpoint:
     _checkpoint: AnyCheckpoint
     _tools: sampling.Tools
     _show: Callable[[np.ndarray], None]
+    _settled: Callable[[PaintOptions, bool], PaintOptions]
 
     def run(self, job: PaintJob, progress: Progress = SILENT) -> list[Painted]:
         """The results of a job, as `paint.diffusion.sampling.paint_with`."""
+        job = replace(job, options=self._settled(job.options, True))
         return sampling.paint_with(self._checkpoint, job, tools=self._tools, progress=progress, preview=self._show)
 
     def generate(self, options: PaintOptions, size: tuple[int, int], seed: int, progress: Progress = SILENT) -> list[Painted]:
         """Pictures of `size` (width, height) from nothing but the prompt."""
+        options = self._settled(options, False)
         return sampling.text_to_image(
             self._checkpoint, options, size, seed=seed, count=options.sampling.batch_count, tools=self._tools, progress=progress,
             preview=self._show,
@@ -72,6 +77,7 @@ class OpenCheckpoint:
         in_front: Callable[[np.ndarray], np.ndarray], progress: Progress = SILENT,
     ) -> list[np.ndarray]:  # fmt: skip
         """The frames of a clip, uint8 [h, w, 3], as `paint.diffusion.frame_sampling.text_to_frames`."""
+        options = self._settled(options, False)
         return frame_sampling.text_to_frames(
             self._checkpoint, options, size, count, seed=seed, motion=motion, in_front=in_front, tools=self._tools, progress=progress,
             preview=self._show,
@@ -79,6 +85,7 @@ class OpenCheckpoint:
 
     def run_frames(self, jobs: Sequence[FrameJob], progress: Progress = SILENT) -> list[np.ndarray]:
         """Frames that look at the first one, uint8 [h, w, 3], as `paint.diffusion.frame_sampling.paint_frames`."""
+        jobs = [replace(frame, job=replace(frame.job, options=self._settled(frame.job.options, True))) for frame in jobs]
         return frame_sampling.paint_frames(self._checkpoint, jobs, tools=self._tools, progress=progress, preview=self._show)
 
     def difference(self, pixels: np.ndarray, words: str, progress: Progress = SILENT, **how: Any) -> np.ndarray:
@@ -136,12 +143,8 @@ class OwnSampler:
         """
         if options.system:
             raise HostUnsupported("Systems make pictures, and clips of a picture.", "Leave the system out; the checkpoint paints then.")
-        if options.prompt.styles:
-            raise HostUnsupported("Styles are the web UI's.", "Leave the styles out, or let the web UI's own engine paint.")
         if options.model.vae is not None:
             raise HostUnsupported("Our engines use the VAE that is loaded.", "Leave the VAE out; it goes with the checkpoint.")
-        if options.model.token_merging_ratio:
-            raise HostUnsupported("Our engines do not merge tokens.", "Leave the token merging ratio out.")
         source = self._host.checkpoint()
         if source is None:
             raise HostUnsupported(self._host.capabilities().reason or "No checkpoint is loaded.", "Load one, then paint.")
@@ -151,7 +154,10 @@ class OwnSampler:
                 kind = checkpoint.kind
                 anew = kind.instructs and not kind.only_instructs
                 tools = self._tools(checkpoint, options, device)
-                yield OpenCheckpoint(kind.native_size, kind.multiple, anew, checkpoint, tools, self._show)
+                yield OpenCheckpoint(
+                    kind.native_size, kind.multiple, anew, checkpoint, tools, self._show,
+                    lambda options, from_picture: self._settled(checkpoint, options, from_picture),
+                )  # fmt: skip
         finally:
             with self._lock:
                 self._preview = None
@@ -174,7 +180,17 @@ class OwnSampler:
         """The IP-Adapters that a reference can name."""
         return self._toolbox.image_adapters()
 
+    def _settled(self, checkpoint: AnyCheckpoint, options: PaintOptions, from_picture: bool) -> PaintOptions:
+        """The options with what the host's files and settings say: its styles, and how many tokens are merged."""
+        if options.prompt.styles:
+            options = replace(options, prompt=styled(options.prompt, self._host.styles()))
+        if options.model.token_merging_ratio is None and not isinstance(checkpoint, FlowCheckpoint):
+            ratio = self._host.capabilities().token_merging[from_picture]
+            options = replace(options, model=replace(options.model, token_merging_ratio=ratio))
+        return options
+
     def _tools(self, checkpoint: AnyCheckpoint, options: PaintOptions, device: Device) -> sampling.Tools:
+        options = self._settled(checkpoint, options, True)
         return sampling.Tools(
             device=device,
             depth=self._depth(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from clickpaint.image.picture import Picture
     from clickpaint.paint.checkpoint.source import Source
     from clickpaint.paint.paint_job import Painted, PaintJob
+    from clickpaint.paint.prompt_styles import PromptStyle
     from clickpaint.progress import Progress
     from clickpaint.weights.device import Device
 
@@ -34,6 +36,7 @@ _OPTIONS = {
     "Stable-diffusion": ("ckpt_dir",),
     "VAE": ("vae_dir",),
     "Lora": ("lora_dir", "lyco_dir_backcompat"),
+    "hypernetworks": ("hypernetwork_dir",),
     "embeddings": ("embeddings_dir",),
     "ControlNet": ("controlnet_dir",),
     "text_encoder": ("text_encoder_dir", "text_encoder_dirs"),
@@ -82,6 +85,7 @@ class WebUIHost:
             schedulers=schedulers,
             checkpoints=checkpoints,
             styles=tuple(shared.prompt_styles.styles),
+            token_merging=_token_merging(shared.opts),
             checkpoint=model.sd_checkpoint_info.title if model is not None else "",
             native_size=family.native_size if family is not None else 512,
             family=family,
@@ -179,6 +183,14 @@ class WebUIHost:
             self._source = source_of(model, self._source)
         return self._source
 
+    def styles(self) -> Mapping[str, PromptStyle]:
+        from modules import shared
+
+        from clickpaint.paint.prompt_styles import PromptStyle
+
+        known = shared.prompt_styles.styles.items()
+        return {name: PromptStyle(style.prompt or "", style.negative_prompt or "") for name, style in known}
+
     def choose_checkpoint(self, name: str) -> None:
         raise HostUnsupported("The checkpoint is the web UI's.", "Choose it at the top of the web UI's page.")
 
@@ -206,6 +218,12 @@ class WebUIHost:
         from clickpaint.hosts.saved_files import save_new
 
         return save_new(self.output_folder(), name, data)
+
+
+def _token_merging(options: Any) -> tuple[float, float]:
+    """See `Capabilities.token_merging`; for pictures from pictures the web UI has a setting that goes before the other."""
+    text, image = (float(getattr(options, name, 0) or 0) for name in ("token_merging_ratio", "token_merging_ratio_img2img"))
+    return text, image or text
 
 
 def _folders_of_options(kind: str) -> list[Path]:

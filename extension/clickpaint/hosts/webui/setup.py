@@ -29,6 +29,7 @@ PACKAGES = {
     "pyclipper": "pyclipper==1.4.0",
     "shapely": "shapely==2.1.2" if _OLD else "shapely==2.2.0",
     "pymatting": "pymatting==1.1.16",  # the edges of cut-outs; it works where numba is, which web UIs have for facexlib
+    "tomesd": "tomesd==0.1.3",  # merges tokens; every web UI has it so far
     "omegaconf": "omegaconf==2.4.0",
     "colorlog": "colorlog==6.12.0",
     "six": "six==1.17.0",

@@ -26,6 +26,10 @@ _FADING = 0.825
 """How much less each deeper skip connection counts where the ControlNet is to be one opinion among others (sd-webui-controlnet)."""
 
 
+_WITHOUT_PROMPT = ("uncond", "image")
+"""Branches of the guidance that no prompt of the user's speaks in."""
+
+
 def control_image(pixels: np.ndarray, mask: np.ndarray | None = None) -> Tensor:
     """A control map as ControlNets read it, float32 [1, 3, H, W] in 0..1.
 
@@ -94,10 +98,11 @@ class Control:
             )
         rows, conditioned_rows = len(inputs.sample), None
         if self.mode == "control" or self.model.config["global_pool_conditions"]:
-            if "cond" not in inputs.branches:
+            prompted = [number for number, branch in enumerate(inputs.branches) if branch not in _WITHOUT_PROMPT]  # one after the other
+            if not prompted:
                 return None
             batch = rows // len(inputs.branches)
-            conditioned_rows = slice(batch * inputs.branches.index("cond"), batch * (inputs.branches.index("cond") + 1))
+            conditioned_rows = slice(batch * prompted[0], batch * (prompted[-1] + 1))
         dtype = self.shown.dtype
 
         def asked(values: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def _use(network: Network) -> LoraUse:
     if network.kind not in ("lora", "lyco"):
         raise InvalidInput(
             "<{kind}:{name}> is not known here.",
-            "Take it out of the prompt; <lora:name:weight> is known.",
+            "Take it out of the prompt; <lora:name:weight> and <hypernet:name:weight> are known.",
             kind=network.kind,
             name=network.name,
         )

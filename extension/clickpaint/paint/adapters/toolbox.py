@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.paint.adapters.control_influence import Control, ControlPart, FlowControl, control_image
 from clickpaint.paint.adapters.controlnet_files import load_controlnet
+from clickpaint.paint.adapters.hypernetwork import KIND as HYPERNETWORKS
+from clickpaint.paint.adapters.hypernetwork import hypernetwork_uses, hypernetworks_applied, read_hypernetwork
 from clickpaint.paint.adapters.ip_adapter import ImagePrompt, IpAdapter, load_ip_adapter, looks_like_ip_adapter
 from clickpaint.paint.adapters.lora import applied
 from clickpaint.paint.adapters.lora_files import LoraShelf
@@ -45,7 +47,7 @@ class Toolbox:
     """ControlNets, LoRAs and textual inversions by the names that people give them.
 
     Args:
-        folders: where files of the kinds "ControlNet", "Lora" and "embeddings" may lie, as `Host.folders` says.
+        folders: where files of the kinds "ControlNet", "Lora", "hypernetworks" and "embeddings" may lie, as `Host.folders` says.
         models: holds loaded ControlNets.
         control_map: called for every unit whose map is not finished, except for the preprocessor "none", which takes the picture itself
             for the map, and those that begin with "inpaint", whose map is the picture with a hole.
@@ -176,14 +178,22 @@ class Toolbox:
 
     @contextmanager
     def adapted(self, checkpoint: AnyCheckpoint, networks: Sequence[Network]) -> Iterator[list[str]]:
-        """The checkpoint with the LoRAs that a prompt asks for, within this block; yields what is to be said about them.
+        """The checkpoint with the LoRAs and hypernetworks that a prompt asks for, within this block; yields what is to be said about
+        them.
 
         Raises:
-            NotFound: there is no LoRA of that name.
+            NotFound: there is none of that name.
             InvalidInput: it was made for another family, or is none.
         """
-        uses = lora_uses(networks)
-        with applied(checkpoint, [(self._loras.get(use.name, self._folders("Lora")), use) for use in uses]) as notes:
+        hypernetworks = [
+            (read_hypernetwork(find(name, self._folders(HYPERNETWORKS), "hypernetwork")), weight)
+            for name, weight in hypernetwork_uses([network for network in networks if network.kind == "hypernet"])
+        ]
+        uses = lora_uses(network for network in networks if network.kind != "hypernet")
+        with (
+            applied(checkpoint, [(self._loras.get(use.name, self._folders("Lora")), use) for use in uses]) as notes,
+            hypernetworks_applied(checkpoint, hypernetworks),
+        ):
             yield notes
 
     def words(self, checkpoint: AnyCheckpoint, *prompts: str) -> dict[str, tuple[Tensor, ...]]:

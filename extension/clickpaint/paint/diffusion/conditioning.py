@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from clickpaint.paint.diffusion import prompt as syntax
+from clickpaint.paint.diffusion.loop import JOINED
 from clickpaint.paint.diffusion.prompt import CHUNK, Chunk
 
 if TYPE_CHECKING:
@@ -80,6 +81,28 @@ def encode(
 
     others = {branch: texts(written, False) for branch, written in (further or {}).items()}
     return Conditioning(texts(prompt, False), texts(negative, True), steps, others)
+
+
+def composition(
+    checkpoint: Checkpoint, prompts: Sequence[str], negative: str, *, size: tuple[int, int], steps: int, clip_skip: int, words: Words
+) -> Conditioning:  # fmt: skip
+    """As `encode`, of prompts that AND joins, the second and further ones as branches called `loop.JOINED`. Shorter ones are filled up
+    with their last vector, as in the web UI."""
+    further = {f"{JOINED}{number}": text for number, text in enumerate(prompts[1:], 1)}
+    encoded = encode(checkpoint, prompts[0], negative, size=size, steps=steps, clip_skip=clip_skip, words=words, further=further)
+    longest = max(text.context.shape[1] for texts in (encoded.cond, *encoded.further.values()) for _, text in texts)
+
+    def filled(texts: Sequence[tuple[int, Text]]) -> list[tuple[int, Text]]:
+        return [(end, _lengthened(text, longest)) for end, text in texts]
+
+    return replace(encoded, cond=filled(encoded.cond), further={branch: filled(texts) for branch, texts in encoded.further.items()})
+
+
+def _lengthened(text: Text, length: int) -> Text:
+    import torch
+
+    missing = length - text.context.shape[1]
+    return replace(text, context=torch.cat([text.context, text.context[:, -1:].expand(-1, missing, -1)], dim=1)) if missing else text
 
 
 @dataclass(frozen=True, eq=False)

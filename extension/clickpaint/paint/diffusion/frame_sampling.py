@@ -14,7 +14,7 @@ from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.engines.base import Scene
 from clickpaint.paint.diffusion.frames import ByFrame, CrossFrame, SmoothBackground, carried_noise, cells_along, moved
 from clickpaint.paint.diffusion.latents import Coder, latent_mask
-from clickpaint.paint.diffusion.loop import ClassifierFree, Part, denoise, generators, noise
+from clickpaint.paint.diffusion.loop import Part, denoise, generators, noise
 from clickpaint.paint.diffusion.sampling import Preview, Setup, Tools, computing, previewing, set_up, steering
 from clickpaint.paint.paint_job import PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
@@ -223,7 +223,7 @@ def _clip(
         def on(latents: torch.Tensor, first: int, last: int, share: Progress, parts: Sequence[Part] = ()) -> torch.Tensor:
             return denoise(
                 setup.model.network(options), scheduler, timesteps[first:last], latents, conditioning,
-                ClassifierFree(options.sampling.guidance_scale), [*parts, *steered], generators=source * len(latents), together=thrift == 0,
+                setup.model.guidance(options), [*parts, *steered], generators=source * len(latents), together=thrift == 0,
                 progress=share, preview=previewing(setup.model, preview),
             )  # fmt: skip
 

@@ -104,12 +104,17 @@ class Part:
         return None
 
 
+JOINED = "and "
+"""How the branches of further prompts of a composition are called, with their number behind it."""
+
+
 class Guidance(Protocol):
     """How the network's answers for several conditions become one."""
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """What the network is asked for: of "cond" and "uncond", and for InstructPix2Pix "image" (the picture, no instruction)."""
+        """What the network is asked for: of "cond" and "uncond", for InstructPix2Pix "image" (the picture, no instruction), and for
+        further prompts `JOINED` with a number."""
         ...
 
     def combine(self, answers: Mapping[str, torch.Tensor]) -> torch.Tensor: ...
@@ -128,6 +133,24 @@ class ClassifierFree:
     def combine(self, answers: Mapping[str, torch.Tensor]) -> torch.Tensor:
         cond = answers["cond"]
         return cond if self.scale == 1 else answers["uncond"] + self.scale * (cond - answers["uncond"])
+
+
+@dataclass(frozen=True)
+class Composed:
+    """Composable diffusion (Liu et al., 2022): guidance towards several prompts at once, each as strong as its weight."""
+
+    scale: float
+    weights: tuple[float, ...]
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        return "uncond", "cond", *(f"{JOINED}{number}" for number in range(1, len(self.weights)))
+
+    def combine(self, answers: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        uncond, *prompts = (answers[name] for name in self.branches)
+        for prompt, weight in zip(prompts, self.weights, strict=True):
+            uncond = uncond + (prompt - answers["uncond"]) * (weight * self.scale)
+        return uncond
 
 
 @dataclass(frozen=True)

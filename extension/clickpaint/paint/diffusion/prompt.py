@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from clickpaint.errors import InvalidInput
+
 CHUNK = 75
 """Tokens between start and end that the text encoder takes at once."""
 
@@ -19,6 +21,8 @@ BACKTRACK = 20
 _ATTENTION = re.compile(r"\\[\\()\[\]]?|[(\[\])]|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|:|[^\\()\[\]:]+")
 _BREAK = re.compile(r"\s*\bBREAK\b\s*", re.DOTALL)
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_AND = re.compile(r"\bAND\b")
+_WEIGHTED = re.compile(r"(.*?)(?:\s*:\s*([-+]?(?:\d+\.?|\d*\.\d+)))?\s*", re.DOTALL)
 _NETWORK = re.compile(r"<(\w+):([^>]+)>")
 _STRONGER = 1.1
 
@@ -66,6 +70,28 @@ def without_networks(prompt: str) -> tuple[str, tuple[Network, ...]]:
         name, *arguments = match[2].split(":")
         networks.append(Network(match[1], name, tuple(arguments)))
     return _NETWORK.sub("", prompt), tuple(networks)
+
+
+def composed(prompt: str) -> list[tuple[str, float]]:
+    """The prompts that AND joins, each with its weight: `a AND b:0.7` (composable diffusion, Liu et al., 2022). As in the web UI, a
+    number behind a colon at the very end is a weight also where there is no AND."""
+    parts = []
+    for part in _AND.split(prompt):
+        match = _WEIGHTED.fullmatch(part)
+        assert match is not None  # which nothing fails to be
+        parts.append((match[1], 1.0 if match[2] is None else float(match[2])))
+    return parts
+
+
+def check_constant(*prompts: str) -> None:
+    """Raise `InvalidInput` where a prompt is not one and the same over the sampling."""
+    for prompt in prompts:
+        if len(schedule(prompt, 100)) > 1:
+            raise InvalidInput(
+                "A prompt that changes during the sampling cannot be edited by words.", "Leave [before:after:when] out of it."
+            )
+        if len(composed(prompt)) > 1:
+            raise InvalidInput("Several prompts joined by AND cannot be edited by words.", "Write them as one.")
 
 
 def pieces(prompt: str) -> list[Piece]:

@@ -26,6 +26,7 @@ from clickpaint.paint.diffusion.model_choice import model_of
 from clickpaint.paint.diffusion.prompt import Network, without_networks
 from clickpaint.paint.diffusion.reference_attention import ReferenceAttention
 from clickpaint.paint.diffusion.score_guidance import Score, ScoreGuided
+from clickpaint.paint.diffusion.token_merging import tokens_merged
 from clickpaint.paint.influence_options import ReferenceOptions
 from clickpaint.paint.paint_job import Painted, PaintJob, PaintOptions
 from clickpaint.progress import SILENT, Progress
@@ -53,8 +54,8 @@ class Tools:
         device: whose precision is used where the checkpoint's weights are float32.
         depth: measures a picture, uint8 [h, w, 3], as float32 of any size, larger is nearer.
         control: makes parts of the job's control units.
-        adapted: the checkpoint with the LoRAs that the prompt asks for, inside of the context; gives warnings about what it does not
-            know.
+        adapted: the checkpoint with the LoRAs and hypernetworks that the prompt asks for, inside of the context; gives warnings about
+            what it does not know.
         words: textual inversions.
         image_prompt: the part of a reference picture that an IP-Adapter reads.
         score: what a guide is to make higher; None without one.
@@ -92,14 +93,15 @@ class Setup:
     tools: Tools
 
     def attempted(self, attempts: Sequence[Callable[[], T]]) -> T:
-        """What the first of the attempts gives that memory is enough for, with the prompt's networks applied."""
+        """What the first of the attempts gives that memory is enough for, with the prompt's networks applied and tokens merged."""
 
         def free() -> None:
             self.tools.free()
             devices.release(self.tools.device)
 
-        adapted = self.tools.adapted
-        with adapted(self.checkpoint, self.networks) if self.networks and adapted else nullcontext(()) as notes:
+        adapted, ratio = self.tools.adapted, self.options.model.token_merging_ratio or 0.0
+        applied = adapted(self.checkpoint, self.networks) if self.networks and adapted else nullcontext(())
+        with applied as notes, tokens_merged(self.checkpoint, ratio):
             for note in notes:
                 log.warning("%s", note)
             return devices.retrying(attempts, free, "Paint at a lower resolution, or close other programs.")
@@ -120,6 +122,8 @@ def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Se
     if options.control and tools.control is None:
         raise HostUnsupported("ControlNet is not available here.", "Remove the ControlNet units.")
     prompt, networks = without_networks(options.prompt.positive)
+    source, further = without_networks(options.edit.source)
+    networks = tuple(dict.fromkeys((*networks, *further)))  # one network paints what is there and what is to be
     if networks and tools.adapted is None:
         raise HostUnsupported(
             "LoRAs are not available here.", "Remove <{kind}:{name}> from the prompt.", kind=networks[0].kind, name=networks[0].name
@@ -127,7 +131,7 @@ def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Se
     model = model_of(checkpoint)
     default = checkpoint.kind.memoryless[0] if engine.remembers_nothing else engine.sampler or model.sampler
     sampler, schedule = model.resolve(options.sampling.sampler or default, options.sampling.scheduler)
-    plain = replace(options, prompt=replace(options.prompt, positive=prompt))
+    plain = replace(options, prompt=replace(options.prompt, positive=prompt), edit=replace(options.edit, source=source))
     return Setup(checkpoint, model, engine, plain, networks, sampler, schedule, tools)
 
 

@@ -19,7 +19,7 @@ from clickpaint.paint.diffusion.engines.base import Scene
 from clickpaint.paint.diffusion.latents import Coder
 from clickpaint.paint.diffusion.loop import Moment, generators, looked
 from clickpaint.paint.diffusion.model_choice import model_of
-from clickpaint.paint.diffusion.prompt import schedule
+from clickpaint.paint.diffusion.prompt import check_constant
 from clickpaint.paint.diffusion.sampling import Tools, computing
 from clickpaint.paint.diffusion.words_mask import guidance_map
 from clickpaint.paint.flat_options import grouped
@@ -134,8 +134,7 @@ def _job(checkpoint: AnyCheckpoint, pixels: np.ndarray, words: str, instead: str
         )
     if not words.strip():
         raise InvalidInput("There is nothing to look for.", "Say it in words.")
-    if len(schedule(words, 100)) > 1 or len(schedule(instead, 100)) > 1:
-        raise InvalidInput("A prompt that changes during the sampling cannot be edited by words.", "Leave [before:after:when] out of it.")
+    check_constant(words, instead)
     size = pixels.shape[1], pixels.shape[0]
     where = plan(Box(0, 0, *size), size, checkpoint.kind.native_size, resolution=resolution, whole=True, refine=False)
     small = scaled(pixels, where.first)

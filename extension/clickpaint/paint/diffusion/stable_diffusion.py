@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clickpaint.errors import HostUnsupported
+from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.checkpoint_model import Model
-from clickpaint.paint.diffusion.conditioning import Conditioning, Words, encode
+from clickpaint.paint.diffusion.conditioning import Conditioning, Words, composition
 from clickpaint.paint.diffusion.influences import Channels
-from clickpaint.paint.diffusion.loop import ClassifierFree, Guidance, Instructed, Part
+from clickpaint.paint.diffusion.loop import ClassifierFree, Composed, Guidance, Instructed, Part
+from clickpaint.paint.diffusion.prompt import composed
 
 if TYPE_CHECKING:
     import torch
@@ -54,8 +55,9 @@ class StableDiffusion(Model):
         return samplers.visited(scheduler, steps, strength)
 
     def conditioning(self, options: PaintOptions, scene: Scene, steps: int, words: Words) -> Conditioning:
-        return encode(
-            self._checkpoint, options.prompt.positive, options.prompt.negative, size=(scene.job.width, scene.job.height), steps=steps,
+        prompts = [text for text, _ in composed(options.prompt.positive)]
+        return composition(
+            self._checkpoint, prompts, options.prompt.negative, size=(scene.job.width, scene.job.height), steps=steps,
             clip_skip=options.model.clip_skip or 1, words=words,
         )  # fmt: skip
 
@@ -83,8 +85,13 @@ class StableDiffusion(Model):
 
     def guidance(self, options: PaintOptions) -> Guidance:
         sampling = options.sampling
+        weights = tuple(weight for _, weight in composed(options.prompt.positive))
         if self._checkpoint.kind.instructs:
+            if len(weights) > 1:
+                raise InvalidInput("An instruction cannot be joined to another one by AND.", "Write them as one.")
             return Instructed(sampling.guidance_scale, sampling.image_cfg_scale)
+        if weights != (1.0,):
+            return Composed(sampling.guidance_scale, weights)
         return ClassifierFree(sampling.guidance_scale)
 
     def scales(self, options: PaintOptions) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from clickpaint.paint.diffusion.engines.base import Engine, Scene
 from clickpaint.paint.diffusion.inversion import Levels, Rising, Trajectory, edit_friendly
 from clickpaint.paint.diffusion.latents import latent_mask
 from clickpaint.paint.diffusion.loop import ClassifierFree, Guidance, Part, denoise
-from clickpaint.paint.diffusion.prompt import schedule
+from clickpaint.paint.diffusion.prompt import check_constant
 
 if TYPE_CHECKING:
     import torch
@@ -43,11 +43,7 @@ class Inverting(Engine):
                 "The method {method} cannot use the sampler {sampler}.", "Choose {own}, or none.",
                 method=self.name, sampler=sampler, own=self.sampler,
             )  # fmt: skip
-        for prompt in (options.prompt.positive, options.edit.source):
-            if len(schedule(prompt, 100)) > 1:
-                raise InvalidInput(
-                    "A prompt that changes during the sampling cannot be edited by words.", "Leave [before:after:when] out of it."
-                )
+        check_constant(options.prompt.positive, options.edit.source)
 
 
 def timesteps_of(scene: Scene) -> list[torch.Tensor]:
