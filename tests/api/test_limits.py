@@ -128,7 +128,7 @@ def test_only_bodies_with_a_picture_may_be_large(client, studio):
     large = {path for path, one in paths_that_take_json() if route._brings_picture(one)}
     assert large == {
         "workspaces", "workspaces/{id}/mask", "workspaces/{id}/erase", "segment", "erase", "paint", "caption", "caption-everything", "find",
-        "control/detect", "text", "cutout", "crop", "models/files", "word-maps", "generate",
+        "control/detect", "text", "cutout", "crop", "models/files", "word-maps", "generate", "enlarge",
         "workspaces/{id}/paint", "workspaces/{id}/results/{index}/refine", "videos/{id}/fill", "videos/{id}/replace",
         "datasets/{name}/import", "datasets/{name}/examples",
     }  # fmt: skip
