@@ -75,7 +75,7 @@ def serving(studio: Any) -> Iterator[str]:
                 await super().startup(sockets)
                 answers.set()
 
-        server = Server(uvicorn.Config(create_app(studio, LocalGate()), log_level="error"))
+        server = Server(uvicorn.Config(create_app(studio, LocalGate()), log_level="error", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         assert answers.wait(120), "the server did not start"

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import {Downloads} from "../../javascript/clickpaint/server/downloads.mjs";
 import {Latest, Serial, throttled} from "../../javascript/clickpaint/common/request_order.mjs";
 
 function deferred() {
@@ -63,4 +64,26 @@ test("throttling calls at once, then at most once a period with the last argumen
     run("d");
     run.cancel();
     assert.equal(timer, null);
+});
+
+test("a download that begins while the server is asked what it does has not ended with that answer", async (t) => {
+    t.mock.timers.enable({apis: ["setTimeout"]});
+    const asked = [], settled = () => new Promise((done) => setImmediate(done));
+    const api = {progress: () => (asked.push(deferred()), asked.at(-1).promise), models: async () => [], download: async () => {}};
+    const downloads = new Downloads(/** @type {any} */ (api));
+    downloads.watch();
+    t.mock.timers.tick(500);
+    await downloads.start("lama");
+    asked[0].resolve({tasks: []}); // of the time before it began
+    await settled();
+    assert.ok(downloads.task("lama"), "it is still under way");
+    t.mock.timers.tick(500);
+    asked[1].resolve({tasks: [{kind: "download", subject: "lama", state: "running", fraction: 0.5}]});
+    await settled();
+    assert.equal(downloads.task("lama").fraction, 0.5);
+    t.mock.timers.tick(500);
+    asked[2].reject(new Error("nobody answers"));
+    await settled();
+    assert.equal(downloads.task("lama"), undefined);
+    downloads.dispose();
 });

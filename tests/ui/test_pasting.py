@@ -116,7 +116,7 @@ def test_a_generation_of_somebody_else_sets_only_what_it_tells(page) -> None:
     assert mark.split()[0] not in ("fill", "replace", "expand", "remove", "instruct", "none")
     every = {
         f"{task}_{name}": value
-        for task in ("fill", "replace", "instruct", "edit")
+        for task in ("fill", "replace", "instruct", "edit", "vary")
         for name, value in (("prompt", "a dog"), ("negative", ""))
     }
     assert fields == {**every, "expand_prompt": "a dog", "steps": 12, "seed": 5}, "no unknown sampler, nothing that a slider cannot show"

@@ -362,8 +362,8 @@ export class Api {
         return this.request("POST", `models/${encodeURIComponent(name)}/cancel`);
     }
 
-    progress(workspace) {
-        return this.request("GET", "progress", {query: {workspace}});
+    progress(workspace) { // one that never comes back, after a laptop's sleep for example, must not keep the next from being asked
+        return this.request("GET", "progress", {query: {workspace}, signal: AbortSignal.timeout(20_000)});
     }
 
     interrupt(workspace) {

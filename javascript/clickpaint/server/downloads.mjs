@@ -108,6 +108,7 @@ export class Downloads extends EventTarget {
 
     async #ask() {
         let tasks = [];
+        const begun = [...this.#tasks.keys()]; // what begins while the server answers is not known to it yet
         try {
             ({tasks} = await this.api.progress(null));
         } catch {
@@ -116,8 +117,9 @@ export class Downloads extends EventTarget {
         this.#timer = null;
         const known = tasks.filter((task) => KINDS.has(task.kind));
         const active = known.filter((task) => ACTIVE.has(task.state));
-        const ended = [...this.#tasks.keys()].filter((name) => !active.some((task) => task.subject === name));
-        this.#tasks = new Map(active.map((task) => [task.subject, task]));
+        const ended = begun.filter((name) => !active.some((task) => task.subject === name));
+        for (const name of ended) this.#tasks.delete(name);
+        for (const task of active) this.#tasks.set(task.subject, task);
         this.#emit("tasks");
         if (ended.length) await this.refresh().catch(() => {});
         for (const name of ended) {
@@ -125,7 +127,7 @@ export class Downloads extends EventTarget {
             if (last?.state === "failed") this.#emit("failed", last);
             else if (last?.state === "done") this.#emit(last.kind === "verify" ? "verified" : "done", name);
         }
-        if (active.length) this.watch();
+        if (this.#tasks.size) this.watch();
     }
 
     dispose() {
