@@ -182,6 +182,28 @@ def edits(checkpoint: Checkpoint, side: int, steps: int) -> None:
     print(f"  DiffEdit's mask       {mask:8.3f}  {mask / looks:.2f} x of a fill with as many looks")
 
 
+def guided(checkpoint: Checkpoint, side: int, steps: int) -> None:
+    """What guidance by CLIP costs beside the same picture without: a gradient through CLIP (ViT-B/32's size, random weights), the VAE's
+    decoder and the U-Net in every step."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(0)
+    clip = CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=512)).eval().requires_grad_(False).to(checkpoint.device)
+    direction = torch.nn.functional.normalize(torch.randn(512), dim=0).to(checkpoint.device)
+
+    def score(pictures: torch.Tensor) -> torch.Tensor:
+        seen = torch.nn.functional.interpolate(pictures.float(), (224, 224), mode="bilinear", antialias=True)
+        return torch.nn.functional.normalize(clip(pixel_values=seen).image_embeds, dim=-1) @ direction
+
+    plainly = grouped(prompt="a red house", steps=steps, sampler="DDIM")
+    towards = grouped(prompt="a red house", steps=steps, sampler="DDIM", guide="clip", guide_words="stormy", guide_scale=100.0)
+    plain, led = turns(
+        lambda: text_to_image(checkpoint, plainly, (side, side), seed=1),
+        lambda: text_to_image(checkpoint, towards, (side, side), seed=1, tools=Tools(score=score)), rounds=3,
+    )  # fmt: skip
+    print(f"  guidance by CLIP      {led:8.3f}  {led / plain:.2f} x of the same picture without")
+
+
 def _controlnet(checkpoint: Checkpoint) -> Any:
     if checkpoint.layout.channels[0] == controlnets.CHANNELS:
         model = load_controlnet(controlnets.state_dict(), checkpoint)
@@ -205,6 +227,7 @@ def main() -> None:
     checkpoint = open_checkpoint(TensorSource("random", lambda: on_device, "epsilon"))
     engines(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
     edits(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
+    guided(checkpoint, arguments.side or (512 if arguments.full else 128), arguments.steps)
 
 
 if __name__ == "__main__":
