@@ -247,6 +247,8 @@ def transfer(tab: Any, data: bytes, name: str, event: str) -> None:
             target.dispatchEvent(new DragEvent(type, {dataTransfer: transfer, bubbles}));
     }"""
     tab.page.evaluate(script, [list(data), name, event])
+    if not name.endswith("txt"):
+        tab.page.wait_for_function("(name) => document.querySelector('clickpaint-canvas').workbench.editor.state.name === name", arg=name)
     tab.idle()
 
 
