@@ -1,4 +1,4 @@
-"""How the tests share a machine: half as many processes again as it has processors, with one thread each, the longest files first."""
+"""How the tests share a machine: as many processes as it has processors, with one thread each, the longest files first."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ ONE_THREAD = (
 
 A picture of a test's size is computed sooner than a second thread is woken, and every processor has its own tests to run.
 """
-
-BUSY = 2 / 3
-"""The part of its time that a process of tests computes; else it waits: for a page, a frame of it, a program's start, a disk."""
 
 WORKER_BYTES = 5 << 30
 """Memory that one process of tests comes to hold, where two share all the work: torch, what it imports, and every toy that was made."""
@@ -140,11 +137,10 @@ def workers(processors: int, memory: int | None, arguments: list[str], *, output
     if output_shown:
         return 0
     files = {argument.split("::")[0] for argument in arguments}
-    count = math.ceil(processors / BUSY)
-    if files and all(file.endswith(".py") for file in files):
-        count = min(count, len(files))
+    most = len(files) if files and all(file.endswith(".py") for file in files) else processors
     if memory is not None:
-        count = min(count, memory // WORKER_BYTES)
+        processors = max(1, min(processors, memory // WORKER_BYTES))
+    count = min(processors, most)
     return count if count > 1 else 0
 
 
