@@ -47,13 +47,7 @@ def add_commands(commands: Any) -> None:
         ("instruct", "do what a prompt says to something, or to the whole picture"),
         ("vary", "paint another one like something, or another picture like this one"),
     ):
-        parser = add_command(commands, task, expand_pictures if task == "expand" else paint_pictures, help)
-        parser.set_defaults(task=task)
-        add_picture_options(parser, "OUT", "where the result goes, or the folder for results; beside the picture by default")
-        parser.add_argument("--mask", type=Path, metavar="FILE", help="what is selected: white, or alpha; for a folder also a folder")
-        add_transparent_option(parser)
-        if task == "expand":
-            add_expansion(parser)
+        parser = add_task(commands, task, task, help)
         if task == "instruct":
             parser.add_argument(
                 "--remove",
@@ -77,6 +71,18 @@ def add_commands(commands: Any) -> None:
     generate.add_argument("--fps", type=float, default=8.0, metavar="N", help="of a clip: frames a second (%(default)g)")
     add_paint_options(generate)
     add_host_options(generate)
+
+
+def add_task(commands: Any, name: str, task: str, help: str) -> argparse.ArgumentParser:
+    """A command that paints a `task` in pictures, with the options that all of them have."""
+    parser = add_command(commands, name, expand_pictures if task == "expand" else paint_pictures, help)
+    parser.set_defaults(task=task)
+    add_picture_options(parser, "OUT", "where the result goes, or the folder for results; beside the picture by default")
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="what is selected: white, or alpha; for a folder also a folder")
+    add_transparent_option(parser)
+    if task == "expand":
+        add_expansion(parser)
+    return parser
 
 
 def add_expansion(parser: argparse.ArgumentParser) -> None:
