@@ -27,6 +27,7 @@ LIBRARY = 200
 """Modules of a large library, or more."""
 
 machine.bind_threads()
+machine.keep_memory()
 machine.spare_stubs()
 
 

@@ -23,6 +23,13 @@ ONE_THREAD = (
 A picture of a test's size is computed sooner than a second thread is woken, and every processor has its own tests to run.
 """
 
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": (-3, 1 << 30), "MALLOC_TRIM_THRESHOLD_": (-1, 1 << 29)}
+"""Variables from which GNU's C library reads how it gives memory back, the numbers of the same for mallopt(), and bytes.
+
+By itself it asks the system for every array of 32 megabytes and more, and gives it back at once: each page is then cleared and mapped anew
+for every layer of a network, which took as long as the layer.
+"""
+
 WORKER_BYTES = 5 << 30
 """Memory that one process of tests comes to hold, where two share all the work: torch, what it imports, and every toy that was made."""
 
@@ -82,6 +89,17 @@ def bind_threads() -> None:
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def keep_memory() -> None:
+    """Large arrays take the memory that those before them left, here and in child processes, where the environment says nothing else."""
+    if sys.platform != "linux":
+        return
+    for name, (parameter, size) in KEPT_MEMORY.items():
+        if name not in os.environ:
+            os.environ[name] = str(size)
+            with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
+                ctypes.CDLL(None).mallopt(parameter, size)
 
 
 def spare_stubs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,27 @@ def test_what_the_environment_says_about_threads_is_kept(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     machine.bind_threads()
     assert [os.environ[name] for name in machine.ONE_THREAD] == ["7", *["1"] * (len(machine.ONE_THREAD) - 1)]
+
+
+TWICE = """
+import ctypes, resource
+library = ctypes.CDLL(None)
+library.malloc.restype = ctypes.c_void_p
+library.free.argtypes = [ctypes.c_void_p]
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = library.malloc(ctypes.c_size_t(64 << 20))
+    ctypes.memset(block, 1, 64 << 20)
+    library.free(block)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of GNU's C library")
+def test_a_large_array_takes_the_memory_that_the_one_before_it_left():
+    child = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=True)
+    first, second = map(int, child.stdout.split())
+    assert second < first // 4, "pages that were mapped anew"
 
 
 GIB = 1 << 30
