@@ -18,7 +18,7 @@ from clickpaint.image import blend
 from clickpaint.image import mask as masks_
 from clickpaint.image.geometry import Box
 from clickpaint.progress import SILENT, Progress
-from clickpaint.video import propagation
+from clickpaint.video import joining
 from clickpaint.video.base import Frames, Masks
 from clickpaint.video.flow import completed, sampled
 from clickpaint.video.object_motion import ObjectScene, Way
@@ -300,11 +300,10 @@ def joined(pixels: np.ndarray, hole: np.ndarray, layers: Sequence[_Layer], progr
     weights = [layer.weight for layer in layers]
     total = np.sum(weights, axis=0)
     known = total > 0
-    colours = sum(layer.weight[..., None] * layer.colours for layer in layers) / np.maximum(total, 1e-12)[..., None]
-    colours = completed(colours.astype(np.float32), known)
-    gradients = propagation.mixed_gradients(weights, [layer.colours for layer in layers], colours)
+    colours = completed(joining.mean_by_weight(weights, [layer.colours for layer in layers]), known)
+    gradients = joining.mixed_gradients(weights, [layer.colours for layer in layers], colours)
     around = masks_.grow(hole, 3) & ~hole & known
-    rim = propagation.steadied(pixels, colours, around)
+    rim = joining.steadied(pixels, colours, around)
     return seamless.solved(np.where(hole[..., None], colours, rim), hole, gradients, TRUST, progress)
 
 

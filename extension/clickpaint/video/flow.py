@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from clickpaint.image.channels import length_of, repeated
+
 LONGEST = 640
 """Longest side in pixels at which flow is computed; what it lacks in fineness is made good at the hole's rim (`motion.refined`)."""
 CONSISTENT = 1.0
@@ -70,8 +72,8 @@ def consistent(forth: np.ndarray, back: np.ndarray) -> np.ndarray:
     height, width = forth.shape[:2]
     there = grid(width, height) + forth
     inside = (there[..., 0] >= 0) & (there[..., 0] <= width - 1) & (there[..., 1] >= 0) & (there[..., 1] <= height - 1)
-    missed = np.linalg.norm(forth + sampled(back, there), axis=2)
-    return inside & (missed <= CONSISTENT + 0.05 * np.linalg.norm(forth, axis=2))
+    missed = length_of(forth + sampled(back, there))
+    return inside & (missed <= CONSISTENT + 0.05 * length_of(forth))
 
 
 def _lands_on(flow: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -80,8 +82,10 @@ def _lands_on(flow: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 def grid(width: int, height: int, left: float = 0, top: float = 0) -> np.ndarray:
     """The (x, y) of every pixel, float32 [height, width, 2]."""
-    xs, ys = np.meshgrid(np.arange(width, dtype=np.float32) + left, np.arange(height, dtype=np.float32) + top)
-    return np.dstack([xs, ys])
+    result = np.empty((height, width, 2), np.float32)
+    result[..., 0] = np.arange(width, dtype=np.float32) + left
+    result[..., 1] = (np.arange(height, dtype=np.float32) + top)[:, None]
+    return result
 
 
 def sampled(plane: np.ndarray, places: np.ndarray, smooth: bool = False) -> np.ndarray:
@@ -116,7 +120,7 @@ def completed(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     value, weight = levels[-1]
     total = value / _over(np.maximum(weight, 1e-9), value)
     if not (weight > 0).all():
-        total = np.where(_over(weight > 0, value), total, (value.sum((0, 1)) / max(float(weight.sum()), 1e-9)))
+        total = np.where(_over(weight > 0, value), total, (value.sum(axis=0).sum(axis=0) / max(float(weight.sum()), 1e-9)))
     for value, weight in reversed(levels[:-1]):
         above = cv2.resize(total.astype(np.float32), weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
         total = value + above.reshape(value.shape) * _over(1 - weight, value)
@@ -131,4 +135,4 @@ def _halved(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _over(plane: np.ndarray, like: np.ndarray) -> np.ndarray:
-    return plane if like.ndim == 2 else plane[..., None]
+    return plane if like.ndim == 2 else repeated(plane, like.shape[2])

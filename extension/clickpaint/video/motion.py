@@ -68,11 +68,9 @@ def camera(flow: Flow, texture: np.ndarray, scale: tuple[float, float]) -> Camer
 
 def transformed(matrix: np.ndarray, places: np.ndarray) -> np.ndarray:
     """`places` (float32 [h, w, 2]) moved by a homography."""
-    x, y = places[..., 0].astype(np.float64), places[..., 1].astype(np.float64)
-    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
-    depth = g * x + h * y + i
-    depth[np.abs(depth) < 1e-6] = 1e-6
-    return np.dstack([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth]).astype(np.float32)
+    import cv2
+
+    return cv2.perspectiveTransform(places, matrix)
 
 
 def refined(target: np.ndarray, source: np.ndarray, places: np.ndarray, usable: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -103,17 +101,19 @@ def refined(target: np.ndarray, source: np.ndarray, places: np.ndarray, usable: 
     x, y = (columns - (width - 1) / 2) / half, (rows - (height - 1) / 2) / half
     basis = np.stack([np.ones_like(x), x, y], axis=1)
     wanted = target.ravel()[where]
-    everywhere = grid(width, height)
-    xs, ys = (everywhere[..., 0] - (width - 1) / 2) / half, (everywhere[..., 1] - (height - 1) / 2) / half
-    shift = np.zeros((2, 3))
-    best, best_error, first_error = places, np.inf, np.inf
-    now = places
+    # Everything is looked up at these pixels alone, [1, n] of them; the whole map is made once, in the end.
+    points = np.stack([columns, rows], axis=1).astype(np.float32)[None]
+    slopes = (cv2.Sobel(source, cv2.CV_32F, *axes, scale=0.125) for axes in ((1, 0), (0, 1)))
+    planes = cv2.merge([source, *slopes, seen])
+    now = sampled(places, points)
+    turned = np.linalg.solve(basis.T @ basis + 1e-9 * np.eye(3), basis.T @ now[0])[1:].T / half  # how `places` turn and scale
+    shift = best = np.zeros((2, 3))
+    best_error, first_error = np.inf, np.inf
     for step in range(_STEPS + 1):
-        picture = sampled(source, now)
-        visible = sampled(seen, now).ravel()[where] > 0.99
+        found, across, down, shown = sampled(planes, now)[0].T
+        visible = shown > 0.99
         if visible.sum() < 48:
             return places
-        found = picture.ravel()[where]
         gain, offset = _exposure(found[visible], wanted[visible])
         residual = wanted - (gain * found + offset)
         scale = 1.4826 * float(np.median(np.abs(residual[visible]))) + 0.5
@@ -122,13 +122,13 @@ def refined(target: np.ndarray, source: np.ndarray, places: np.ndarray, usable: 
         if step == 0:
             first_error = error
         if error < best_error:
-            best, best_error = now, error
+            best, best_error = shift, error
         elif step > 0:
             break
         if step == _STEPS:
             break
-        gx = gain * cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=0.125).ravel()[where]
-        gy = gain * cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=0.125).ravel()[where]
+        gx = gain * (turned[0, 0] * across + turned[1, 0] * down)
+        gy = gain * (turned[0, 1] * across + turned[1, 1] * down)
         jacobian = np.hstack([basis * gx[:, None], basis * gy[:, None]])
         weighted = jacobian * weight[:, None]
         normal = weighted.T @ jacobian
@@ -138,21 +138,26 @@ def refined(target: np.ndarray, source: np.ndarray, places: np.ndarray, usable: 
         shift = shift + change
         if np.abs(shift).sum(axis=1).max() > _FARTHEST:
             break
-        moved = np.dstack([
-            everywhere[..., 0] + shift[0, 0] + shift[0, 1] * xs + shift[0, 2] * ys,
-            everywhere[..., 1] + shift[1, 0] + shift[1, 1] * xs + shift[1, 2] * ys,
-        ]).astype(np.float32)  # fmt: skip
-        now = _continued(places, moved)
+        now = _continued(places, points + (basis @ shift.T)[None].astype(np.float32))
         if np.abs(change).max() < 0.01:
             break
-    return best if best_error < 0.98 * first_error else places
+    if not best_error < 0.98 * first_error:
+        return places
+    linear = best[:, 1:] / half
+    constant = best[:, 0] - linear @ np.array([(width - 1) / 2, (height - 1) / 2])
+    return _continued(places, cv2.transform(grid(width, height), np.hstack([np.eye(2) + linear, constant[:, None]])))
 
 
 def _continued(places: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """The map `places` at `moved`, going on linearly beyond its border."""
     height, width = places.shape[:2]
-    inside = np.dstack([np.clip(moved[..., 0], 0, width - 1), np.clip(moved[..., 1], 0, height - 1)])
+    inside = within(moved, (width, height))
     return sampled(places, inside) + (moved - inside)
+
+
+def within(places: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`places` (float32 [h, w, 2]) with those outside of a plane of `size` (width, height) brought to its border."""
+    return np.minimum(np.maximum(places, 0), np.tile(np.array(size, np.float32) - 1, places.shape[1]).reshape(-1, 2))
 
 
 def _exposure(found: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clickpaint.image import mask as masks_
+from clickpaint.image.channels import length_of
 from clickpaint.image.geometry import Box
 from clickpaint.video.base import Frames, Masks, Recent
 from clickpaint.video.flow import NOTHING, completed, consistent, grid, optical_flow, sampled, work_size
@@ -152,7 +153,7 @@ def _motion(
         ]
         better = completed(np.clip(0.8 * errors[0] - errors[1] - NOISE, 0, 1).astype(np.float32), here)
         beyond = beyond * cv2.GaussianBlur(better, (0, 0), 2.0)[..., None]
-    missed = np.linalg.norm(forth + sampled(back, start + forth), axis=2)
+    missed = length_of(forth + sampled(back, start + forth))
     # Around the object its flow says nothing: what is there moves along as its nearest pixels do.
     astray = completed(missed.astype(np.float32), here)
     corner = np.array([box.left, box.top])

@@ -10,11 +10,13 @@ from clickpaint.erase.base import EraseOptions, Eraser
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks_
 from clickpaint.image.blend import composite
+from clickpaint.image.channels import chosen
 from clickpaint.image.geometry import Box
 from clickpaint.progress import SILENT, Progress
-from clickpaint.video import propagation
+from clickpaint.video import joining, propagation
 from clickpaint.video.base import Frames, Masks
 from clickpaint.video.flow import grid, sampled
+from clickpaint.video.motion import within
 from clickpaint.video.scene import Scene
 from clickpaint.video.steadying import Filling, steady
 from clickpaint.video.video_eraser import VideoEraseOptions
@@ -102,7 +104,7 @@ def _seen_elsewhere(scene: Scene, number: int, reach: int, progress: Progress) -
     grains = []
     for piece, own in pieces(hole):
         part = propagation.part_of(number, piece, scene.frame(number), own, hole)
-        filled = propagation.joined(part, propagation.layers_of(part, scene, progress, reach), progress)
+        filled = joining.joined(part, propagation.layers_of(part, scene, progress, reach), progress)
         inner = piece.shifted(-box.left, -box.top).slices
         work.pixels[inner][filled.found] = filled.pixels[filled.found]
         work.left[inner] &= ~filled.found
@@ -182,43 +184,38 @@ def _carry(scene: Scene, key: Filling, painted: np.ndarray, works: list[Filling]
             if scene.motion(number, -step).cut:
                 break
             back = scene.follow(grid(*scene.size), number, -step)
-            places = back if number == key.number + step else sampled(places, back) + (back - _inside(back, scene.size))
+            places = back if number == key.number + step else sampled(places, back) + (back - within(back, scene.size))
             work = by_number[number]
             if work.box is not None and work.left.any():
-                _take(scene, work, places[work.box.slices], source, usable, key.number, progress)
+                _take(work, places, source, usable, key.number, progress)
             number += step
 
 
-def _inside(places: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.dstack([np.clip(places[..., 0], 0, size[0] - 1), np.clip(places[..., 1], 0, size[1] - 1)])
-
-
-def _take(scene: Scene, work: Filling, places: np.ndarray, source: np.ndarray, usable: np.ndarray, number: int, progress: Progress) -> None:
+def _take(work: Filling, places: np.ndarray, source: np.ndarray, usable: np.ndarray, number: int, progress: Progress) -> None:
+    """Take what is left of a hole from one frame; places: float32 [H, W, 2], where every pixel is in that."""
     import cv2
 
     assert work.box is not None
-    box = work.box
-    ring = masks_.grow(work.left, propagation.RING) & ~work.left
-    part = propagation.Part(work.number, box, work.pixels, work.left, ring)
-    gray = cv2.cvtColor(work.pixels, cv2.COLOR_RGB2GRAY)
-    layer = propagation.layer_at(part, gray, places, number, source, usable)
+    lacking = masks_.bounds(work.left)
+    assert lacking is not None
+    inner = lacking.padded(MARGIN).clipped(work.box.width, work.box.height)
+    box, left, pixels = inner.shifted(work.box.left, work.box.top), work.left[inner.slices], work.pixels[inner.slices]
+    part = propagation.Part(work.number, box, pixels, left, masks_.grow(left, propagation.RING) & ~left)
+    layer = propagation.layer_at(part, cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), places[box.slices], number, source, usable)
     if layer is None:
         return
-    filled = propagation.joined(part, [layer], progress)
-    work.pixels = np.where(filled.found[..., None], filled.pixels, work.pixels)
-    work.left = work.left & ~filled.found
+    filled = joining.joined(part, [layer], progress)
+    work.pixels[inner.slices] = chosen(filled.found, filled.pixels, pixels)
+    work.left[inner.slices] &= ~filled.found
 
 
 def _finished(frame: np.ndarray, mask: np.ndarray, work: Filling, options: VideoEraseOptions) -> np.ndarray:
-    import cv2
-
     if work.box is None:
         return frame.copy()
     pixels = work.pixels
     if options.grain and work.grain.any():
         noise = np.random.default_rng(work.number).standard_normal(pixels.shape).astype(np.float32)
-        depth = cv2.distanceTransform(np.pad(work.hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-        share = GRAIN * np.minimum(depth / propagation.THIN, 1)  # nobody sees that a speck is too clean
+        share = GRAIN * np.minimum(propagation.depth_of(work.hole) / propagation.THIN, 1)  # nobody sees that a speck is too clean
         pixels = pixels + noise * work.grain * share[..., None]
     result = frame.copy()
     result[work.box.slices] = np.where(work.hole[..., None], np.clip(np.rint(pixels), 0, 255).astype(np.uint8), result[work.box.slices])

@@ -1,19 +1,18 @@
-"""Fills a part of a frame with what other frames show there.
+"""Finds for a part of a frame what other frames show there; `joining` makes one filling of it.
 
 From every frame around comes a layer: its pixels where the flow's chain, or the camera's, says they belong, made exact at the hole's rim.
-How well a layer agrees with what is visible around the hole says how far it is believed inside; the layers are joined in the gradient
-domain (Pérez, Gangnet, Blake 2003, "Poisson Image Editing"), so that neither a seam nor a step of brightness shows.
+How well a layer agrees with what is visible around the hole says how far it is believed inside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from clickpaint.erase import seamless
 from clickpaint.image import mask as masks_
+from clickpaint.image.channels import chosen, extent_of, length_of, mean_of, scaled
 from clickpaint.image.geometry import Box
 from clickpaint.progress import Progress
 from clickpaint.video.flow import NOTHING, completed, grid, sampled
@@ -36,9 +35,6 @@ ASTRAY = 8.0
 """Levels² of error expected for each squared pixel by which the way back misses."""
 THIN = 5.0
 """Pixels from the rim over which a smooth continuation is worth something."""
-FINE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-"""The filter whose answer to white noise has the noise's standard deviation, and to edges none (Immerkær 1996, "Fast Noise Variance
-Estimation")."""
 _DENSE = 6
 _SAMPLES = 5_000
 
@@ -78,20 +74,17 @@ class Part:
     hole: np.ndarray
     ring: np.ndarray
 
+    @cached_property
+    def inwards(self) -> np.ndarray:
+        """0 at the hole's rim, where what is visible speaks for itself, to 1 deep inside, float32 [h, w]."""
+        return np.clip((depth_of(self.hole) - THIN) / (2 * THIN), 0, 1)
 
-@dataclass(frozen=True, eq=False)
-class Filled:
-    """A part with what was found.
 
-    Attributes:
-        pixels: float32 [h, w, 3]; outside of `found` as before.
-        found: bool [h, w], what of the hole is filled.
-        grain: float32 [3], standard deviation of the fine noise that the filling lacks.
-    """
+def depth_of(hole: np.ndarray) -> np.ndarray:
+    """How far each pixel of a hole is from its rim, float32 [h, w] in pixels; 0 outside, and the picture's border is a rim."""
+    import cv2
 
-    pixels: np.ndarray
-    found: np.ndarray
-    grain: np.ndarray
+    return cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
 
 
 def part_of(number: int, box: Box, picture: np.ndarray, hole: np.ndarray, unknown: np.ndarray) -> Part:
@@ -172,7 +165,7 @@ class _Walker:
         result = []
         for now, before in zip(self._maps(), self._before, strict=False):
             back = self.scene.follow(now, self.number, -self.step)
-            result.append((now, np.linalg.norm(back - before, axis=2) / scale))
+            result.append((now, length_of(back - before) / scale))
         return result[::-1]
 
 
@@ -191,7 +184,8 @@ def layer_at(
     """
     height, width = seen.shape
     margin = 8
-    low, high = np.floor(places.min((0, 1))) - margin, np.ceil(places.max((0, 1))) + margin + 1
+    low, high = extent_of(places)
+    low, high = np.floor(low) - margin, np.ceil(high) + margin + 1
     if not np.isfinite([low, high]).all():
         return None
     box = Box(int(max(low[0], -1e6)), int(max(low[1], -1e6)), int(min(high[0], 1e6)), int(min(high[1], 1e6))).clipped(width, height)
@@ -204,7 +198,7 @@ def layer_at(
         return None
     local = refined(gray, _gray(source), local, part.ring, visible)
     valid = _visible(visible, local)
-    astray = np.zeros(valid.shape, np.float32) if astray is None else astray * _inwards(part.hole)
+    astray = np.zeros(valid.shape, np.float32) if astray is None else astray * part.inwards
     valid &= astray < PASSING
     if not (valid & part.hole).any():
         return None
@@ -216,14 +210,6 @@ def layer_at(
     colours = exposed(colours, part.pixels, judged)
     error = _expected_error(colours, part.pixels, judged)
     return Layer(number, colours, valid, error + ASTRAY * np.maximum(astray - 1, 0) ** 2)
-
-
-def _inwards(hole: np.ndarray) -> np.ndarray:
-    """0 at the rim, where what is visible speaks for itself, to 1 deep in the hole, float32 [h, w]."""
-    import cv2
-
-    depth = cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    return np.clip((depth - THIN) / (2 * THIN), 0, 1)
 
 
 def _visible(visible: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -240,32 +226,29 @@ def exposed(colours: np.ndarray, wanted: np.ndarray, judged: np.ndarray) -> np.n
         colours, wanted: float32 [h, w, 3] in levels.
         judged: bool [h, w], where they should be equal.
     """
-    result = colours.copy()
     sample = np.flatnonzero(judged)
     sample = sample[:: max(1, len(sample) // _SAMPLES)]
-    for channel in range(3):
-        a, b = colours[..., channel].ravel()[sample], wanted[..., channel].ravel()[sample]
-        weight = np.ones_like(a)
-        gain, offset = 1.0, 0.0
-        for _ in range(3):
-            total = weight.sum()
-            mean_a, mean_b = (weight * a).sum() / total, (weight * b).sum() / total
-            variance = (weight * (a - mean_a) ** 2).sum() / total
-            covariance = (weight * (a - mean_a) * (b - mean_b)).sum() / total
-            gain = float(np.clip((covariance + 400) / (variance + 400), 0.6, 1.6))
-            offset = mean_b - gain * mean_a
-            rest = b - gain * a - offset
-            scale = 1.4826 * np.median(np.abs(rest)) + 1
-            weight = 1 / (1 + (rest / (2 * scale)) ** 2) ** 2
-        result[..., channel] = gain * colours[..., channel] + offset
-    return result
+    a, b = (np.ascontiguousarray(plane.reshape(-1, 3)[sample].T) for plane in (colours, wanted))
+    weight = np.ones_like(a)
+    gain, offset = np.ones((3, 1), np.float32), np.zeros((3, 1), np.float32)
+    for _ in range(3):
+        total = weight.sum(axis=1, keepdims=True)
+        mean_a, mean_b = ((weight * values).sum(axis=1, keepdims=True) / total for values in (a, b))
+        variance = (weight * (a - mean_a) ** 2).sum(axis=1, keepdims=True) / total
+        covariance = (weight * (a - mean_a) * (b - mean_b)).sum(axis=1, keepdims=True) / total
+        gain = np.clip((covariance + 400) / (variance + 400), 0.6, 1.6)
+        offset = mean_b - gain * mean_a
+        rest = b - gain * a - offset
+        scale = 1.4826 * np.median(np.abs(rest), axis=1, keepdims=True) + 1
+        weight = 1 / (1 + (rest / (2 * scale)) ** 2) ** 2
+    return scaled(colours, gain[:, 0], offset[:, 0])
 
 
 def _expected_error(colours: np.ndarray, wanted: np.ndarray, judged: np.ndarray) -> np.ndarray:
     """How wrong a layer is likely to be, float32 [h, w] in levels²: as at the rim nearby."""
     import cv2
 
-    squared = np.minimum(((colours - wanted) ** 2).mean(axis=2), 4 * WRONG**2)
+    squared = np.minimum(mean_of((colours - wanted) ** 2), 4 * WRONG**2)
     weight = cv2.GaussianBlur(judged.astype(np.float32), (0, 0), 4.0)
     local = cv2.GaussianBlur(np.where(judged, squared, 0).astype(np.float32), (0, 0), 4.0) / np.maximum(weight, 1e-6)
     return completed(local, np.minimum(weight * 4, 1) * (weight > 0.02))
@@ -279,129 +262,10 @@ def _better(offers: list[Layer]) -> Layer:
     take = second.valid & (~first.valid | (second.error < 0.8 * first.error - 1))
     return Layer(
         first.number,
-        np.where(take[..., None], second.colours, first.colours),
+        chosen(take, second.colours, first.colours),
         np.where(take, second.valid, first.valid),
         np.where(take, second.error, first.error),
     )
-
-
-def joined(part: Part, layers: list[Layer], progress: Progress) -> Filled:
-    """The part with its hole filled from `layers`, wherever one of them is good enough."""
-    if not layers:
-        return Filled(part.pixels, np.zeros_like(part.hole), np.zeros(3, np.float32))
-    weights = _weights(part, layers)
-    total = np.sum(weights, axis=0)
-    found = part.hole & (total > 0)
-    if not found.any():
-        return Filled(part.pixels, found, np.zeros(3, np.float32))
-    safe = np.maximum(total, 1e-12)[..., None]
-    colours = sum(weight[..., None] * layer.colours for weight, layer in zip(weights, layers, strict=True)) / safe
-    colours = completed(colours.astype(np.float32), total > 0)  # what nobody knows must pull at nothing
-    grain = missing_grain(colours, part.pixels, part.ring & (total > 0))
-    belief = _belief(part, colours, part.ring & (total > 0))
-    down, across = mixed_gradients(weights, [layer.colours for layer in layers], colours)
-    gradients = (
-        down * np.minimum(belief[1:], belief[:-1])[..., None],
-        across * np.minimum(belief[:, 1:], belief[:, :-1])[..., None],
-    )
-    rim = steadied(part.pixels, colours, part.ring & (total > 0))
-    whole = seamless.solved(np.where(part.hole[..., None], colours, rim), part.hole, gradients, TRUST, progress)
-    return Filled(np.where(found[..., None], whole, part.pixels), found, grain)
-
-
-def mixed_gradients(weights: Sequence[np.ndarray], planes: Sequence[np.ndarray], colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The gradients of several layers as one, float32 [h - 1, w, 3] downwards and [h, w - 1, 3] to the right.
-
-    Args:
-        weights: float32 [h, w] for each layer, 0 where it knows nothing.
-        planes: float32 [h, w, 3], each layer's colours.
-        colours: float32 [h, w, 3], what they come to together.
-    """
-    gradients = []
-    for axis in (0, 1):
-        ahead = tuple(slice(1, None) if a == axis else slice(None) for a in range(2))
-        behind = tuple(slice(None, -1) if a == axis else slice(None) for a in range(2))
-        both = [np.minimum(weight[ahead], weight[behind]) for weight in weights]
-        sums = sum(weight[..., None] * (plane[ahead] - plane[behind]) for weight, plane in zip(both, planes, strict=True))
-        shared = np.sum(both, axis=0)
-        # Where no layer knows both pixels, a seam: nothing is said about the step but what the colours are.
-        gradients.append(np.where(shared[..., None] > 0, sums / np.maximum(shared, 1e-20)[..., None], colours[ahead] - colours[behind]))
-    return gradients[0], gradients[1]
-
-
-TRUST = 0.0004
-"""How much the layers' colours count against their gradients; see `exemplar.TRUST`."""
-
-
-def steadied(pixels: np.ndarray, colours: np.ndarray, both: np.ndarray) -> np.ndarray:
-    """What the hole is joined to: `colours` shifted to the brightness of `pixels`, so that the rim's grain is not drawn into the hole."""
-    import cv2
-
-    weight = cv2.GaussianBlur(both.astype(np.float32), (0, 0), 1.5)
-    difference = np.where(both[..., None], np.clip(pixels - colours, -60, 60), 0).astype(np.float32)
-    smooth = cv2.GaussianBlur(difference, (0, 0), 1.5) / np.maximum(weight, 1e-6)[..., None]
-    return np.where(both[..., None], colours + smooth, pixels)
-
-
-def _belief(part: Part, colours: np.ndarray, both: np.ndarray) -> np.ndarray:
-    """How much of the layers' gradients is taken, 0 to 1, float32 [h, w].
-
-    At the rim as much as makes the squared error least (Wiener's gain): water that was elsewhere a moment ago says nothing about a speck in
-    it, which a smooth continuation fills better. Deep inside, all of it: without, a wide hole would be flat.
-    """
-    import cv2
-
-    inner = cv2.erode(both.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    # What the smooth continuation lacks is curvature: theirs has to be that of what is visible.
-    ours, theirs = (np.where(inner[..., None], cv2.Laplacian(pixels, cv2.CV_32F), 0) for pixels in (colours, part.pixels))
-    agree, power = (ours * theirs).sum(axis=2), (ours * ours).sum(axis=2)
-    gain = (cv2.GaussianBlur(agree, (0, 0), 6) + 0.5) / (cv2.GaussianBlur(power, (0, 0), 6) + 0.5)
-    near = cv2.GaussianBlur(inner.astype(np.float32), (0, 0), 6)
-    gain = completed((np.clip(gain, 0, 1) ** 2).astype(np.float32), np.minimum(near * 4, 1) * (near > 0.02))
-    depth = cv2.distanceTransform(np.pad(part.hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    return (1 - (1 - gain) * np.exp(-((depth / THIN) ** 2))).astype(np.float32)
-
-
-def _weights(part: Part, layers: list[Layer]) -> list[np.ndarray]:
-    """How much each layer counts, float32 [h, w]: by its expected error, its distance, and how far the others agree with it."""
-    smallest = np.minimum.reduce([np.where(layer.valid, layer.error, np.inf) for layer in layers])
-    smallest = np.where(np.isfinite(smallest), smallest, 0)
-    weights = []
-    for layer in layers:
-        good = layer.valid & (layer.error <= 2 * smallest + NOISE**2) & (layer.error <= 4 * WRONG**2)
-        distance = abs(layer.number - part.number)
-        weights.append(np.where(good, 1 / ((layer.error + NOISE**2) ** 1.5 * (1 + 0.05 * distance)), 0).astype(np.float32))
-    if len(layers) < 3:
-        return weights
-    for _ in range(3):
-        total = np.maximum(np.sum(weights, axis=0), 1e-12)
-        mean = sum(weight[..., None] * layer.colours for weight, layer in zip(weights, layers, strict=True)) / total[..., None]
-        squares = [((layer.colours - mean) ** 2).mean(axis=2) for layer in layers]
-        spread = sum(weight * square for weight, square in zip(weights, squares, strict=True)) / total
-        limit = 0.5 * spread + smallest + 4 * NOISE**2
-        weights = [(weight / (1 + square / limit) ** 2).astype(np.float32) for weight, square in zip(weights, squares, strict=True)]
-    return weights
-
-
-def missing_grain(colours: np.ndarray, pixels: np.ndarray, both: np.ndarray) -> np.ndarray:
-    """Standard deviation of the fine noise that `colours` lack against `pixels`, a channel each, float32 [3], where both are known.
-
-    Only as much as there is in the calmest parts: what is missing elsewhere is texture, and noise is no texture.
-    """
-    import cv2
-
-    inner = cv2.erode(both.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    if inner.sum() < 64:
-        return np.zeros(3, np.float32)
-    near = np.maximum(cv2.GaussianBlur(inner.astype(np.float32), (0, 0), 3), 1e-6)[..., None]
-
-    def power(plane: np.ndarray) -> np.ndarray:
-        high = np.where(inner[..., None], cv2.filter2D(plane, cv2.CV_32F, FINE) ** 2, 0)
-        return (cv2.GaussianBlur(high.astype(np.float32), (0, 0), 3) / near)[inner]
-
-    wanted, there = power(pixels), power(colours)
-    calm = np.quantile(wanted, 0.2, axis=0)
-    return np.sqrt(np.clip(np.median(wanted - there, axis=0), 0, calm)).astype(np.float32)
 
 
 def _gray(pixels: np.ndarray) -> np.ndarray:

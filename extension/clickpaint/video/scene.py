@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clickpaint.image import mask as masks_
+from clickpaint.image.channels import length_of, scaled
 from clickpaint.video.base import Frames, Masks, Recent
 from clickpaint.video.flow import Flow, both_ways, completed, grid, sampled, work_size
 from clickpaint.video.motion import Camera, camera, transformed
@@ -104,12 +105,14 @@ class Scene:
             base = (transformed(found.matrix, (here + 0.5) * scale - 0.5) + 0.5) / scale - 0.5 - here
         # What is hidden moves as its surroundings do, beyond what the camera does; what passes by beside it counts little.
         beyond = flow.vectors - base
-        known = flow.trusted / (1 + (beyond**2).sum(axis=2) / PASSES**2)
+        known = flow.trusted / (1 + length_of(beyond) ** 2 / PASSES**2)
         residual = completed(beyond, known) if flow.trusted.any() else np.zeros_like(base)
         return Motion((base + residual).astype(np.float32), found, trusted < CUT)
 
     def follow(self, places: np.ndarray, number: int, step: int) -> np.ndarray:
         """Where `places` (float32 [h, w, 2], in pixels of frame `number`) are in the frame `number + step`, step 1 or -1."""
+        flow = self.motion(number, step).flow
+        if self._work == self.size:
+            return places + sampled(flow, places)
         scale = np.array(self.scale, np.float32)
-        at_work = (places + 0.5) / scale - 0.5
-        return places + sampled(self.motion(number, step).flow, at_work) * scale
+        return places + scaled(sampled(flow, scaled(places, 1 / scale, 0.5 / scale - 0.5)), scale, np.zeros(2, np.float32))

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from clickpaint.image import mask as masks_
+from clickpaint.image.channels import chosen, extent_of, greatest_of, mean_of, repeated
 from clickpaint.image.geometry import Box
 from clickpaint.progress import Progress
 from clickpaint.video.flow import NOTHING, completed, grid, sampled
+from clickpaint.video.joining import FINE
 from clickpaint.video.motion import transformed
-from clickpaint.video.propagation import FINE, THIN, exposed
+from clickpaint.video.propagation import THIN, depth_of, exposed
 from clickpaint.video.scene import Scene
 
 KEEPS = 0.05
@@ -52,7 +54,7 @@ class Filling:
         pixels: float32 [h, w, 3] of the box, filled as far as is known.
         hole: bool [h, w] of the box, what is erased.
         left: bool [h, w] of the box, what no frame shows.
-        grain: float32 [3], see `propagation.Filled`.
+        grain: float32 [3], see `joining.Filled`.
     """
 
     number: int
@@ -157,7 +159,8 @@ class _Compared:
 def _compared(scene: Scene, filling: Filling, neighbour: Filling, places: np.ndarray) -> _Compared:
     assert filling.box is not None
     hole = filling.hole
-    low, high = np.floor(places.min((0, 1))) - 3, np.ceil(places.max((0, 1))) + 4
+    low, high = extent_of(places)
+    low, high = np.floor(low) - 3, np.ceil(high) + 4
     box = Box(*(int(value) for value in np.clip([*low, *high], -1e6, 1e6))).clipped(*scene.size)
     if box.width < 4 or box.height < 4:
         nothing, no_change = np.zeros(hole.shape, bool), np.zeros_like(filling.pixels)
@@ -171,8 +174,8 @@ def _compared(scene: Scene, filling: Filling, neighbour: Filling, places: np.nda
     if around.sum() >= 24:
         moved = exposed(moved, filling.pixels, around)
     whole = moved - filling.pixels
-    surroundings = _of_surroundings(whole, around & (np.abs(whole).max(axis=2) < _GLARING))
-    rest = float(np.minimum(np.abs(whole - surroundings).mean(axis=2), _GLARING)[around].mean()) if around.any() else np.inf
+    surroundings = _of_surroundings(whole, around & (greatest_of(np.abs(whole)) < _GLARING))
+    rest = float(np.minimum(mean_of(np.abs(whole - surroundings)), _GLARING)[around].mean()) if around.any() else np.inf
     return _Compared(places, whole, hole & inside, around, surroundings, rest)
 
 
@@ -180,23 +183,23 @@ def _change_of(filling: Filling, compared: _Compared) -> _Change:
     import cv2
 
     both, whole, rest = compared.both.astype(np.float32), compared.whole, compared.rest
-    depth = cv2.distanceTransform(np.pad(filling.hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    surface = compared.surroundings * np.exp(-depth / FADES)[..., None]
+    depth = depth_of(filling.hole)
+    surface = compared.surroundings * repeated(np.exp(-depth / FADES))
     known = np.maximum(cv2.GaussianBlur(both, (0, 0), 1.0), 1e-3)
-    inner = (whole - surface) * both[..., None]
-    smooth = cv2.GaussianBlur(inner, (0, 0), 1.0) / known[..., None]
-    size = cv2.GaussianBlur(np.abs(inner).mean(axis=2), (0, 0), 1.0) / known
+    inner = (whole - surface) * repeated(both)
+    smooth = cv2.GaussianBlur(inner, (0, 0), 1.0) / repeated(known)
+    size = cv2.GaussianBlur(mean_of(np.abs(inner)), (0, 0), 1.0) / known
     # Where what is around the hole changes in a way of its own, so may the hole.
-    weight = both / (1 + (size / ANOTHER) ** 2) / (1 + (compared.surroundings**2).mean(axis=2) / UNSTEADY**2)
+    weight = both / (1 + (size / ANOTHER) ** 2) / (1 + mean_of(compared.surroundings**2) / UNSTEADY**2)
     # Near the rim a smooth continuation is better than what was here when it is restless.
     near = np.exp(-((depth / THIN) ** 2))
     weight = weight / (1 + near * (min(rest, _GLARING) / RESTLESS) ** 2)
     # Where a wrong fraction of a pixel explains the change, there is little to correct.
     across, down = (cv2.Sobel(filling.pixels, cv2.CV_32F, *axes, scale=0.125) for axes in ((1, 0), (0, 1)))
-    inexact = cv2.GaussianBlur((across**2 + down**2).mean(axis=2) * both, (0, 0), 2.0)
-    power = cv2.GaussianBlur((inner**2).mean(axis=2), (0, 0), 2.0)
+    inexact = cv2.GaussianBlur(mean_of(across**2 + down**2) * both, (0, 0), 2.0)
+    power = cv2.GaussianBlur(mean_of(inner**2), (0, 0), 2.0)
     share = power / (power + INEXACT**2 * inexact + 0.01)
-    return _Change(compared.places, whole, smooth * (share * both)[..., None], weight, compared.around)
+    return _Change(compared.places, whole, smooth * repeated(share * both), weight, compared.around)
 
 
 def _filled(scene: Scene, filling: Filling, box: Box) -> np.ndarray:
@@ -206,7 +209,7 @@ def _filled(scene: Scene, filling: Filling, box: Box) -> np.ndarray:
     if filling.box is None or common is None:
         return part
     there, here = common.shifted(-filling.box.left, -filling.box.top).slices, common.shifted(-box.left, -box.top).slices
-    part[here] = np.where(filling.hole[there][..., None], filling.pixels[there], part[here])
+    part[here] = chosen(filling.hole[there], filling.pixels[there], part[here])
     return part
 
 
@@ -219,8 +222,8 @@ def _of_surroundings(whole: np.ndarray, known: np.ndarray) -> np.ndarray:
     near = cv2.GaussianBlur(cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA), (0, 0), 2.0)
     if not (near > 0.02).any():
         return np.zeros_like(whole)
-    visible = np.where(known[..., None], whole, np.float32(0))
-    smooth = cv2.GaussianBlur(cv2.resize(visible, size, interpolation=cv2.INTER_AREA), (0, 0), 2.0) / np.maximum(near, 1e-6)[..., None]
+    visible = chosen(known, whole, 0)
+    smooth = cv2.GaussianBlur(cv2.resize(visible, size, interpolation=cv2.INTER_AREA), (0, 0), 2.0) / repeated(np.maximum(near, 1e-6))
     smooth = completed(smooth, np.minimum(near * 4, 1) * (near > 0.02))
     return cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
 
@@ -241,7 +244,7 @@ def _message(filling: Filling, neighbour: Filling | None, change: _Change | None
         sure = np.where(neighbour.hole, np.float32(KEEPS), np.float32(_VISIBLE))
         if before is not None:
             asked = before.weight.astype(np.float32)
-            theirs = before.correction.astype(np.float32) * (asked / (KEEPS + asked))[..., None]
+            theirs = before.correction.astype(np.float32) * repeated(asked / (KEEPS + asked))
             sure += asked
         local = change.places - np.array([neighbour.box.left, neighbour.box.top], np.float32)
         correction = cv2.remap(theirs, local, NOTHING, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
@@ -257,10 +260,12 @@ def _correction(filling: Filling, forth: _Message | None, back: _Message | None)
     messages = [message for message in (forth, back) if message is not None]
     if not messages:
         return None
-    weights = [message.weight.astype(np.float32)[..., None] for message in messages]
-    asked = sum(weight * message.correction.astype(np.float32) for weight, message in zip(weights, messages, strict=True))
-    hole = filling.hole[..., None]
-    return np.where(hole, cv2.GaussianBlur(np.where(hole, asked / (KEEPS + sum(weights)), 0), (0, 0), 1.0), 0).astype(np.float32)
+    weights = [message.weight.astype(np.float32) for message in messages]
+    total = KEEPS + np.sum(weights, axis=0)
+    asked = np.zeros_like(filling.pixels)
+    for weight, message in zip(weights, messages, strict=True):
+        asked += repeated(weight / total) * message.correction.astype(np.float32)
+    return chosen(filling.hole, cv2.GaussianBlur(chosen(filling.hole, asked, 0), (0, 0), 1.0), 0)
 
 
 def _limit_grain(filling: Filling, after: Filling, change: _Change, correction: np.ndarray | None, following: np.ndarray | None) -> None:
