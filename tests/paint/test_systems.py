@@ -91,37 +91,37 @@ def test_the_catalog_says_of_each_system_what_it_is(studio, folder, tmp_path, mo
     assert here.state == "present" and here.path == folder / "models" / "diffusers" / "moving" and here.bytes_done > 10_000
     absent = Store(lambda kind: [tmp_path / kind]).state("system_karlo")
     assert absent.state == "unavailable" and "karlo-v1-alpha into the folder of diffusers" in absent.reason
-    monkeypatch.setattr("clickpaint.studio.painting.offered", lambda pipeline: pipeline != "UnCLIPPipeline")
-    assert studio.painting.lacking_systems()["UnCLIPPipeline"] == "the installed diffusers has no UnCLIPPipeline any more."
+    monkeypatch.setattr("clickpaint.studio.systems.offered", lambda pipeline: pipeline != "UnCLIPPipeline")
+    assert studio.systems.lacking()["UnCLIPPipeline"] == "the installed diffusers has no UnCLIPPipeline any more."
 
 
 def test_what_would_change_nothing_with_a_system_is_refused(studio, folder, capsys):
     for values in ({"sampler": "Euler"}, {"scheduler": "Karras"}, {"denoising_strength": 0.3}, {"negative_prompt": "x"},
                    {"control": (ControlUnit("none", "any"),)}, {"guide": "clip", "guide_words": "x"}):  # fmt: skip
         with pytest.raises(InvalidInput, match=rf"dit these change nothing: {next(iter(values))}"):
-            studio.painting.generate(grouped(prompt="7", system="dit", **values))
+            studio.generation.generate(grouped(prompt="7", system="dit", **values))
     with pytest.raises(HostUnsupported, match="Systems make"):
-        studio.painting.generate_clip(grouped(prompt="7", system="dit"), 2, Motion())
+        studio.generation.generate_clip(grouped(prompt="7", system="dit"), 2, Motion())
     assert main(["generate", "-p", "7", "--system", "dit", "--sampler", "Euler", "--data-dir", str(folder), "--device", "cpu"]) == 2
     assert "change nothing: sampler" in capsys.readouterr().err
 
 
 def test_a_class_becomes_the_picture_that_diffusers_makes(studio, folder):
     options = grouped(prompt="7", steps=2, seed=3, system="dit", cfg_scale=4.0)
-    ours = studio.painting.generate(options, None, None).pictures[0].pixels
-    named = studio.painting.generate(grouped(prompt="rooster", steps=2, seed=3, system="dit", cfg_scale=4.0), None, None)
+    ours = studio.generation.generate(options, None, None).pictures[0].pixels
+    named = studio.generation.generate(grouped(prompt="rooster", steps=2, seed=3, system="dit", cfg_scale=4.0), None, None)
     pipe = theirs(folder, "DiTPipeline", "dit")
     (expected,) = pipe([7], guidance_scale=4.0, num_inference_steps=2, generator=source(), output_type="np").images
     assert same(ours, expected)
     assert np.array_equal(named.pictures[0].pixels, ours)
     with pytest.raises(InvalidInput, match="no class of ImageNet"):
-        studio.painting.generate(grouped(prompt="nonsense", system="dit"), None, None)
+        studio.generation.generate(grouped(prompt="nonsense", system="dit"), None, None)
 
 
 def test_a_picture_begins_to_move(studio, folder, tmp_path, capsys):
     picture = tmp_path / "still.png"
     Image.fromarray(drawing()).save(picture)
-    clip = studio.painting.animate(from_pixels(drawing()), grouped(steps=2, seed=5), frames=3)
+    clip = studio.generation.animate(from_pixels(drawing()), grouped(steps=2, seed=5), frames=3)
     assert len(clip.frames) == 3 and clip.frames[0].shape == (64, 64, 3) and not np.array_equal(clip.frames[0], clip.frames[2])
     command = ["animate", str(picture), "--frames", "3", "--steps", "2", "--seed", "5", "--data-dir", str(folder), "--device", "cpu"]
     command += ["--precision", "full"]
@@ -131,7 +131,7 @@ def test_a_picture_begins_to_move(studio, folder, tmp_path, capsys):
     assert main(["systems", "--data-dir", str(folder)]) == 0
     assert "moving: Stable Video Diffusion" in capsys.readouterr().out
     with pytest.raises(InvalidInput, match="frames"):
-        studio.painting.animate(from_pixels(drawing()), grouped(), frames=1)
+        studio.generation.animate(from_pixels(drawing()), grouped(), frames=1)
 
 
 def theirs(folder, kind, name, **parts):
@@ -220,11 +220,11 @@ def test_a_picture_from_words_is_the_one_that_diffusers_makes(folder, tmp_path, 
     (expected,) = second(image=small, **words, guidance_scale=7.0, output_type="np").images
     assert same(painted("--system", "if-1"), expected)
     with pytest.raises(InvalidInput, match="a size of its own"):
-        studio.painting.generate(grouped(prompt="x", system="karlo"), 128, 128)
+        studio.generation.generate(grouped(prompt="x", system="karlo"), 128, 128)
     with pytest.raises(InvalidInput, match="Give a multiple of 128"):
-        studio.painting.generate(grouped(prompt="x", system="cascade"), 128, 64)
+        studio.generation.generate(grouped(prompt="x", system="cascade"), 128, 64)
     with pytest.raises(InvalidInput, match="one step"):
-        studio.painting.generate(grouped(prompt="x", system="karlo", steps=1))
+        studio.generation.generate(grouped(prompt="x", system="karlo", steps=1))
 
 
 def test_what_is_selected_is_filled_as_diffusers_does(folder, tmp_path, studio):
@@ -264,13 +264,13 @@ def test_a_picture_is_enlarged_as_diffusers_does_in_tiles_without_seams(folder, 
     wide = np.hstack([drawing(), drawing()[:, ::-1], drawing()[:40].repeat(2, 0)[:64]])[:50, :170]
     alpha = np.full(wide.shape[:2], 255, np.uint8)
     alpha[:25] = 0
-    (larger,) = studio.painting.enlarge(from_pixels(wide, alpha), grouped(steps=2, seed=3)).pictures
+    (larger,) = studio.generation.enlarge(from_pixels(wide, alpha), grouped(steps=2, seed=3)).pictures
     assert larger.size == (680, 200) and larger.alpha[0, 0] == 0 and larger.alpha[-1, -1] == 255
-    (little,) = studio.painting.enlarge(from_pixels(drawing()[:20, :30]), grouped(steps=2, seed=3)).pictures
+    (little,) = studio.generation.enlarge(from_pixels(drawing()[:20, :30]), grouped(steps=2, seed=3)).pictures
     assert little.size == (120, 80)
     assert _tiles(50, 128) == [0] and _tiles(170, 128) == [0, 42] and _tiles(225, 128) == [0, 48, 97]
     with pytest.raises(InvalidInput, match="megapixels, more than 32"):
-        studio.painting.enlarge(from_pixels(np.zeros((1500, 1500, 3), np.uint8)), grouped())
+        studio.generation.enlarge(from_pixels(np.zeros((1500, 1500, 3), np.uint8)), grouped())
 
 
 def test_half_precision_serves_where_torch_has_what_it_takes(folder):

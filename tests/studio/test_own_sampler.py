@@ -111,11 +111,11 @@ def test_an_inpainting_checkpoint_and_an_instructed_one_are_recognised(studio):
 
 
 def test_a_picture_is_generated_from_a_prompt(studio):
-    painted = studio.painting.generate(grouped(prompt="x", steps=2, seed=3, batch_count=2), 64, 72)
+    painted = studio.generation.generate(grouped(prompt="x", steps=2, seed=3, batch_count=2), 64, 72)
     assert [one.size for one in painted.pictures] == [(64, 72)] * 2 and painted.seeds == (3, 4)
     assert not np.array_equal(painted.pictures[0].pixels, painted.pictures[1].pixels)
     with pytest.raises(InvalidInput, match="multiple of 8"):
-        studio.painting.generate(PaintOptions(), 60, 64)
+        studio.generation.generate(PaintOptions(), 60, 64)
 
 
 def test_the_tasks_of_palette_on_the_command_line(folder, tmp_path, capsys):
@@ -278,7 +278,7 @@ def test_the_engines_get_ready_in_the_background(studio):
     def preparing() -> list[threading.Thread]:
         return [one for one in threading.enumerate() if one.name == "clickpaint-prepare"]
 
-    studio.painting.prepare()
+    studio.own_sampler.prepare()
     for thread in preparing():
         thread.join(60)
     source = studio.host.checkpoint()
@@ -303,7 +303,7 @@ def test_the_checkpoint_is_opened_once_for_a_painting_of_two_passes(studio, monk
     assert len(opened) == 1
     studio.painting.refine(workspace, 1, FAST)
     assert len(opened) == 2
-    studio.painting.generate(FAST, SIZE, SIZE)
+    studio.generation.generate(FAST, SIZE, SIZE)
     assert len(opened) == 3
 
 
@@ -348,7 +348,7 @@ def test_a_map_is_made_once_for_all_paintings_of_the_same_crop_and_for_the_panel
 
 def test_getting_ready_without_a_checkpoint_is_no_error(tmp_path):
     studio = Studio(EmbeddedHost(tmp_path, environment={}))
-    studio.painting.prepare()
+    studio.own_sampler.prepare()
 
 
 def test_a_picture_is_edited_by_words_on_the_command_line(folder, tmp_path, capsys):

@@ -65,7 +65,7 @@ USE_CASES = {
 READING = {
     "caption": lambda studio, workspace: studio.words.caption(workspace, CaptionOptions()),
     "control": lambda studio, workspace: studio.control_maps.detect(workspace, MAP),
-    "generate": lambda studio, workspace: studio.painting.generate(PaintOptions()),
+    "generate": lambda studio, workspace: studio.generation.generate(PaintOptions()),
 }
 
 

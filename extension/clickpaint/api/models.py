@@ -51,7 +51,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     @router.get("/models", tags=tags, summary="All model files of the catalog", response_model=list[schemas.ModelAnswer])
     def list_models() -> Response:
         wanted, used = studio.pool.recommended(), studio.inventory.used()
-        lacking = studio.painting.lacking_systems()
+        lacking = studio.systems.lacking()
         return answer([_model(name, wanted, used, lacking) for name in models()])
 
     @router.get("/models/usage", tags=tags, summary="What models take on the disk and in memory", response_model=schemas.UsageAnswer)

@@ -104,7 +104,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         status_code=202,
     )
     def prepare() -> Response:
-        studio.painting.prepare()
+        studio.own_sampler.prepare()
         return answer({"name": studio.host.capabilities().checkpoint}, 202)
 
     @router.post("/paint", tags=["without a session"], summary="Paint in a picture", response_model=schemas.PaintedAnswer)
@@ -120,12 +120,12 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         format = translate.checked_format(body.format)
         picture = studio.decode(translate.picture_bytes(body.image))
         options = flat_options.grouped(steps=body.steps, seed=body.seed)
-        return answer(_files(studio, studio.painting.enlarge(picture, options, body.system), format))
+        return answer(_files(studio, studio.generation.enlarge(picture, options, body.system), format))
 
     @router.post("/generate", tags=["without a session"], summary="Paint a picture from a prompt", response_model=schemas.PaintedAnswer)
     def generate(body: schemas.GenerateBody) -> Response:
         format = translate.checked_format(body.format)
-        return answer(_files(studio, studio.painting.generate(options_of(body, studio), body.width, body.height), format))
+        return answer(_files(studio, studio.generation.generate(options_of(body, studio), body.width, body.height), format))
 
 
 def options_of(body: schemas.EngineBody, studio: Studio, workspace: Workspace | None = None) -> PaintOptions:

@@ -24,7 +24,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
              "gives": system.kind.gives, "licence": system.kind.licence, "bytes": system.nbytes,
              "acts": {task: sorted(system.acts(task)) for task in system.kind.tasks}, "available": not system.reason,
              "reason": system.reason}
-            for system in studio.painting.systems()
+            for system in studio.systems.listed()
         ])  # fmt: skip
 
     @router.get("/steering", tags=tags, summary="What can steer a sampling here", response_model=schemas.SteeringAnswer)

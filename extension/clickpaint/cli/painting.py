@@ -211,7 +211,7 @@ def generate_picture(options: argparse.Namespace) -> int:
     studio = studio_of(options)
     place = place_for(options.output or "generated.png", "generated", ".png", Outputs(()), None)
     format = place.format
-    painted = studio.painting.generate(paint_options(options), options.width, options.height)
+    painted = studio.generation.generate(paint_options(options), options.width, options.height)
     paths = place.write(studio.encode(result, format) for result in painted.pictures)
     print(f"{printable(str(place.path))}: {_painted(paths, painted.seeds)}")
     return 0
@@ -232,7 +232,7 @@ def _generate_clip(options: argparse.Namespace) -> int:
     motion = Motion(across, down, smooth=options.smooth_background)
     studio = studio_of(options)
     wanted = paint_options(options)
-    made = with_bar(studio, lambda: studio.painting.generate_clip(wanted, options.frames, motion, options.width, options.height))
+    made = with_bar(studio, lambda: studio.generation.generate_clip(wanted, options.frames, motion, options.width, options.height))
     write_clip(target, made.frames, NewClip(made.frames, options.fps))
     print(f"{printable(str(target))}: {len(made.frames)} frames, seed {made.seed}")
     return 0

@@ -52,7 +52,7 @@ def animate_picture(options: argparse.Namespace) -> int:
     studio = studio_of(options)
     picture = studio.decode(file.read_bytes())
     wish = flat_options.grouped(steps=options.steps, cfg_scale=options.cfg_scale, seed=options.seed)
-    made = with_bar(studio, lambda: studio.painting.animate(picture, wish, options.system, options.frames, options.fps, options.motion))
+    made = with_bar(studio, lambda: studio.generation.animate(picture, wish, options.system, options.frames, options.fps, options.motion))
     write_clip(target, made.frames, NewClip(made.frames, options.fps))
     print(f"{printable(str(target))}: {len(made.frames)} frames, seed {made.seed}")
     return 0
@@ -65,7 +65,7 @@ def enlarge_picture(options: argparse.Namespace) -> int:
     studio = studio_of(options)
     picture = studio.decode(file.read_bytes())
     wish = flat_options.grouped(steps=options.steps, seed=options.seed)
-    made = with_bar(studio, lambda: studio.painting.enlarge(picture, wish, options.system))
+    made = with_bar(studio, lambda: studio.generation.enlarge(picture, wish, options.system))
     place.write([studio.encode(made.pictures[0], format)])
     print(f"{printable(str(place.path))}: {made.pictures[0].width} × {made.pictures[0].height}, seed {made.seeds[0]}")
     return 0
@@ -73,7 +73,7 @@ def enlarge_picture(options: argparse.Namespace) -> int:
 
 def list_systems(options: argparse.Namespace) -> int:
     studio = studio_of(options)
-    systems = studio.painting.systems()
+    systems = studio.systems.listed()
     for system in systems:
         kind, state = system.kind, str(system.reason) or ", ".join(system.kind.tasks)
         size = f"{system.nbytes / 1e6:.0f} MB, weights under {kind.licence}"

@@ -9,7 +9,7 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.session.open_video import SOURCE, OpenVideo
 from clickpaint.session.workspace import Workspace
-from clickpaint.studio.painting import Painting
+from clickpaint.studio.generation import Generation
 from clickpaint.studio.video_library import VideoLibrary
 from clickpaint.video.clip_writing import write_clip
 from clickpaint.video.new_clip import NewClip
@@ -18,8 +18,8 @@ from clickpaint.video.new_clip import NewClip
 class Animating:
     """Part of the studio."""
 
-    def __init__(self, painting: Painting, library: VideoLibrary) -> None:
-        self._painting, self._library = painting, library
+    def __init__(self, generation: Generation, library: VideoLibrary) -> None:
+        self._generation, self._library = generation, library
 
     def animate(
         self, workspace: Workspace, options: PaintOptions, system: str = "auto", frames: int = 14, fps: float = 7.0, motion: int = 127
@@ -30,12 +30,12 @@ class Animating:
             fps: frames a second, 0.1 to 120.
 
         Raises:
-            As `Painting.animate` and `VideoLibrary.open`.
+            As `Generation.animate` and `VideoLibrary.open`.
         """
         if not 0.1 <= fps <= 120:
             raise InvalidInput("A clip cannot show {value} frames a second.", "Give 0.1 to 120.", value=f"{fps:g}")
         picture = workspace.picture()
-        made = self._painting.animate(picture, options, system, frames, fps, motion, workspace)
+        made = self._generation.animate(picture, options, system, frames, fps, motion, workspace)
         ending = ".gif" if importlib.util.find_spec("av") is None else ".mp4"
         name = f"{PurePosixPath(workspace.name).stem or 'picture'}_animated{ending}"
         with self._library.incoming() as part:

@@ -19,11 +19,13 @@ from clickpaint.segment.registry import SegmenterInfo
 from clickpaint.settings import MEGABYTE
 from clickpaint.weights.cache import EmbeddingCache, ModelCache
 from clickpaint.weights.catalog import files_of
-from clickpaint.weights.device import models_budget, release, retrying
+from clickpaint.weights.device import free_bytes, models_budget, release, retrying
 from clickpaint.weights.recommended import RECOMMENDED
 from clickpaint.weights.store import Store
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from clickpaint.erase.base import Eraser
     from clickpaint.image.picture import Picture
     from clickpaint.segment.base import Embedding, Segmenter
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REMEMBERED_SECONDS = 2.0
+
+_ROOM = 4 << 30
+"""Bytes of the device's memory that should be free before the host paints; below, what is ours makes room."""
+
 _ADVICE = "Try a smaller picture, set the precision to half, choose a smaller model, or close other programs that use the device."
 
 
@@ -130,6 +136,17 @@ class ModelPool:
         """As `segmenter`."""
         return erasers.create(name, self.store, self.host.device(), self.models)
 
+    def erased(self, name: str, pixels: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+        """A picture with what is to be painted over removed first, by the eraser of that name.
+
+        Args:
+            pixels: uint8 [H, W, 3].
+            hole: bool [H, W], as it is to be filled.
+        """
+        from clickpaint.erase.base import EraseOptions
+
+        return self.eraser(name).erase(pixels, hole, EraseOptions(grow=0, feather=0), progress)
+
     def encoded(self, segmenter: Segmenter, picture: Picture, progress: Progress) -> Embedding:
         """The picture's embedding, from the cache where it is there."""
         return self.embeddings.get((segmenter.name, picture.digest), lambda: segmenter.encode(picture.pixels, progress), progress)
@@ -148,6 +165,12 @@ class ModelPool:
         for held in self.models.contents():
             if names & set(held.key if isinstance(held.key, tuple) else (held.key,)):
                 self.models.unload(held.key)
+
+    def make_room(self) -> None:
+        """Let go of what is ours where the device's memory is short; the caller holds the host's lock."""
+        device = self.host.device()
+        if device.kind != "cpu" and free_bytes(device) < _ROOM:
+            self.free()
 
     def free(self) -> None:
         """Forget loaded models and encoded pictures; they come back when they are needed."""

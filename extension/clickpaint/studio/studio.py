@@ -24,6 +24,7 @@ from clickpaint.studio.control_maps import ControlMaps
 from clickpaint.studio.downloads import Downloads
 from clickpaint.studio.erasing import Erasing
 from clickpaint.studio.extracting import Extracting
+from clickpaint.studio.generation import Generation
 from clickpaint.studio.inventory import Inventory
 from clickpaint.studio.map_cache import MapCache
 from clickpaint.studio.model_pool import ModelPool
@@ -36,6 +37,7 @@ from clickpaint.studio.request import Requests
 from clickpaint.studio.selecting import Selecting
 from clickpaint.studio.several_pictures import SeveralPictures
 from clickpaint.studio.steering import Steering
+from clickpaint.studio.systems import Systems
 from clickpaint.studio.tasks import Tasks
 from clickpaint.studio.training_data import TrainingData
 from clickpaint.studio.trainings import Trainings
@@ -85,10 +87,11 @@ class Studio:
         clicks: the lane of clicks.
         requests: how use-cases run.
         workspaces: the pictures that are open.
-        selecting, reading, erasing, extracting, painting, animating, steering, control_maps, word_masks, words, several_pictures,
-            training_data, trainings, videos, downloads, inventory, own_files: the use-cases.
+        selecting, reading, erasing, extracting, painting, generation, animating, steering, control_maps, word_masks, words,
+            several_pictures, training_data, trainings, videos, downloads, inventory, own_files: the use-cases.
         video_library, video_views, video_objects, video_results: those of videos that stay open.
         own_sampler: ours, on the host's checkpoint.
+        systems: those with files of their own.
     """
 
     def __init__(self, host: Host, pool: ModelPool | None = None) -> None:
@@ -106,17 +109,19 @@ class Studio:
         self.reading = Reading(self.requests, self.pool)
         self.erasing = Erasing(host, self.requests, self.pool, self._picture_changed)
         self.extracting = Extracting(self.requests, self.pool, self._picture_changed)
-        self.painting = Painting(host, self.pool, self.own_sampler, self.requests, self._picture_changed)
+        self.systems = Systems(host, self.pool)
+        self.painting = Painting(host, self.pool, self.own_sampler, self.systems, self.requests, self._picture_changed)
+        self.generation = Generation(self.pool, self.own_sampler, self.systems, self.requests)
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
         self.word_masks = WordMasks(host, self.own_sampler, self.requests)
         self.words = Words(host, self.requests, self.pool, self.selecting, self.word_masks)
         self.steering = Steering(host, self.own_sampler, lambda: self.words.captioners)
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
         self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
-        video_painting = VideoPainting(host, self.pool, self.painting, self.own_sampler)
+        video_painting = VideoPainting(host, self.pool, self.own_sampler)
         self.videos = Videos(host, self.requests, self.pool, self.selecting, video_painting)
         self.video_library = VideoLibrary(host, self.requests, self.tasks, lambda: self.limits)
-        self.animating = Animating(self.painting, self.video_library)
+        self.animating = Animating(self.generation, self.video_library)
         self.video_views = VideoViews(self.requests, self.video_library)
         self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.words, self.video_library, self.video_views)
         self.video_results = VideoResults(host, self.requests, self.pool, self.video_library, video_painting)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from clickpaint.erase.base import EraseOptions
 from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
 from clickpaint.image.soft_edge import SoftEdge, automatic
@@ -21,7 +21,6 @@ from clickpaint.settings import MEGABYTE
 from clickpaint.studio import vitmatte
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
-from clickpaint.studio.painting import Painting
 from clickpaint.video.backgrounds import Opening, PaintedBackground, from_clip
 from clickpaint.video.base import Frames, Masks, TimedFrames
 from clickpaint.video.filling import FillOptions, KeyFrame, fill
@@ -62,8 +61,8 @@ class ClipPainting:
 class VideoPainting:
     """Part of the studio. Its generators compute where they are gone through; the caller holds the host's lock."""
 
-    def __init__(self, host: Host, pool: ModelPool, painting: Painting, own_sampler: OwnSampler) -> None:
-        self._host, self._pool, self._painting, self._own_sampler = host, pool, painting, own_sampler
+    def __init__(self, host: Host, pool: ModelPool, own_sampler: OwnSampler) -> None:
+        self._host, self._pool, self._own_sampler = host, pool, own_sampler
 
     def filled(
         self, frames: Frames, masks: Masks, asked: ClipPainting, eraser: str | None, progress: Progress
@@ -119,10 +118,7 @@ class VideoPainting:
                 shown = [Frame(each.pixels, each.hole, each.before) for each in (first, opening)]
                 return painter.paint(shown if opening is not first else shown[:1], part)[-1]
 
-            def erase(pixels: np.ndarray, hole: np.ndarray, part: Progress) -> np.ndarray:
-                return self._pool.eraser(name).erase(pixels, hole, EraseOptions(0, 0), part)
-
-            scene = PaintedBackground(frames, masks, paint, erase, asked.every, progress)
+            scene = PaintedBackground(frames, masks, paint, partial(self._pool.erased, name), asked.every, progress)
             yield from replaced(frames, masks, scene.frames(), options, estimate, progress)
 
     def _matting(self) -> Estimate | None:
@@ -134,13 +130,9 @@ class VideoPainting:
     def _painter(self, options: PaintOptions, asked: ClipPainting, edge: SoftEdge, eraser: str | None) -> Iterator[FramePainter]:
         """The checkpoint, ready to paint within this block."""
         name = self._pool.eraser_name(eraser) if options.masking.content == "erased" else ""
-
-        def erase(pixels: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
-            return self._pool.eraser(name).erase(pixels, hole, EraseOptions(0, 0), progress)
-
-        self._painting.make_room()
+        self._pool.make_room()
         with self._own_sampler.opened(options) as checkpoint:
-            own = erase if name else None
-            painter = FramePainter(options, checkpoint.native_size, checkpoint.run_frames, edge, own, checkpoint.multiple)
+            erase = partial(self._pool.erased, name) if name else None
+            painter = FramePainter(options, checkpoint.native_size, checkpoint.run_frames, edge, erase, checkpoint.multiple)
             asked.seed = painter.seed
             yield painter
