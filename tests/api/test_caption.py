@@ -36,7 +36,7 @@ def speaking(studio):
         return " ".join(words + ["more"] * ((tokens[0] - 8) if tokens else 0))
 
     # what was handed out at the start is the method itself
-    studio.words.captioners._here.__dict__["caption"] = caption
+    studio.captioners._here.__dict__["caption"] = caption
     return studio
 
 
@@ -306,7 +306,7 @@ def test_results_are_ranked_by_clip(client, id, speaking, monkeypatch):
         def similarities(self, pictures, texts, progress=None):
             return np.array([[float(one[0, 0, 0]) / 255] for one in pictures], np.float32)
 
-    monkeypatch.setattr(speaking.words.captioners, "clip", Clip)
+    monkeypatch.setattr(speaking.captioners, "clip", Clip)
     workspace = speaking.workspace(id)
     box = masks.bounds(np.ones((4, 4), bool))
     assert box is not None

@@ -56,7 +56,7 @@ def blocked(studio, monkeypatch):
     studio.toy.can_paint = studio.toy.can_caption = True
     studio.toy.before_painting = hold
     model = FarAway()
-    monkeypatch.setattr(studio.words.captioners, "text_model", lambda: model)
+    monkeypatch.setattr(studio.captioners, "text_model", lambda: model)
     return studio, painting
 
 

@@ -70,7 +70,7 @@ def captioner() -> ToyCaptioner:
 def studio(tmp_path_factory: pytest.TempPathFactory, captioner: ToyCaptioner) -> ToyStudio:
     studio = toy_studio(tmp_path_factory.mktemp("describing"))
     studio.toy.can_paint = True
-    captioners: Any = studio.words.captioners
+    captioners: Any = studio.captioners
     real = captioners.listed
     captioners.listed = lambda: (
         real() if captioner.absent else [CaptionerInfo("toy", "The Toy", "git", True, not captioner.mute, True), *real()]
@@ -419,7 +419,7 @@ class Brightness:
 
 
 def test_the_results_of_a_painting_are_ranked_by_how_they_fit_its_prompt(tab: Visit, studio: ToyStudio) -> None:
-    captioners: Any = studio.words.captioners
+    captioners: Any = studio.captioners
     rank = tab.page.locator(".cp-rank")
 
     def paint(prompt: str, seed: int) -> None:

@@ -379,13 +379,13 @@ def test_what_was_generated_is_edited_from_its_seed(folder, tmp_path):
 
 def test_words_are_selected_by_the_checkpoint_where_nothing_else_finds_them(studio, monkeypatch):
     picture = from_pixels(drawing())
-    place = studio.words.find_in(picture, "a red ball", look=WordLook("a blue ball", 1.5, SIZE))
+    place = studio.word_masks.find_in(picture, "a red ball", look=WordLook("a blue ball", 1.5, SIZE))
     assert 0 < place.mask.mean() < 1 and place.mask.shape == (SIZE, SIZE) and 0.5 < place.score <= 1
-    monkeypatch.setattr(studio.words.captioners, "clip", lambda: None)
+    monkeypatch.setattr(studio.captioners, "clip", lambda: None)
     assert studio.words.controls()["find"].available
     asked = []
-    monkeypatch.setattr(studio.word_masks, "match", lambda request, picture, phrase, look: asked.append((phrase, look)) or place)
-    assert studio.words.find_in(picture, "a ball") is place and asked == [("a ball", WordLook())]
+    monkeypatch.setattr(studio.word_masks, "_by_checkpoint", lambda request, picture, phrase, look: asked.append((phrase, look)) or place)
+    assert studio.word_masks.find_in(picture, "a ball") is place and asked == [("a ball", WordLook())]
 
 
 def test_the_map_of_a_word_is_shown_and_selected(studio):

@@ -57,7 +57,7 @@ USE_CASES = {
     "redo": lambda studio, workspace: studio.redo(workspace),
     "paint": lambda studio, workspace: studio.painting.paint(workspace, PaintOptions()),
     "use": lambda studio, workspace: studio.painting.use(workspace, 0),
-    "find": lambda studio, workspace: studio.words.find(workspace, "toy"),
+    "find": lambda studio, workspace: studio.word_masks.find(workspace, "toy"),
     "chat": lambda studio, workspace: studio.words.forget_chat(workspace),
 }
 """Those that change a workspace, and so wait for its turn."""
@@ -151,7 +151,7 @@ def test_a_text_model_that_is_waited_for_keeps_nobody_from_computing(studio, wor
             return "It is red."
 
     entered, answer = threading.Event(), threading.Event()
-    studio.words.captioners.text_model = FarAway
+    studio.captioners.text_model = FarAway
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(studio.words.chat, workspace, "Which colour?")
         assert entered.wait(60)

@@ -44,12 +44,12 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     @router.get("/captioners", tags=tags, summary="What can be said here, and by whom", response_model=schemas.CaptionersAnswer)
     def captioners() -> Response:
         try:
-            model = words.captioners.text_model()
+            model = studio.captioners.text_model()
             name = "" if model is None else model.name
         except ClickpaintError:
             name = ""
         return answer({
-            "captioners": [asdict(captioner) for captioner in words.captioners.listed()],
+            "captioners": [asdict(captioner) for captioner in studio.captioners.listed()],
             "controls": {key: asdict(control) for key, control in words.controls().items()},
             "styles": {
                 "sentiment": list(SENTIMENTS), "factuality": list(FACTUALITIES), "form": list(FORMS), "language": list(LANGUAGES),
@@ -99,7 +99,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     @router.post("/workspaces/{id}/find", tags=tags, summary="Select what a phrase names", response_model=schemas.FoundAnswer)
     def find(id: str, body: schemas.FindBody, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
-        state, place = words.find(workspace, body.phrase, body.mode, body.segmenter, _look(body))
+        state, place = studio.word_masks.find(workspace, body.phrase, body.mode, body.segmenter, _look(body))
         return answer({**translate.position(workspace, state=state, side=side), "score": round(place.score, 4), "found_by": place.how})
 
     @router.post("/workspaces/{id}/text", tags=tags, summary="Select all text", response_model=schemas.TextAnswer)
@@ -147,7 +147,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
     @router.post("/find", tags=tags, summary="The mask of what a phrase names", response_model=schemas.MaskAnswer)
     def find_in(body: schemas.FindPictureBody) -> Response:
-        place = words.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter, _look(body))
+        place = studio.word_masks.find_in(studio.decode(translate.picture_bytes(body.image)), body.phrase, body.segmenter, _look(body))
         box = masks.bounds(place.mask)
         assert box is not None
         mask = data_url(mask_png(place.mask))

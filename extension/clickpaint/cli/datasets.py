@@ -156,7 +156,7 @@ def _mask(options: argparse.Namespace, studio: Studio, file: Path, picture: Pict
     if options.mask is not None:
         return mask_for(options.mask, file, picture)
     if options.find is not None:
-        return studio.words.find_in(picture, options.find, options.segmenter).mask
+        return studio.word_masks.find_in(picture, options.find, options.segmenter).mask
     return studio.selecting.segment(picture, prompts_of(options), options.segmenter).candidates[0].mask if pointed else None
 
 

@@ -174,7 +174,7 @@ def selected(options: argparse.Namespace, studio: Studio, file: Path, picture: P
         if options.instead is not None:
             ratio = WordLook.ratio if options.mask_ratio is None else options.mask_ratio
             look = WordLook(options.instead, ratio, options.resolution or 0)
-        place = studio.words.find_in(picture, options.words, options.segmenter, look)
+        place = studio.word_masks.find_in(picture, options.words, options.segmenter, look)
         return Selection(place.mask, place.how, f", score {place.score:.2f}")
     if getattr(options, "mask", None) is not None:
         return Selection(mask_for(options.mask, file, picture), "the mask")

@@ -100,7 +100,7 @@ class OpenCheckpoint:
 class OwnSampler:
     """Part of the studio. The caller holds the host's lock while something is painted."""
 
-    def __init__(self, host: Host, pool: ModelPool, maps: MapCache, captioners: Callable[[], Captioners]) -> None:
+    def __init__(self, host: Host, pool: ModelPool, maps: MapCache, captioners: Captioners) -> None:
         self._host, self._pool, self._maps, self._captioners = host, pool, maps, captioners
         self._checkpoints = Checkpoints()
         self._toolbox = Toolbox(host.folders, pool.models, self._control_map, maps.look)
@@ -207,13 +207,13 @@ class OwnSampler:
         if not guide.acts:
             return None
         if guide.kind == "classifier":
-            classifier = self._captioners().classifier()
+            classifier = self._captioners.classifier()
             if classifier is None:
                 raise ModelMissing(
                     "There is no classifier here.", "Put one's folder (config.json, safetensors) into models/captioner, then try again."
                 )
             return classifier.score(guide.words)
-        clip = self._captioners().clip()
+        clip = self._captioners.clip()
         if clip is None:
             raise ModelMissing("There is no CLIP model here.", "Put a CLIP model's folder into models/captioner.")
         return clip.score(guide.phrases()) if guide.kind == "clip" else clip.score(picture=guide.picture)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clickpaint.caption.caption_job import Availability
@@ -36,12 +36,12 @@ class Abilities:
 class Steering:
     """Part of the studio."""
 
-    def __init__(self, host: Host, own_sampler: OwnSampler, captioners: Callable[[], Captioners]) -> None:
+    def __init__(self, host: Host, own_sampler: OwnSampler, captioners: Captioners) -> None:
         self._host, self._own_sampler, self._captioners = host, own_sampler, captioners
 
     def abilities(self) -> Abilities:
         """What can steer now; nothing is loaded."""
-        captioners = self._captioners()
+        captioners = self._captioners
         clip = _able(captioners.clip() is not None, "Put a CLIP model's folder into models/captioner.")
         classifier = _able(
             captioners.classifier() is not None, "Put a classifier's folder (config.json, safetensors) into models/captioner."

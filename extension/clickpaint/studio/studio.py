@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from clickpaint.caption.registry import Captioners, Surroundings
 from clickpaint.errors import InvalidInput, NotFound
-from clickpaint.hosts.base import Host
+from clickpaint.hosts.base import Capabilities, Host
 from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Limits, Picture
@@ -82,6 +83,7 @@ class Studio:
     Attributes:
         host: the program around us.
         pool: segmenters, erasers and their caches.
+        captioners: all that can say something here.
         tasks: what is under way, and how it is stopped.
         compute: the lane of long work.
         clicks: the lane of clicks.
@@ -103,8 +105,10 @@ class Studio:
         self.requests = Requests(self.tasks, self.compute, self.clicks, self.pool)
         storage = WorkspaceStorage(host.data_folder() / "workspaces", self._storage_bounds, self.decode)
         self.workspaces = Workspaces(self._bounds, self.tasks.active, self.tasks.interrupt, storage, self._brought_back)
+        here = Surroundings(host.folders, host.device, host.setting, host.caption, lambda: _silent(host.capabilities()))
+        self.captioners = Captioners(here, self.pool.store, self.pool.models)
         maps = MapCache(host, self.pool)
-        self.own_sampler = OwnSampler(host, self.pool, maps, lambda: self.words.captioners)
+        self.own_sampler = OwnSampler(host, self.pool, maps, self.captioners)
         self.selecting = Selecting(self.requests, self.pool)
         self.reading = Reading(self.requests, self.pool)
         self.erasing = Erasing(host, self.requests, self.pool, self._picture_changed)
@@ -113,17 +117,19 @@ class Studio:
         self.painting = Painting(host, self.pool, self.own_sampler, self.systems, self.requests, self._picture_changed)
         self.generation = Generation(self.pool, self.own_sampler, self.systems, self.requests)
         self.control_maps = ControlMaps(self.requests, self.pool, self.workspaces, maps, self._picture_changed)
-        self.word_masks = WordMasks(host, self.own_sampler, self.requests)
-        self.words = Words(host, self.requests, self.pool, self.selecting, self.word_masks)
-        self.steering = Steering(host, self.own_sampler, lambda: self.words.captioners)
+        self.word_masks = WordMasks(host, self.requests, self.pool, self.captioners, self.own_sampler)
+        self.words = Words(self.requests, self.pool, self.captioners, self.selecting, self.word_masks)
+        self.steering = Steering(host, self.own_sampler, self.captioners)
         self.several_pictures = SeveralPictures(self.requests, self.selecting, self.workspace, self.encode, file_name)
-        self.training_data = TrainingData(host, self.requests, self.words, self.control_maps)
+        self.training_data = TrainingData(host, self.requests, self.captioners, self.words, self.word_masks, self.control_maps)
         video_painting = VideoPainting(host, self.pool, self.own_sampler)
         self.videos = Videos(host, self.requests, self.pool, self.selecting, video_painting)
         self.video_library = VideoLibrary(host, self.requests, self.tasks, lambda: self.limits)
         self.animating = Animating(self.generation, self.video_library)
         self.video_views = VideoViews(self.requests, self.video_library)
-        self.video_objects = VideoObjects(host, self.requests, self.pool, self.selecting, self.words, self.video_library, self.video_views)
+        self.video_objects = VideoObjects(
+            host, self.requests, self.pool, self.selecting, self.word_masks, self.video_library, self.video_views
+        )
         self.video_results = VideoResults(host, self.requests, self.pool, self.video_library, video_painting)
         self.trainings = Trainings(host, self.pool, self.tasks, self.compute, self.own_sampler, self.training_data.data_set)
         self.downloads = Downloads(host, self.pool, self.tasks)
@@ -252,3 +258,7 @@ class Studio:
 
     def _storage_bounds(self) -> StorageBounds:
         return StorageBounds(self.host.setting("keep_workspaces_days"), self.host.setting("keep_workspaces_mb") * MEGABYTE)
+
+
+def _silent(can: Capabilities) -> str | None:
+    return "" if can.caption else can.caption_reason or None

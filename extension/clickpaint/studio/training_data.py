@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.caption.caption_job import CaptionOptions
+from clickpaint.caption.registry import Captioners
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image import picture as pictures
@@ -25,6 +26,7 @@ from clickpaint.settings import MEGABYTE
 from clickpaint.studio.control_maps import ControlMaps, WorkspaceMap
 from clickpaint.studio.request import Requests
 from clickpaint.studio.several_pictures import selection_behind
+from clickpaint.studio.word_masks import WordMasks
 from clickpaint.studio.words import Words
 from clickpaint.train.dataset import inspection
 from clickpaint.train.dataset.collection import Collection, ExampleChange, NewExample, example_id
@@ -88,8 +90,11 @@ class WorkedThrough:
 class TrainingData:
     """Part of the studio. Data sets belong to whoever uses the program, not to a workspace."""
 
-    def __init__(self, host: Host, requests: Requests, words: Words, control_maps: ControlMaps) -> None:
-        self._host, self._requests, self._words, self._control_maps = host, requests, words, control_maps
+    def __init__(
+        self, host: Host, requests: Requests, captioners: Captioners, words: Words, word_masks: WordMasks, control_maps: ControlMaps
+    ) -> None:
+        self._host, self._requests, self._captioners, self._words = host, requests, captioners, words
+        self._word_masks, self._control_maps = word_masks, control_maps
         self._collection = Collection(host.data_folder() / "datasets")
 
     @property
@@ -180,7 +185,7 @@ class TrainingData:
             until then stays.
         """
         options = options or CaptionOptions()
-        self._words.captioners.captioner(options.captioner)
+        self._captioners.captioner(options.captioner)
         chosen = [example for example in self._chosen(name, ids) if overwrite or not example.caption]
 
         def work(example: TrainingExample) -> None:
@@ -210,7 +215,7 @@ class TrainingData:
         chosen = [example for example in self._chosen(name, ids) if overwrite or example.mask is None]
 
         def work(example: TrainingExample) -> None:
-            place = self._words.find_in(read_picture(example.picture), phrase, segmenter)
+            place = self._word_masks.find_in(read_picture(example.picture), phrase, segmenter)
             self.collection.set_mask(name, example_id(example), place.mask)
 
         return self._for_each(chosen, work, "Masking the data set")
@@ -292,7 +297,7 @@ class TrainingData:
         """The caption of each new example: the one given, the one it came with, or a captioner's where there is one."""
         if caption is not None:
             return [caption] * len(new), None
-        speaks = any(captioner.available and captioner.captions for captioner in self._words.captioners.listed())
+        speaks = any(captioner.available and captioner.captions for captioner in self._captioners.listed())
         captions, failure = [], None
         for picture, example in new:
             words = example.caption

@@ -27,7 +27,7 @@ from clickpaint.studio.tasks import Task
 from clickpaint.studio.video_library import VideoLibrary, arranged, check_frame_of, check_stretch, no_room
 from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.video_work import finished_or_kept
-from clickpaint.studio.words import Words
+from clickpaint.studio.word_masks import WordMasks
 from clickpaint.video import registry
 from clickpaint.video.base import Frames
 from clickpaint.video.clips import masks_for, open_clip
@@ -94,9 +94,10 @@ class VideoObjects:
     """Part of the studio."""
 
     def __init__(
-        self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, words: Words, library: VideoLibrary, views: VideoViews
-    ) -> None:
-        self._host, self._requests, self._pool, self._selecting, self._words = host, requests, pool, selecting, words
+        self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, word_masks: WordMasks, library: VideoLibrary,
+        views: VideoViews,
+    ) -> None:  # fmt: skip
+        self._host, self._requests, self._pool, self._selecting, self._word_masks = host, requests, pool, selecting, word_masks
         self._library, self._views = library, views
 
     def select(
@@ -242,7 +243,7 @@ class VideoObjects:
             if selection.prompts is not None:
                 mask = self._selecting.segment(picture, selection.prompts, segmenter).candidates[0].mask
             else:
-                mask = self._words.find_in(picture, selection.phrase, segmenter).mask
+                mask = self._word_masks.find_in(picture, selection.phrase, segmenter).mask
         elif selection.adjustments:
             packed = video.record.mask(object_id, number, size)
             mask = np.zeros(size[::-1], bool) if packed is None else packed.mask

@@ -1,4 +1,4 @@
-"""The use-cases with words: say what is selected, answer questions about it, describe everything, find a phrase, rank results."""
+"""The use-cases with words: say what is selected, answer questions about it, describe everything, rank results."""
 
 from __future__ import annotations
 
@@ -11,35 +11,29 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from clickpaint.caption import all_regions, caption_refinement, finding, ocr, tags
-from clickpaint.caption.all_regions import Described, Sieve
+from clickpaint.caption import all_regions, caption_refinement, ocr, tags
+from clickpaint.caption.all_regions import Described
 from clickpaint.caption.base import Captioner, Crop, Decoding, Turn
 from clickpaint.caption.caption_job import Availability, Caption, CaptionOptions, Panorama, PanoramaOptions, Piece, Raw, WordsListener
 from clickpaint.caption.caption_refinement import Refined, TextModel, TextRequest
 from clickpaint.caption.clip import Clip
 from clickpaint.caption.labels import labelled
 from clickpaint.caption.region import crop_region, whole
-from clickpaint.caption.registry import Captioners, Surroundings, no_answers
+from clickpaint.caption.registry import Captioners, no_answers
 from clickpaint.caption.style import choose
 from clickpaint.errors import ClickpaintError, InvalidInput, ModelMissing
-from clickpaint.hosts.base import Capabilities, Host
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture
 from clickpaint.progress import Progress
-from clickpaint.segment.base import Prompts
-from clickpaint.segment.everything import EverythingOptions
-from clickpaint.session.selection import check_mode
-from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.request import Requests, RunningRequest, segmented
+from clickpaint.studio.request import Requests, RunningRequest
 from clickpaint.studio.selecting import Selecting, regions_of
-from clickpaint.studio.word_masks import WordLook, WordMasks
+from clickpaint.studio.word_masks import WordMasks
 
 T = TypeVar("T")
 
 _LONGEST_QUESTION = 2000
-_LONGEST_PHRASE = 200
 _MOST_TURNS = 50
 _TRIED = 4
 """Wordings among which a mood, a likeness or something imagined is chosen."""
@@ -50,29 +44,26 @@ _PARAGRAPH_TOKENS = 600
 
 
 class Words:
-    """Part of the studio. Captioners compute in the lane of long work; a text model behind an address is waited for outside of it.
+    """Part of the studio. Captioners compute in the lane of long work; a text model behind an address is waited for outside of it."""
 
-    Attributes:
-        captioners: all that can say something here.
-    """
-
-    def __init__(self, host: Host, requests: Requests, pool: ModelPool, selecting: Selecting, word_masks: WordMasks) -> None:
-        self._requests, self._pool, self._selecting, self._word_masks = requests, pool, selecting, word_masks
-        here = Surroundings(host.folders, host.device, host.setting, host.caption, lambda: _silent(host.capabilities()))
-        self.captioners = Captioners(here, pool.store, pool.models)
+    def __init__(
+        self, requests: Requests, pool: ModelPool, captioners: Captioners, selecting: Selecting, word_masks: WordMasks
+    ) -> None:  # fmt: skip
+        self._requests, self._pool, self._captioners = requests, pool, captioners
+        self._selecting, self._word_masks = selecting, word_masks
 
     def controls(self) -> dict[str, Availability]:
         """What of the controls works here now: "caption", "chat", "refine", "language", "wiki", "clip", "find", "checkpoint"
         (which finds, too), "tags", "text"."""
-        captioners, text, clip = self.captioners.listed(), self._text_model_or_none(), self.captioners.clip()
+        captioners, text, clip = self._captioners.listed(), self._text_model_or_none(), self._captioners.clip()
         speaks = any(captioner.available and captioner.captions for captioner in captioners)
         answers = any(captioner.available and captioner.answers for captioner in captioners)
         polyglot = next((captioner for captioner in captioners if captioner.available and captioner.captions), None)
         refines = Availability(text is not None, "" if text is not None else caption_refinement.NEEDS_TEXT_MODEL)
         language = Availability(True) if polyglot is not None and polyglot.family == "vision_language" else refines
         looks = self._word_masks.available()
-        finds = self.captioners.finder() is not None or clip is not None or speaks or looks
-        tagger = self.captioners.tagger() is not None
+        finds = self._captioners.finder() is not None or clip is not None or speaks or looks
+        tagger = self._captioners.tagger() is not None
         no_clip = "Put a CLIP model's folder into models/captioner."
         return {
             "caption": Availability(speaks, "" if speaks else "There is no captioner: download BLIP, or put one into models/captioner."),
@@ -186,34 +177,9 @@ class Words:
         with self._requests.run("everything") as request:
             return self._panorama(request, picture, options, captioner, segmenter, lambda _: None)
 
-    def find(
-        self, workspace: Workspace, phrase: str, mode: str = "replace", segmenter: str | None = None, look: WordLook | None = None
-    ) -> tuple[State, finding.PhraseMatch]:
-        """Select what a phrase names, combined with the selection as `mode` of `selection.MODES` says.
-
-        Args:
-            look: how the checkpoint is to look for it; None for the best that there is for phrases.
-
-        Raises:
-            InvalidInput: it is not in the picture, or the phrase or the mode cannot be.
-        """
-        check_mode(mode)
-        phrase = _checked_phrase(phrase)
-        with self._requests.run("find", workspace) as request, request.turn():
-            place = self._match(request, workspace.picture(), phrase, segmenter or workspace.segmenter or None, look)
-            return workspace.select("Find", place.mask, mode), place
-
-    def find_in(
-        self, picture: Picture, phrase: str, segmenter: str | None = None, look: WordLook | None = None
-    ) -> finding.PhraseMatch:  # fmt: skip
-        """Where a phrase is in a picture that belongs to no workspace. Raises as `find`."""
-        phrase = _checked_phrase(phrase)
-        with self._requests.run("find") as request:
-            return self._match(request, picture, phrase, segmenter, look)
-
     def rank(self, workspace: Workspace, prompt: str) -> list[float]:
         """How well each of the last painting's results fits the prompt, by CLIP, in their order. Raises `ModelMissing`, `InvalidInput`."""
-        clip = self.captioners.clip()
+        clip = self._captioners.clip()
         if clip is None:
             raise ModelMissing("There is no CLIP model here.", self.controls()["clip"].reason)
         with self._requests.run("rank", workspace) as request:
@@ -227,8 +193,8 @@ class Words:
     def _speakers(self, options: CaptionOptions) -> tuple[Captioner, Clip | None, tags.Tagger | None]:
         """Who says something for these options; raises early what `caption_picture` raises."""
         options.checked()
-        captioner, clip = self.captioners.captioner(options.captioner), self.captioners.clip()
-        tagger = self.captioners.tagger() if options.tags else None
+        captioner, clip = self._captioners.captioner(options.captioner), self._captioners.clip()
+        tagger = self._captioners.tagger() if options.tags else None
         if options.tags and tagger is None:
             raise ModelMissing("There is no tagger here.", self.controls()["tags"].reason)
         return captioner, clip, tagger
@@ -282,7 +248,7 @@ class Words:
         if options.refine is False and not beyond:
             return caption
         try:
-            model = self.captioners.text_model()
+            model = self._captioners.text_model()
             if model is None and (beyond or options.refine):
                 model = caption_refinement.require(model, style)
             if model is None or (options.refine is None and style.plain):
@@ -301,14 +267,14 @@ class Words:
     def _answer(
         self, request: RunningRequest, crop: Crop, question: str, history: Sequence[Turn], captioner: str | None, listener: WordsListener
     ) -> str:
-        answerer, model = self.captioners.answerer(captioner), self._text_model_or_none()
+        answerer, model = self._captioners.answerer(captioner), self._text_model_or_none()
         if answerer is not None and (captioner is not None or model is None or not model.sees):
             return request.compute(lambda progress: answerer.answer(crop, question, history, progress))
         if model is None:
             raise no_answers()
         caption, picture = "", _jpeg(crop) if model.sees else None
         if picture is None:
-            speaker = self.captioners.captioner()
+            speaker = self._captioners.captioner()
             caption = request.compute(lambda progress: speaker.caption([crop], Decoding(), progress))[0][0].text
         text_request = TextRequest(caption_refinement.chat_messages(caption, question, history, picture), _ANSWER_TOKENS)
         return _written(request, model, text_request, _pieces_to(listener))
@@ -316,14 +282,14 @@ class Words:
     def _everything_captioner(self, options: PanoramaOptions) -> Captioner:
         options.style.checked()
         options.sieve.checked()
-        return self.captioners.captioner(options.captioner)
+        return self._captioners.captioner(options.captioner)
 
     def _panorama(
         self, request: RunningRequest, picture: Picture, options: PanoramaOptions, captioner: Captioner, segmenter: str | None,
         hold: Callable[[Sequence[Described]], None],
     ) -> Panorama:  # fmt: skip
         """hold: is given the regions that got a caption, before a text model joins them."""
-        began, pixels, clip = time.perf_counter(), picture.pixels, self.captioners.clip()
+        began, pixels, clip = time.perf_counter(), picture.pixels, self._captioners.clip()
         name = self._pool.segmenter_name(segmenter)
 
         def work(progress: Progress) -> tuple[list[Described], str, tuple[str, ...]]:
@@ -343,7 +309,7 @@ class Words:
         if options.paragraph:
             paragraph = all_regions.paragraph(context, captions, words)
             try:
-                model = self.captioners.text_model()
+                model = self._captioners.text_model()
                 if model is not None:
                     messages = caption_refinement.paragraph_messages(context, captions, words, options.style)
                     paragraph = _written(request, model, TextRequest(messages, _PARAGRAPH_TOKENS, seed=options.seed), lambda _: None)
@@ -355,56 +321,9 @@ class Words:
             captioner.name, picture.size, tuple(described), context, paragraph, words, overview, milliseconds, failure
         )  # fmt: skip
 
-    def _match(
-        self, request: RunningRequest, picture: Picture, phrase: str, segmenter: str | None, look: WordLook | None
-    ) -> finding.PhraseMatch:
-        """Where a phrase is: by a network made for it, otherwise by CLIP among all regions, otherwise by the checkpoint, otherwise by
-        captions."""
-        finder, clip = self.captioners.finder(), self.captioners.clip()
-        if look is None and finder is None and clip is None and self._word_masks.available():
-            look = WordLook()
-        if look is not None:
-            return self._word_masks.match(request, picture, phrase, look)
-        captioner = self.captioners.captioner() if finder is None and clip is None else None
-        name = self._pool.segmenter_name(segmenter)
-
-        def work(progress: Progress) -> finding.PhraseMatch | None:
-            if finder is not None:
-                place = finder.find(picture.pixels, phrase, progress.part(0.0, 0.5))
-                return self._outlined(picture, place, name, progress.part(0.5, 1.0))
-            regions = regions_of(self._pool, name, picture, EverythingOptions(), progress.part(0.0, 0.6))
-            chosen = all_regions.sift(regions, Sieve(smallest=64, most=40))
-            if clip is not None:
-                best = finding.by_clip(clip, picture.pixels, [region.mask for region in chosen], phrase, progress.part(0.6, 1.0))
-                return None if best is None else finding.PhraseMatch(chosen[best[0]].mask, best[1], clip.name)
-            assert captioner is not None
-            chosen.sort(key=lambda region: region.area)  # of several that are said to be it, the smallest shows least of anything else
-            crops = [crop_region(picture.pixels, region.mask) for region in chosen]
-            captions = [wordings[0].text for wordings in captioner.caption(crops, Decoding(), progress.part(0.6, 1.0))]
-            best = finding.by_captions(captions, phrase)
-            return None if best is None else finding.PhraseMatch(chosen[best[0]].mask, best[1], captioner.name)
-
-        place = request.compute(work)
-        if place is None or not place.mask.any():
-            raise InvalidInput("“{phrase}” was not found in this picture.", "Say it in other words, or click on it.", phrase=phrase)
-        return place
-
-    def _outlined(
-        self, picture: Picture, place: finding.PhraseMatch | None, segmenter: str, progress: Progress
-    ) -> finding.PhraseMatch | None:
-        """The place by the outline of what is there, where it is only a box so far."""
-        if place is None or place.box is None:
-            return place
-        left, top, right, bottom = place.box
-        prompts = Prompts(box=(left, top, right, bottom))
-        candidates = segmented(
-            self._pool, segmenter, picture, lambda made, embedding, rest: made.predict(embedding, prompts, rest), progress
-        )
-        return replace(place, mask=candidates[0].mask) if candidates and candidates[0].mask.any() else place
-
     def _text_model_or_none(self) -> TextModel | None:
         try:
-            return self.captioners.text_model()
+            return self._captioners.text_model()
         except InvalidInput:  # an address that cannot be used: who asks for the model itself hears of it
             return None
 
@@ -418,23 +337,8 @@ def _written(request: RunningRequest, model: TextModel, text_request: TextReques
     return _by_text_model(request, model, lambda progress: model.write(text_request, hear, progress)).strip()
 
 
-def _checked_phrase(phrase: str) -> str:
-    phrase = phrase.strip()
-    if not 0 < len(phrase) <= _LONGEST_PHRASE:
-        raise InvalidInput(
-            "There is nothing to look for." if not phrase else "The phrase is too long.",
-            "Give up to {limit} letters.",
-            limit=_LONGEST_PHRASE,
-        )
-    return phrase
-
-
 def _pieces_to(listener: WordsListener) -> Callable[[str], None]:
     return lambda piece: listener(Piece("", again=True) if piece == "\0" else Piece(piece))
-
-
-def _silent(can: Capabilities) -> str | None:
-    return "" if can.caption else can.caption_reason or None
 
 
 def _jpeg(crop: Crop) -> bytes:
