@@ -12,11 +12,11 @@ import pytest
 
 from clickpaint.control import openpose, poses, registry
 from clickpaint.control.base import ControlMap, Parameter, Preprocessor, Tools
+from clickpaint.control.map_options import Fit, Layer, MapOptions
 from clickpaint.control.poses import Person
 from clickpaint.errors import Busy, Interrupted, InvalidInput, ModelMissing, NotFound
 from clickpaint.image.picture import from_pixels
 from clickpaint.session.selection import Adjustment
-from clickpaint.studio.control_maps import Fit, Layer, MapOptions
 from tests.control.pictures import disc, scene
 from tests.toys.studio import file_of, toy_studio
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.app.main import build_parser, main
+from clickpaint.control.map_options import Layer, MapOptions
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.image.picture import from_pixels
@@ -22,7 +23,6 @@ from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import ControlUnit, PaintOptions
 from clickpaint.paint.prompt_styles import PromptStyle
 from clickpaint.session.selection import Adjustment
-from clickpaint.studio.control_maps import Layer, MapOptions
 from clickpaint.studio.studio import Studio
 from clickpaint.studio.word_masks import WordLook
 

@@ -15,13 +15,13 @@ import pytest
 import clickpaint.studio
 from clickpaint.api.schemas import TaskAnswer
 from clickpaint.caption.caption_job import CaptionOptions
+from clickpaint.control.map_options import Layer, MapOptions
 from clickpaint.errors import Busy, Interrupted, NotFound
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.progress import SILENT
 from clickpaint.segment.base import Point, Prompts
 from clickpaint.segment.everything import EverythingOptions
 from clickpaint.session.selection import Adjustment
-from clickpaint.studio.control_maps import Layer, MapOptions
 from clickpaint.studio.request import MOST_REQUESTS
 from clickpaint.studio.tasks import KINDS
 from tests.toys.session import at, opened

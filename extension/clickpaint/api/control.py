@@ -18,9 +18,10 @@ from clickpaint.api.error_responses import Unprocessable
 from clickpaint.api.schemas import StateAnswer
 from clickpaint.control import registry
 from clickpaint.control.base import RESOLUTION, Parameter, Preprocessor, Request
+from clickpaint.control.map_options import Fit, Layer, MapOptions
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
-from clickpaint.studio.control_maps import Fit, Layer, MapOptions, PreprocessorListing, WorkspaceMap
+from clickpaint.studio.control_maps import PreprocessorListing, WorkspaceMap
 from clickpaint.studio.studio import Studio
 
 _PRIVATE = {"Cache-Control": "private, no-store"}

@@ -131,8 +131,8 @@ def _object_map(pixels: Any, mask: Any, name: str, values: Any, resolution: int 
     """See `hosts.webui.preprocessors`, whose preprocessors the web UI runs in the middle of its own work."""
     import torch
 
+    from clickpaint.control.map_options import Layer
     from clickpaint.progress import Progress
-    from clickpaint.studio.control_maps import Layer
 
     # Forge generates in inference mode; models loaded in it could not be used outside of it later
     with torch.inference_mode(False), torch.no_grad(), studio().in_this_thread(Progress()):

@@ -14,7 +14,7 @@ from clickpaint.errors import InvalidInput
 if TYPE_CHECKING:
     import numpy as np
 
-    from clickpaint.studio.control_maps import Layer
+    from clickpaint.control.map_options import Layer
     from clickpaint.studio.studio import Studio
 
 
@@ -52,7 +52,7 @@ def make_maps(options: argparse.Namespace) -> int:
     if options.image is None:
         raise InvalidInput("There is no picture.", "Name one, or --list the preprocessors.")
     from clickpaint.control import registry
-    from clickpaint.studio.control_maps import MapOptions
+    from clickpaint.control.map_options import MapOptions
 
     layers = _layers(options)
     pointed = bool(options.mask or options.point or options.box)
@@ -81,7 +81,7 @@ def make_maps(options: argparse.Namespace) -> int:
 
 def _layers(options: argparse.Namespace) -> tuple[Layer, ...]:
     from clickpaint.control import registry
-    from clickpaint.studio.control_maps import Layer
+    from clickpaint.control.map_options import Layer
 
     if not options.preprocessor:
         raise InvalidInput("There is no preprocessor.", "Give --preprocessor NAME; --list names them.")
@@ -105,7 +105,7 @@ def _parts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _fit(options: argparse.Namespace) -> Any:
-    from clickpaint.studio.control_maps import Fit
+    from clickpaint.control.map_options import Fit
 
     if options.fit is None:
         return None

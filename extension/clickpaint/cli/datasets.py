@@ -137,7 +137,7 @@ def _add(options: argparse.Namespace, studio: Studio, file: Path, pointed: bool)
     mask = _mask(options, studio, file, picture, pointed)
     map = None
     if options.preprocessor is not None:
-        from clickpaint.studio.control_maps import Layer, MapOptions
+        from clickpaint.control.map_options import Layer, MapOptions
 
         made = studio.control_maps.detect_picture(picture, MapOptions((Layer(options.preprocessor),)), None)
         map = made.pixels[..., :3].copy()

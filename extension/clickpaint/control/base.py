@@ -39,6 +39,10 @@ class Parameter:
     def allows(self, value: float) -> bool:
         return math.isfinite(value) and self.minimum <= value <= self.maximum
 
+    def nearest(self, value: float) -> float:
+        """The allowed value that is nearest to this one."""
+        return min(max(value, self.minimum), self.maximum)
+
     def checked(self, value: float) -> float:
         """Raises `InvalidInput` for a value out of range."""
         if not self.allows(value):

@@ -6,16 +6,17 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from clickpaint.control import poses, registry
-from clickpaint.control.base import RESOLUTION, ControlMap, Preprocessor, Request
-from clickpaint.control.compose import BACKGROUNDS, BLENDS, blended, mask_by_brightness, mask_by_color, object_only, overlay
-from clickpaint.control.fit import check_mode, fitted_picture, pixel_perfect
+from clickpaint.control.base import ControlMap, Preprocessor, Request
+from clickpaint.control.compose import blended, mask_by_brightness, mask_by_color, object_only, overlay
+from clickpaint.control.fit import fitted_picture
+from clickpaint.control.map_options import Layer, MapOptions, check_sides
 from clickpaint.control.openpose import drawn
 from clickpaint.control.pose_drawing import PARTS
 from clickpaint.errors import InvalidInput, NotFound, Sentence
@@ -31,87 +32,6 @@ from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.request import Requests, RunningRequest
 
 _MOST_KEPT = 8  # maps of one workspace that can still be asked for
-_MOST_LAYERS = 8
-_MOST_SIDE = 8192  # of a map that is fitted
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One of the maps that are asked for.
-
-    Attributes:
-        preprocessor: its name, or one of its aliases.
-        values: of its parameters, by their keys; what is left out is the default.
-        resolution: pixels of the shorter side; None for the preprocessor's default.
-        seed: for those that use chance.
-        weight: 0 to 1, where several are blended.
-    """
-
-    preprocessor: str
-    values: Mapping[str, float] = field(default_factory=dict)
-    resolution: int | None = None
-    seed: int = 0
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Fit:
-    """To which size a map is brought, and how.
-
-    Attributes:
-        width, height: in pixels.
-        mode: one of `control.fit.FIT_MODES`.
-
-    Raises:
-        InvalidInput: an unknown mode, a side out of range.
-    """
-
-    width: int
-    height: int
-    mode: str = "Crop and Resize"
-
-    def __post_init__(self) -> None:
-        check_mode(self.mode)
-        _check_sides(self.width, self.height)
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """What map is asked for.
-
-    Attributes:
-        layers: at least one.
-        blend: how several become one, of `control.compose.BLENDS`.
-        background: "black" or "kept" for a map of what is selected only, "" for one of the whole picture.
-        fit: None leaves the size that the first preprocessor gives.
-        pixel_perfect: the resolution follows from `fit`, or from the picture's own size, instead of the layers' own.
-
-    Raises:
-        InvalidInput: no layers or too many, an unknown name, a weight out of range.
-    """
-
-    layers: tuple[Layer, ...]
-    blend: str = "lighten"
-    background: str = ""
-    fit: Fit | None = None
-    pixel_perfect: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.layers) <= _MOST_LAYERS:
-            raise InvalidInput("There are {count} preprocessors.", "Give 1 to {limit}.", count=len(self.layers), limit=_MOST_LAYERS)
-        if self.blend not in BLENDS:
-            raise InvalidInput(
-                "Maps cannot be blended by {blend!r}.", "Choose one of {blends}.", blend=self.blend, blends=", ".join(BLENDS)
-            )
-        if self.background and self.background not in BACKGROUNDS:
-            raise InvalidInput(
-                "There is no background {background!r}.",
-                "Choose one of {backgrounds}.",
-                background=self.background,
-                backgrounds=", ".join(BACKGROUNDS),
-            )
-        if any(not 0 <= layer.weight <= 1 for layer in self.layers) or not any(layer.weight for layer in self.layers):
-            raise InvalidInput("The weights cannot be used.", "Each goes from 0 to 1, and one at least is over 0.")
 
 
 @dataclass(frozen=True)
@@ -207,7 +127,7 @@ class ControlMaps:
         with self._requests.run("control", workspace):
             began, size = time.perf_counter(), workspace.size
             shaped = poses.shaped(poses.from_json(document), *size)
-            _check_sides(shaped.width, shaped.height)
+            check_sides(shaped.width, shaped.height)
             drawing = drawn(shaped, shaped.height, shaped.width, **{part: part in parts for part in PARTS})
             return self._remember(workspace, drawing, size, began)
 
@@ -322,7 +242,7 @@ class ControlMaps:
                 picture_width=picture.width,
                 picture_height=picture.height,
             )
-        resolution = _perfect(picture, options) if options.pixel_perfect else None
+        resolution = options.perfect_resolution(picture.size) if options.pixel_perfect else None
         wanted = [
             (layer.preprocessor, registry.request(layer.preprocessor, layer.values, resolution or layer.resolution, mask, layer.seed))
             for layer in options.layers
@@ -371,24 +291,6 @@ class ControlMaps:
 def _check_size(made: WorkspaceMap, workspace: Workspace) -> None:
     if made.size != workspace.size:
         raise InvalidInput("The picture has another size than when this map was made.", "Make the map again.")
-
-
-def _check_sides(width: int, height: int) -> None:
-    if not (1 <= width <= _MOST_SIDE and 1 <= height <= _MOST_SIDE):
-        raise InvalidInput(
-            "A map cannot be {width} x {height}.",
-            "Sides go from 1 to {limit} pixels.",
-            width=width,
-            height=height,
-            limit=_MOST_SIDE,
-        )
-
-
-def _perfect(picture: Picture, options: MapOptions) -> int:
-    """The resolution for one pixel of map to one of the target, as near as preprocessors go."""
-    fit = options.fit or Fit(*picture.size)
-    wanted = pixel_perfect(picture.size, (fit.width, fit.height), fit.mode)
-    return int(min(max(wanted, RESOLUTION.minimum), RESOLUTION.maximum))
 
 
 def _on_white(picture: Picture) -> Picture:

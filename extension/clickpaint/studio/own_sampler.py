@@ -224,7 +224,8 @@ class OwnSampler:
 
     def _control_map(self, unit: ControlUnit, job: PaintJob) -> np.ndarray:
         """The map of the crop that is painted, uint8 [h, w, 3] of its size."""
-        resolution = unit.resolution or _within_range(pixel_perfect((job.width, job.height), (job.width, job.height), "Just Resize"))
+        size = job.width, job.height
+        resolution = unit.resolution or int(RESOLUTION.nearest(pixel_perfect(size, size, "Just Resize")))
         request = registry.request(unit.preprocessor, dict(unit.values), resolution, job.mask, job.seed)
         made = self._maps.detect(unit.preprocessor, from_pixels(job.pixels), request)
         if made.embedding is not None:
@@ -254,7 +255,3 @@ class OwnSampler:
             return made.pixels[..., 0].astype(np.float32)
 
         return measure
-
-
-def _within_range(resolution: int) -> int:
-    return int(min(max(resolution, RESOLUTION.minimum), RESOLUTION.maximum))
