@@ -13,7 +13,7 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import from_pixels
 from clickpaint.segment.base import Point
-from clickpaint.session import workspace as workspaces
+from clickpaint.session import timeline
 from clickpaint.session.steps import Answer, Series, State
 from clickpaint.session.workspace import Workspace
 from clickpaint.session.workspaces import Bounds, Workspaces
@@ -143,7 +143,7 @@ def test_the_timeline_is_that_of_a_list_of_copies(steps):
 
 
 def test_history_is_bounded_and_old_answers_go_first(monkeypatch):
-    monkeypatch.setattr(workspaces, "_MOST_STEPS", 30)
+    monkeypatch.setattr(timeline, "_MOST_STEPS", 30)
     workspace = Workspace(from_pixels(noise(40, 30)))
     answer = Answer("toy", (None,), (0.5,), (np.zeros((1, 256, 256), np.float32),))
     for i in range(50):

@@ -1,8 +1,9 @@
-"""A workspace's contents as a manifest and arrays, and back."""
+"""What is kept of a workspace: its contents, and these as a manifest and arrays, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from clickpaint.image.packed import PackedMask
 from clickpaint.segment.base import Point
 from clickpaint.session.steps import Series, State
 from clickpaint.session.versions import Frame, Tiles
-from clickpaint.session.workspace import Contents
 
 if TYPE_CHECKING:
     from clickpaint.caption.base import Turn
@@ -23,6 +23,34 @@ FORMAT = 1
 
 NameOf = Callable[[str, object, Callable[[], Mapping[str, np.ndarray]]], str]
 """name_of(kind, content, arrays): of the file that holds the content, which is written where it is new."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """All of a workspace that is worth keeping after the program ended, as it was at one moment.
+
+    Attributes:
+        name, opened, segmenter, results, results_of, chat: as in `Workspace`.
+        states: of the timeline.
+        index: of the state shown.
+        last_version: the highest number that a version ever had.
+        tiles: by the version's number.
+        frames: of the versions that brought a canvas of their own.
+        texts: infotexts by the version's number.
+    """
+
+    name: str
+    opened: float
+    segmenter: str
+    states: tuple[State, ...]
+    index: int
+    last_version: int
+    tiles: Mapping[int, Tiles]
+    frames: Mapping[int, Frame]
+    texts: Mapping[int, str]
+    results: tuple[PaintResult, ...]
+    results_of: PackedMask | None
+    chat: tuple[Turn, ...]
 
 
 def manifest_of(id: str, contents: Contents, name_of: NameOf) -> dict[str, Any]:

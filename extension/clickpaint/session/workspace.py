@@ -5,19 +5,20 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clickpaint.errors import InvalidInput, NotFound
+from clickpaint.errors import NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import small_jpeg
+from clickpaint.session.manifest import Contents
 from clickpaint.session.selection import combine
 from clickpaint.session.steps import State
+from clickpaint.session.timeline import Timeline
 from clickpaint.session.turns import Turns
 from clickpaint.session.versions import Frame, Tiles, Versions
 
@@ -25,37 +26,6 @@ if TYPE_CHECKING:
     from clickpaint.caption.base import Turn
     from clickpaint.image.picture import Picture
     from clickpaint.paint.in_picture import PaintResult
-
-_MOST_STEPS = 200
-_MOST_ANSWERS = 16  # how many clicks back `choose` and `previous` still work after an undo
-
-
-@dataclass(frozen=True, eq=False)
-class Contents:
-    """All of a workspace that is worth keeping after the program ended, as it was at one moment.
-
-    Attributes:
-        name, opened, segmenter, results, results_of, chat: as in `Workspace`.
-        states: of the timeline.
-        index: of the state shown.
-        last_version: the highest number that a version ever had.
-        tiles: by the version's number.
-        frames: of the versions that brought a canvas of their own.
-        texts: infotexts by the version's number.
-    """
-
-    name: str
-    opened: float
-    segmenter: str
-    states: tuple[State, ...]
-    index: int
-    last_version: int
-    tiles: Mapping[int, Tiles]
-    frames: Mapping[int, Frame]
-    texts: Mapping[int, str]
-    results: tuple[PaintResult, ...]
-    results_of: PackedMask | None
-    chat: tuple[Turn, ...]
 
 
 class Workspace:
@@ -91,8 +61,7 @@ class Workspace:
         self.after_turn: Callable[[Workspace], object] = lambda _: None
         self._turns = Turns()
         self._lock = threading.Lock()
-        self._states = [State("Open")]
-        self._index = 0
+        self._timeline = Timeline([State("Open")])
         self._versions = Versions(original)
 
     @classmethod
@@ -105,9 +74,7 @@ class Workspace:
         workspace = cls(original, contents.name)
         workspace.id, workspace.opened, workspace.segmenter = id, contents.opened, contents.segmenter
         workspace.results, workspace.results_of, workspace.chat = contents.results, contents.results_of, contents.chat
-        if not 0 <= contents.index < len(contents.states):
-            raise ValueError(f"there is no state {contents.index}")
-        workspace._states, workspace._index = [*contents.states], contents.index
+        workspace._timeline = Timeline(contents.states, contents.index)
         workspace._versions = Versions(original, contents.tiles, contents.frames, contents.texts, contents.last_version)
         for state in contents.states:
             if state.version and state.version not in contents.tiles:
@@ -122,7 +89,7 @@ class Workspace:
         """What is to be kept; what segmenters answered is not."""
         with self._lock:
             return Contents(
-                self.name, self.opened, self.segmenter, tuple(self._states), self._index, self._versions.last,
+                self.name, self.opened, self.segmenter, tuple(self._timeline), self._timeline.index, self._versions.last,
                 {**self._versions.tiles}, {**self._versions.frames}, {**self._versions.texts}, self.results, self.results_of, self.chat,
             )  # fmt: skip
 
@@ -152,35 +119,34 @@ class Workspace:
     @property
     def state(self) -> State:
         with self._lock:
-            return self._states[self._index]
+            return self._timeline.shown
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of what is shown now."""
-        with self._lock:
-            return self._versions.frame(self._states[self._index].version).size
+        return self.size_of(None)
 
     @property
     def can_undo(self) -> bool:
         with self._lock:
-            return self._index > 0
+            return self._timeline.can_undo
 
     @property
     def can_redo(self) -> bool:
         with self._lock:
-            return self._index + 1 < len(self._states)
+            return self._timeline.can_redo
 
     @property
     def versions(self) -> list[int]:
         """The results that can be shown, in the order they were made."""
         with self._lock:
-            return sorted({state.version for state in self._states} | {0})
+            return sorted({state.version for state in self._timeline} | {0})
 
     @property
     def regions(self) -> tuple[PackedMask, ...]:
         """Of the last "everything"; none where a picture of another size is shown than it was asked of."""
         with self._lock:
-            size = self._versions.frame(self._states[self._index].version).size
+            size = self._versions.frame(self._number(None)).size
             return self._regions if all(region.size == size for region in self._regions[:1]) else ()
 
     @property
@@ -188,7 +154,7 @@ class Workspace:
         """Bytes of memory that this workspace holds."""
         with self._lock:
             held: dict[int, int] = {}
-            for state in self._states:
+            for state in self._timeline:
                 for part in (state.selection, state.answer, state.series.base if state.series else None):
                     if part is not None:
                         held[id(part)] = part.nbytes
@@ -202,7 +168,7 @@ class Workspace:
     def snapshot(self) -> tuple[State, Picture]:
         """Where the user is and the picture shown there, which fit each other whatever other requests change meanwhile."""
         with self._lock:
-            state = self._states[self._index]
+            state = self._timeline.shown
             return state, self._versions.picture(state.version)
 
     def select(self, label: str, mask: np.ndarray, mode: str) -> State:
@@ -220,31 +186,19 @@ class Workspace:
     def push(self, state: State) -> None:
         """The user's next step; what could be redone before is gone."""
         with self._lock:
-            del self._states[self._index + 1 :]
-            self._states.append(state)
-            self._forget_unreachable()
-            old = len(self._states) - _MOST_ANSWERS - 1
-            if old >= 0 and self._states[old].answer is not None:
-                self._states[old] = self._states[old].bare()
-            self._index = len(self._states) - 1
-        if len(self._states) > _MOST_STEPS:
-            self.forget_oldest(len(self._states) - _MOST_STEPS)
+            self._timeline.push(state)
+            self._versions.forget_after(self._timeline.newest_version)
+            self._versions.forget_before(self._timeline.oldest_version)
 
     def undo(self) -> State:
         """One step back; returns the step that was undone."""
         with self._lock:
-            if self._index == 0:
-                raise InvalidInput("There is nothing to undo.")
-            self._index -= 1
-            return self._states[self._index + 1]
+            return self._timeline.undo()
 
     def redo(self) -> State:
         """One step forth; returns the step that was redone."""
         with self._lock:
-            if self._index + 1 >= len(self._states):
-                raise InvalidInput("There is nothing to redo.")
-            self._index += 1
-            return self._states[self._index]
+            return self._timeline.redo()
 
     def picture(self, version: int | None = None) -> Picture:
         """A result with the original's metadata, and where something was painted with what tells how.
@@ -256,7 +210,7 @@ class Workspace:
             NotFound: there is none of that number (any more).
         """
         with self._lock:
-            return self._versions.picture(self._states[self._index].version if version is None else version)
+            return self._versions.picture(self._number(version))
 
     def part(self, version: int | None, box: Box) -> np.ndarray:
         """What a version shows in a box within it, uint8 [h, w, 3], or with alpha [h, w, 4]; made without the rest of it.
@@ -269,12 +223,12 @@ class Workspace:
             NotFound: there is none of that number (any more).
         """
         with self._lock:
-            return self._versions.part(self._states[self._index].version if version is None else version, box)
+            return self._versions.part(self._number(version), box)
 
     def sampled(self, version: int | None, step: int) -> np.ndarray:
         """Every `step`th pixel of a version, across and down, as of `part`."""
         with self._lock:
-            return self._versions.sampled(self._states[self._index].version if version is None else version, step)
+            return self._versions.sampled(self._number(version), step)
 
     def small_jpeg(self, version: int | None, longest: int) -> bytes:
         """A version for looking at, on white where it is transparent.
@@ -295,7 +249,7 @@ class Workspace:
     def size_of(self, version: int | None) -> tuple[int, int]:
         """(width, height) of a version; None for the one shown now."""
         with self._lock:
-            return self._versions.frame(self._states[self._index].version if version is None else version).size
+            return self._versions.frame(self._number(version)).size
 
     def difference(self, before: int, after: int) -> Box | None:
         """Where alone two versions can differ, an empty box for nowhere; None where their canvases differ."""
@@ -356,7 +310,7 @@ class Workspace:
     def margins(self, version: int | None = None) -> tuple[int, int, int, int]:
         """(left, top, right, bottom), how many pixels more a version has than the original; None for the one shown now."""
         with self._lock:
-            return self._versions.margins(self._states[self._index].version if version is None else version)
+            return self._versions.margins(self._number(version))
 
     def hold_regions(self, regions: tuple[PackedMask, ...]) -> None:
         """Keep what "everything" found, to pick from by its index."""
@@ -378,8 +332,8 @@ class Workspace:
         with self._lock:
             version = self._versions.next_number()
             # first what could be redone goes, so that the results left are those this one was made from
-            del self._states[self._index + 1 :]
-            self._forget_unreachable()
+            self._timeline.drop_redo()
+            self._versions.forget_after(self._timeline.newest_version)
             self._versions.add(version, picture, changed, frame, infotext)
             self._regions = ()
         state = State(label, version, selection)
@@ -388,18 +342,15 @@ class Workspace:
 
     def _frame_shown(self) -> Picture:
         with self._lock:
-            return self._versions.frame(self._states[self._index].version)
+            return self._versions.frame(self._number(None))
 
     def forget_oldest(self, steps: int = 1) -> bool:
         """Give up the oldest steps of the history, never the one shown now; False where there is none to give up."""
         with self._lock:
-            steps = min(steps, self._index)
-            if steps <= 0:
-                return False
-            del self._states[:steps]
-            self._index -= steps
-            self._versions.forget_before(self._states[0].version)
-            return True
+            forgot = self._timeline.forget_oldest(steps)
+            self._versions.forget_before(self._timeline.oldest_version)
+            return forgot
 
-    def _forget_unreachable(self) -> None:
-        self._versions.forget_after(max(state.version for state in self._states))
+    def _number(self, version: int | None) -> int:
+        """The version's number, of the one shown now for None; the caller holds the lock."""
+        return self._timeline.shown.version if version is None else version
