@@ -75,6 +75,11 @@ def test_gradios_own_files_are_packed_once(client: Any, monkeypatch: pytest.Monk
     assert again.headers["content-encoding"] == first.headers["content-encoding"]
 
 
+def test_an_idle_server_seldom_looks_whether_gradio_has_something_to_do(client: Any) -> None:
+    queue = next(route.app for route in client.app.routes if hasattr(getattr(route, "app", None), "get_blocks")).get_blocks()._queue
+    assert min(queue.sleep_when_free, queue.progress_update_sleep_when_free) >= 0.05
+
+
 def test_a_page_that_is_none_of_gradios_stays_as_it_is() -> None:
     from clickpaint.ui.shell import with_canvas
 

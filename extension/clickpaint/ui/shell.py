@@ -26,8 +26,22 @@ _THEME_OF_BROWSER = b"""<script>
 _START = b"""<script type="module">
 const late = new Promise((done) => setTimeout(done, 3000));
 await Promise.race([document.querySelector("clickpaint-canvas")?.started, late]);
+const native = window.requestAnimationFrame, running = "[data-testid=status-tracker]:not(.hide)";
+let loading = true;
+const frame = (callback) => (loading || document.querySelector(running) ? native.call(window, callback) : 0);
+window.requestAnimationFrame = frame;
+document.addEventListener("clickpaint:joined", () => {
+    loading = false;
+    if (window.requestAnimationFrame === frame) window.requestAnimationFrame = native;
+}, {once: true});
 import("%b");
 </script>"""
+"""Loads Gradio once the canvas can be used.
+
+Gradio 6 counts in every frame for how long it has been loading, and goes on counting when it has loaded: the browser would draw sixty
+frames a second for as long as the page is open. What counts took its `requestAnimationFrame` while it was loaded; the one that it finds
+here gives no more frames once nothing is seen to run.
+"""
 
 _KEPT = ("/assets/", "/static/js/")
 _MOST_KEPT = 32 << 20
