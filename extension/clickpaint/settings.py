@@ -89,6 +89,8 @@ _ALL = (
             minimum=-1, maximum=256),
     Setting("erase_feather", -1, "Feather (px)", "Width of the band in which the result fades into the picture. -1: what fits it.",
             minimum=-1, maximum=128),
+    Setting("erase_grain", 1.0, "Grain of what is filled", "Of erasers that copy patches: 0 leaves the structure alone, 1 is as much grain "
+            "as around it.", minimum=0, maximum=1),
     Setting("max_megapixels", 64, "Largest picture (megapixels)", minimum=1, maximum=1000),
     Setting("max_upload_mb", 256, "Largest file (MB)", minimum=1, maximum=4096),
     Setting("device", "auto", "Device", "auto, cpu, cuda, cuda:1, mps, xpu …; auto takes what the host uses, or the fastest found.",
@@ -136,7 +138,7 @@ SETTINGS: dict[str, Setting] = {setting.key: setting for setting in _ALL}
 GROUPS: dict[str, tuple[str, ...]] = {
     "Appearance": ("language", "theme"),
     "Folders": ("models_dir", "output_dir"),
-    "Selecting and removing": ("segmenter", "eraser", "erase_grow", "erase_feather"),
+    "Selecting and removing": ("segmenter", "eraser", "erase_grow", "erase_feather", "erase_grain"),
     "Painting": ("checkpoint", "vae"),
     "Describing": ("captioner", "text_model_url", "text_model_key", "text_model_name", "text_model_sees", "text_model_seconds"),
     "Downloads": ("offline", "download_mirror"),

@@ -172,6 +172,8 @@ def test_without_a_session(client):
     result = array_of(base64.b64decode(answer["image"].partition(",")[2]))
     assert (result[RED] == FILLED).all() and (result[~RED] == IMAGE[~RED]).all()
     assert client.post("erase", json={**body, "format": "webp"}).json()["image"].startswith("data:image/webp;base64,")
+    refused = client.post("erase", json={**body, "grain": 0.5})  # the toy eraser puts in none
+    assert refused.status_code == 400 and "grain" in refused.json()["message"]
 
 
 def test_cropping_and_cutting_out(client):

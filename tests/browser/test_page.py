@@ -395,6 +395,12 @@ def test_chinese(visit: Any, photo: bytes, tmp_path: Path) -> None:
     tab.page.locator("#clickpaint_eraser input").click()
     tab.page.get_by_role("option", name="自动").click()
     tab.page.wait_for_function(f"() => ({CLOSED_LISTS})().includes('自动')")
+    grain = tab.page.locator("#clickpaint_grain")
+    expect(grain, "automatic is the classic eraser here").to_contain_text("颗粒")
+    expect(grain).to_be_visible()
+    tab.page.locator("#clickpaint_eraser input").click()
+    tab.page.get_by_role("option", name="OpenCV Telea").click()
+    expect(grain).to_be_hidden()
     assert "Automatic" not in tab.page.evaluate(CLOSED_LISTS)
 
 

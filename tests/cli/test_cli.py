@@ -96,6 +96,16 @@ def test_remove_takes_the_shadow_along_only_when_asked(tmp_path):
         assert least <= changed[shade].mean() <= most
 
 
+def test_remove_leaves_the_grain_out_and_says_whose_eraser_cannot(photo, tmp_path, capsys):
+    inside = {}
+    for grain in (0, 1):
+        assert run("remove", photo, *DISC, "--eraser", "classic", "--grain", grain, "-o", tmp_path / f"{grain}.png") == 0
+        inside[grain] = np.asarray(Image.open(tmp_path / f"{grain}.png").convert("RGB"))[40:60, 50:70, 1].astype(float)
+    assert inside[0].std() < 0.6 * inside[1].std()
+    assert run("remove", photo, *DISC, "--eraser", "opencv_ns", "--grain", 1, "-o", tmp_path / "no.png") != 0
+    assert "puts no grain" in capsys.readouterr().err and not (tmp_path / "no.png").exists()
+
+
 def test_remove_takes_the_format_from_the_name_of_the_output_and_says_how_far_it_went(photo, tmp_path, capsys):
     assert run("remove", photo, *DISC, "--eraser", "opencv_telea", "-o", tmp_path / "out.webp", "--grow", "auto") == 0
     assert "grown by 1 px" in capsys.readouterr().out

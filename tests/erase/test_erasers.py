@@ -90,8 +90,23 @@ def test_bad_input_is_refused(create: Create) -> None:
         eraser.erase(pixels, np.zeros((10, 10), np.uint8))
     with pytest.raises(InvalidInput):
         eraser.erase(pixels[..., 0], np.zeros((10, 10), bool))
-    with pytest.raises(InvalidInput):
-        EraseOptions(grow=-1)
+    for wrong in ({"grow": -1}, {"grain": -0.1}, {"grain": 1.1}, {"grain": float("nan")}):
+        with pytest.raises(InvalidInput):
+            EraseOptions(**wrong)
+
+
+@pytest.mark.parametrize("name", registry.ERASERS)
+def test_grain_is_left_out_by_those_that_say_they_can_and_refused_by_all_others(name: str, create: Create) -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (60, 70, 3), np.uint8)
+    mask = np.zeros((60, 70), bool)
+    mask[20:40, 20:50] = True
+    eraser, options = create(name), EraseOptions(0, 0, grain=0.0)
+    if "grain" not in registry.info(name).options:
+        with pytest.raises(InvalidInput, match="grain"):
+            eraser.erase(pixels, mask, options)
+        return
+    without, with_grain = (eraser.erase(pixels, mask, how)[mask].std() for how in (options, EraseOptions(0, 0)))
+    assert without < 0.5 * with_grain
 
 
 @pytest.mark.parametrize("name", registry.ERASERS)

@@ -25,8 +25,8 @@ def _hole(shape: tuple[int, ...]) -> np.ndarray:
     return mask > 0
 
 
-def _filled(truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    result = exemplar.fill(np.where(mask[..., None], 255 - truth, truth), mask, SILENT)
+def _filled(truth: np.ndarray, mask: np.ndarray, grain: float = 1.0) -> np.ndarray:
+    result = exemplar.fill(np.where(mask[..., None], 255 - truth, truth), mask, SILENT, grain=grain)
     assert result is not None
     np.testing.assert_array_equal(result[~mask], truth[~mask])
     return result
@@ -36,6 +36,18 @@ def test_grain_is_as_strong_as_around_the_hole() -> None:
     truth = _sand()
     mask = _hole(truth.shape)
     assert 0.8 <= variance_ratio(_filled(truth, mask), mask) <= 1.25
+
+
+def test_without_grain_the_structure_is_left_and_nearer_to_the_truth() -> None:
+    truth = _sand(120, 160)
+    mask = np.zeros(truth.shape[:2], bool)
+    mask[40:80, 50:110] = True
+    results = {grain: _filled(truth, mask, grain) for grain in (0.0, 0.5, 1.0)}
+    assert variance_ratio(results[0.0], mask) < 0.1
+    errors = {grain: float(((result[mask].astype(float) - truth[mask]) ** 2).mean()) for grain, result in results.items()}
+    assert errors[0.0] < 0.7 * errors[1.0]
+    assert np.abs(results[0.5].astype(float) - (results[0.0] / 2 + results[1.0] / 2)).max() <= 1
+    assert rim_step(results[0.0], mask) <= 1.2 * rim_step(truth, mask)
 
 
 def test_no_rim_shows_where_the_light_changes() -> None:

@@ -37,6 +37,18 @@ def test_what_grows_is_what_was_asked_for_or_what_fits_the_picture(studio, asked
     assert erased.edge == SoftEdge(acts, 0) and np.flatnonzero(changed.any(axis=1))[0] == 15 - acts
 
 
+@pytest.mark.parametrize(("eraser", "asked", "acts"), [("classic", None, 0.25), ("classic", 0.5, 0.5), ("opencv_ns", None, None)])
+def test_the_setting_says_how_much_grain_only_to_erasers_that_can_leave_it_out(studio, monkeypatch, eraser, asked, acts):
+    workspace = opened(studio)
+    studio.selecting.adjust(workspace, [Adjustment("box", box=(20, 15, 30, 25))])
+    studio.toy.settings["erase_grain"] = 0.25
+    seen = []
+    monkeypatch.setattr(studio.eraser, "erase", lambda pixels, mask, options, progress: seen.append(options.grain) or pixels.copy())
+    studio.erasing.erase(workspace, eraser, grain=asked)
+    studio.erasing.erase_picture(workspace.picture(), np.zeros(image.shape[:2], bool), eraser, grain=asked)
+    assert seen == [acts, acts]
+
+
 def test_erasing_needs_a_selection(studio):
     with pytest.raises(InvalidInput, match="Nothing is selected"):
         studio.erasing.erase(opened(studio))

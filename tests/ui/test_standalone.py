@@ -180,7 +180,7 @@ def test_the_canvas_starts_with_the_settings(tmp_path: Path) -> None:
     options = re.search(r'data-options="([^"]*)"', element)
     assert options is not None
     assert json.loads(html.unescape(options[1])) == {
-        "segmenter": "auto", "eraser": "opencv_ns", "grow": 3, "feather": None, "auto_edge": False,
+        "segmenter": "auto", "eraser": "opencv_ns", "grow": 3, "feather": None, "auto_edge": False, "grain": 1.0,
     }  # fmt: skip
 
 

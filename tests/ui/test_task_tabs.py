@@ -119,7 +119,7 @@ def test_what_was_added_to_a_picture_is_given_back_as_nothing(rich: Studio) -> N
 
 def test_the_engines_of_the_lists_go_to_the_canvas_by_their_names(rich: Studio) -> None:
     message, _ = begun(build(rich), "remove")
-    assert list(message["options"]) == ["eraser", "auto_edge", "grow", "feather"]
+    assert list(message["options"]) == ["eraser", "auto_edge", "grow", "feather", "grain"]
     assert message["names"]["eraser"]["Automatic"] == "auto" and message["names"]["eraser"]["Stable Diffusion"] == "diffusion"
 
 

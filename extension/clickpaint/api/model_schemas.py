@@ -17,6 +17,7 @@ class EngineAnswer(BaseModel):
     model: str | None
     state: str
     blocked: bool
+    options: list[str] = Field([], description="What only some engines can be told, such as an eraser's grain.")
 
 
 class CapabilitiesAnswer(BaseModel):

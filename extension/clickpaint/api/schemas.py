@@ -90,6 +90,9 @@ class EverythingBody(Body):
     min_mask_region_area: Integer | None = None
 
 
+GRAIN = "0 (structure alone) to 1, of the grain around it; left out: the setting's. Refused by erasers that do not list it as an option."
+
+
 class EraseBody(Body):
     eraser: StrictStr | None = Field(None, description="Its name; left out, the setting's.")
     grow: Pixels | None = Field(None, description="Pixels by which the selection is grown first; auto: what fits; left out: the setting's.")
@@ -97,6 +100,7 @@ class EraseBody(Body):
         None, description="Of the soft edge, in pixels; auto: what fits; left out: the selection's or the setting's."
     )
     shadow: StrictBool = Field(False, description="Whether its shadow and reflection, as GET shadow shows them, go too.")
+    grain: Number | None = Field(None, description=GRAIN)
     operations: list[OperationBody] = Field(
         [], description="What is removed instead of the selection, which stays.", **at_most(MOST_OPERATIONS)
     )
@@ -141,6 +145,7 @@ class ErasePictureBody(Body):
     grow: Pixels | None = None
     feather: Pixels | None = None
     shadow: StrictBool = Field(False, description="Whether the shadow and the reflection that are found go too.")
+    grain: Number | None = Field(None, description=GRAIN)
     format: StrictStr = Field("source", description="png, jpeg, webp, … or source: as it came in.")
 
 

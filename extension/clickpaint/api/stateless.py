@@ -32,6 +32,6 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         format = translate.checked_format(body.format)
         picture = studio.decode(translate.picture_bytes(body.image))
         mask: np.ndarray = masks.from_file(translate.picture_bytes(body.mask), picture.size)
-        erased = studio.erasing.erase_picture(picture, mask, body.eraser, body.grow, body.feather, body.shadow)
+        erased = studio.erasing.erase_picture(picture, mask, body.eraser, body.grow, body.feather, body.shadow, body.grain)
         image = translate.picture_url(studio, erased.picture, format)
         return answer({"image": image, "eraser": erased.eraser, **asdict(erased.edge), "losses": translate.losses(picture)})

@@ -97,7 +97,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         workspace = studio.workspace(id)
         erase = studio.erasing.erase
         drawn = translate.adjustments(body) if body else ()
-        done = erase(workspace, body.eraser, body.grow, body.feather, body.shadow, drawn) if body else erase(workspace)
+        done = erase(workspace, body.eraser, body.grow, body.feather, body.shadow, drawn, body.grain) if body else erase(workspace)
         position = translate.position(workspace, state=done.state, side=side)
         return answer({
             **position, "eraser": done.eraser, **asdict(done.edge), "milliseconds": round(done.milliseconds, 1),

@@ -51,6 +51,9 @@ def add_commands(commands: Any) -> None:
     ):
         remove.add_argument(name, type=pixels_or_auto, metavar="N", help=f"{what}; auto: what fits the picture (the setting's)")
     remove.add_argument("--shadow", action="store_true", help="remove its shadow and its reflection too, where they are seen")
+    remove.add_argument(
+        "--grain", type=float, metavar="N", help="with classic or patchmatch: how much of the grain around it, 0 to 1 (the setting's)"
+    )
 
 
 def segment_pictures(options: argparse.Namespace) -> int:
@@ -87,7 +90,9 @@ def remove_from_pictures(options: argparse.Namespace) -> int:
         format = place.format
         picture = studio.decode(file.read_bytes())
         selection = selected(options, studio, file, picture)
-        erased = studio.erasing.erase_picture(picture, selection.mask, options.eraser, options.grow, options.feather, options.shadow)
+        erased = studio.erasing.erase_picture(
+            picture, selection.mask, options.eraser, options.grow, options.feather, options.shadow, options.grain
+        )
         place.write([studio.encode(erased.picture, format)])
         edge = f"grown by {erased.edge.grow} px, feathered over {erased.edge.feather} px"
         return with_losses(f"{erased.eraser} removed what {selection.how} selected, {edge}", picture)

@@ -21,9 +21,13 @@ class PatchMatchEraser(Eraser):
 
     name = "patchmatch"
     rules = CropRules(padding=1.0, padding_min=64, min_size=128, multiple=1, max_size=2048)
+    has_grain = True
 
     def fill(self, crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
-        filled = exemplar.fill(crop, hole, progress)
+        return self.fill_with_grain(crop, hole, 1.0, progress)
+
+    def fill_with_grain(self, crop: np.ndarray, hole: np.ndarray, grain: float, progress: Progress) -> np.ndarray:
+        filled = exemplar.fill(crop, hole, progress, grain=grain)
         return _diffused(crop, hole, "ns") if filled is None else filled
 
 
@@ -56,11 +60,11 @@ class ClassicEraser(PatchMatchEraser):
 
     name = "classic"
 
-    def fill(self, crop: np.ndarray, hole: np.ndarray, progress: Progress) -> np.ndarray:
+    def fill_with_grain(self, crop: np.ndarray, hole: np.ndarray, grain: float, progress: Progress) -> np.ndarray:
         import cv2
 
         depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max()
-        return _diffused(crop, hole, "telea") if depth <= THIN else super().fill(crop, hole, progress)
+        return _diffused(crop, hole, "telea") if depth <= THIN else super().fill_with_grain(crop, hole, grain, progress)
 
 
 def _diffused(crop: np.ndarray, hole: np.ndarray, method: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from clickpaint.erase import seamless
+from clickpaint.erase.structure import structure
 from clickpaint.progress import Progress
 
 RADIUS = 3
@@ -135,8 +136,10 @@ class _Axes:
     spread: float
 
 
-def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) -> np.ndarray | None:
+def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0, grain: float = 1.0) -> np.ndarray | None:
     """`crop` (uint8 [h, w, 3]) with `hole` (bool [h, w]) filled; None if not a single patch around it is whole.
+
+    grain: 0..1, from the structure alone (see `structure`) to all that was copied with it.
 
     The same input and seed give the same result. Raises `Interrupted` within a fraction of a second.
     """
@@ -174,6 +177,9 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0) 
     share.report(0, "Joining patches")
     rows, columns = np.divmod(matches.reshape(hole.shape), hole.shape[1])
     whole = seamless.merged(crop.astype(np.float32), hole, rows, columns, TRUST, share)
+    if grain < 1:
+        smooth = structure(whole, hole, share)
+        whole = smooth + grain * (whole - smooth)
     return np.where(hole[..., None], np.clip(np.rint(whole), 0, 255).astype(np.uint8), crop)
 
 

@@ -26,6 +26,7 @@ class EraserInfo:
         model: its name in the catalog, None where it needs no file.
         needs: packages it imports.
         kind: "module:class" under `clickpaint.erase`.
+        options: what only some can be told, by the names of `EraseOptions`.
     """
 
     name: str
@@ -33,6 +34,7 @@ class EraserInfo:
     model: str | None
     needs: tuple[str, ...]
     kind: str
+    options: tuple[str, ...] = ()
 
 
 _TORCH = ("torch", "cv2")
@@ -46,8 +48,8 @@ _ALL = (
     EraserInfo("zits", "ZITS", "zits", _NETWORKS, "zits:ZitsEraser"),
     EraserInfo("ldm", "Latent diffusion", "ldm", _TORCH, "ldm:LatentDiffusionEraser"),
     EraserInfo("manga", "Manga", "manga", _TORCH, "manga:MangaEraser"),
-    EraserInfo("classic", "Classic (no download)", None, ("cv2",), "classic_eraser:ClassicEraser"),
-    EraserInfo("patchmatch", "PatchMatch", None, ("cv2",), "classic_eraser:PatchMatchEraser"),
+    EraserInfo("classic", "Classic (no download)", None, ("cv2",), "classic_eraser:ClassicEraser", ("grain",)),
+    EraserInfo("patchmatch", "PatchMatch", None, ("cv2",), "classic_eraser:PatchMatchEraser", ("grain",)),
     EraserInfo("opencv_telea", "OpenCV Telea", None, ("cv2",), "classic_eraser:TeleaEraser"),
     EraserInfo("opencv_ns", "OpenCV Navier-Stokes", None, ("cv2",), "classic_eraser:NavierStokesEraser"),
 )

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from clickpaint.erase import registry as erasers
 from clickpaint.erase.base import EraseOptions
 from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
@@ -79,7 +80,7 @@ class Erasing:
 
     def erase(
         self, workspace: Workspace, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None,
-        shadow: bool = False, adjustments: Sequence[Adjustment] = (),
+        shadow: bool = False, adjustments: Sequence[Adjustment] = (), grain: float | None = None,
     ) -> Erased:  # fmt: skip
         """Remove what is selected; the next version of the picture.
 
@@ -89,33 +90,35 @@ class Erasing:
             feather: width in pixels of the soft edge; "auto" as above; None for the selection's, or without one the setting's.
             shadow: whether its shadow and its reflection go too, where `shadow` finds them.
             adjustments: what is removed instead of the selection, which stays: what they select, beginning with nothing.
+            grain: how much of the grain around it the filled place gets, 0..1; None for the setting's, or what the eraser cannot choose.
 
         Raises:
-            InvalidInput: nothing is selected, or an unknown name.
+            InvalidInput: nothing is selected, an unknown name, or a grain for an eraser that has no such choice.
         """
         with self._requests.run("erase", workspace) as request, request.turn():
             state = workspace.state
             selection = self._of(workspace, adjustments) if adjustments else state.selection
             if selection is None:
                 raise InvalidInput("Nothing is selected.", "Click on what is to be removed first.")
-            options = self._options(workspace.size, grow, state.feather or None if feather is None else feather)
+            eraser = self._pool.eraser_name(eraser)
+            options = self._options(eraser, workspace.size, grow, state.feather or None if feather is None else feather, grain)
             began = time.perf_counter()
             picture, mask, box = workspace.picture(), selection.mask, selection.box
             if shadow:
                 mask = _with_shadow(picture, mask)
                 box = masks.bounds(mask) or box
-            name, pixels = self._erase(request, picture, mask, eraser, options)
+            pixels = self._erase(request, picture, mask, eraser, options)
             around = options.grow + options.feather + 1
             changed = box.padded(around).clipped(*workspace.size)
             left = state.selection if adjustments else None
             after = workspace.add_result(pixels, "Remove", changed, left, opacity=_opacity(picture, mask, options))
             milliseconds = (time.perf_counter() - began) * 1000
         self._picture_changed(workspace)
-        return Erased(name, milliseconds, changed, SoftEdge(options.grow, options.feather), after)
+        return Erased(eraser, milliseconds, changed, SoftEdge(options.grow, options.feather), after)
 
     def erase_picture(
         self, picture: Picture, mask: np.ndarray, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None,
-        shadow: bool = False,
+        shadow: bool = False, grain: float | None = None,
     ) -> ErasedPicture:  # fmt: skip
         """The picture without what `mask`, bool [H, W], selects; see `erase`. Raises `InvalidInput`."""
         if mask.shape != picture.pixels.shape[:2]:
@@ -128,25 +131,25 @@ class Erasing:
                 picture_height=picture.height,
             )
         with self._requests.run("erase") as request:
-            options = self._options(picture.size, grow, feather)
+            eraser = self._pool.eraser_name(eraser)
+            options = self._options(eraser, picture.size, grow, feather, grain)
             if shadow:
                 mask = _with_shadow(picture, mask)
-            name, pixels = self._erase(request, picture, mask, eraser, options)
+            pixels = self._erase(request, picture, mask, eraser, options)
             without = picture.with_pixels(pixels, _opacity(picture, mask, options))
-            return ErasedPicture(name, without, SoftEdge(options.grow, options.feather))
+            return ErasedPicture(eraser, without, SoftEdge(options.grow, options.feather))
 
-    def _erase(
-        self, request: RunningRequest, picture: Picture, mask: np.ndarray, name: str | None, options: EraseOptions
-    ) -> tuple[str, np.ndarray]:
-        name = self._pool.eraser_name(name)
-        return name, request.compute(lambda progress: self._pool.eraser(name).erase(picture.pixels, mask, options, progress))
+    def _erase(self, request: RunningRequest, picture: Picture, mask: np.ndarray, name: str, options: EraseOptions) -> np.ndarray:
+        return request.compute(lambda progress: self._pool.eraser(name).erase(picture.pixels, mask, options, progress))
 
     def _of(self, workspace: Workspace, adjustments: Sequence[Adjustment]) -> PackedMask | None:
         nothing = np.zeros(workspace.size[::-1], bool)
         return PackedMask.of(adjusted(nothing, 0, adjustments, workspace.regions, workspace.picture().alpha)[0])
 
-    def _options(self, size: tuple[int, int], grow: Pixels | None, feather: Pixels | None) -> EraseOptions:
-        """size: (width, height) of the picture."""
+    def _options(
+        self, eraser: str, size: tuple[int, int], grow: Pixels | None, feather: Pixels | None, grain: float | None
+    ) -> EraseOptions:
+        """eraser: its name. size: (width, height) of the picture."""
         fitting = automatic(size)
 
         def pixels(asked: Pixels | None, key: str, fits: int) -> int:
@@ -155,7 +158,10 @@ class Erasing:
                 asked = AUTO if stored < 0 else stored
             return fits if asked == AUTO else int(asked)
 
-        return EraseOptions(pixels(grow, "erase_grow", fitting.grow), pixels(feather, "erase_feather", fitting.feather))
+        stored = float(self._host.setting("erase_grain"))
+        if grain is None and stored < 1 and "grain" in erasers.info(eraser).options:
+            grain = stored
+        return EraseOptions(pixels(grow, "erase_grow", fitting.grow), pixels(feather, "erase_feather", fitting.feather), grain)
 
 
 def _with_shadow(picture: Picture, mask: np.ndarray) -> np.ndarray:

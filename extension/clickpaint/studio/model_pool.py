@@ -52,6 +52,7 @@ class Listing:
         model: the catalog's name of its file, None where it needs none.
         state: of that file, as in `weights.store.ModelState`; "present" where none is needed.
         blocked: its file would not help, since a package is missing or too old; `reason` names it.
+        options: names of what only some engines can be told, such as an eraser's "grain".
     """
 
     name: str
@@ -61,6 +62,7 @@ class Listing:
     model: str | None
     state: str
     blocked: bool = False
+    options: tuple[str, ...] = ()
 
 
 class ModelPool:
@@ -238,4 +240,5 @@ def _listing(info: SegmenterInfo | EraserInfo | TrackerInfo, reason: str, store:
         except NotFound as error:
             state, why = "unavailable", error.message
         reason = reason or ("" if state == "present" else why)
-    return Listing(info.name, info.title, not reason and state == "present", reason, info.model, state, blocked)
+    options = getattr(info, "options", ())  # erasers alone have some
+    return Listing(info.name, info.title, not reason and state == "present", reason, info.model, state, blocked, options)

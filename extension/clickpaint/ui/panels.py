@@ -29,6 +29,7 @@ class Removing(NamedTuple):
     auto_edge: Any
     grow: Any
     feather: Any
+    grain: Any
     names: dict[str, str]
 
 
@@ -53,11 +54,14 @@ def removing(studio: Front, *, diffusion: bool = False) -> Removing:
                       elem_classes=hidden)
             for name, value in (("Grow", setting("erase_grow")), ("Feather", setting("erase_feather")))
         )  # fmt: skip
+        # shown by the page while the eraser is one that can leave it out
+        grain = gr.Slider(0, 1, setting("erase_grain"), step=0.05, label="Grain", elem_id="clickpaint_grain", elem_classes=["cp-hidden"])
     _send_option("eraser", eraser, names)
     _send_option("auto_edge", auto_edge)
     _send_option("grow", grow)
     _send_option("feather", feather)
-    return Removing(remove, eraser, auto_edge, grow, feather, names)
+    _send_option("grain", grain)
+    return Removing(remove, eraser, auto_edge, grow, feather, grain, names)
 
 
 def follows_picture(setting: Callable[[str], Any]) -> bool:
@@ -67,7 +71,7 @@ def follows_picture(setting: Callable[[str], Any]) -> bool:
 
 def starts_removing(widgets: Removing, paint: Mapping[str, Any] | None = None) -> None:
     """Let the button do it. `paint`: widgets that say how to paint, by their names in the API, where the host can."""
-    options = {"eraser": widgets.eraser, "auto_edge": widgets.auto_edge, "grow": widgets.grow, "feather": widgets.feather}
+    options = {name: getattr(widgets, name) for name in ("eraser", "auto_edge", "grow", "feather", "grain")}
     paint = paint or {}
     names = {"eraser": widgets.names}
     message = {"do": "begin", "task": "remove", "options": compat.ids(options), "names": names, "widgets": compat.ids(paint)}
@@ -115,9 +119,10 @@ def follow_settings(studio: Front, removing: Removing, segmenter: Any, *, diffus
         chosen = [_label(names, setting(key)) for names, key in zip(engines, ("segmenter", "eraser"), strict=True)]
         pixels = {"Grow": setting("erase_grow"), "Feather": setting("erase_feather")}
         edge = [_PIXELS[name] if value < 0 else value for name, value in pixels.items()]
-        return [gr.update(value=value) for value in (*chosen, follows_picture(setting), *edge)]
+        return [gr.update(value=value) for value in (*chosen, follows_picture(setting), *edge, setting("erase_grain"))]
 
-    compat.on(follow.click, "() => []", [], values, [segmenter, removing.eraser, removing.auto_edge, removing.grow, removing.feather])
+    widgets = [segmenter, removing.eraser, removing.auto_edge, removing.grow, removing.feather, removing.grain]
+    compat.on(follow.click, "() => []", [], values, widgets)
 
 
 def saving() -> None:

@@ -80,5 +80,5 @@ def canvas(studio: Front, language: str, token: str = "") -> str:
     return f'<clickpaint-canvas data-language="{html.escape(language)}" data-options="{data}"{shown}></clickpaint-canvas>'
 
 
-SETTINGS = {"segmenter": "segmenter", "eraser": "eraser", "grow": "erase_grow", "feather": "erase_feather"}
+SETTINGS = {"segmenter": "segmenter", "eraser": "eraser", "grow": "erase_grow", "feather": "erase_feather", "grain": "erase_grain"}
 """The canvas's options that begin with settings, and those."""

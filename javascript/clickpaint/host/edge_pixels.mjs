@@ -1,4 +1,4 @@
-/** The widgets that say how far beyond the selection removing goes: by themselves, in the pixels of the picture that is open, or by sliders. */
+/** The widgets that say how removing is done: how far beyond the selection, by itself or by sliders, and with how much grain. */
 
 import {t} from "../language/language.mjs";
 import {bandOf} from "../picture/removal_band.mjs";
@@ -8,6 +8,7 @@ import {canvas} from "./elements.mjs";
 export function showEdge() {
     const editor = canvas()?.editor, follows = editor?.options.auto_edge ?? true, {edge} = editor?.state ?? {};
     for (const name of ["grow", "feather"]) document.getElementById(`clickpaint_${name}`)?.classList.toggle("cp-hidden", follows);
+    document.getElementById("clickpaint_grain")?.classList.toggle("cp-hidden", !editor?.choosesGrain);
     const shown = document.querySelector("#clickpaint_edge p");
     if (!shown) return;
     const band = editor && bandOf(editor, "remove"), acts = band ?? (editor?.options.eraser === "diffusion" ? null : edge);

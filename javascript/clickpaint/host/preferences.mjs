@@ -1,7 +1,7 @@
 /** Stand-alone only: the page as the settings want it. They stand in the page; see `ui/standalone.py`. */
 
 /** The settings that widgets begin with. */
-const OPTIONS = ["segmenter", "eraser", "erase_grow", "erase_feather"];
+const OPTIONS = ["segmenter", "eraser", "erase_grow", "erase_feather", "erase_grain"];
 
 /** @returns {Record<string, any> | undefined} the settings; undefined inside a web UI, which has its own */
 const preferences = () => globalThis.clickpaintPreferences;

@@ -25,6 +25,8 @@ export const zh_CN = {
     "Takes the object's edge along. -1: what fits the picture, 8 for a megapixel.": "把物体的边缘一并带走。-1：随图片大小，每百万像素为 8。",
     "Feather (px)": "羽化（像素）",
     "Width of the band in which the result fades into the picture. -1: what fits it.": "结果渐变融入图片的边带宽度。-1：随图片大小。",
+    "Grain of what is filled": "填充内容的颗粒",
+    "Of erasers that copy patches: 0 leaves the structure alone, 1 is as much grain as around it.": "用于复制图块的移除引擎：0 只保留结构，1 与周围的颗粒一样多。",
     "Checkpoint": "模型",
     "Name or path. Empty: the first one found.": "名称或路径。留空：找到的第一个。",
     "VAE": "VAE",

@@ -87,7 +87,7 @@ export class Editor extends EventTarget {
     changes = new Serial();
 
     /** What the page's widgets say. @type {Record<string, any>} */
-    options = {segmenter: null, eraser: null, auto_edge: true, grow: null, feather: null, preview: true, format: "source", quality: 95};
+    options = {segmenter: null, eraser: null, auto_edge: true, grow: null, feather: null, grain: null, preview: true, format: "source", quality: 95};
 
     /** @param {import("./viewport.mjs").View} view */
     constructor(view) {
@@ -305,6 +305,12 @@ export class Editor extends EventTarget {
      */
     engineName(list, title) {
         return this.capabilities?.[list].find((engine) => engine.title === title)?.name ?? title;
+    }
+
+    /** Whether the eraser that will remove from the picture can leave grain out of what it fills. */
+    get choosesGrain() {
+        const name = this.options.eraser ?? this.capabilities?.defaults.eraser;
+        return !this.clip && (this.capabilities?.erasers.find((engine) => engine.name === name)?.options?.includes("grain") ?? false);
     }
 
     /**

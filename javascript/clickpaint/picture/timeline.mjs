@@ -63,8 +63,11 @@ export class Timeline {
         const {editor} = this;
         return editor.change("erase", async () => {
             if (!operations.length && !editor.state.selection) throw new ApiError(400, {error: "NoSelection"});
-            const {eraser, auto_edge, grow, feather} = editor.options, edge = auto_edge ? {grow: "auto", feather: "auto"} : {grow, feather};
-            const wanted = {eraser: eraser === "diffusion" ? null : eraser, ...edge, shadow: !operations.length && this.shadows.taken};
+            const {eraser, auto_edge, grow, feather, grain} = editor.options, edge = auto_edge ? {grow: "auto", feather: "auto"} : {grow, feather};
+            const wanted = {
+                eraser: eraser === "diffusion" ? null : eraser, ...edge, shadow: !operations.length && this.shadows.taken,
+                ...(editor.choosesGrain ? {grain} : {}),
+            };
             if (!operations.length) this.erased = wanted; // what can be done to other pictures, too
             const answer = await this.api.erase(editor.id, {...wanted, operations});
             editor.eraser = answer.eraser;

@@ -31,6 +31,7 @@
  * @property {string} reason why it is not
  * @property {string | null} model the name of its file
  * @property {boolean} [blocked] whether a package is missing, so that its file would not help
+ * @property {string[]} [options] what only some engines can be told, such as an eraser's "grain"
  *
  * @typedef {object} Capabilities
  * @property {Engine[]} segmenters
