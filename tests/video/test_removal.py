@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from clickpaint.erase.base import EraseOptions
 from clickpaint.erase.classic_eraser import ClassicEraser, TeleaEraser
-from clickpaint.errors import InvalidInput
+from clickpaint.errors import Interrupted, InvalidInput
+from clickpaint.progress import Progress
+from clickpaint.video import side_by_side
 from clickpaint.video.propagating_eraser import PropagatingEraser
 from clickpaint.video.tracker_classic import ClassicTracker
 from clickpaint.video.tracking import track
@@ -70,6 +76,46 @@ def test_a_cut_is_not_looked_across():
     first, second = drawn("static", (64, 48), 4), drawn("static", (64, 48), 4, seed=9)
     both = Drawn(first.shown + second.shown, first.masks + second.masks, first.truth + second.truth)
     assert psnr(both, erased(both)) > 30
+
+
+class OneReader:
+    """Reads a clip, and fails where two threads do at once."""
+
+    def __init__(self, clip: Drawn) -> None:
+        self._clip, self.size, self._reading = clip, clip.size, threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._clip)
+
+    def _alone(self, read: Callable[[int], np.ndarray], number: int) -> np.ndarray:
+        assert self._reading.acquire(blocking=False)
+        try:
+            return read(number).copy()
+        finally:
+            self._reading.release()
+
+    def frame(self, number: int) -> np.ndarray:
+        return self._alone(self._clip.frame, number)
+
+    def mask(self, number: int) -> np.ndarray:
+        return self._alone(self._clip.mask, number)
+
+
+def test_several_threads_give_the_same_bytes_and_end_when_it_is_stopped(monkeypatch):
+    clip, checks = OneReader(drawn("noise", (72, 56), 6)), itertools.count()
+    results = []
+    for count in (1, 3):
+        monkeypatch.setattr(side_by_side, "processors", lambda count=count: count)
+        eraser = PropagatingEraser(TeleaEraser()).erase(clip, clip, VideoEraseOptions())
+        results.append([next(eraser), *(frame for frame in eraser if running() == 0)])
+    assert all((a == b).all() for a, b in zip(*results, strict=True))
+    with pytest.raises(Interrupted):
+        list(PropagatingEraser(TeleaEraser()).erase(clip, clip, None, Progress(interrupted=lambda: next(checks) > 30)))
+    assert running() == 0 < next(checks) < 60  # each stops at its next look
+
+
+def running() -> int:
+    return sum(thread.name.startswith("clickpaint-video") for thread in threading.enumerate())
 
 
 def test_masks_of_another_size_are_refused():

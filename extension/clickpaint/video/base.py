@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -43,7 +44,7 @@ class Masks(Protocol):
 
 
 class Recent(Generic[T]):
-    """The values of the numbers asked for last, made when they are missing.
+    """The values of the numbers asked for last, made when they are missing. Several threads may ask: each value is made once.
 
     Args:
         make: number → value.
@@ -53,12 +54,26 @@ class Recent(Generic[T]):
     def __init__(self, make: Callable[[int], T], most: int) -> None:
         self._make, self.most = make, most
         self._kept: OrderedDict[int, T] = OrderedDict()
+        self._lock = threading.Lock()
+        self._making: dict[int, threading.Lock] = {}
 
     def __call__(self, number: int) -> T:
-        if number in self._kept:
-            self._kept.move_to_end(number)
-            return self._kept[number]
-        value = self._kept[number] = self._make(number)
-        while len(self._kept) > self.most:
-            self._kept.popitem(last=False)
-        return value
+        with self._lock:
+            if number in self._kept:
+                self._kept.move_to_end(number)
+                return self._kept[number]
+            making = self._making.setdefault(number, threading.Lock())
+        with making:
+            with self._lock:
+                if number in self._kept:
+                    return self._kept[number]
+            try:
+                value = self._make(number)
+            finally:
+                with self._lock:
+                    self._making.pop(number, None)
+            with self._lock:
+                self._kept[number] = value
+                while len(self._kept) > self.most:
+                    self._kept.popitem(last=False)
+            return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from clickpaint.video.base import Frames, Masks
 from clickpaint.video.flow import grid, sampled
 from clickpaint.video.motion import within
 from clickpaint.video.scene import Scene
+from clickpaint.video.side_by_side import in_order, threads_for
 from clickpaint.video.steadying import Filling, steady
 from clickpaint.video.video_eraser import VideoEraseOptions
 
@@ -60,12 +62,15 @@ class PropagatingEraser:
         for start in range(0, len(frames), segment):
             numbers = range(start, min(start + segment, len(frames)))
             share = progress.part(numbers.start / len(frames), numbers.stop / len(frames))
+            threads = threads_for(max(_bytes_at_work(scene.hole(number), reach) for number in numbers), options.budget)
             works = []
-            for done, number in enumerate(numbers):
-                share.report(0.8 * done / len(numbers), "Looking behind the object", done=number, total=len(frames), unit="frame")
-                works.append(_seen_elsewhere(scene, number, reach, share))
-            _paint(scene, works, before, self._painter, share.part(0.8, 1.0))
-            steady(scene, works, before, share)
+            share.report(0.0, "Looking behind the object", done=start, total=len(frames), unit="frame")
+            for work in in_order(partial(_seen_elsewhere, scene, reach, share), numbers, threads):
+                works.append(work)
+                part = 0.8 * len(works) / len(numbers)
+                share.report(part, "Looking behind the object", done=start + len(works), total=len(frames), unit="frame")
+            _paint(scene, works, before, self._painter, share.part(0.8, 1.0), threads)
+            steady(scene, works, before, share, threads)
             for work in works:
                 yield _finished(scene.frame(work.number), masks.mask(work.number), work, options)
             before = works[-1]
@@ -91,7 +96,13 @@ def _fitting(size: tuple[int, int], budget: int) -> tuple[int, int]:
     return reach, int(min(_LONGEST_SEGMENT, max(most - 2 * reach, 4)))
 
 
-def _seen_elsewhere(scene: Scene, number: int, reach: int, progress: Progress) -> Filling:
+def _bytes_at_work(hole: np.ndarray, reach: int) -> int:
+    """About how many bytes it takes to look what other frames show of a hole: the layers of all of them."""
+    around = masks_.bounds(hole)
+    return 0 if around is None else around.padded(MARGIN).clipped(*hole.shape[::-1]).area * 20 * (reach + 10)
+
+
+def _seen_elsewhere(scene: Scene, reach: int, progress: Progress, number: int) -> Filling:
     """A frame with all of its hole filled that other frames show."""
     hole = scene.hole(number)
     around = masks_.bounds(hole)
@@ -138,21 +149,20 @@ def pieces(hole: np.ndarray) -> list[tuple[Box, np.ndarray]]:
     return result
 
 
-def _paint(scene: Scene, works: list[Filling], before: Filling | None, painter: Eraser, progress: Progress) -> None:
+def _paint(scene: Scene, works: list[Filling], before: Filling | None, painter: Eraser, progress: Progress, threads: int) -> None:
     """Fill what no frame shows: painted in one frame, carried to the others of the segment."""
     if before is not None and before.box is not None:
-        _carry(scene, before, before.hole, works, progress)
+        _carry(scene, before, works, progress, threads)
     while True:
         key = max(works, key=lambda work: int(work.left.sum()))
         area = int(key.left.sum())
         if area == 0:
             return
         progress.report(None, "Painting what no frame shows")
-        painted = key.left.copy()
         _paint_key(scene, key, painter, progress)
         if area < SLIVER:
             continue  # nothing that anybody would see change
-        _carry(scene, key, painted, works, progress)
+        _carry(scene, key, works, progress, threads)
 
 
 def _paint_key(scene: Scene, key: Filling, painter: Eraser, progress: Progress) -> None:
@@ -166,7 +176,7 @@ def _paint_key(scene: Scene, key: Filling, painter: Eraser, progress: Progress) 
     key.left[:] = False
 
 
-def _carry(scene: Scene, key: Filling, painted: np.ndarray, works: list[Filling], progress: Progress) -> None:
+def _carry(scene: Scene, key: Filling, works: list[Filling], progress: Progress, threads: int) -> None:
     """Take what was painted in the key frame into the frames around it."""
     assert key.box is not None
     source = scene.frame(key.number).copy()
@@ -175,7 +185,8 @@ def _carry(scene: Scene, key: Filling, painted: np.ndarray, works: list[Filling]
     usable[scene.hole(key.number)] = 0
     usable[key.box.slices][key.hole & ~key.left] = 255
     by_number = {work.number: work for work in works}
-    for step in (1, -1):
+
+    def towards(step: int) -> None:
         # Every frame's map into the key frame, from the map of its neighbour that is nearer to it.
         places = grid(*scene.size)
         number = key.number + step
@@ -189,6 +200,9 @@ def _carry(scene: Scene, key: Filling, painted: np.ndarray, works: list[Filling]
             if work.box is not None and work.left.any():
                 _take(work, places, source, usable, key.number, progress)
             number += step
+
+    for _ in in_order(towards, (1, -1), min(threads, 2)):
+        pass
 
 
 def _take(work: Filling, places: np.ndarray, source: np.ndarray, usable: np.ndarray, number: int, progress: Progress) -> None:
@@ -214,7 +228,7 @@ def _finished(frame: np.ndarray, mask: np.ndarray, work: Filling, options: Video
         return frame.copy()
     pixels = work.pixels
     if options.grain and work.grain.any():
-        noise = np.random.default_rng(work.number).standard_normal(pixels.shape).astype(np.float32)
+        noise = np.random.default_rng(work.number).standard_normal(pixels.shape, np.float32)
         share = GRAIN * np.minimum(propagation.depth_of(work.hole) / propagation.THIN, 1)  # nobody sees that a speck is too clean
         pixels = pixels + noise * work.grain * share[..., None]
     result = frame.copy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,7 @@ from clickpaint.image.channels import length_of, scaled
 from clickpaint.video.base import Frames, Masks, Recent
 from clickpaint.video.flow import Flow, both_ways, completed, grid, sampled, work_size
 from clickpaint.video.motion import Camera, camera, transformed
+from clickpaint.video.side_by_side import MOST
 
 HALO = 2
 """Pixels around a hole that no other frame takes anything from: the object's soft edge."""
@@ -37,7 +40,7 @@ class Motion:
 
 
 class Scene:
-    """Frames, holes and motions by number, each made once as long as it is near what was asked for last.
+    """Frames, holes and motions by number, each made once as long as it is near what was asked for last. Several threads may ask.
 
     Args:
         most: how many frames are kept.
@@ -52,14 +55,19 @@ class Scene:
         self.size = frames.size
         self._work = work_size(self.size)
         self.scale = self.size[0] / self._work[0], self.size[1] / self._work[1]
-        self.frame: Recent[np.ndarray] = Recent(frames.frame, most)
-        self.hole: Recent[np.ndarray] = Recent(masks.mask, most)
+        self._reading = threading.Lock()  # a decoder serves one at a time, and the masks may come from the same
+        self.frame: Recent[np.ndarray] = Recent(lambda number: self._read(frames.frame, number), most)
+        self.hole: Recent[np.ndarray] = Recent(lambda number: self._read(masks.mask, number), most)
         self.seen: Recent[np.ndarray] = Recent(self._seen, most)
-        self._small: Recent[tuple[np.ndarray, np.ndarray]] = Recent(self._shrunk, 3)
+        self._small: Recent[tuple[np.ndarray, np.ndarray]] = Recent(self._shrunk, 3 + MOST)
         self._motions: Recent[tuple[Motion, Motion]] = Recent(self._moved, most)
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def _read(self, read: Callable[[int], np.ndarray], number: int) -> np.ndarray:
+        with self._reading:
+            return read(number)
 
     def motion(self, number: int, step: int) -> Motion:
         """From frame `number` to its neighbour `number + step`, step 1 or -1."""

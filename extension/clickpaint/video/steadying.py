@@ -8,7 +8,7 @@ that of Bonneel et al. 2015, "Blind Video Temporal Consistency"; which changes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from clickpaint.video.joining import FINE
 from clickpaint.video.motion import transformed
 from clickpaint.video.propagation import THIN, depth_of, exposed
 from clickpaint.video.scene import Scene
+from clickpaint.video.side_by_side import in_order
 
 KEEPS = 0.05
 """Weight of a frame's own filling against a neighbour's: changes are spread over about 1 / sqrt(KEEPS) frames on both sides."""
@@ -92,23 +93,26 @@ class _Message:
     weight: np.ndarray
 
 
-def steady(scene: Scene, fillings: Sequence[Filling], before: Filling | None, progress: Progress) -> None:
+def steady(scene: Scene, fillings: Sequence[Filling], before: Filling | None, progress: Progress, threads: int = 1) -> None:
     """Correct the fillings of frames in a row so that they agree, and their grain to what changes around them.
 
     before: the filling of the frame before the first, which stays as it is.
     """
+
+    def changes(row: Sequence[Filling], neighbours: Sequence[Filling | None]) -> Iterator[_Change | None]:
+        # Each needs two fillings as they were found, which a later one never changes.
+        return in_order(lambda pair: _change(scene, *pair, progress), zip(row, neighbours, strict=True), threads)
+
     forth: list[_Message | None] = []
     neighbour, message = before, None
-    for filling in fillings:
-        progress.check()
-        message = _message(filling, neighbour, _change(scene, filling, neighbour), message, neighbour is before)
+    for filling, change in zip(fillings, changes(fillings, [before, *fillings[:-1]]), strict=True):
+        message = _message(filling, neighbour, change, message, neighbour is before)
         forth.append(message)
         neighbour = filling
     after: Filling | None = None
     message, correction = None, None
-    for filling, ahead in zip(reversed(fillings), reversed(forth), strict=True):
-        progress.check()
-        change = _change(scene, filling, after)
+    back = fillings[::-1]
+    for filling, ahead, change in zip(back, reversed(forth), changes(back, [None, *back[:-1]]), strict=True):
         message = _message(filling, after, change, message, False)
         following, correction = correction, _correction(filling, ahead, message)
         if change is not None and after is not None:
@@ -120,8 +124,9 @@ def steady(scene: Scene, fillings: Sequence[Filling], before: Filling | None, pr
         after.pixels = after.pixels + correction
 
 
-def _change(scene: Scene, filling: Filling, neighbour: Filling | None) -> _Change | None:
+def _change(scene: Scene, filling: Filling, neighbour: Filling | None, progress: Progress) -> _Change | None:
     """By the flow or by the camera, whichever fits what is visible better; None where there is nothing to compare."""
+    progress.check()
     if filling.box is None or neighbour is None:
         return None
     step = neighbour.number - filling.number

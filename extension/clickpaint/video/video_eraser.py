@@ -21,7 +21,8 @@ class VideoEraseOptions:
         grow: pixels by which each mask is dilated first, 0 to 256; 0: only what the masks select changes.
         feather: width in pixels of the band around that in which the result fades into the frame, 0 to 128.
         grain: whether what is filled gets the fine noise of its surroundings.
-        budget: bytes that frames and motions in memory may take, whatever the clip's length.
+        budget: bytes that frames and motions in memory may take, whatever the clip's length, and what several threads work on as much
+            again.
     """
 
     grow: int = 0
