@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from clickpaint.api.encode import answer, data_url, grey_png, mask_png, rgb_png
+from clickpaint.api.encode import answer, data_url, grey_png, mask_png, packed_png, rgb_png
 from clickpaint.api.translate import picture_bytes
 from clickpaint.errors import InvalidInput
+from clickpaint.image.packed import PackedMask
 
 shapes = arrays.array_shapes(min_dims=2, max_dims=2, max_side=50)
 
@@ -30,6 +31,8 @@ def opened(data):
 def test_masks(mask):
     image = opened(mask_png(mask))
     assert image.mode == "1" and (np.asarray(image) == mask).all()
+    packed = PackedMask.of(mask)
+    assert packed is None or packed_png(packed) == mask_png(mask)
 
 
 @settings(deadline=None, max_examples=50)

@@ -40,6 +40,26 @@ def test_only_the_edges_are_interpolated_and_every_pixel_is_right(h: int, w: int
     assert np.array_equal(np.stack([mask for (mask,) in pieces]), expected(field, size, at))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 24), st.integers(1, 24), st.integers(0, 3), st.integers(0, 3), st.integers(1, 300), st.integers(1, 300),
+    st.integers(0, 999), st.sampled_from([0.0, 1.0, -1.0]),
+)  # fmt: skip
+def test_what_is_enlarged_twice_is_interpolated_twice_where_its_edges_are(
+    rows: int, columns: int, less_h: int, less_w: int, height: int, width: int, seed: int, at: float
+) -> None:
+    """SAM's own code enlarges its logits four times, cuts the padding off and resizes that to the picture's size."""
+    samples = smooth(rows, columns, seed, count=2)
+    field = upscale.FourTimes(samples, (4 * rows - less_h, 4 * columns - less_w))
+    enlarged = torch.nn.functional.interpolate(samples[None], scale_factor=4.0, mode="bilinear", align_corners=False)[0]
+    enlarged = enlarged[:, : 4 * rows - less_h, : 4 * columns - less_w]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upscale, "_dense", None)
+        patch.setattr(upscale, "_DENSE_SHARE_OF_TWICE", 1)
+        made = np.stack([mask for (mask,) in upscale.above(field, (height, width), (at,))])
+    assert np.array_equal(made, expected(enlarged, (height, width), at))
+
+
 @pytest.mark.parametrize("size", [(1500, 1000), (3000, 2000), (683, 1024), (300, 400)])
 def test_pictures_of_all_sizes(size: tuple[int, int]) -> None:
     field = smooth(683, 1024) if size[0] < size[1] else smooth(1024, 683)
@@ -53,6 +73,9 @@ def test_noise_is_interpolated_everywhere() -> None:
     field = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 256, 256)).astype(np.float32))
     ((mask,),) = upscale.above(field, (1000, 1200))
     assert np.array_equal(mask, expected(field, (1000, 1200), 0.0)[0])
+    twice = upscale.FourTimes(field, (700, 1024))
+    ((mask,),) = upscale.above(twice, (1000, 1200))
+    assert np.array_equal(mask, expected(twice.whole(), (1000, 1200), 0.0)[0])
 
 
 def test_the_field_is_left_alone() -> None:

@@ -22,7 +22,7 @@ from clickpaint.image.picture import decode, encode, from_pixels
 from clickpaint.paint.in_picture import PaintResult
 from clickpaint.segment.base import Point
 from clickpaint.session import storage as storage_module
-from clickpaint.session.steps import Series, State
+from clickpaint.session.steps import Answer, Series, State
 from clickpaint.session.storage import StorageBounds, WorkspaceStorage
 from clickpaint.session.workspaces import Bounds, Workspaces
 
@@ -98,6 +98,28 @@ def assert_same(a, b):
 def changed(workspace, change, *arguments):
     with workspace.turn():
         return change(*arguments)
+
+
+def test_a_click_is_written_once_there_is_a_rest(tmp_path, monkeypatch):
+    """Clicks come in series: what was selected in between is made and packed when nobody waits for the next one."""
+    monkeypatch.setattr(storage_module, "_REST", 1e6)
+    monkeypatch.setattr(storage_module, "_LONGEST_REST", 1e6)
+    program = Program(tmp_path)
+    clicked, other = (program.open(file_of(noise(seed=seed))) for seed in (1, 2))
+    program.storage.settle()
+    manifest = program.folder / clicked.id / "manifest.json"
+    opened = manifest.read_bytes()
+    for x in (3, 30):
+        with clicked.turn():
+            mask = mask_at(clicked, x, 7)
+            clicked.push(
+                State("Click", 0, mask, 0, Series((Point(x, 7, 1),), None, "replace", None), Answer("classic", (mask,), (1.0,), (None,)))
+            )
+    with other.turn():
+        other.push(State("All", 0, mask_at(other, 5, 5)))
+    program.storage.settle(other.id)
+    assert manifest.read_bytes() == opened, "it rests, and nobody else waits for that"
+    assert_same(clicked, restarted(program, clicked))
 
 
 def test_a_workspace_comes_back_with_all_that_was_done_in_it(tmp_path):

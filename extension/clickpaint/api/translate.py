@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from clickpaint.api import schemas
-from clickpaint.api.encode import data_url, grey_png, mask_png, rgb_png
+from clickpaint.api.encode import data_url, grey_png, mask_png, packed_png, rgb_png
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.image.packed import PackedMask, resampled
@@ -154,6 +154,8 @@ def selection_png(state: State, workspace: Workspace, side: int | None = None) -
     size = looked_at(workspace.size, side) or workspace.size
     if state.selection is None:
         return mask_png(np.zeros(size[::-1], bool))
+    if size == workspace.size and round(state.feather) < 1:
+        return packed_png(state.selection)
     mask = state.selection.mask if size == workspace.size else state.selection.scaled(size)
     return _mask_file(mask, state.feather * size[0] / workspace.size[0])
 
@@ -238,8 +240,9 @@ def _score(candidate: Candidate) -> float:
 
 def _whole(candidate: Candidate) -> dict[str, Any]:
     packed = candidate.packed
-    area, box = (0, None) if packed is None else (packed.area, list(packed.box))
-    return {"area": area, "box": box, "mask": data_url(mask_png(candidate.mask))}
+    if packed is None:
+        return {"area": 0, "box": None, "mask": data_url(mask_png(candidate.mask))}
+    return {"area": packed.area, "box": list(packed.box), "mask": data_url(packed_png(packed))}
 
 
 def _smaller(candidate: Candidate, shown: np.ndarray | None, size: tuple[int, int]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from clickpaint.image.packed import DeferredMask, resampled
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, DeferredCandidate, Embedding, Prompts
 from clickpaint.segment.resizing import resized
-from clickpaint.segment.upscale import above, stable
+from clickpaint.segment.upscale import FourTimes, above, stable
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
 from clickpaint.weights.load_weights import load_state_dict
@@ -200,7 +200,7 @@ class NeuralSegmenter(ABC):
         return logits
 
     @abstractmethod
-    def _unpadded(self, embedding: Embedding, logits: Tensor) -> Tensor:
+    def _unpadded(self, embedding: Embedding, logits: Tensor) -> Tensor | FourTimes:
         """Logits [N, 256, 256] as a field [N, h, w] that covers the picture exactly."""
 
     def _network(self, progress: Progress = SILENT) -> Network:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from clickpaint.compat import torchvision
 from clickpaint.segment.base import Embedding
 from clickpaint.segment.neural_segmenter import LOGITS, SIDE, Given, Network, NeuralSegmenter
+from clickpaint.segment.upscale import FourTimes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,15 +82,11 @@ class Sam(NeuralSegmenter):
         height, width = _fitted(embedding.height, embedding.width)
         return logits[: height * LOGITS // SIDE, : width * LOGITS // SIDE]
 
-    def _unpadded(self, embedding: Embedding, logits: Tensor) -> Tensor:
-        from torch.nn import functional
-
+    def _unpadded(self, embedding: Embedding, logits: Tensor) -> FourTimes:
         height, width = _fitted(embedding.height, embedding.width)
         # The reference enlarges the whole square and cuts the padding off; a sample more than needed makes the same of less.
         rows, columns = (min(LOGITS, math.ceil(side * LOGITS / SIDE) + 1) for side in (height, width))
-        part = logits[None, :, :rows, :columns]
-        enlarged = functional.interpolate(part, scale_factor=SIDE / LOGITS, mode="bilinear", align_corners=False)[0]
-        return enlarged[:, :height, :width]
+        return FourTimes(logits[:, :rows, :columns], (height, width))
 
 
 class MobileSam(Sam):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +13,35 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _DENSE_PIXELS = 1 << 21
-"""Up to here interpolating every pixel is the faster way."""
-
+"""Up to here interpolating every pixel of a field that is enlarged once is the faster way."""
+_DENSE_SHARE, _DENSE_SHARE_OF_TWICE = 0.1, 0.04
+"""From so many cells on that a mask's edge goes through, of all, it is as well."""
 
 _PIXELS_AT_ONCE = 1 << 24
 """Of masks that are made together on a card: 64 MB of float32."""
 
 
-def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0.0,)) -> Iterator[list[np.ndarray]]:
+@dataclass(frozen=True, eq=False)
+class FourTimes:
+    """A field that is its samples, enlarged four times and cut, as SAM's own code does it before it resizes them to the picture's size.
+
+    Attributes:
+        samples: float32 [N, r, c], at least one more in each direction than the field needs, or all there are.
+        size: (h, w) of the field.
+    """
+
+    samples: Tensor
+    size: tuple[int, int]
+
+    def whole(self) -> Tensor:
+        """The field, float32 [N, h, w]."""
+        from torch.nn import functional
+
+        enlarged = functional.interpolate(self.samples[None], scale_factor=4.0, mode="bilinear", align_corners=False)[0]
+        return enlarged[:, : self.size[0], : self.size[1]]
+
+
+def above(field: Tensor | FourTimes, size: tuple[int, int], thresholds: Sequence[float] = (0.0,)) -> Iterator[list[np.ndarray]]:
     """Where `field`, bilinearly resized to `size`, is above the thresholds.
 
     The same as `F.interpolate(field, size, mode="bilinear", align_corners=False) > threshold`. A pixel between four samples
@@ -26,13 +49,19 @@ def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0
     16 megapixels costs milliseconds instead of tenths of a second, and no float array of its size.
 
     Args:
-        field: float32 [N, h, w].
+        field: float32 [N, h, w]; one that is `FourTimes` its samples is never made whole where only its edges count.
         size: (H, W).
 
     Returns:
         N times the masks of the thresholds, bool [H, W] on the CPU; one after the other, as many may not fit into memory.
     """
     height, width = size
+    if isinstance(field, FourTimes):
+        if field.samples.device.type == "cpu":
+            twice = _Twice(field, size)
+            yield from ([twice.above(index, threshold) for threshold in thresholds] for index in range(len(field.samples)))
+            return
+        field = field.whole()
     enlarges = height >= field.shape[1] and width >= field.shape[2]
     if field.device.type != "cpu" or height * width <= _DENSE_PIXELS or not enlarges:
         yield from (_dense(logits, size, thresholds) for logits in field)
@@ -41,11 +70,11 @@ def above(field: Tensor, size: tuple[int, int], thresholds: Sequence[float] = (0
     yield from ([_sparse(logits, size, threshold, rows, columns) for threshold in thresholds] for logits in field)
 
 
-def stable(field: Tensor, size: tuple[int, int], offset: float, least: float) -> Iterator[np.ndarray | None]:
+def stable(field: Tensor | FourTimes, size: tuple[int, int], offset: float, least: float) -> Iterator[np.ndarray | None]:
     """Where `field`, resized as `above` does, is above 0, for each of it that changes little when it is cut higher or lower.
 
     Args:
-        field: float32 [N, h, w].
+        field: as of `above`.
         size: (H, W).
         offset: cut that much higher and lower; a mask's stability is the IoU of the two (Kirillov et al. 2023, appendix B).
         least: lowest stability, 0..1.
@@ -53,7 +82,9 @@ def stable(field: Tensor, size: tuple[int, int], offset: float, least: float) ->
     Returns:
         N times the mask, bool [H, W] on the CPU; None for those less stable. On a card, what is not kept never leaves it.
     """
-    if field.device.type != "cpu":
+    if isinstance(field, FourTimes) and field.samples.device.type != "cpu":
+        field = field.whole()
+    if not isinstance(field, FourTimes) and field.device.type != "cpu":
         yield from _stable_on_card(field, size, offset, least)
         return
     for mask, inner, outer in above(field, size, (0.0, offset, -offset)):
@@ -103,7 +134,7 @@ def _sparse(field: Tensor, size: tuple[int, int], threshold: float, rows: _Axis,
     pairs = over + np.concatenate([over[1:], over[-1:]])
     four = pairs + np.concatenate([pairs[:, 1:], pairs[:, -1:]], axis=1)  # of the samples around a pixel, how many are above
     mixed = (four - 1) < 3  # 0 wraps around to 255
-    if np.count_nonzero(mixed) > 0.1 * mixed.size:
+    if np.count_nonzero(mixed) > _DENSE_SHARE * mixed.size:
         return _dense(field, size, (threshold,))[0]
     mask = np.take(np.take(four == 4, columns.low, axis=1), rows.low, axis=0)
 
@@ -120,3 +151,88 @@ def _sparse(field: Tensor, size: tuple[int, int], threshold: float, rows: _Axis,
     where = np.broadcast_to(y[:, :, None], inside.shape)[inside], np.broadcast_to(x[:, None, :], inside.shape)[inside]
     mask[where] = edge[inside] > threshold
     return mask
+
+
+_STEPS = np.arange(6)
+_LOW = np.array([0, 1, 1, 1, 1, 2])
+"""Of six rows of a field that is `FourTimes` its samples, the first the last of its four, between which of four samples each lies: this
+one and the next."""
+
+
+class _Twice:
+    """Masks of a field that is `FourTimes` its samples.
+
+    Where the samples around it are on one side of the threshold, so is the field, and so is what is made of the field. So only blocks
+    that the edge goes through are computed: those four rows and columns of the field that lie between the same samples, with what they
+    share with their neighbours. Block g is rows 4 g - 2 to 4 g + 1, between samples g - 1 and g. All arithmetic is torch's; see `_Axis`.
+    """
+
+    def __init__(self, field: FourTimes, size: tuple[int, int]) -> None:
+        self._field, self._size = field, size
+        (rows, columns), (height, width) = field.samples.shape[1:], field.size
+        self._rows, self._columns = _blocks(rows, height, size[0]), _blocks(columns, width, size[1])
+
+    def above(self, index: int, threshold: float) -> np.ndarray:
+        values = self._field.samples[index].numpy()
+        over = np.pad((values > threshold).view(np.uint8), 1, mode="edge")
+        pairs = over[:-1] + over[1:]
+        four = pairs[:, :-1] + pairs[:, 1:]
+        block, across = np.nonzero((four - 1) < 3)  # 0 wraps around to 255
+        if len(block) > _DENSE_SHARE_OF_TWICE * four.size:
+            return _dense(FourTimes(self._field.samples[index, None], self._field.size).whole()[0], self._size, (threshold,))[0]
+        mask = np.take(np.take(four == 4, self._columns.of, axis=1), self._rows.of, axis=0)
+        seen = self._rows.seen[block] & self._columns.seen[across]
+        if seen.any():
+            self._interpolate(values, threshold, block[seen], across[seen], mask)
+        return mask
+
+    def _interpolate(self, values: np.ndarray, threshold: float, block: np.ndarray, across: np.ndarray, mask: np.ndarray) -> None:
+        rows, columns = self._rows, self._columns
+        samples = values[rows.samples[block][:, :, None], columns.samples[across][:, None, :]]
+        near, far = columns.near[across][:, None], columns.far[across][:, None]
+        wide = samples[:, :, _LOW] * near + samples[:, :, _LOW + 1] * far
+        near, far = rows.near[block][:, :, None], rows.far[block][:, :, None]
+        field = wide[:, _LOW] * near + wide[:, _LOW + 1] * far  # [n, 6, 6]
+
+        at = np.arange(0, field.size, 6).reshape(-1, 6, 1)
+        near, far = columns.pixel_near[across][:, None], columns.pixel_far[across][:, None]
+        wide = np.take(field, at + columns.low[across][:, None]) * near + np.take(field, at + columns.high[across][:, None]) * far
+        count = wide.shape[2]
+        at = np.arange(0, wide.size, 6 * count).reshape(-1, 1, 1) + np.arange(count)
+        near, far = rows.pixel_near[block][:, :, None], rows.pixel_far[block][:, :, None]
+        low, high = (at + (edge[block] * count)[:, :, None] for edge in (rows.low, rows.high))
+        edge = np.take(wide, low) * near + np.take(wide, high) * far
+        mask.reshape(-1)[(rows.pixels[block] * mask.shape[1])[:, :, None] + columns.pixels[across][:, None]] = edge > threshold
+
+
+class _Blocks:
+    """Along one axis of `_Twice`: for each block, which samples, rows of the field and pixels it is about.
+
+    Attributes:
+        of: block of each pixel.
+        samples: [blocks, 4] around it.
+        near, far: [blocks, 6] weights of the samples in its six rows of the field.
+        pixels: [blocks, m] that lie between these rows, the last of them repeated.
+        low, high: [blocks, m] between which of the six rows; pixel_near, pixel_far: their weights.
+        seen: bool [blocks], whether any pixel lies there.
+    """
+
+    def __init__(self, samples: int, length: int, size: int) -> None:
+        first, second = _Axis(samples, 4 * samples), _Axis(length, size)
+        self.of = (second.low + 2) // 4
+        blocks = np.arange(samples + 1)
+        self.samples = (blocks[:, None] + np.arange(-2, 2)).clip(0, samples - 1)
+        start = 4 * blocks - 3
+        row = (start[:, None] + _STEPS).clip(0, 4 * samples - 1)
+        self.near, self.far = first.near[row], first.far[row]
+        begin, end = (second.begin[row.clip(0, length)].astype(np.intp) for row in (start, start + 5))
+        self.seen = end > begin
+        self.pixels = np.minimum(begin[:, None] + np.arange((end - begin).max()), (end - 1)[:, None])
+        self.pixel_near, self.pixel_far = second.near[self.pixels], second.far[self.pixels]
+        self.low, self.high = second.low[self.pixels] - start[:, None], second.high[self.pixels] - start[:, None]
+
+
+@lru_cache(maxsize=8)
+def _blocks(samples: int, length: int, size: int) -> _Blocks:
+    """Kept for the next candidate, and the next click in the same picture."""
+    return _Blocks(samples, length, size)

@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9_-]{24}")
 _DAY = 24 * 3600.0
 _THUMBNAIL = 320
+_REST, _LONGEST_REST = 1.0, 5.0
+"""Seconds without another click after which a click is written, and those after which it is in any case: they come in series, and making
+and packing whole masks would take the processor from the next one."""
 _DAMAGED = (
     ValueError,
     KeyError,
@@ -120,6 +123,8 @@ class WorkspaceStorage:
         self._folder, self._bounds, self._decode = folder, bounds, decode
         self._entries: dict[str, _Entry] = {}
         self._waiting: dict[str, Workspace] = {}
+        self._due: dict[str, tuple[float, float]] = {}  # of those that wait: from when on they are written, and since when they wait
+        self._settling: list[str | None] = []
         self._writing: str | None = None
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
@@ -141,11 +146,18 @@ class WorkspaceStorage:
         self.changed(workspace)
 
     def changed(self, workspace: Workspace) -> None:
-        """Let a workspace be written once what is being written now is."""
+        """Let a workspace be written once what is being written now is; after a click, once there is a rest."""
+        clicked, now = workspace.state.answer is not None, time.monotonic()
         with self._changed:
             if workspace.closed or workspace.id not in self._entries:
                 return
             self._waiting[workspace.id] = workspace
+            due, since = self._due.get(workspace.id, (now + _REST, now))
+            if not clicked:
+                self._due[workspace.id] = now, since
+                self._changed.notify_all()
+            elif due > now:
+                self._due[workspace.id] = min(now + _REST, since + _LONGEST_REST), since
             if self._thread is None:
                 # no daemon: the program ends once everything is written
                 self._thread = threading.Thread(target=self._write_all, name="clickpaint-storage", daemon=False)
@@ -154,10 +166,15 @@ class WorkspaceStorage:
     def settle(self, id: str | None = None) -> None:
         """Wait until a workspace (None: every one) is on disk as it is now."""
         with self._changed:
-            if id is None:
-                self._changed.wait_for(lambda: not self._waiting and self._writing is None)
-            else:
-                self._changed.wait_for(lambda: id not in self._waiting and self._writing != id)
+            self._settling.append(id)
+            self._changed.notify_all()
+            try:
+                if id is None:
+                    self._changed.wait_for(lambda: not self._waiting and self._writing is None)
+                else:
+                    self._changed.wait_for(lambda: id not in self._waiting and self._writing != id)
+            finally:
+                self._settling.remove(id)
 
     def release(self, workspace: Workspace) -> None:
         """A workspace is not open any more; what is on disk stays there."""
@@ -170,6 +187,7 @@ class WorkspaceStorage:
         with self._changed:
             known = self._entries.pop(id, None) is not None
             self._waiting.pop(id, None)
+            self._due.pop(id, None)
         if not _ID.fullmatch(id):
             return False
         with self._disk:
@@ -235,7 +253,13 @@ class WorkspaceStorage:
                 if not self._waiting:
                     self._thread = None
                     return
-                id = next(iter(self._waiting))
+                asked = self._waiting if None in self._settling else self._waiting.keys() & self._settling
+                id = min(asked or self._waiting, key=lambda id: self._due[id])
+                rest = 0.0 if asked else self._due[id][0] - time.monotonic()
+                if rest > 0:
+                    self._changed.wait(rest)
+                    continue
+                del self._due[id]
                 workspace, self._writing = self._waiting.pop(id), id
             try:
                 with self._disk:

@@ -101,10 +101,11 @@ class Compute:
             raise Busy("Too much is waiting to be computed.", "Try again in a few seconds.", limit=self._limit)
         with task.alarming(job.wake):
             job.wake.wait()
-        with self._changed:
-            if not job.ended:
+        if not job.ended:  # asked without the lock, for which this thread would wait once more
+            with self._changed:
                 if job in self._waiting:
                     self._waiting.remove(job)
+            if not job.ended:
                 raise Interrupted()
         if job.error is not None:
             raise job.error
@@ -176,13 +177,15 @@ class Compute:
                     self._thread = None
                     return
                 job = self._running = self._waiting.pop(0)
-            self._do(job)
+            failure = self._do(job)
             with self._changed:
                 self._running, self._computing = None, False
                 self._changed.notify_all()
-            del job  # its result belongs to who asked for it, not to an idle thread
+                job.end(failure)  # last: whoever waits for it finds nothing left to be done
+            del job, failure  # what came of it belongs to who asked for it, not to an idle thread
 
-    def _do(self, job: _Job[Any]) -> None:
+    def _do(self, job: _Job[Any]) -> BaseException | None:
+        """Compute it; what it failed with."""
         failure: BaseException | None = None
         try:
             job.task.check()
@@ -195,8 +198,7 @@ class Compute:
             if not isinstance(error, ClickpaintError):
                 log.exception("A task of kind %s failed", job.task.kind)
         del job.work  # whoever learns of the end may count on it that nothing here keeps a closed picture
-        with self._changed:
-            job.end(failure)
+        return failure
 
 
 _LANES: weakref.WeakSet[Compute] = weakref.WeakSet()
