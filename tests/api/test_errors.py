@@ -266,6 +266,8 @@ def test_all_is_documented(app):
         "/videos/{id}/frames/{number}": {"get"},
         "/videos/{id}/strip": {"get"},
         "/videos/{id}/file": {"get"},
+        "/videos/{id}/parts": {"get"},
+        "/videos/{id}/parts/{number}": {"get"},
         "/videos/{id}/undo": {"post"},
         "/videos/{id}/redo": {"post"},
         "/videos/{id}/objects/{object}": {"delete", "get", "put"},

@@ -459,3 +459,43 @@ def test_a_disk_that_is_full_half_way_is_told_and_nothing_stays(client, studio, 
     answer = client.post("videos", files={"file": ("walk.webp", CLIP)})
     assert answer.status_code == 413 and answer.json()["message"] == "The disk is full."
     assert [*studio.video_library.storage.folder.iterdir()] == []
+
+
+def test_playing_begins_at_any_part_and_parts_join_without_a_gap(client, studio, tmp_path, monkeypatch):
+    """Of five parts of two frames the fourth is asked for alone; all of them together are the clip, and its sound goes through."""
+    from clickpaint.video import playing_parts
+    from tests.browser.film import filmed
+
+    monkeypatch.setattr(playing_parts, "SECONDS", 0.04)
+    path = tmp_path / "ball.mp4"
+    filmed(path, (64, 48), 9)
+    video = opened(client, path.read_bytes(), "ball.mp4")
+    url, begins = f"videos/{video['id']}", [*video["timestamps"], video["duration_s"]]
+    told = checked_answer(video_schemas.PartsAnswer, client.get(f"{url}/parts"))
+    assert told == {"frames_each": 2, "count": 5, "media_type": 'video/mp4; codecs="avc1.640028, mp4a.40.2"'}
+    fourth = client.get(f"{url}/parts/3?version=0")
+    assert (fourth.headers["content-type"], "immutable" in fourth.headers["cache-control"]) == (told["media_type"], True)
+    made = studio.video_library.get(video["id"]).folder / "made"
+    assert [file.name for file in made.iterdir()] == ["part-v0-3.mp4"], "nothing else was made"
+    pictures, sound, heard = [], [], av.CodecContext.create("aac", "r")
+    for number in range(5):
+        with av.open(io.BytesIO(client.get(f"{url}/parts/{number}").content)) as container:
+            assert [stream.type for stream in container.streams] == ["video", "audio"]
+            heard.extradata = container.streams.audio[0].codec_context.extradata
+            packets = [packet for packet in container.demux() if packet.size]
+            assert packets[0].is_keyframe and all(packet.dts == packet.pts for packet in packets)
+            pictures += [(packet.pts / 90_000, packet.duration / 90_000) for packet in packets if packet.stream.type == "video"]
+            sound += [packet for packet in packets if packet.stream.type == "audio"]
+    assert [time for time, _ in pictures] == pytest.approx(begins[:-1], abs=1e-4)
+    assert [lasting for _, lasting in pictures] == pytest.approx(np.diff(begins), abs=1e-4)
+    assert [packet.pts for packet in sound] == [*range(0, 1024 * len(sound), 1024)] and len(sound) * 1024 / 44100 >= begins[-1]
+    wave = np.concatenate([frame.to_ndarray()[0] for packet in sound for frame in heard.decode(packet)])[
+        3000 : int(begins[-1] * 44100) - 3000
+    ]
+    frequencies = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
+    tone = int(frequencies.argmax())
+    assert abs(tone * 44100 / len(wave) - 330) < 5
+    frequencies[tone - 3 : tone + 4] = 0
+    assert frequencies.max() < 0.02 * np.abs(wave).max() * len(wave) / 4, "no click where parts join"
+    assert client.get(f"{url}/parts/5").json()["message"] == "There is no part 5."
+    assert client.get(f"{url}/parts/0?version=1").status_code == 404

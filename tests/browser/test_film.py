@@ -165,7 +165,10 @@ def test_a_clip_from_the_file_to_the_file(
     on.wait("f.version === 1")
     on.at(6)
 
-    # playing, with the original beside it
+    # playing, with the original beside it: at once from here, and nothing of it is asked for as a whole
+    monkeypatch.setattr("clickpaint.video.playing_parts.SECONDS", 0.04)
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append("/".join(request.url.split("/")[-2:])))
     tab.page.get_by_role("button", name="Compare with the original").click()
     tab.stage.focus()
     tab.key(" ")
@@ -173,6 +176,9 @@ def test_a_clip_from_the_file_to_the_file(
     on.wait("f.player.pictures?.before && f.frame !== 6")
     tab.key(" ")
     expect(on.button("Play")).to_be_visible()
+    played = [address for address in asked if address.startswith("parts/")]
+    assert played[:3] == ["parts/3?version=1", "parts/4?version=1", "parts/0?version=1"], "from the frame shown, and again from the start"
+    assert not [address for address in asked if address.startswith(("file", "preview"))]
     tab.page.get_by_role("button", name="Compare with the original").click()
 
     # the file, with its sound
@@ -265,7 +271,7 @@ def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
     assert saved.value.suggested_filename == "moves.gif"
 
     # without the package that makes films, or in a browser that plays none
-    tab.page.route("**/videos/*/file?*", lambda route: route.fulfill(status=409, json={"error": "ModelMissing", "message": "No."}))
+    tab.page.route("**/videos/*/parts", lambda route: route.fulfill(status=409, json={"error": "ModelMissing", "message": "No."}))
     on.button("Play").click()
     for number in (1, 0, 1):
         on.wait(f"f.player.pictures && f.frame === {number}")

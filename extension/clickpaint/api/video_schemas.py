@@ -183,6 +183,12 @@ class VideoResultAnswer(BaseModel):
     video: VideoAnswer
 
 
+class PartsAnswer(BaseModel):
+    frames_each: int = Field(..., description="Frames in every part but the last: part n begins with frame n * frames_each.")
+    count: int = Field(..., description="How many parts there are.")
+    media_type: str = Field(..., description="Of each, with its codecs.")
+
+
 class VideoTaskAnswer(BaseModel):
     task: TaskAnswer
 

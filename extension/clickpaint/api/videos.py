@@ -124,6 +124,19 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
             made = studio.video_views.result(opened, _version(version), container, lossless not in _NO)
         return file_answer(request, made.path, made.media_type, made.name if download not in _NO else "", lasting=bool(version))
 
+    @router.get("/videos/{id}/parts", tags=tags, summary="How it is divided to be played", response_model=video_schemas.PartsAnswer)
+    def parts(id: str) -> Response:
+        divided, media_type = studio.video_views.parts(library.get(id))
+        return answer({"frames_each": divided.each, "count": divided.count, "media_type": media_type})
+
+    @router.get("/videos/{id}/parts/{number}", tags=tags, summary="A part of it, to be played", response_class=Response,
+                responses={200: {"content": {"video/mp4": {}}}})  # fmt: skip
+    def part(request: Request, id: str, number: str, version: str = "") -> Response:
+        """A fragmented MP4 of some frames and their sound with the times of the clip, as media sources take them; made when it is asked
+        for first, so that playing can begin anywhere at once."""
+        made = studio.video_views.part(library.get(id), _number(number), _version(version))
+        return file_answer(request, made.path, made.media_type, lasting=bool(version))
+
     @router.post("/videos/{id}/undo", tags=tags, summary="Show the version before", response_model=video_schemas.VideoAnswer)
     def undo(id: str) -> Response:
         opened = library.get(id)

@@ -11,7 +11,7 @@ from clickpaint.image.picture import Limits
 from clickpaint.session.open_video import OpenVideo
 from clickpaint.video.clips import Clip
 
-_MOST = 4
+_MOST = 6
 
 
 class _Reader:
@@ -30,15 +30,23 @@ class VideoReaders:
 
     def __init__(self, limits: Callable[[], Limits]) -> None:
         self._limits = limits
-        self._readers: OrderedDict[str, _Reader] = OrderedDict()
+        self._readers: OrderedDict[tuple[str, int | None], _Reader] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextmanager
-    def shared(self, video: OpenVideo) -> Iterator[Clip]:
-        """A reader of what was opened, for one frame or a few; others who want to look at the same video wait. Raises `InvalidInput`."""
+    def shared(self, video: OpenVideo, playing: int | None = None) -> Iterator[Clip]:
+        """A reader of what was opened, for one frame or a few; others who want the same one wait.
+
+        Args:
+            playing: the version that is played by it, so that the reader goes on where the last part ended; None for looking at frames.
+
+        Raises:
+            InvalidInput: it cannot be read.
+        """
+        key = video.id, playing
         with self._lock:
-            reader = self._readers.setdefault(video.id, _Reader())
-            self._readers.move_to_end(video.id)
+            reader = self._readers.setdefault(key, _Reader())
+            self._readers.move_to_end(key)
             leaving = [self._readers.pop(next(iter(self._readers))) for _ in range(len(self._readers) - _MOST)]
         for old in leaving:
             _close(old)
@@ -72,8 +80,8 @@ class VideoReaders:
     def forget(self, id: str) -> None:
         """Close what is open of a video."""
         with self._lock:
-            reader = self._readers.pop(id, None)
-        if reader is not None:
+            leaving = [self._readers.pop(key) for key in [*self._readers] if key[0] == id]
+        for reader in leaving:
             _close(reader)
 
 

@@ -18,10 +18,12 @@ from clickpaint.progress import Progress
 from clickpaint.session.open_video import MADE, OpenVideo
 from clickpaint.studio.request import Requests
 from clickpaint.studio.video_library import VideoLibrary, check_frame_of, no_room
+from clickpaint.video.av_clips import pyav
 from clickpaint.video.clip_writing import frame_files, new_file, write_clip
 from clickpaint.video.clips import Clip
 from clickpaint.video.patches import PatchedClip
 from clickpaint.video.playing import plays, write_playable
+from clickpaint.video.playing_parts import Parts, media_type, write_part
 
 WIDEST, MOST_IN_STRIP, TALLEST = 4096, 200, 480
 """Pixels of a frame that is asked for, thumbnails in one strip, and their height in pixels."""
@@ -34,6 +36,8 @@ _LOOKS = 32
 """Frames after which it is looked how much room there is."""
 _MOST_MADE = 24
 """Strips of one video that stay on the disk."""
+_MOST_PARTS = 600
+"""Parts to be played of one video that stay on the disk."""
 _WRITTEN = {"mp4": ".mp4", "mov": ".mov", "mkv": ".mkv", "webm": ".webm", "avi": ".avi", "gif": ".gif", "webp": ".webp", "apng": ".png"}
 """Containers that a result can be asked for in, and those of what was opened that it comes in by itself."""
 _TYPES = {
@@ -145,7 +149,7 @@ class VideoViews:
                     part.write_bytes(_encoded(pixels, None, "jpeg"))
                 with new_file(frames) as part:
                     part.write_text(json.dumps(numbers))
-                _drop_oldest(picture.parent)
+                _drop_oldest(picture.parent, "strip-*.jpg", _MOST_MADE)
             return FilmStrip(picture.read_bytes(), tuple(json.loads(frames.read_text())), (width, height))
 
     def playable(self, video: OpenVideo, version: int | None = None) -> VideoFile:
@@ -170,6 +174,31 @@ class VideoViews:
                         write_playable(part, video.stacked(original, number), video.record.starts(), original, progress)
             self._library.storage.prune()
         return VideoFile(target, "video/mp4", name)
+
+    def parts(self, video: OpenVideo) -> tuple[Parts, str]:
+        """How a video is divided to be played, and the media type of its parts. Raises `ModelMissing` where PyAV is not installed."""
+        pyav()
+        return Parts.of(video.facts.frames, video.facts.fps), media_type(video.facts.sound)
+
+    def part(self, video: OpenVideo, number: int, version: int | None = None) -> VideoFile:
+        """One of `parts` as a file, made when it is asked for first: playing begins anywhere, however long the video is.
+
+        Raises:
+            NotFound: there is no such version. InvalidInput: there is no such part. ModelMissing: PyAV is not installed. TooLarge.
+        """
+        shown, (parts, type) = video.checked(version), self.parts(video)
+        if number >= parts.count:
+            raise InvalidInput("There is no part {number}.", "The last one is {last}.", number=number, last=parts.count - 1)
+        with _disk(), video.making(f"part-v{shown}-{number}.mp4") as target:
+            if not target.is_file():
+                self._library.storage.check_room(video)
+                starts = np.append(video.record.starts(), video.facts.duration)
+                starts[-1] = max(starts[-1], starts[-2])
+                readers = self._library.readers.shared(video, shown)
+                with self._requests.admitted(), readers as original, new_file(target) as part:
+                    write_part(part, video.stacked(original, shown), parts.numbers(number), starts, original)
+                _drop_oldest(target.parent, "part-*.mp4", _MOST_PARTS)
+        return VideoFile(target, type, target.name)
 
     def result(self, video: OpenVideo, version: int | None = None, container: str = "source", lossless: bool = False) -> VideoFile:
         """The whole file of a version, with everything that the source's has beside its pictures; written when it is asked for first.
@@ -276,8 +305,9 @@ def _strip(clip: PatchedClip, count: int, size: tuple[int, int]) -> tuple[np.nda
     return whole, numbers
 
 
-def _drop_oldest(folder: Path) -> None:
-    strips = sorted(folder.glob("strip-*.jpg"), key=lambda file: file.stat().st_mtime)
-    for file in strips[:-_MOST_MADE]:
+def _drop_oldest(folder: Path, pattern: str, most: int) -> None:
+    """Of what was made, as long as `most` are left; what lies beside a file as JSON goes with it."""
+    made = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime)
+    for file in made[:-most]:
         file.unlink(missing_ok=True)
         file.with_suffix(".json").unlink(missing_ok=True)

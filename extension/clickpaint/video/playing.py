@@ -18,7 +18,8 @@ LONGEST = 1280
 """Pixels of the longer side at most."""
 _OPTIONS = {"crf": "21", "preset": "veryfast", "g": "24"}
 _PLAYED = {".mp4": {"h264", "av1"}, ".webm": {"vp8", "vp9", "av1"}}
-_SOUND = 160_000
+SOUND_BITS = 160_000
+"""A second of the sound."""
 
 
 def plays(path: Path) -> bool:
@@ -52,7 +53,7 @@ def write_playable(path: Path, frames: Frames, starts: np.ndarray, source: Clip,
         ModelMissing: PyAV is not installed. Interrupted.
     """
     av = pyav()
-    width, height = _even(frames.size)
+    width, height = played_size(frames.size)
     sound = _Sound(av, source) if isinstance(source, AvClip) and source.has_sound else None
     try:
         with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
@@ -77,7 +78,7 @@ def write_playable(path: Path, frames: Frames, starts: np.ndarray, source: Clip,
             sound.close()
 
 
-def _even(size: tuple[int, int]) -> tuple[int, int]:
+def played_size(size: tuple[int, int]) -> tuple[int, int]:
     scale = min(1.0, LONGEST / max(size))
     width, height = (max(round(side * scale / 2) * 2, 2) for side in size)
     return width, height
@@ -95,7 +96,7 @@ class _Sound:
     def into(self, container: Any) -> None:
         stream = self._container.streams.audio[0]
         self._target, self._made = container, container.add_stream("aac", rate=stream.rate or 44_100)
-        self._made.bit_rate = _SOUND
+        self._made.bit_rate = SOUND_BITS
         self._frames = self._decoded(stream)
 
     def _decoded(self, stream: Any) -> Iterator[tuple[float, Any]]:

@@ -27,6 +27,11 @@
  * @property {number} in_mark the first frame that is worked on
  * @property {number} out_mark the last one
  * @property {any[]} tasks under way
+ *
+ * @typedef {object} PartsAnswer how a clip is divided to be played
+ * @property {number} frames_each in every part but the last
+ * @property {number} count of the parts
+ * @property {string} media_type of each, with its codecs
  */
 
 export class Videos {
@@ -77,6 +82,16 @@ export class Videos {
     /** One picture of many frames in a row. @param {string} id @param {Record<string, number>} how @returns {Promise<Blob>} */
     strip(id, how) {
         return this.api.request("GET", `videos/${id}/strip`, {query: how, blob: true});
+    }
+
+    /** How it is divided to be played. @param {string} id @returns {Promise<PartsAnswer>} */
+    parts(id) {
+        return this.api.request("GET", `videos/${id}/parts`);
+    }
+
+    /** @param {string} id @param {number} version @param {number} number @param {AbortSignal} signal @returns {Promise<Blob>} */
+    part(id, version, number, signal) {
+        return this.api.request("GET", `videos/${id}/parts/${number}`, {query: {version}, blob: true, signal});
     }
 
     /** The clip as browsers play it. @param {string} id @param {number} version @returns {Promise<Blob>} */

@@ -1,8 +1,10 @@
 /** Playing a clip on the canvas: the browser's own player, out of sight, whose pictures are drawn where the stills are. */
 
-import {ApiError} from "../server/api_error.mjs";
 import {FramePicture} from "./clip_frames.mjs";
 import {frameAt} from "./frame_times.mjs";
+import {PartedFilm, WholeFilm} from "./playable_films.mjs";
+
+/** @typedef {WholeFilm | PartedFilm} Film */
 
 /** Seconds by which the original may be off before it is set right. */
 const APART = 0.06;
@@ -17,14 +19,18 @@ export class Player {
     masks = new Map();
     /** Whether the original is seen, too: told by who shows it. */
     comparing = () => false;
-    /** By version, for the clip that is open. @type {Map<number, Promise<HTMLVideoElement>>} */
+    /** By version, for the clip that is open. @type {Map<number, Promise<Film>>} */
     #films = new Map();
+    /** @type {Promise<import("../server/videos.mjs").PartsAnswer> | null} */
+    #parts = null;
     /** What is drawn where frames are shown one by one. @type {{now: FramePicture, before: FramePicture | null} | null} */
     #flipped = null;
-    /** @type {HTMLVideoElement | null} */
+    /** @type {Film | null} */
     #now = null;
-    /** @type {HTMLVideoElement | null} */
+    /** @type {Film | null} */
     #before = null;
+    /** What is drawn until the film has gone back to its beginning. @type {FramePicture | null} */
+    #held = null;
 
     /** @param {import("./clip.mjs").Clip} clip */
     constructor(clip) {
@@ -34,9 +40,11 @@ export class Player {
     /** What is drawn; null while the stills are. */
     get pictures() {
         if (this.playing && this.#flipped) return this.#flipped;
-        const {info} = this.clip, now = this.playing && this.#now, before = this.#before;
-        if (!info || !now || now.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return null;
-        return {now: new FramePicture(now, info), before: before && before.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA ? new FramePicture(before, info) : null};
+        const {info} = this.clip, now = this.playing && this.#now?.element, before = this.#before?.element;
+        if (!info || !now) return null;
+        const here = (/** @type {HTMLVideoElement | undefined} */ film) => film && film.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && !film.seeking;
+        const drawn = here(now) ? new FramePicture(now, info) : this.#held;
+        return drawn && {now: drawn, before: before && here(before) ? new FramePicture(before, info) : null};
     }
 
     toggle() {
@@ -46,16 +54,18 @@ export class Player {
 
     /** From the frame shown; at the end of the range from its beginning. */
     async start() {
-        const {clip} = this, {times, version} = clip, [first, last] = clip.range;
+        const {clip} = this, {version} = clip, [first, last] = clip.range;
         if (this.playing) return;
         this.playing = true;
         clip.tell();
         const from = clip.frame < first || clip.frame >= last ? first : clip.frame;
         try {
-            const film = (this.#now = await this.#film(version));
+            const film = await this.#film(version);
             if (!this.playing) return;
-            film.currentTime = times[from];
-            await film.play();
+            this.#held = null;
+            this.#now = film;
+            film.fault.catch((fault) => this.playing && film === this.#now && (this.pause(), clip.editor.emit("error", fault)));
+            await film.play(from, last);
             this.#draw(film, first, last);
         } catch (error) {
             const {kind, name} = /** @type {any} */ (error);
@@ -82,26 +92,39 @@ export class Player {
         }
     }
 
-    /** @param {HTMLVideoElement} film */
+    /** @param {Film} film */
     #draw(film, first, last) {
-        const {clip} = this, {times} = clip;
-        const step = (_, {mediaTime} = {mediaTime: film.currentTime}) => {
+        const {clip} = this, {times} = clip, {element} = film;
+        const step = (_, {mediaTime} = {mediaTime: element.currentTime}) => {
             if (!this.playing || film !== this.#now || !clip.info) return;
             const number = frameAt(times, mediaTime + 0.001);
-            if (number > last || film.ended) {
-                film.currentTime = times[first];
-                film.play().catch(() => {});
+            if (number > last || element.ended) {
+                this.#hold(element);
+                film.play(first, last).catch(() => {});
             } else if (number !== clip.frame) {
                 clip.frame = number;
                 this.#look(number, last);
             }
-            if (this.comparing()) this.#compare(film);
+            if (this.comparing()) this.#compare(element, last);
             clip.tell();
             next();
         };
-        const next = () => (film.requestVideoFrameCallback ? film.requestVideoFrameCallback(step) : requestAnimationFrame((now) => step(now)));
-        film.onended = () => step(0);
+        let asked = 0;
+        const next = () => {
+            if (!element.requestVideoFrameCallback) return void requestAnimationFrame((now) => step(now));
+            element.cancelVideoFrameCallback(asked); // at the end of the film one still waits
+            asked = element.requestVideoFrameCallback(step);
+        };
+        element.onended = () => step(0);
         next();
+    }
+
+    /** @param {HTMLVideoElement} element */
+    #hold(element) {
+        const {info} = this.clip, copy = document.createElement("canvas");
+        if (!info) return;
+        Object.assign(copy, {width: element.videoWidth, height: element.videoHeight}).getContext("2d")?.drawImage(element, 0, 0);
+        this.#held = new FramePicture(copy, info);
     }
 
     /** The masks of the frame, as soon as they are here, and those of the next ones. */
@@ -112,13 +135,16 @@ export class Player {
         masks.at(info, number).then((shown) => this.playing && clip.frame === number && ((this.masks = shown), clip.editor.redraw()), () => {});
     }
 
-    /** The original beside it, at the same moment. @param {HTMLVideoElement} film */
-    #compare(film) {
+    /** The original beside it, at the same moment. @param {HTMLVideoElement} element @param {number} last */
+    #compare(element, last) {
         if (!this.clip.version) return;
-        const beside = this.#before;
-        if (!beside) this.#film(0).then((before) => (this.#before = before), () => {});
-        else if (Math.abs(beside.currentTime - film.currentTime) > APART) beside.currentTime = film.currentTime;
-        if (beside?.paused && !film.paused) beside.play().catch(() => {});
+        const film = this.#before, beside = film?.element;
+        if (!film || !beside) {
+            this.#film(0).then((before) => (this.#before = before), () => {});
+            return;
+        }
+        if (beside.paused && !element.paused) film.play(this.clip.frame, last).catch(() => {});
+        else if (!beside.seeking && Math.abs(beside.currentTime - element.currentTime) > APART) beside.currentTime = element.currentTime;
     }
 
     /** Stop where it is: the frame is shown as it is. */
@@ -132,7 +158,7 @@ export class Player {
         if (!this.playing) return;
         this.playing = false;
         this.#flipped = null;
-        for (const film of [this.#now, this.#before]) film?.pause();
+        for (const film of [this.#now, this.#before]) film?.element.pause();
         this.masks = new Map();
         this.clip.tell();
     }
@@ -140,26 +166,33 @@ export class Player {
     /** Another clip, or none: nothing of the one before is of use. */
     forget() {
         this.pause();
-        for (const film of this.#films.values()) film.then((element) => URL.revokeObjectURL(element.src), () => {});
-        this.#films.clear();
-        this.#now = this.#before = null;
+        for (const version of [...this.#films.keys()]) this.#drop(version);
+        this.#parts = this.#now = this.#before = this.#held = null;
     }
 
     /** A version as the browser plays it, with its sound; the original beside it is silent. */
     #film(version) {
-        const {clip} = this, known = this.#films.get(version) ?? this.#load(version);
+        const {clip} = this, known = this.#films.get(version) ?? this.#open(version);
         this.#films.set(version, known);
-        known.catch(() => this.#films.delete(version));
-        return known.then((film) => Object.assign(film, {muted: version !== clip.version}));
+        for (const other of [...this.#films.keys()].filter((number) => ![0, version, clip.version].includes(number))) this.#drop(other);
+        known.then((film) => film.fault).catch(() => this.#drop(version));
+        return known.then((film) => (Object.assign(film.element, {muted: version !== clip.version}), film));
     }
 
-    async #load(version) {
-        const {videos, work} = this.clip, blob = await work.patiently((id) => videos.preview(id, version)), film = document.createElement("video");
-        Object.assign(film, {playsInline: true, preload: "auto", src: URL.createObjectURL(blob)});
-        await new Promise((done, failed) => {
-            film.onloadeddata = done;
-            film.onerror = () => failed(new ApiError(0, {error: "Unplayable"}));
-        });
-        return film;
+    /** @param {number} version */
+    #drop(version) {
+        const film = this.#films.get(version);
+        this.#films.delete(version);
+        film?.then((opened) => opened.close(), () => {});
+    }
+
+    /** @returns {Promise<Film>} */
+    async #open(version) {
+        const {videos, work, id, times} = this.clip;
+        this.#parts ??= videos.parts(id);
+        this.#parts.catch(() => (this.#parts = null));
+        const parts = await this.#parts;
+        if (PartedFilm.plays(parts.media_type)) return new PartedFilm((number, signal) => work.patiently(() => videos.part(id, version, number, signal)), times, parts).open();
+        return new WholeFilm(times).open(await work.patiently(() => videos.preview(id, version)));
     }
 }
