@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, Visit, expect, serving
+from tests.browser.film import Landscape
+from tests.browser.test_film import Screening, moving
 from tests.browser.test_painting import TYPE_IN_AND_PRESS, painted, start, turn_to
 
 
@@ -81,6 +83,10 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
     painted(tab, 5)
     assert tab.js("w.diffusion.asked.task") == "instruct"
 
+    choice.select_option("a.safetensors")
+    place.locator("p").filter(has_text="a.safetensors").wait_for()
+    painted_in_a_clip(tab)
+
 
 def edited_by_words(tab: Visit) -> None:
     """The tab Words, from a picture in which the ball is selected and one result has been painted."""
@@ -144,6 +150,51 @@ def varied_and_steered(tab: Visit) -> None:
     tab.page.unroute("**/paint")
     turn_to(tab, "Words", "edit")
     expect(steering, "an edit by words follows neither").to_be_hidden()
+
+
+def painted_in_a_clip(tab: Visit) -> None:
+    """Fill and Replace in all frames of a clip, from the tabs to the pixels."""
+    scene = Landscape((96, 64), 6)
+    on = Screening(tab, scene)
+    animation = moving([Image.fromarray(scene.frame(number)) for number in range(scene.count)])
+    tab.page.locator(".cp-file").set_input_files({"name": "ball.gif", "mimeType": "image/gif", "buffer": animation})
+    on.at(0)
+    x, y, radius = scene.ball(0)
+    tab.click(x, y)
+    on.wait("f.corrected.length")
+    rows, columns = np.ogrid[:64, :96]
+
+    def frames(version: int) -> list[np.ndarray]:
+        answers = [tab.page.request.get(on.ask(f"`${{f.videos.api.base}}videos/${{f.id}}/frames/{number}?format=png&version={version}`"))
+                   for number in range(scene.count)]  # fmt: skip
+        return [np.asarray(Image.open(io.BytesIO(each.body())).convert("RGB")) for each in answers]
+
+    def changed(version: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Where each frame is another one than it was opened as, and how far every pixel is from the ball's middle, in its radiuses."""
+        for number, (now, original) in enumerate(zip(frames(version), frames(0), strict=True)):
+            middle = scene.ball(number)
+            yield (now != original).any(axis=2), np.hypot(columns - middle[0], rows - middle[1]) / radius
+
+    turn_to(tab, "Fill")
+    tab.page.locator("#clickpaint_fill_prompt textarea").fill("a balloon")
+    start(tab, "fill", seed=70, steps=2, resolution=64)
+    on.wait("f.version === 1 && !f.work.busy")
+    for differs, far in changed(1):
+        assert differs[far < 0.6].mean() > 0.9 and not differs[far > 3].any()
+    on.at(0)
+    tab.stage.focus()
+    tab.key("Control+z")
+    on.wait("f.version === 0 && f.canRedo")
+    on.at(0)
+
+    turn_to(tab, "Replace")
+    tab.page.locator("#clickpaint_replace_prompt textarea").fill("a beach")
+    start(tab, "replace", seed=70, steps=2, resolution=64)
+    on.wait("f.version === 2 && !f.work.busy")
+    for differs, far in changed(2):
+        assert differs[far > 3].mean() > 0.9 and not differs[far < 0.6].any()
+    tab.page.reload()
+    on.wait("f.info && f.stills.now && f.version === 2 && f.objects[0].known.join() === '0,5'")
 
 
 def found_by_the_checkpoint(tab: Visit) -> None:
