@@ -121,8 +121,8 @@ export class FilmStrip {
         const state = JSON.stringify(lists.map((list) => list.map(({name}) => name)));
         if (state === this.#engines) return;
         this.#engines = state;
-        for (const [i, [select, key]] of [[this.tracker, "tracker"], [this.eraser, "eraser"]].entries()) {
-            select.replaceChildren(...options([["", t("clip.automatic")], ...lists[i].map(({name, title}) => [name, translated(title)])]));
+        for (const [i, [select, key, automatic]] of [[this.tracker, "tracker", t("clip.tracker.automatic")], [this.eraser, "eraser", t("clip.eraser.automatic")]].entries()) {
+            select.replaceChildren(...options([["", automatic], ...lists[i].map(({name, title}) => [name, translated(title)])]));
             select.value = this.clip.work.chosen[key] ?? "";
         }
     }
