@@ -22,8 +22,9 @@ from clickpaint.image.picture import decode, encode, from_pixels
 from clickpaint.paint.in_picture import PaintResult
 from clickpaint.segment.base import Point
 from clickpaint.session import storage as storage_module
+from clickpaint.session.entries import StorageBounds
 from clickpaint.session.steps import Answer, Series, State
-from clickpaint.session.storage import StorageBounds, WorkspaceStorage
+from clickpaint.session.storage import WorkspaceStorage
 from clickpaint.session.workspaces import Bounds, Workspaces
 
 MEGABYTE = 1 << 20

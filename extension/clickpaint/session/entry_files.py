@@ -7,7 +7,7 @@ import os
 import re
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,13 @@ def unpacked(path: Path) -> dict[str, np.ndarray]:
     # opened here: what turns out to be no archive would be left open
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def sweep(folder: Path, named: Container[str]) -> None:
+    """Remove the files of an entry that its manifest does not name."""
+    for file in folder.iterdir():
+        if file.name not in named and file.name != MANIFEST:
+            file.unlink(missing_ok=True)
 
 
 def measured(folder: Path) -> tuple[float, int]:

@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-import shutil
-import struct
 import threading
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,73 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from clickpaint.errors import InvalidInput, TooLarge
+from clickpaint.errors import TooLarge
 from clickpaint.image.picture import Picture
-from clickpaint.session.entry_files import MANIFEST, SOURCE, file_name, measured, packed, unpacked, write_file
-from clickpaint.session.manifest import FORMAT, contents_of, manifest_of
+from clickpaint.session.entries import DAMAGED, Entries, StorageBounds, StoredWorkspace, is_id
+from clickpaint.session.entry_files import MANIFEST, SOURCE, file_name, packed, sweep, unpacked, write_file
+from clickpaint.session.manifest import contents_of, manifest_of
 from clickpaint.session.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-_ID = re.compile(r"[A-Za-z0-9_-]{24}")
-_DAY = 24 * 3600.0
 _THUMBNAIL = 320
 _REST, _LONGEST_REST = 1.0, 5.0
 """Seconds without another click after which a click is written, and those after which it is in any case: they come in series, and making
 and packing whole masks would take the processor from the next one."""
-_DAMAGED = (
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    FileNotFoundError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    InvalidInput,
-)
-
-
-@dataclass(frozen=True)
-class StorageBounds:
-    """What may be kept; where either is 0, nothing is.
-
-    Attributes:
-        days: longer than that after its last change, an entry is removed.
-        nbytes: what all entries together may take; the oldest go first.
-    """
-
-    days: float
-    nbytes: int
-
-    @property
-    def off(self) -> bool:
-        return self.days <= 0 or self.nbytes <= 0
-
-
-@dataclass(frozen=True)
-class StoredWorkspace:
-    """An entry of the history.
-
-    Attributes:
-        id: of the workspace.
-        name: of the file that was opened.
-        size: (width, height) of what is shown.
-        versions: numbers of the results that can be shown, 0 for the original.
-        steps: what was done to the picture to get what is shown, for people, in order.
-        opened, changed: in seconds since 1970.
-        nbytes: on disk.
-    """
-
-    id: str
-    name: str
-    size: tuple[int, int]
-    versions: tuple[int, ...]
-    steps: tuple[str, ...]
-    opened: float
-    changed: float
-    nbytes: int
 
 
 @dataclass
@@ -121,7 +62,8 @@ class WorkspaceStorage:
 
     def __init__(self, folder: Path, bounds: Callable[[], StorageBounds], decode: Callable[[bytes], Picture]) -> None:
         self._folder, self._bounds, self._decode = folder, bounds, decode
-        self._entries: dict[str, _Entry] = {}
+        self._entries = Entries(folder, bounds)
+        self._opened: dict[str, _Entry] = {}
         self._waiting: dict[str, Workspace] = {}
         self._due: dict[str, tuple[float, float]] = {}  # of those that wait: from when on they are written, and since when they wait
         self._settling: list[str | None] = []
@@ -138,10 +80,11 @@ class WorkspaceStorage:
             source: the file that its picture was made of.
         """
         if self._bounds().off:
-            self._clear()
+            with self._disk:  # nothing is to be kept: nothing stays
+                self._entries.remove_all()
             return
         with self._changed:
-            self._entries[workspace.id] = _Entry(bytes(source))
+            self._opened[workspace.id] = _Entry(bytes(source))
         self._follow(workspace)
         self.changed(workspace)
 
@@ -149,7 +92,7 @@ class WorkspaceStorage:
         """Let a workspace be written once what is being written now is; after a click, once there is a rest."""
         clicked, now = workspace.state.answer is not None, time.monotonic()
         with self._changed:
-            if workspace.closed or workspace.id not in self._entries:
+            if workspace.closed or workspace.id not in self._opened:
                 return
             self._waiting[workspace.id] = workspace
             due, since = self._due.get(workspace.id, (now + _REST, now))
@@ -180,20 +123,20 @@ class WorkspaceStorage:
         """A workspace is not open any more; what is on disk stays there."""
         with self._changed:
             if workspace.id not in self._waiting and self._writing != workspace.id:
-                self._entries.pop(workspace.id, None)
+                self._opened.pop(workspace.id, None)
 
     def forget(self, id: str) -> bool:
         """Remove an entry. Whether there was one."""
         with self._changed:
-            known = self._entries.pop(id, None) is not None
+            known = self._opened.pop(id, None) is not None
             self._waiting.pop(id, None)
             self._due.pop(id, None)
-        if not _ID.fullmatch(id):
+        if not is_id(id):
             return False
         with self._disk:
             there = (self._folder / id).is_dir()
             if there:
-                self._remove(id)
+                self._entries.remove(id)
         return known or there
 
     def load(self, id: str) -> Workspace | None:
@@ -202,25 +145,26 @@ class WorkspaceStorage:
         Raises:
             TooLarge: its picture has more pixels than may be opened now. Busy: as whatever decodes it.
         """
-        if not _ID.fullmatch(id) or self._bounds().off:
+        if not is_id(id) or self._bounds().off:
             return None
         self.settle(id)
         try:
             with self._disk:
-                manifest = self._manifest(id)
+                manifest = self._entries.manifest(id)
                 if manifest is None:
                     return None
                 workspace, entry = self._read(id, manifest)
         except TooLarge:
             raise
-        except _DAMAGED as error:
-            self._damaged(id, error)
+        except DAMAGED as error:
+            with self._disk:
+                self._entries.remove_damaged(id, error)
             return None
         except OSError as error:
             log.warning("The stored picture %s… cannot be read: %s", id[:6], error.strerror)
             return None
         with self._changed:
-            self._entries[id] = entry
+            self._opened[id] = entry
         self._follow(workspace)
         return workspace
 
@@ -229,19 +173,19 @@ class WorkspaceStorage:
         if self._bounds().off:
             return []
         with self._disk:
-            names = self._names() if ids is None else [id for id in dict.fromkeys(ids) if _ID.fullmatch(id)]
-            entries = [entry for entry in map(self._described, names) if entry is not None]
+            names = self._entries.names() if ids is None else [id for id in dict.fromkeys(ids) if is_id(id)]
+            entries = [entry for entry in map(self._entries.described, names) if entry is not None]
         return sorted(entries, key=lambda entry: -entry.changed)
 
     def thumbnail(self, id: str) -> bytes | None:
         """A small JPEG of what an entry shows; None where there is none."""
-        if not _ID.fullmatch(id) or self._bounds().off:
+        if not is_id(id) or self._bounds().off:
             return None
         try:
             with self._disk:
-                manifest = self._manifest(id)
+                manifest = self._entries.manifest(id)
                 return None if manifest is None else (self._folder / id / file_name(manifest["thumbnail"])).read_bytes()
-        except (OSError, *_DAMAGED):
+        except (OSError, *DAMAGED):
             return None
 
     def _follow(self, workspace: Workspace) -> None:
@@ -271,16 +215,16 @@ class WorkspaceStorage:
             with self._changed:
                 self._writing = None
                 if workspace.closed and id not in self._waiting:
-                    self._entries.pop(id, None)
+                    self._opened.pop(id, None)
                 self._changed.notify_all()
 
     def _write(self, workspace: Workspace) -> None:
-        entry = self._entries.get(workspace.id)
+        entry = self._opened.get(workspace.id)
         if entry is None or self._bounds().off:
             return
         folder = self._folder / workspace.id
         if entry.source is None and not (folder / MANIFEST).is_file():
-            self._entries.pop(workspace.id, None)  # somebody removed it: without its source it is worth nothing
+            self._opened.pop(workspace.id, None)  # somebody removed it: without its source it is worth nothing
             log.warning("The stored picture %s… was removed; it is not stored any more.", workspace.id[:6])
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -316,94 +260,9 @@ class WorkspaceStorage:
             partial.replace(folder / MANIFEST)
             entry.manifest, entry.source = data, None
             entry.files = {key: known for key, known in entry.files.items() if known[1] in named}
-            self._sweep(folder, named)
-            self._prune(workspace.id)
-
-    def _sweep(self, folder: Path, named: set[str]) -> None:
-        for file in folder.iterdir():
-            if file.name not in named and file.name != MANIFEST:
-                file.unlink(missing_ok=True)
-
-    def _prune(self, newest: str) -> None:
-        """Remove what is too old, and of the rest the oldest until it is within bounds; those that are open after all others."""
-        bounds, now = self._bounds(), time.time()
-        entries = {id: measured(self._folder / id) for id in self._names()}
-        for id, (changed, _) in entries.items():
-            if now - changed > bounds.days * _DAY and id not in self._entries:
-                self._remove(id)
-        entries = {id: measured for id, measured in entries.items() if (self._folder / id).is_dir()}
-        total = sum(nbytes for _, nbytes in entries.values())
-        for id in sorted(entries, key=lambda id: (id == newest, id in self._entries, entries[id][0])):
-            if total <= bounds.nbytes:
-                break
-            level = logging.WARNING if id in self._entries else logging.INFO
-            log.log(level, "The stored picture %s… is removed: stored pictures may take %d MB.", id[:6], bounds.nbytes >> 20)
-            self._entries.pop(id, None)
-            self._remove(id)
-            total -= entries[id][1]
-
-    def _clear(self) -> None:
-        """Nothing is to be kept: nothing stays."""
-        with self._disk:
-            for id in self._names():
-                self._remove(id)
-
-    def _names(self) -> list[str]:
-        try:
-            return [entry.name for entry in self._folder.iterdir() if _ID.fullmatch(entry.name)]
-        except OSError:
-            return []
-
-    def _remove(self, id: str) -> None:
-        folder = self._folder / id
-        try:
-            (folder / MANIFEST).unlink(missing_ok=True)  # first, so that half an entry is none
-            shutil.rmtree(folder)
-        except OSError as error:
-            log.warning("The stored picture %s… cannot be removed: %s", id[:6], error.strerror)
-
-    def _damaged(self, id: str, error: Exception) -> None:
-        log.warning("The stored picture %s… is damaged (%s: %s) and is removed.", id[:6], type(error).__name__, error)
-        with self._disk:
-            self._remove(id)
-
-    def _manifest(self, id: str) -> dict[str, Any] | None:
-        """None where there is no entry, or one that is too old. Raises whatever a damaged one does."""
-        try:
-            manifest = json.loads((self._folder / id / MANIFEST).read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        if not isinstance(manifest, dict) or manifest.get("id") != id or manifest.get("format") != FORMAT:
-            raise ValueError("it is of another program's form")
-        return None if time.time() - measured(self._folder / id)[0] > self._bounds().days * _DAY else manifest
-
-    def _described(self, id: str) -> StoredWorkspace | None:
-        try:
-            manifest = self._manifest(id)
-            if manifest is None:
-                return None
-            width, height = map(int, manifest["size"])
-            versions = sorted({0, *(int(state["version"]) for state in manifest["states"])})
-            steps: dict[int, str] = {}
-            for state in manifest["states"][: int(manifest["index"]) + 1]:
-                steps.setdefault(int(state["version"]), str(state["label"]))
-            steps.pop(0, None)
-            changed, nbytes = measured(self._folder / id)
-            return StoredWorkspace(
-                id,
-                str(manifest["name"]),
-                (width, height),
-                tuple(versions),
-                tuple(steps.values()),
-                float(manifest["opened"]),
-                changed,
-                nbytes,
-            )
-        except _DAMAGED as error:
-            self._damaged(id, error)
-        except OSError as error:
-            log.warning("The stored picture %s… cannot be read: %s", id[:6], error.strerror)
-        return None
+            sweep(folder, named)
+            for pruned in self._entries.prune(workspace.id, self._opened):
+                self._opened.pop(pruned, None)
 
     def _read(self, id: str, manifest: Mapping[str, Any]) -> tuple[Workspace, _Entry]:
         folder, entry = self._folder / id, _Entry()
@@ -419,7 +278,7 @@ class WorkspaceStorage:
         workspace = Workspace.restored(id, original, contents_of(manifest, original, read))
         thumbnail = file_name(manifest["thumbnail"])
         entry.thumbnail = int(manifest["thumbnail_of"]), thumbnail
-        self._sweep(folder, {SOURCE, thumbnail, *held})
+        sweep(folder, {SOURCE, thumbnail, *held})
         entry.number = 1 + max(int(name.partition("-")[2].partition(".")[0]) for name in (thumbnail, *held))
         entry.manifest = (folder / MANIFEST).read_bytes()
         return workspace, entry

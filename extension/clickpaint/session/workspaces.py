@@ -13,7 +13,8 @@ from clickpaint.session.workspace import Workspace
 
 if TYPE_CHECKING:
     from clickpaint.image.picture import Picture
-    from clickpaint.session.storage import StoredWorkspace, WorkspaceStorage
+    from clickpaint.session.entries import StoredWorkspace
+    from clickpaint.session.storage import WorkspaceStorage
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture import Limits, Picture
 from clickpaint.progress import Progress
+from clickpaint.session.entries import StorageBounds
 from clickpaint.session.steps import State
-from clickpaint.session.storage import StorageBounds, WorkspaceStorage
+from clickpaint.session.storage import WorkspaceStorage
 from clickpaint.session.workspace import Workspace
 from clickpaint.session.workspaces import Bounds, Workspaces
 from clickpaint.settings import MEGABYTE, MEGAPIXEL
