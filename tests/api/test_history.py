@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from clickpaint.api import schemas
 from clickpaint.api.access import LocalGate
 from clickpaint.api.router import PREFIX, create_router
-from clickpaint.image.picture import decode
+from clickpaint.image.picture_files import decode
 from tests.api.test_workspaces import IMAGE, checked_answer, opened
 from tests.toys.studio import array_of, toy_studio
 

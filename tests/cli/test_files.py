@@ -19,7 +19,8 @@ from clickpaint.cli import files
 from clickpaint.cli.files import Outputs, Place, place_for, write
 from clickpaint.errors import InvalidInput
 from clickpaint.hosts.embedded import EmbeddedHost
-from clickpaint.image.picture import ENDINGS, decode, encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import ENDINGS, decode, encode
 from clickpaint.studio.studio import Studio
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="links and names as Unix has them")

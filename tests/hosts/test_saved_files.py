@@ -9,7 +9,8 @@ import pytest
 
 from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.hosts.saved_files import save_new
-from clickpaint.image.picture import decode, encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import decode, encode
 from tests.toys.studio import file_of, pixels
 
 

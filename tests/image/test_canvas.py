@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from clickpaint.image.geometry import Box
-from clickpaint.image.picture import decode, encode
+from clickpaint.image.picture_files import decode, encode
 from tests.image.test_picture import HEIGHT, LOSSLESS, WIDTH, file_of, opened, photo
 
 

@@ -13,7 +13,7 @@ from clickpaint.errors import InvalidInput, TooLarge
 from clickpaint.image import mask as masks
 from clickpaint.image.geometry import Box
 from clickpaint.image.mask import Stroke
-from clickpaint.image.picture import Limits
+from clickpaint.image.picture_files import Limits
 from tests.image.rle import from_rle
 
 any_mask = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=24))

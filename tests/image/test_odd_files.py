@@ -11,7 +11,9 @@ from PIL import Image
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image import exif
-from clickpaint.image.picture import Picture, decode, encode, format_of, from_pixels
+from clickpaint.image.picture import Picture, from_pixels
+from clickpaint.image.picture_files import decode, encode
+from clickpaint.image.readers import format_of
 from tests.image.files import file_of, grey_png, photo, tiff, with_chunk
 
 OLD, NEW = "OLD PROMPT\nSteps: 20, Seed: 1", "NEW PROMPT 新\nSteps: 2, Seed: 3"

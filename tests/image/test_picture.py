@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from clickpaint.errors import InvalidInput, TooLarge
-from clickpaint.image import picture as pictures
-from clickpaint.image.picture import Limits, decode, encode, from_pixels
+from clickpaint.image import picture_files
+from clickpaint.image.picture import Picture, from_pixels
+from clickpaint.image.picture_files import Limits, decode, encode
 
 LOSSLESS = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
@@ -80,11 +81,11 @@ def sample(format: str, mode: str) -> bytes:
     return file_of(photo(mode), format, **options)
 
 
-def samples_of(picture: pictures.Picture) -> np.ndarray:
+def samples_of(picture: Picture) -> np.ndarray:
     return picture.source.rgb if picture.source.samples is None else picture.source.samples.array
 
 
-def changed(picture: pictures.Picture, colour=(0, 60, 240)) -> tuple[pictures.Picture, np.ndarray]:
+def changed(picture: Picture, colour=(0, 60, 240)) -> tuple[Picture, np.ndarray]:
     """With a rectangle painted; and which pixels were not touched."""
     pixels = picture.pixels.copy()
     pixels[10:20, 5:30] = colour
@@ -449,8 +450,8 @@ def test_with_pixels_digest_and_from_pixels():
 
 
 def test_names_of_formats():
-    assert [pictures.extension(format) for format in ("PNG", "JPEG", "TIFF")] == [".png", ".jpg", ".tif"]
-    assert pictures.media_type("JPEG") == "image/jpeg"
+    assert [picture_files.extension(format) for format in ("PNG", "JPEG", "TIFF")] == [".png", ".jpg", ".tif"]
+    assert picture_files.media_type("JPEG") == "image/jpeg"
     with pytest.raises(InvalidInput, match="cannot be saved as exe"):
         encode(from_pixels(np.zeros((2, 2, 3), np.uint8)), "exe")
     with pytest.raises(InvalidInput, match="from 1 to 100"):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from clickpaint.errors import InvalidInput
-from clickpaint.image.picture import decode, encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import decode, encode
 from clickpaint.image.transparency import painted_over, without_object
 from clickpaint.session.selection import Adjustment, adjusted, transparent
 from tests.image.files import file_of, photo

@@ -10,7 +10,8 @@ from PIL import Image
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image.geometry import Box
-from clickpaint.image.picture import decode, encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import decode, encode
 from clickpaint.paint.agreement import LUMA, SameLuma, agreement_for, check_file
 
 WIDTH, HEIGHT = 76, 52

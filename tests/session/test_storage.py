@@ -18,7 +18,8 @@ from clickpaint.caption.base import Turn
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
-from clickpaint.image.picture import decode, encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import decode, encode
 from clickpaint.paint.in_picture import PaintResult
 from clickpaint.segment.base import Point
 from clickpaint.session import storage as storage_module

@@ -14,7 +14,7 @@ from clickpaint.api.router import create_router
 from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.hosts.model_family import ModelFamily
 from clickpaint.image.mask import bounds, grow
-from clickpaint.image.picture import decode
+from clickpaint.image.picture_files import decode
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.segment.base import Point, Prompts

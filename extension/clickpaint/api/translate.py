@@ -16,7 +16,8 @@ from clickpaint.api.encode import data_url, grey_png, mask_png, packed_png, rgb_
 from clickpaint.errors import InvalidInput
 from clickpaint.image import mask as masks
 from clickpaint.image.packed import PackedMask, resampled
-from clickpaint.image.picture import Picture, media_type
+from clickpaint.image.picture import Picture
+from clickpaint.image.picture_files import media_type
 from clickpaint.image.soft_edge import automatic
 from clickpaint.segment.base import Candidate, Point, Prompts
 from clickpaint.segment.everything import EverythingOptions

@@ -13,7 +13,7 @@ from clickpaint.api import schemas, translate, uploads
 from clickpaint.api.encode import answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image.geometry import Box
-from clickpaint.image.picture import media_type
+from clickpaint.image.picture_files import media_type
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.studio import Studio, Travel, file_name
 

@@ -61,7 +61,8 @@ def make_maps(options: argparse.Namespace) -> int:
     map_options = MapOptions(layers, options.blend, options.background if of_object else "", _fit(options), options.pixel_perfect)
 
     def work(file: Path, place: Place) -> str:
-        from clickpaint.image import picture as pictures
+        from clickpaint.image import picture_files
+        from clickpaint.image.picture import from_pixels
 
         if place.ending != ".png":
             raise InvalidInput(
@@ -70,7 +71,7 @@ def make_maps(options: argparse.Namespace) -> int:
         picture = studio.decode(file.read_bytes())
         mask = selected(options, studio, file, picture).mask if pointed else None
         made = studio.control_maps.detect_picture(picture, map_options, mask)
-        write(place.path, pictures.encode(pictures.from_pixels(*_parts(made.pixels)), "PNG"))
+        write(place.path, picture_files.encode(from_pixels(*_parts(made.pixels)), "PNG"))
         if made.extra:
             write(place.beside(".json"), json.dumps(made.extra, indent=1).encode())
         height, width = made.pixels.shape[:2]

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
-from clickpaint.image.picture import ENDINGS, format_of
+from clickpaint.image.picture_files import ENDINGS
+from clickpaint.image.readers import format_of
 from clickpaint.image.whole_file import write_whole
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from clickpaint.cli.options import (
     studio_of,
 )  # fmt: skip
 from clickpaint.errors import InvalidInput
-from clickpaint.image.picture import decode
+from clickpaint.image.picture_files import decode
 from clickpaint.image.soft_edge import AUTO
 from clickpaint.paint import flat_options
 from clickpaint.paint.influence_options import GuideKind

@@ -210,7 +210,7 @@ class EmbeddedHost:
 
     def keep(self, result: Picture, name: str, mask: np.ndarray, prompt: str, seed: int, infotext: str) -> None:
         """As a file of the kind that was opened."""
-        from clickpaint.image.picture import encode, extension
+        from clickpaint.image.picture_files import encode, extension
 
         try:
             self.save(encode(result), name + extension(result.source.format))

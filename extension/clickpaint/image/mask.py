@@ -15,7 +15,7 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image.geometry import Box
-from clickpaint.image.picture import Limits, decode
+from clickpaint.image.picture_files import Limits, decode
 
 Rle = dict[str, list[int]]
 

@@ -7,18 +7,16 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image import containers, exif, tiff
+from clickpaint.image.picture import Loss
 from clickpaint.image.png import XMP, PngFile, read_16_bits
 from clickpaint.image.samples import Samples
-
-if TYPE_CHECKING:
-    from clickpaint.image.picture import Loss
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "PNG": PngImagePlugin.PngImageFile,
@@ -287,8 +285,6 @@ def _infotext(upright_exif: bytes, comment: bytes | str) -> str:
 
 
 def _losses(image: Any, format: str, data: bytes, samples: Samples, png: PngFile | None, dropped: int) -> tuple[Loss, ...]:
-    from clickpaint.image.picture import Loss
-
     frames, end = 1, len(data)
     if png is not None:
         frames, end = png.frames, png.end

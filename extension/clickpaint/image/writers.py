@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image import exif, png, tiff
+from clickpaint.image.picture import Source
 from clickpaint.image.readers import comment_text, is_infotext
 from clickpaint.image.samples import Samples, from_rgb, to_pil, unassociated, with_alpha, without_16_bits
-
-if TYPE_CHECKING:
-    from clickpaint.image.picture import Source
 
 _WRITABLE = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),

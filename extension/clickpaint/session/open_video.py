@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from clickpaint.errors import InvalidInput, NotFound
-from clickpaint.image.picture import Limits
+from clickpaint.image.picture_files import Limits
 from clickpaint.session.turns import Turns
 from clickpaint.session.video_record import VideoRecord, VideoVersion
 from clickpaint.video.clips import Clip, open_clip

@@ -14,7 +14,7 @@ import numpy as np
 from clickpaint.errors import NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
-from clickpaint.image.picture import small_jpeg
+from clickpaint.image.picture_files import small_jpeg
 from clickpaint.session.manifest import Contents
 from clickpaint.session.selection import combine
 from clickpaint.session.steps import State

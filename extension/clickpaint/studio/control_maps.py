@@ -20,9 +20,8 @@ from clickpaint.control.map_options import Layer, MapOptions, check_sides
 from clickpaint.control.openpose import drawn
 from clickpaint.control.pose_drawing import PARTS
 from clickpaint.errors import InvalidInput, NotFound, Sentence
-from clickpaint.image import picture as pictures
 from clickpaint.image.geometry import Box
-from clickpaint.image.picture import Picture
+from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.progress import Progress
 from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
@@ -195,7 +194,7 @@ class ControlMaps:
             InvalidInput: nothing is selected. And what `detect` raises.
         """
         selected = self._selected_in(pixels) if mask is None else mask
-        return self.detect_picture(pictures.from_pixels(pixels), MapOptions((layer,), background="black"), selected)
+        return self.detect_picture(from_pixels(pixels), MapOptions((layer,), background="black"), selected)
 
     def detect_request(self, picture: Picture, name: str, wanted: Request) -> ControlMap:
         """What one preprocessor makes of a picture for a request that is checked already. Raises as `detect`."""

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from clickpaint.caption.registry import Captioners, Surroundings
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Capabilities, Host
-from clickpaint.image import picture as pictures
+from clickpaint.image import picture_files
 from clickpaint.image.geometry import Box
-from clickpaint.image.picture import Limits, Picture
+from clickpaint.image.picture import Picture
+from clickpaint.image.picture_files import Limits
 from clickpaint.progress import Progress
 from clickpaint.session.entries import StorageBounds
 from clickpaint.session.steps import State
@@ -62,7 +63,7 @@ def file_name(name: str, format: str) -> str:
         name: of the file that was opened.
         format: "PNG" and so on.
     """
-    return (PurePosixPath(name).stem or "picture") + pictures.extension(format)
+    return (PurePosixPath(name).stem or "picture") + picture_files.extension(format)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Studio:
     def decode(self, data: bytes) -> Picture:
         """Raises `InvalidInput` for what is no picture, `TooLarge` for one over the limits."""
         with self.requests.admitted(), self._codecs:
-            return pictures.decode(data, self.limits)
+            return picture_files.decode(data, self.limits)
 
     def encode(self, picture: Picture, format: str | None = None, quality: int | None = None) -> bytes:
         """The picture's file.
@@ -160,7 +161,7 @@ class Studio:
             InvalidInput: a format that cannot be written, a quality out of range.
         """
         with self.requests.admitted(), self._codecs:
-            return pictures.encode(picture, format, quality=quality)
+            return picture_files.encode(picture, format, quality=quality)
 
     def save(self, workspace: Workspace, version: int | None = None, format: str | None = None, quality: int | None = None) -> Path:
         """Save a picture in the host's folder for saved ones, beside those that are there.

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from clickpaint.errors import InvalidInput
-from clickpaint.image import picture as pictures
-from clickpaint.image.picture import Picture
+from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.paint import in_picture
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.paint.touchup_job import TouchUp
@@ -37,7 +36,7 @@ def touch_up(
     Raises:
         ClickpaintError: and nothing was changed.
     """
-    picture = pictures.from_pixels(pixels)
+    picture = from_pixels(pixels)
     with studio.in_this_thread(progress):
         mask = _selected(studio, picture, options)
         if options.task == "remove":

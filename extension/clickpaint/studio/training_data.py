@@ -17,8 +17,9 @@ from clickpaint.caption.caption_job import CaptionOptions
 from clickpaint.caption.registry import Captioners
 from clickpaint.errors import ClickpaintError, HostUnsupported, InvalidInput, NotFound
 from clickpaint.hosts.base import Host
-from clickpaint.image import picture as pictures
-from clickpaint.image.picture import Picture, small_jpeg
+from clickpaint.image import picture_files
+from clickpaint.image.picture import Picture, from_pixels
+from clickpaint.image.picture_files import small_jpeg
 from clickpaint.paint import infotext
 from clickpaint.progress import Progress
 from clickpaint.session.workspace import Workspace
@@ -379,7 +380,7 @@ def _other_size() -> InvalidInput:
 
 def _png(pixels: np.ndarray) -> bytes:
     """A file of a picture's pixels alone: where and when it was taken is nobody's business."""
-    return pictures.encode(pictures.from_pixels(np.ascontiguousarray(pixels)), "PNG")
+    return picture_files.encode(from_pixels(np.ascontiguousarray(pixels)), "PNG")
 
 
 def _sized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clickpaint.errors import Busy, ClickpaintError, HostUnsupported, Interrupted, InvalidInput, NotFound
 from clickpaint.hosts.base import Host
-from clickpaint.image.picture import encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import encode
 from clickpaint.image.whole_file import write_whole
 from clickpaint.progress import Progress
 from clickpaint.studio.model_pool import ModelPool

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clickpaint.errors import ClickpaintError, InvalidInput, TooLarge
 from clickpaint.hosts.base import Host
-from clickpaint.image.picture import ENDINGS, Limits
+from clickpaint.image.picture_files import ENDINGS, Limits
 from clickpaint.session.open_video import SOURCE, OpenVideo, gone, stamp_of
 from clickpaint.session.video_storage import StoredVideo, VideoBounds, VideoStorage
 from clickpaint.settings import MEGABYTE

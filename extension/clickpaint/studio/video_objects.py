@@ -14,7 +14,7 @@ import numpy as np
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.hosts.base import Host
 from clickpaint.image import mask as masks_
-from clickpaint.image import picture as pictures
+from clickpaint.image.picture import from_pixels
 from clickpaint.progress import Progress
 from clickpaint.segment.base import Prompts
 from clickpaint.session.open_video import OpenVideo
@@ -239,7 +239,7 @@ class VideoObjects:
             mask = masks_.from_file(selection.image, size)
         elif selection.prompts is not None or selection.phrase:
             with self._views.clip(video) as clip:
-                picture = pictures.from_pixels(clip.frame(number))
+                picture = from_pixels(clip.frame(number))
             if selection.prompts is not None:
                 mask = self._selecting.segment(picture, selection.prompts, segmenter).candidates[0].mask
             else:

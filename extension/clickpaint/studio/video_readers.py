@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from clickpaint.image.picture import Limits
+from clickpaint.image.picture_files import Limits
 from clickpaint.session.open_video import OpenVideo
 from clickpaint.video.clips import Clip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clickpaint.hosts.base import Host
-from clickpaint.image import picture as pictures
+from clickpaint.image.picture import from_pixels
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.progress import Progress
 from clickpaint.segment.base import Prompts
@@ -53,7 +53,7 @@ class Videos:
     def select(self, clip: Frames, number: int, prompts: Prompts, segmenter: str | None = None) -> np.ndarray:
         """The mask of what was pointed at in one frame, bool [H, W]. Raises `InvalidInput`."""
         registry.check_frame(clip, number)
-        return self._selecting.segment(pictures.from_pixels(clip.frame(number)), prompts, segmenter).candidates[0].mask
+        return self._selecting.segment(from_pixels(clip.frame(number)), prompts, segmenter).candidates[0].mask
 
     def follow(self, clip: Frames, given: Mapping[int, np.ndarray], tracker: str | None = None) -> tuple[str, TrackedMasks]:
         """The tracker used, and the object's masks in all frames, from its masks in some. Raises `InvalidInput`."""

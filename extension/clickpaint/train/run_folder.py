@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from clickpaint.errors import CorruptModel
-from clickpaint.image.picture import encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import encode
 from clickpaint.image.whole_file import write_whole
 
 STATE = "state.pt"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clickpaint.compat.randomness import kept_randomness
-from clickpaint.image.picture import encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import encode
 from clickpaint.image.whole_file import write_whole
 from clickpaint.paint.adapters.control_influence import Control, ControlPart, control_image
 from clickpaint.paint.diffusion.loop import Inputs, Residuals

@@ -12,7 +12,7 @@ import numpy as np
 
 from clickpaint.compat.packages import installed
 from clickpaint.errors import InvalidInput, ModelMissing
-from clickpaint.image.picture import Limits
+from clickpaint.image.picture_files import Limits
 from clickpaint.video.base import Recent
 from clickpaint.video.clips import check_dimensions, check_size
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput, cannot_write
 from clickpaint.image import mask as masks_
-from clickpaint.image.picture import encode, from_pixels
+from clickpaint.image.picture import from_pixels
+from clickpaint.image.picture_files import encode
 from clickpaint.video.clips import ANIMATIONS, Clip, FolderClip
 
 

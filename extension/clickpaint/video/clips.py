@@ -12,7 +12,8 @@ import numpy as np
 
 from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.image import mask as masks_
-from clickpaint.image.picture import ENDINGS, Limits, Picture, decode
+from clickpaint.image.picture import Picture
+from clickpaint.image.picture_files import ENDINGS, Limits, decode
 from clickpaint.video.base import Frames, Recent
 
 if TYPE_CHECKING:

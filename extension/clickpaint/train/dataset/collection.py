@@ -18,7 +18,7 @@ import numpy as np
 from clickpaint.errors import InvalidInput, NotFound, cannot_write
 from clickpaint.image import mask as masks
 from clickpaint.image import png
-from clickpaint.image.picture import ENDINGS
+from clickpaint.image.picture_files import ENDINGS
 from clickpaint.image.whole_file import write_whole
 from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set
 from clickpaint.train.dataset.layout_reading import NOTES, one_line

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clickpaint.errors import InvalidInput, NotFound
-from clickpaint.image.picture import ENDINGS
+from clickpaint.image.picture_files import ENDINGS
 from clickpaint.train.dataset.examples import DataSet, TrainingExample, without_trigger
 
 NOTES = "dataset.json"

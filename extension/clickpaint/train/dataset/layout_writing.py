@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.errors import InvalidInput, cannot_write
-from clickpaint.image import picture as pictures
+from clickpaint.image import picture_files
+from clickpaint.image.picture import from_pixels
 from clickpaint.train.dataset.examples import LAYOUTS, DataSet, SavedDataSet, TrainingExample
 from clickpaint.train.dataset.layout_reading import BEFORE_LABEL, MASK_LABEL, NOTES
 from clickpaint.train.dataset.picture_reading import mask_of, read_picture
@@ -158,7 +159,7 @@ def _text(writing: _Writing, examples: list[TrainingExample], labels: bool = Fal
 def _as_png(writing: _Writing, file: Path, stem: str) -> None:
     """A picture whose name must end in .png."""
     picture = read_picture(file)
-    data = file.read_bytes() if picture.source.format == "PNG" else pictures.encode(picture, "PNG")
+    data = file.read_bytes() if picture.source.format == "PNG" else picture_files.encode(picture, "PNG")
     (writing.folder / f"{stem}.png").write_bytes(data)
 
 
@@ -198,7 +199,7 @@ def _with_alpha(writing: _Writing, file: Path, mask: np.ndarray, stem: str) -> s
         mask = np.asarray(Image.fromarray(mask).resize((pixels.shape[1], pixels.shape[0]), Image.Resampling.BILINEAR))
     path = writing.folder / f"{stem}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pictures.encode(pictures.from_pixels(pixels, mask), "PNG"))
+    path.write_bytes(picture_files.encode(from_pixels(pixels, mask), "PNG"))
     return f"{stem}.png"
 
 
@@ -215,7 +216,7 @@ def readable_copy(file: Path) -> tuple[bytes, str]:
             return file.read_bytes(), ending
         except OSError as error:
             raise InvalidInput("{file} cannot be read: {reason}.", file=file.name, reason=error.strerror or error) from error
-    return pictures.encode(read_picture(file), "PNG"), ".png"
+    return picture_files.encode(read_picture(file), "PNG"), ".png"
 
 
 def imagefolder_row(data_set: DataSet, example: TrainingExample, files: Mapping[str, str]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import numpy as np
 
 from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.image import mask as masks
-from clickpaint.image import picture as pictures
-from clickpaint.image import readers
+from clickpaint.image import picture_files, readers
 from clickpaint.image.geometry import Box
-from clickpaint.image.picture import Limits, Picture
+from clickpaint.image.picture import Picture
+from clickpaint.image.picture_files import Limits
 from clickpaint.train.dataset.examples import TrainingExample
 
 _LIMITS = Limits(max_pixels=1_000_000_000, max_bytes=4 << 30)
@@ -44,7 +44,7 @@ class Measures:
 def read_picture(file: Path) -> Picture:
     """Raises `InvalidInput` with the file's name: it is not there, or no picture."""
     try:
-        return pictures.decode(file.read_bytes(), _LIMITS)
+        return picture_files.decode(file.read_bytes(), _LIMITS)
     except OSError as error:
         raise InvalidInput("{file} cannot be read: {reason}.", file=file.name, reason=error.strerror or error) from error
     except ClickpaintError as error:
