@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.diffusion.conditioning import Text
-from clickpaint.paint.flow.base import Asked, FlowFamily, found, heads
-from clickpaint.paint.flow.flux import BLOCKS
+from clickpaint.paint.flow.base import Asked, FlowFamily, found
+from clickpaint.paint.flow.flux import BLOCKS, SCALING, SHIFT, VAE_NAMES, blocks_config
 from clickpaint.paint.flow.naming import Names, Shapes, Tensors
 from clickpaint.paint.flow.packing import packed, places, unpacked
 from clickpaint.paint.flow.schedule import Spacing
@@ -31,8 +31,8 @@ class Chroma(FlowFamily):
     transformer = "ChromaTransformer2DModel"
     diffusers = "0.34"
     texts = MappingProxyType({"t5": T5("T5 v1.1 XXL")})
-    vae_names = ("ae", "flux")
-    scaling, shift = 0.3611, 0.1159
+    vae_names = VAE_NAMES
+    scaling, shift = SCALING, SHIFT
     names = Names(
         *BLOCKS,
         (r"distilled_guidance_layer\.layers\.(\d+)\.linear_1", r"distilled_guidance_layer.layers.\1.in_layer"),
@@ -51,16 +51,10 @@ class Chroma(FlowFamily):
                 name=name,
             )
         own = Tensors(shapes, self.names, "img_in.weight" in shapes)
-        width = own.side("x_embedder.weight", 0)
-        head = own.side("transformer_blocks.0.attn.norm_q.weight", 0)
-        config = {
-            "in_channels": own.side("x_embedder.weight", 1),
+        config = blocks_config(own, "Chroma")
+        head = config["attention_head_dim"]
+        config |= {
             "out_channels": own.side("proj_out.weight", 0),
-            "num_layers": own.count("transformer_blocks", "attn.norm_q.weight"),
-            "num_single_layers": own.count("single_transformer_blocks", "attn.norm_q.weight"),
-            "attention_head_dim": head,
-            "num_attention_heads": heads(width, head, "Chroma"),
-            "joint_attention_dim": own.side("context_embedder.weight", 1),
             "axes_dims_rope": (head // 8, 7 * head // 16, 7 * head // 16),
             "approximator_num_channels": own.side("distilled_guidance_layer.in_proj.weight", 1),
             "approximator_hidden_dim": own.side("distilled_guidance_layer.in_proj.weight", 0),

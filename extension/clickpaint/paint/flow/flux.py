@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,8 +52,33 @@ BLOCKS = (
 )
 """The blocks of Flux, which its relatives have as well."""
 
+VAE_NAMES = ("ae", "flux")
+SCALING, SHIFT = 0.3611, 0.1159
+"""Of Flux's VAE, which others paint with too: how its files are called, and what its latents are multiplied and shifted by."""
+
 _ORIGINAL = "double_blocks.0.img_attn.qkv.weight"
 _CONVERTED = "single_transformer_blocks.0.proj_mlp.weight"
+
+
+def blocks_config(own: Tensors, title: str) -> dict[str, Any]:
+    """What diffusers wants to know of a transformer made of `BLOCKS`, read off its tensors.
+
+    Args:
+        own: its tensors.
+        title: of the model, for an error's sentence.
+
+    Raises:
+        CorruptModel: the tensors do not fit each other.
+    """
+    head = own.side("transformer_blocks.0.attn.norm_q.weight", 0)
+    return {
+        "in_channels": own.side("x_embedder.weight", 1),
+        "num_layers": own.count("transformer_blocks", "attn.norm_q.weight"),
+        "num_single_layers": own.count("single_transformer_blocks", "attn.norm_q.weight"),
+        "attention_head_dim": head,
+        "num_attention_heads": heads(own.side("x_embedder.weight", 0), head, title),
+        "joint_attention_dim": own.side("context_embedder.weight", 1),
+    }
 
 
 class Flux(FlowFamily):
@@ -63,8 +88,8 @@ class Flux(FlowFamily):
     transformer = "FluxTransformer2DModel"
     diffusers = "0.32"
     texts = MappingProxyType({"clip_l": Clip("CLIP ViT-L/14"), "t5": T5("T5 v1.1 XXL")})
-    vae_names = ("ae", "flux")
-    scaling, shift = 0.3611, 0.1159
+    vae_names = VAE_NAMES
+    scaling, shift = SCALING, SHIFT
     names = Names(
         *BLOCKS,
         (r"time_text_embed\.timestep_embedder\.linear_1", "time_in.in_layer"),
@@ -83,18 +108,11 @@ class Flux(FlowFamily):
 
     def identify(self, shapes: Shapes, name: str) -> FlowKind:
         own = Tensors(shapes, self.names, _ORIGINAL in shapes)
-        width, inputs = own.side("x_embedder.weight", 0), own.side("x_embedder.weight", 1)
-        outputs = own.side("proj_out.weight", 0)
+        config = blocks_config(own, "Flux")
+        inputs, outputs, head = config["in_channels"], own.side("proj_out.weight", 0), config["attention_head_dim"]
         guided = own.has("time_text_embed.guidance_embedder.linear_1.weight")
-        head = own.side("transformer_blocks.0.attn.norm_q.weight", 0)
-        config = {
-            "in_channels": inputs,
+        config |= {
             **({"out_channels": outputs} if inputs != outputs else {}),
-            "num_layers": own.count("transformer_blocks", "norm1.linear.weight"),
-            "num_single_layers": own.count("single_transformer_blocks", "norm.linear.weight"),
-            "attention_head_dim": head,
-            "num_attention_heads": heads(width, head, "Flux"),
-            "joint_attention_dim": own.side("context_embedder.weight", 1),
             "pooled_projection_dim": own.side("time_text_embed.text_embedder.linear_1.weight", 1),
             "guidance_embeds": guided,
             "axes_dims_rope": (head // 8, 7 * head // 16, 7 * head // 16),

@@ -11,8 +11,8 @@ from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.checkpoint.meta import assign, on_meta
 from clickpaint.paint.checkpoint.vae import vae_config, vae_key
 from clickpaint.paint.diffusion.conditioning import Text
-from clickpaint.paint.flow.base import Asked, FlowFamily, found, heads
-from clickpaint.paint.flow.flux import BLOCKS
+from clickpaint.paint.flow.base import Asked, FlowFamily, found
+from clickpaint.paint.flow.flux import BLOCKS, blocks_config
 from clickpaint.paint.flow.naming import Names, Shapes, Tensors
 from clickpaint.paint.flow.qwen_texts import Qwen3, as_user, hidden_states
 from clickpaint.paint.flow.reference import references, seen_in
@@ -65,18 +65,8 @@ class Flux2Klein(FlowFamily):
                 name=name,
             )
         own = Tensors(shapes, self.names, "img_in.weight" in shapes)
-        width = own.side("x_embedder.weight", 0)
-        head = own.side("transformer_blocks.0.attn.norm_q.weight", 0)
-        config = {
-            "in_channels": own.side("x_embedder.weight", 1),
-            "num_layers": own.count("transformer_blocks", "attn.norm_q.weight"),
-            "num_single_layers": own.count("single_transformer_blocks", "attn.norm_q.weight"),
-            "attention_head_dim": head,
-            "num_attention_heads": heads(width, head, "Flux.2 Klein"),
-            "joint_attention_dim": own.side("context_embedder.weight", 1),
-            "axes_dims_rope": (head // 4,) * 4,
-            "guidance_embeds": False,
-        }
+        config = blocks_config(own, "Flux.2 Klein")
+        config |= {"axes_dims_rope": (config["attention_head_dim"] // 4,) * 4, "guidance_embeds": False}
         base = "base" in name.lower()
         title = "Flux.2 Klein base" if base else "Flux.2 Klein"
         return FlowKind(self.name, title, instructs=True, cfg_scale=4.0 if base else 1.0, original=own.original, config=config)

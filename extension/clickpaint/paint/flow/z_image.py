@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowKind
 from clickpaint.paint.diffusion.conditioning import Text
 from clickpaint.paint.flow.base import Asked, FlowFamily, found, heads
+from clickpaint.paint.flow.flux import SCALING, SHIFT, VAE_NAMES
 from clickpaint.paint.flow.naming import Names, Shapes, Tensors
 from clickpaint.paint.flow.qwen_texts import Qwen3, as_user, hidden_states
 from clickpaint.paint.flow.schedule import Spacing
@@ -28,8 +29,8 @@ class ZImage(FlowFamily):
     transformer = "ZImageTransformer2DModel"
     diffusers = "0.36"
     texts = MappingProxyType({"qwen3": Qwen3("Qwen3 4B")})
-    vae_names = ("ae", "flux")
-    scaling, shift = 0.3611, 0.1159
+    vae_names = VAE_NAMES
+    scaling, shift = SCALING, SHIFT
     names = Names(
         (r"all_final_layer\.2-1\.(.+)", r"final_layer.\1"),
         (r"all_x_embedder\.2-1", "x_embedder"),

@@ -50,20 +50,12 @@ class StableCascade(SystemKind):
         ).images[:1]  # fmt: skip
 
 
-class StableCascadeInOne(SystemKind):
+class StableCascadeInOne(StableCascade):
     """One folder with both, as diffusers saves the combined pipeline."""
 
     pipeline = "StableCascadeCombinedPipeline"
-    title, paper, licence = StableCascade.title, StableCascade.paper, StableCascade.licence
-    tasks, gives, cfg_scale, wide = StableCascade.tasks, StableCascade.gives, StableCascade.cfg_scale, StableCascade.wide
-    multiple = StableCascade.multiple
+    partners, lacking = (), ""
 
     def load(self, system: System, opened: Opened) -> Pipes:
         both = opened(self.pipeline, system.path)
         return {"main": both.decoder_pipe, "prior": both.prior_pipe}
-
-    def native(self, pipes: Pipes) -> int:
-        return _SIDE
-
-    def make(self, pipes: Pipes, wish: Wish, source: torch.Generator) -> Any:
-        return StableCascade().make(pipes, wish, source)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _PAPER = "Ramesh et al., 2022 (DALL·E 2)"
 _VARIES = "variations of what is clicked, by what CLIP sees in it"
-_KARLO = "CreativeML OpenRAIL-M"
 
 
 class StableUnclip(SystemKind):
@@ -35,19 +34,24 @@ class StableUnclip(SystemKind):
         ).images[:1]  # fmt: skip
 
 
-class KarloVariations(SystemKind):
-    pipeline = "UnCLIPImageVariationPipeline"
-    title = "Karlo, variations"
+class _Karlo(SystemKind):
+    """What Kakao's two folders share."""
+
     paper = _PAPER
-    licence = _KARLO
-    tasks = ("vary",)
-    gives = _VARIES
+    licence = "CreativeML OpenRAIL-M"
     sized = False
     full = True  # the smoothed enlargement between its stages
     cfg_scale = 8.0
 
     def native(self, pipes: Pipes) -> int:
         return pixel_side(pipes["main"].super_res_last)
+
+
+class KarloVariations(_Karlo):
+    pipeline = "UnCLIPImageVariationPipeline"
+    title = "Karlo, variations"
+    tasks = ("vary",)
+    gives = _VARIES
 
     def make(self, pipes: Pipes, wish: Wish, source: torch.Generator) -> Any:
         return pipes["main"](
@@ -56,19 +60,11 @@ class KarloVariations(SystemKind):
         ).images[:1]  # fmt: skip
 
 
-class Karlo(SystemKind):
+class Karlo(_Karlo):
     pipeline = "UnCLIPPipeline"
     title = "Karlo"
-    paper = _PAPER
-    licence = _KARLO
     tasks = ("generate",)
     gives = "a picture from words"
-    sized = False
-    full = True  # the smoothed enlargement between its stages
-    cfg_scale = 8.0
-
-    def native(self, pipes: Pipes) -> int:
-        return pixel_side(pipes["main"].super_res_last)
 
     def make(self, pipes: Pipes, wish: Wish, source: torch.Generator) -> Any:
         return pipes["main"](
