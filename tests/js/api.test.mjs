@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {Api, ApiError, rootOf} from "../../javascript/clickpaint/server/api.mjs";
+import {Api, ApiError} from "../../javascript/clickpaint/server/api.mjs";
+import {rootOf} from "../../javascript/clickpaint/server/connection.mjs";
 
 const module = "javascript/clickpaint/api.mjs";
 

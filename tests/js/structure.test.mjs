@@ -68,5 +68,5 @@ test("the canvas presses no button of the page around it", () => {
 });
 
 test("the browser asks for nothing of the server's by itself, where it could not say that it is the page that asks", () => {
-    for (const name of files.filter((path) => !path.endsWith("server/api.mjs"))) assert.ok(!/(src|href)[:=] *`?\$?\{?[\w.]*api\.|api\.url\b|clickpaint\/v1/.test(source(name)), name);
+    for (const name of files.filter((path) => !path.endsWith("server/connection.mjs"))) assert.ok(!/(src|href)[:=] *`?\$?\{?[\w.]*api\.|api\.url\b|clickpaint\/v1/.test(source(name)), name);
 });

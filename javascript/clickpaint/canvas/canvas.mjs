@@ -6,7 +6,7 @@ import {tabStorage} from "../picture/reload_memory.mjs";
 import {bandOf} from "../picture/removal_band.mjs";
 import {View} from "../picture/viewport.mjs";
 import {Workbench} from "../picture/workbench.mjs";
-import {Api, rootOf} from "../server/api.mjs";
+import {apiOfPage} from "../server/api.mjs";
 import {Downloads} from "../server/downloads.mjs";
 import {actionsOf} from "./actions.mjs";
 import {CompareSlider} from "./compare_slider.mjs";
@@ -118,7 +118,7 @@ export class ClickpaintCanvas extends HTMLElement {
         this.#built = true;
         useLanguage(languageOf(this.dataset.language));
         this.view = new View();
-        const api = new Api(rootOf(import.meta.url, document.baseURI));
+        const api = apiOfPage();
         const workbench = (this.workbench = new Workbench(api, this.view)), {editor} = workbench;
         editor.tools = createTools(workbench);
         editor.tool = editor.tools.click;

@@ -3,7 +3,7 @@
 import {h, Listeners} from "../common/dom.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
-import {Api, rootOf} from "../server/api.mjs";
+import {apiOfPage} from "../server/api.mjs";
 import {filePlace} from "./file_place.mjs";
 
 /** Milliseconds between two looks for a file that was put into the folder, while there is none and the panel is seen. */
@@ -18,7 +18,7 @@ export class CheckpointPanel extends HTMLElement {
 
     /** @type {IntersectionObserver | null} */
     #observer = null;
-    #api = new Api(rootOf(import.meta.url, document.baseURI));
+    #api = apiOfPage();
 
     connectedCallback() {
         this.classList.add("cp");

@@ -4,7 +4,7 @@ import {h} from "../common/dom.mjs";
 import {choice, options, range, valuesOf} from "../common/form_fields.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
-import {Api, rootOf} from "../server/api.mjs";
+import {apiOfPage} from "../server/api.mjs";
 import {canvas} from "../host/elements.mjs";
 import {filePlace} from "./file_place.mjs";
 import {fittingModel, MAP, noneOf, unitOf} from "./controlnet_unit.mjs";
@@ -107,7 +107,7 @@ export class ControlNetPanel extends HTMLElement {
     async #ask() {
         this.replaceChildren(h("p", {}, t("busy.timeline")));
         try {
-            const {preprocessors, models} = await new Api(rootOf(import.meta.url, document.baseURI)).controlNames(this.#ours);
+            const {preprocessors, models} = await apiOfPage().controlNames(this.#ours);
             const usable = models.filter((name) => name.toLowerCase() !== "none");
             if (usable.length) this.replaceChildren(...Array.from({length: UNITS}, (_, i) => unitFields(i + 1, preprocessors, usable)));
             else {

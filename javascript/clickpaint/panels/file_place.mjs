@@ -3,7 +3,7 @@
 import {h} from "../common/dom.mjs";
 import {bytes, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
-import {Api, rootOf} from "../server/api.mjs";
+import {apiOfPage} from "../server/api.mjs";
 
 /** Bytes that go at a time: proxies bound what a request may bring. */
 const PIECE = 8 << 20;
@@ -12,7 +12,7 @@ const ENDINGS = ".safetensors,.sft,.ckpt,.pt,.pth,.bin";
 /**
  * Send a file piece by piece.
  *
- * @param {Pick<Api, "sendModelFile">} api
+ * @param {Pick<import("../server/api.mjs").Api, "sendModelFile">} api
  * @param {string} kind the folder's
  * @param {File} file
  * @param {(done: number) => boolean} told of every piece; false stops it
@@ -33,7 +33,7 @@ export async function sendFile(api, kind, file, told) {
  * @param {{choose?: boolean}} [how] choose: whether a file can be brought there by the page
  */
 export function filePlace(kind, {choose = true} = {}) {
-    const api = new Api(rootOf(import.meta.url, document.baseURI));
+    const api = apiOfPage();
     const folder = h("code"), notice = h("p", {role: "status"}), fill = h("div.cp-progress-fill");
     const track = h("div.cp-progress-track", {role: "progressbar", "aria-label": t("progress"), hidden: true}, fill);
     const input = h("input", {type: "file", accept: ENDINGS, hidden: true, "aria-label": t("place.choose")});

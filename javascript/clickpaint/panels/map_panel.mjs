@@ -1,9 +1,10 @@
 /** <clickpaint-maps>: control maps of the picture: made, looked at, put to use. It works on the page's canvas. */
 
-import {h, Listeners} from "../common/dom.mjs";
+import {h} from "../common/dom.mjs";
 import {checkbox, choice, valuesOf} from "../common/form_fields.mjs";
 import {t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
+import {CanvasPanel} from "./canvas_panel.mjs";
 import {MapView} from "./map_view.mjs";
 import {PreprocessorForm, mapBody, preferred} from "./preprocessor_form.mjs";
 
@@ -11,8 +12,7 @@ const FIRST = "canny", SECOND = "lineart_standard";
 const BLENDS = {lighten: "maps.lighten", average: "maps.average", add: "maps.add"};
 const BACKGROUNDS = {black: "maps.black", kept: "maps.kept"};
 
-export class MapPanel extends HTMLElement {
-    #listeners = new Listeners();
+export class MapPanel extends CanvasPanel {
     /** @type {Promise<void> | null} */
     #loading = null;
     #making = false;
@@ -22,31 +22,22 @@ export class MapPanel extends HTMLElement {
     /** @type {PreprocessorForm[]} */
     layers;
 
-    connectedCallback() {
-        this.classList.add("cp");
-        this.#listeners.on(document, "clickpaint:ready", () => this.#attach());
-        this.#attach();
-    }
-
     disconnectedCallback() {
-        this.#listeners.off();
+        super.disconnectedCallback();
         this.workbench = this.editor = null;
     }
 
-    /** The canvas may come before or after this panel. */
-    #attach() {
-        const canvas = document.querySelector("clickpaint-canvas");
-        if (!canvas?.workbench || canvas.workbench === this.workbench) return;
+    build(canvas) {
+        const {downloads, workbench} = canvas, {editor} = workbench, {listeners} = this;
         this.canvas = canvas;
-        this.workbench = canvas.workbench;
-        this.editor = canvas.workbench.editor;
-        const {downloads} = canvas, {editor} = this;
+        this.workbench = workbench;
+        this.editor = editor;
         this.view ??= new MapView(this);
-        this.#listeners.on(editor, "change", () => this.#update());
-        for (const type of ["opened", "frame"]) this.#listeners.on(editor, type, () => this.view.forget());
-        this.#listeners.on(downloads, "models", () => this.#loading && this.#refresh());
-        this.#listeners.on(downloads, "tasks", () => this.layers?.forEach((layer) => layer.update()));
-        this.#listeners.observe(new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#load()), this);
+        listeners.on(editor, "change", () => this.#update());
+        for (const type of ["opened", "frame"]) listeners.on(editor, type, () => this.view.forget());
+        listeners.on(downloads, "models", () => this.#loading && this.#refresh());
+        listeners.on(downloads, "tasks", () => this.layers?.forEach((layer) => layer.update()));
+        listeners.observe(new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#load()), this);
     }
 
     #load() {
@@ -56,7 +47,7 @@ export class MapPanel extends HTMLElement {
     async #ask() {
         this.replaceChildren(h("p", {}, t("busy.timeline")));
         try {
-            this.#build(await this.workbench.api.preprocessors());
+            this.#draw(await this.workbench.api.preprocessors());
         } catch (error) {
             this.#loading = null;
             this.replaceChildren(h("p", {}, said(error, "message") || t("error.unreachable")));
@@ -73,7 +64,7 @@ export class MapPanel extends HTMLElement {
         }
     }
 
-    #build({preprocessors, types}) {
+    #draw({preprocessors, types}) {
         const first = (name) => preprocessors.find((preprocessor) => preprocessor.name === name && preprocessor.available)?.name ?? preferred(preprocessors).name;
         const layer = (name, title) => new PreprocessorForm(this.canvas, {list: preprocessors, types, first: first(name)}, title);
         this.layers = [layer(FIRST), layer(SECOND, t("maps.second"))];

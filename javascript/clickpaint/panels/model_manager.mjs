@@ -4,7 +4,7 @@ import {h, Listeners} from "../common/dom.mjs";
 import {canvas} from "../host/elements.mjs";
 import {bytes, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
-import {Api, rootOf} from "../server/api.mjs";
+import {apiOfPage} from "../server/api.mjs";
 import {filePlace} from "./file_place.mjs";
 
 /** Kinds whose models are whole folders, which a browser cannot bring. */
@@ -15,7 +15,7 @@ export class ModelManager extends HTMLElement {
     #seen = false;
     /** @type {IntersectionObserver | null} */
     #observer = null;
-    #api = new Api(rootOf(import.meta.url, document.baseURI));
+    #api = apiOfPage();
     #usage = h("p.cp-usage", {role: "status"});
     #own = h("section.cp-own");
     #places = h("details.cp-places", {}, h("summary", {}, t("place.all")));

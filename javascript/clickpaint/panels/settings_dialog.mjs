@@ -4,7 +4,7 @@ import {h, iconButton} from "../common/dom.mjs";
 import {currentLanguage, t} from "../language/language.mjs";
 import {said} from "../language/server_sentences.mjs";
 import {zh_CN} from "../language/settings_zh_CN.mjs";
-import {Api, rootOf} from "../server/api.mjs";
+import {apiOfPage} from "../server/api.mjs";
 
 /** @type {Record<string, Record<string, string>>} */
 const NAMES = {zh_CN};
@@ -30,7 +30,7 @@ export class SettingsDialog extends HTMLElement {
     #settings = [];
     /** Rows by their settings' keys. @type {Map<string, HTMLElement>} */
     #rows = new Map();
-    #api = new Api(rootOf(import.meta.url, document.baseURI));
+    #api = apiOfPage();
     #built = false;
 
     connectedCallback() {

@@ -6,7 +6,7 @@ import {canvas} from "../host/elements.mjs";
 import {t} from "../language/language.mjs";
 import {said, translated} from "../language/server_sentences.mjs";
 import {LOOK, steeringOf} from "../picture/steering.mjs";
-import {Api, rootOf} from "../server/api.mjs";
+import {apiOfPage} from "../server/api.mjs";
 import {filePlace} from "./file_place.mjs";
 import {PictureChoice} from "./picture_choice.mjs";
 
@@ -19,7 +19,7 @@ export class SteeringPanel extends HTMLElement {
     #listeners = new Listeners();
     /** @type {IntersectionObserver | null} */
     #observer = null;
-    #api = new Api(rootOf(import.meta.url, document.baseURI));
+    #api = apiOfPage();
     /** What can steer here; null before that is known. @type {any} */
     #known = null;
     /** @type {Promise<void> | null} */
