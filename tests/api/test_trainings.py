@@ -11,11 +11,11 @@ from PIL import Image
 
 from clickpaint.api import trainings_schemas as schemas
 from clickpaint.paint.adapters.lora import Lora
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.studio.tasks import Task
 from clickpaint.train.run_folder import read_state
 from clickpaint.train.training_session import Session
 from tests.api.test_workspaces import checked_answer
+from tests.toys.tensor_source import TensorSource
 from tests.train.toys import checkpoint_tensors, scene
 
 SETTINGS = {"steps": 3, "rank": 2, "resolution": 64, "text_learning_rate": 0, "sample_every": 3, "sample_steps": 1}

@@ -24,7 +24,6 @@ from clickpaint.paint.adapters.controlnet_files import load_controlnet
 from clickpaint.paint.adapters.lora import Lora, applied
 from clickpaint.paint.checkpoint.meta import on_meta
 from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.checkpoint.unet import UNetLayout
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
@@ -37,6 +36,7 @@ from clickpaint.paint.paint_job import ControlUnit, PaintJob, PaintOptions
 from tests.toys import checkpoint as toys
 from tests.toys import controlnet as controlnets
 from tests.toys import lora as loras
+from tests.toys.tensor_source import TensorSource
 
 ROUNDS = 5
 

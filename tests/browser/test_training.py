@@ -30,9 +30,9 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(data_folder: Path) -> Iterator[str]:
     """A program with a checkpoint of a test's size."""
-    from clickpaint.paint.checkpoint.source import TensorSource
     from clickpaint.studio.studio import Studio
     from tests.toys.studio import ToyHost
+    from tests.toys.tensor_source import TensorSource
     from tests.train.toys import checkpoint_tensors
 
     host = ToyHost(data_folder, segmenter="classic", eraser="classic", device="cpu")

@@ -229,9 +229,9 @@ def test_what_forge_holds_in_low_bits_is_what_it_stands_for(monkeypatch):
     from clickpaint.errors import HostUnsupported
     from clickpaint.hosts.webui import loaded_checkpoint
     from clickpaint.paint.checkpoint.opening import open_any
-    from clickpaint.paint.checkpoint.source import TensorSource
     from tests.paint.flow.test_opening import answers
     from tests.toys import flow as toy
+    from tests.toys.tensor_source import TensorSource
 
     whole, prefix = toy.flux_file(), "model.diffusion_model."
     own = {key.removeprefix(prefix): tensor for key, tensor in whole.items() if key.startswith(prefix)}

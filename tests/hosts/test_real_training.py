@@ -17,11 +17,11 @@ from safetensors.torch import load_file
 
 from clickpaint.paint.adapters.lora import Lora, applied
 from clickpaint.paint.checkpoint.opening import open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.sampling import text_to_image
 from clickpaint.paint.flat_options import grouped
 from clickpaint.train.dataset.collection import Collection, NewExample
 from tests.hosts.real import FOLDERS, RealHost, file_of, picture, prepare
+from tests.toys.tensor_source import TensorSource
 
 FLAVORS = [
     pytest.param(flavor, marks=pytest.mark.skipif(FOLDERS[flavor] not in os.environ, reason=f"{FOLDERS[flavor]} names no web UI to try"))

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from clickpaint.paint.checkpoint.opening import open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from tests.hosts.real import FOLDERS, RealHost, choose, file_of, picture, pixels_of, prepare
 from tests.hosts.test_real_engines import generations, opened, painted, weights
 from tests.toys import hypernetwork, ip_adapter
+from tests.toys.tensor_source import TensorSource
 
 FLAVORS = [
     pytest.param(flavor, marks=pytest.mark.skipif(FOLDERS[flavor] not in os.environ, reason=f"{FOLDERS[flavor]} names no web UI to try"))

@@ -7,7 +7,6 @@ import torch
 
 from clickpaint.paint.adapters.lora import Lora, applied
 from clickpaint.paint.checkpoint.opening import alias_report, open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.train import low_rank
 from clickpaint.train.learners import learning
 from clickpaint.train.prepared import Prepared
@@ -15,6 +14,7 @@ from clickpaint.train.run_types import TrainingTurns
 from clickpaint.train.training_run import TrainingRun
 from clickpaint.train.training_session import Session
 from clickpaint.weights.device import Device
+from tests.toys.tensor_source import TensorSource
 from tests.train.toys import checkpoint_tensors, job, opened_checkpoint, opener, scene, turn
 
 

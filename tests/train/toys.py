@@ -15,7 +15,6 @@ import torch
 from clickpaint.compat import torchvision
 from clickpaint.paint.checkpoint.kind import Prediction
 from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.checkpoint.unet import UNetLayout
 from clickpaint.train.prepared import Turn
 from clickpaint.train.run_types import OpenedForTraining, StepReport, TrainingTurns
@@ -24,6 +23,7 @@ from clickpaint.train.training_settings import Kind, TrainingJob, TrainingSettin
 from clickpaint.weights.device import Device
 from tests.toys import checkpoint as parts
 from tests.toys.skipping import skip_zeros
+from tests.toys.tensor_source import TensorSource
 
 torchvision.available()  # before diffusers is imported, which fails where the two do not fit together
 SIZE = 64

@@ -31,11 +31,6 @@ class PointBody(Body):
     label: Integer = Field(1, description="1 adds what lies there, 0 takes it away.")
 
 
-class OpenBody(Body):
-    image: StrictStr = Field(..., description="The picture's file, base64 or a data URL.", **picture_file())
-    name: StrictStr = Field("", description="Its file name, for saving.")
-
-
 class SelectBody(Body):
     points: list[PointBody] = Field([], description="All points of this series of clicks, not only the newest.", **at_most(MOST_POINTS))
     box: Box | None = None

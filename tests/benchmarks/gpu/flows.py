@@ -19,7 +19,7 @@ from PIL import Image
 from clickpaint.image import blend
 from clickpaint.paint.checkpoint.flow_checkpoint import FlowCheckpoint
 from clickpaint.paint.checkpoint.opening import Checkpoints
-from clickpaint.paint.checkpoint.source import FileSource, TensorSource
+from clickpaint.paint.checkpoint.source import FileSource
 from clickpaint.paint.diffusion.engines.base import Scene
 from clickpaint.paint.diffusion.loop import generators
 from clickpaint.paint.diffusion.model_choice import model_of
@@ -33,6 +33,7 @@ from clickpaint.progress import Progress
 from tests.benchmarks import aliasing
 from tests.benchmarks.gpu.measure import Bench, Row
 from tests.toys import flow as toys
+from tests.toys.tensor_source import TensorSource
 
 _FEW, _MANY = 4, 12
 """Steps of two runs, whose difference is what steps take: the VAE and the start are the same in both."""

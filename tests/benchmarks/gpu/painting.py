@@ -12,7 +12,7 @@ import numpy as np
 from clickpaint.image import blend
 from clickpaint.paint.checkpoint.meta import on_meta
 from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
-from clickpaint.paint.checkpoint.source import FileSource, TensorSource
+from clickpaint.paint.checkpoint.source import FileSource
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import encode
 from clickpaint.paint.diffusion.loop import generators
@@ -25,6 +25,7 @@ from tests.benchmarks import aliasing
 from tests.benchmarks.gpu.measure import Bench, Row
 from tests.benchmarks.paint import check_alike
 from tests.toys import checkpoint as toys
+from tests.toys.tensor_source import TensorSource
 
 _STEPS = 20
 

@@ -16,11 +16,11 @@ from clickpaint.errors import InvalidInput
 from clickpaint.paint.adapters.lora import Lora, applied
 from clickpaint.paint.adapters.lora_prompt import LoraUse, lora_uses
 from clickpaint.paint.checkpoint.opening import open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.prompt import without_networks
 from tests.toys import checkpoint as toy
 from tests.toys import controlnet as families
 from tests.toys import lora as toys
+from tests.toys.tensor_source import TensorSource
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_checkpoint
-from clickpaint.paint.checkpoint.source import FileSource, TensorSource
+from clickpaint.paint.checkpoint.source import FileSource
 from clickpaint.paint.checkpoint.streaming import streamed
 from tests.toys import checkpoint as toy
+from tests.toys.tensor_source import TensorSource
 
 KINDS = [
     *(("sd1", channels) for channels in (4, 5, 8, 9)), *(("sd2", channels) for channels in (4, 5, 9)),

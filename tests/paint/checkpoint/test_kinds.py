@@ -14,9 +14,10 @@ from clickpaint.paint.checkpoint.kind import identify
 from clickpaint.paint.checkpoint.meta import on_meta
 from clickpaint.paint.checkpoint.networks import _dotless, split
 from clickpaint.paint.checkpoint.opening import open_checkpoint
-from clickpaint.paint.checkpoint.source import FileSource, TensorSource
+from clickpaint.paint.checkpoint.source import FileSource
 from clickpaint.paint.checkpoint.unet import read_layout
 from tests.toys import checkpoint as toy
+from tests.toys.tensor_source import TensorSource
 
 torchvision.available()
 from diffusers import UNet2DConditionModel  # noqa: E402 (a torchvision of another build would break it)

@@ -12,9 +12,9 @@ import torch
 
 from clickpaint.compat import torchvision
 from clickpaint.paint.checkpoint.opening import open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.checkpoint.tokens import tokenizer
 from tests.toys import checkpoint as toy
+from tests.toys.tensor_source import TensorSource
 
 torchvision.available()
 

@@ -12,10 +12,10 @@ from clickpaint.compat import torchvision
 from clickpaint.errors import HostUnsupported
 from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_checkpoint
 from clickpaint.paint.checkpoint.pipeline import PipelineSource
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.sampling import text_to_image
 from clickpaint.paint.flat_options import grouped
 from tests.toys import checkpoint as toy
+from tests.toys.tensor_source import TensorSource
 
 torchvision.available()
 

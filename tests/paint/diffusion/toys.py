@@ -10,10 +10,10 @@ import numpy as np
 from clickpaint.compat import torchvision
 from clickpaint.paint.checkpoint.kind import Kind
 from clickpaint.paint.checkpoint.opening import Checkpoint, open_checkpoint
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.checkpoint.text import TextEncoder
 from clickpaint.paint.flat_options import grouped
 from clickpaint.paint.paint_job import PaintJob
+from tests.toys.tensor_source import TensorSource
 
 torchvision.available()  # before diffusers is imported, which fails where the two do not fit together
 SIZE = 64

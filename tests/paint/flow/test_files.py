@@ -19,10 +19,11 @@ from clickpaint.hosts.embedded import EmbeddedHost
 from clickpaint.paint.checkpoint.gguf_file import read_gguf
 from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_any
 from clickpaint.paint.checkpoint.packed_weights import packing_of, stored_bytes
-from clickpaint.paint.checkpoint.source import FileSource, TensorSource
+from clickpaint.paint.checkpoint.source import FileSource
 from tests.paint.diffusion.toys import picture
 from tests.paint.flow.test_opening import answers
 from tests.toys import flow as toy
+from tests.toys.tensor_source import TensorSource
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import torch
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.adapters.lora import Lora, applied
 from clickpaint.paint.checkpoint.opening import open_any
-from clickpaint.paint.checkpoint.source import TensorSource
 from tests.paint.flow.test_opening import answers
 from tests.toys import checkpoint as sd
 from tests.toys import flow as toy
+from tests.toys.tensor_source import TensorSource
 
 SD3 = {
     "joint_blocks.0.x_block.attn.qkv": tuple(f"transformer_blocks.0.attn.to_{n}" for n in "qkv"),

@@ -10,7 +10,6 @@ import torch
 from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.checkpoint.opening import Checkpoints, alias_report, open_any
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.flow import registry
 from clickpaint.paint.flow.base import Asked
 from clickpaint.paint.flow.packing import places
@@ -18,6 +17,7 @@ from clickpaint.paint.flow.qwen_vae import wan_key
 from clickpaint.paint.flow.qwen_vision import _patches
 from clickpaint.paint.flow.registry import FAMILIES
 from tests.toys import flow as toy
+from tests.toys.tensor_source import TensorSource
 
 torchvision.available()
 

@@ -14,7 +14,6 @@ from clickpaint.compat import torchvision
 from clickpaint.errors import InvalidInput
 from clickpaint.paint import flat_options
 from clickpaint.paint.checkpoint.opening import open_any
-from clickpaint.paint.checkpoint.source import TensorSource
 from clickpaint.paint.diffusion.engines.base import Scene
 from clickpaint.paint.diffusion.influences import Resampled
 from clickpaint.paint.diffusion.loop import Moment, generators
@@ -23,6 +22,7 @@ from clickpaint.paint.diffusion.sampling import paint_with
 from clickpaint.paint.flow.schedule import FlowScheduler
 from tests.paint.diffusion.toys import job, picture
 from tests.toys import flow as toy
+from tests.toys.tensor_source import TensorSource
 
 torchvision.available()
 SIZE = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,29 +47,6 @@ class Source(Protocol):
     def using(self, device: torch.device | str) -> AbstractContextManager[None]:
         """Within this block the tensors are on `device`; ask for `tensors` inside. What has to be put back is put back."""
         ...
-
-
-class TensorSource:
-    """Tensors that lie in memory already. `version` follows their places, so that a mapping made anew of the same tensors is no
-    other one; whoever holds the old ones keeps their places from being taken again.
-
-    Args:
-        collect: called for the tensors, each time.
-    """
-
-    def __init__(self, name: str, collect: Callable[[], Mapping[str, torch.Tensor]], prediction: Prediction | None = None) -> None:
-        self.name = name
-        self.prediction: Prediction | None = prediction
-        self._collect = collect
-
-    def tensors(self) -> Mapping[str, torch.Tensor]:
-        return self._collect()
-
-    def version(self) -> Hashable:
-        return places(self._collect())
-
-    def using(self, device: torch.device | str) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 def places(tensors: Mapping[str, torch.Tensor]) -> Hashable:
