@@ -151,8 +151,11 @@ def test_frames_and_strips(client, url):
     assert checked_answer(video_schemas.StripAnswer, client.get(f"{url}/strip?count=50&format=json"))["frames"] == [*range(10)]
 
 
-def test_an_object_is_selected_followed_removed_and_brought_back(client, url):
+def test_an_object_is_selected_followed_removed_and_brought_back(client, url, studio):
+    of_the_video = []
+    studio.segmenter.before_predicting = lambda progress: of_the_video.extend(task.kind for task in studio.tasks.visible(url[7:]))
     answer = clicked(client, url, name="Square")
+    assert of_the_video == ["select"], "so that it is seen, and stopped, as the video's own"
     assert answer["frames"] == {"2": {"points": [[18, 22, 1]], "box": None, "phrase": ""}} and answer["known"] == [[2, 2]]
     (mask,) = answer["masks"]
     assert mask["box"] == [12, 16, 24, 28] and mask["area"] == 144
@@ -234,7 +237,7 @@ def test_masks_strokes_words_and_files_say_what_an_object_is(client, url, studio
     few = client.post(f"{url}/objects/2/masks", files=masks[:3])
     assert few.status_code == 400 and "3 masks and 10 frames" in few.json()["message"]
     found = PhraseMatch(square(6), 0.9, "toy")
-    monkeypatch.setattr(studio.words, "find_in", lambda picture, phrase, segmenter: found)
+    monkeypatch.setattr(studio.word_masks, "find_in", lambda picture, phrase, segmenter, owner: {url[7:]: found}[owner.id])
     by_name = client.put(f"{url}/objects/4", json={"frames": {"6": {"phrase": "square"}}}).json()
     assert by_name["masks"][0]["area"] == 144 and by_name["frames"]["6"]["phrase"] == "square"
     twice = client.put(f"{url}/objects/4", json={"frames": {"6": {"phrase": "square", "box": [0, 0, 9, 9]}}})

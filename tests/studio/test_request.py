@@ -66,6 +66,7 @@ READING = {
     "caption": lambda studio, workspace: studio.words.caption(workspace, CaptionOptions()),
     "control": lambda studio, workspace: studio.control_maps.detect(workspace, MAP),
     "generate": lambda studio, workspace: studio.generation.generate(PaintOptions()),
+    "shadow": lambda studio, workspace: studio.erasing.shadow(workspace),
 }
 
 
@@ -128,7 +129,9 @@ def test_a_caption_sees_a_picture_and_a_selection_that_fit(studio, workspace):
     workspace.snapshot = expanding
     assert studio.words.caption(workspace, CaptionOptions()).raw.box == (20, 13, 40, 26)
     assert studio.control_maps.detect(workspace, MapOptions((Layer("canny"),), background="")).size == (76, 56)
-    assert seen == [(60, 40), (76, 56)]
+    workspace.select("Same", np.ones(workspace.size[::-1], bool), "replace")
+    studio.erasing.shadow(workspace)
+    assert seen == [(60, 40), (76, 56), (92, 72)]
 
 
 def test_regions_of_a_picture_of_another_size_are_not_picked_from(studio, workspace):

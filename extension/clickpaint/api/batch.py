@@ -27,7 +27,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     )  # fmt: skip
     def archive(body: schemas.ArchiveBody) -> Response:
         wanted = translate.checked_format(body.format)
-        pictures = [(one.workspace, one.version) for one in body.pictures]
+        pictures = [(chosen.workspace, chosen.version) for chosen in body.pictures]
         return zip_file(
             studio.several_pictures.archive(pictures, None if wanted == "source" else wanted.upper(), body.quality), "clickpaint.zip"
         )

@@ -67,7 +67,7 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
             usable = [engine for engine in engines if engine.available or not engine.blocked]
             return [_AUTO, *({"value": engine.name, "title": engine.title} for engine in usable)]
         if setting.key == "captioner":
-            return [_AUTO, *({"value": one.name, "title": one.title} for one in studio.captioners.listed())]
+            return [_AUTO, *({"value": captioner.name, "title": captioner.title} for captioner in studio.captioners.listed())]
         if setting.key == "checkpoint":
             return [{"value": name, "title": name} for name in ("", *host.capabilities().checkpoints)]
         return None

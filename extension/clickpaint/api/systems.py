@@ -31,7 +31,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def steering() -> Response:
         able = studio.steering.abilities()
         return answer({
-            "guides": {kind: asdict(one) for kind, one in able.guides.items()}, "reference": asdict(able.reference),
+            "guides": {kind: asdict(availability) for kind, availability in able.guides.items()}, "reference": asdict(able.reference),
             "adjustable": able.adjustable, "adapters": list(able.adapters),
         })  # fmt: skip
 

@@ -33,14 +33,14 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         """What each is where nothing else is said, with what a quality chooses."""
         chosen = {**DEFAULTS_OF[kind], **(quality_settings(quality, kind) if quality else {})}
         heeded = {name: known for name, known in SETTING_FIELDS.items() if kind in known.metadata["kinds"]}
-        told = [
+        listed = [
             {
                 "name": name, "help": known.metadata["help"], "default": chosen.get(name, known.default),
                 "choices": known.metadata["choices"], "minimum": known.metadata["minimum"], "maximum": known.metadata["maximum"],
             }
             for name, known in heeded.items()
         ]  # fmt: skip
-        return answer(told)
+        return answer(listed)
 
     def job_of(body: schemas.TrainingBody) -> TrainingJob:
         values = {**quality_settings(body.quality, body.kind), **body.settings} if body.quality else body.settings
@@ -58,12 +58,12 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         """From one step that changes nothing. Where it does not fit, the error says what would."""
         expected = studio.trainings.forecast(job_of(body))
         estimate = expected.fit.estimate
-        told = {
+        expectation = {
             "memory_bytes": estimate.total, "free_bytes": expected.fit.free, "parameters": estimate.parameters,
             "gradient_checkpointing": expected.fit.thrifty, "resolution": expected.resolution, "steps": expected.steps,
             "step_seconds": expected.step_seconds, "seconds": expected.seconds,
         }  # fmt: skip
-        return answer(told)
+        return answer(expectation)
 
     @router.get("/trainings/{id}", tags=tags, summary="Where a training is", response_model=schemas.TrainingAnswer)
     def training(id: str) -> Response:
@@ -82,9 +82,9 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             if over or studio.host.ending():
                 return None
             over = not followed.task.active
-            told = _described(followed)
-            changed, known = told != known, told
-            return [Event(told)] if changed else []
+            description = _described(followed)
+            changed, known = description != known, description
+            return [Event(description)] if changed else []
 
         return stream(request, news, _EVERY_SECONDS)
 

@@ -111,10 +111,10 @@ def _load_rapidocr() -> tuple[Any, int]:
 
 
 def _by_rapidocr(engine: Any, pixels: np.ndarray) -> list[TextLine]:
-    found = engine(np.ascontiguousarray(pixels[..., ::-1]))  # it takes BGR
-    if found.boxes is None or found.txts is None:
+    answer = engine(np.ascontiguousarray(pixels[..., ::-1]))  # it takes BGR
+    if answer.boxes is None or answer.txts is None:
         return []
-    return [_line(corners, text, score) for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)]
+    return [_line(corners, text, score) for corners, text, score in zip(answer.boxes, answer.txts, answer.scores, strict=True)]
 
 
 def _load_easyocr() -> tuple[Any, int]:

@@ -168,10 +168,10 @@ class SameCompressed:
         """The picture after a round trip through a JPEG with these tables."""
         return _round_trip(pixels, self.tables, self.across, self.down)
 
-    def _differing(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    def _differing(self, pixels: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Which blocks differ, bool [h / 8 / down, w / 8 / across]."""
-        height, width = one.shape[0] // (8 * self.down), one.shape[1] // (8 * self.across)
-        return (one != other).any(axis=-1).reshape(height, 8 * self.down, width, 8 * self.across).any((1, 3))
+        height, width = pixels.shape[0] // (8 * self.down), pixels.shape[1] // (8 * self.across)
+        return (pixels != other).any(axis=-1).reshape(height, 8 * self.down, width, 8 * self.across).any((1, 3))
 
 
 def agreement_for(picture: Picture, task: str, quality: int | None) -> Agreement | None:

@@ -92,12 +92,12 @@ def _motion(picture: np.ndarray, answer: np.ndarray, kept: np.ndarray) -> tuple[
         small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (picture, answer)]
         mask = cv2.resize(kept.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         sides = size[0] / width, size[1] / height
-        found = _refined(small[0], small[1], mask, _scaled(motion, sides))
-        if found is None:
+        fit = _refined(small[0], small[1], mask, _scaled(motion, sides))
+        if fit is None:
             continue  # too little to see at this size
         if scale == finest:  # once more without what the edit changed beyond its area, or came in at the borders
-            found = _refined(small[0], small[1], mask & _fitting(small[0], small[1], mask, found[0]), found[0]) or found
-        motion, correlation = _scaled(found[0], (1 / sides[0], 1 / sides[1])), found[1]
+            fit = _refined(small[0], small[1], mask & _fitting(small[0], small[1], mask, fit[0]), fit[0]) or fit
+        motion, correlation = _scaled(fit[0], (1 / sides[0], 1 / sides[1])), fit[1]
     if correlation > _ALIKE and _small(motion, width, height):
         return motion, correlation
     return _IDENTITY.copy(), _correlation(picture, answer, kept)

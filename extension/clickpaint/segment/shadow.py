@@ -243,7 +243,7 @@ def _reflection(small: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, floa
     if inside.shape[0] - box.bottom < 0.25 * box.height or box.height < 12:
         return nothing
     gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    best, found = 0.0, None
+    best, place = 0.0, None
     columns = slice(box.left, box.right)
     for squeeze in (1.0, 0.85, 0.7):
         tall = max(6, round(box.height * squeeze))
@@ -262,10 +262,10 @@ def _reflection(small: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, floa
                 inner = cv2.erode(np.pad(seen.astype(np.uint8), 1), np.ones((7, 7), np.uint8))[1:-1, 1:-1] > 0
                 score = min(score, 0.25 + _correlation(100 * steep[0][inner], 100 * steep[1][inner])) if inner.sum() > 40 else 0.0
                 if score > best:
-                    best, found = score, (top, rows, seen)
-    if found is None or best < 0.55:
+                    best, place = score, (top, rows, seen)
+    if place is None or best < 0.55:
         return nothing
-    top, rows, seen = found
+    top, rows, seen = place
     result = np.zeros_like(inside)
     result[top : top + rows, columns] = seen
     result = cv2.dilate(result.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

@@ -74,9 +74,10 @@ class Erasing:
         self._host, self._requests, self._pool, self._picture_changed = host, requests, pool, picture_changed
 
     def shadow(self, workspace: Workspace) -> Shadow | None:
-        """The shadow and the reflection of what is selected; None where there is none to see, or nothing is selected."""
-        state = workspace.state
-        return None if state.selection is None else find_shadow(workspace.picture().pixels, state.selection.mask)
+        """The shadow and the reflection of what is selected; None where there is none to see, or nothing is selected. Raises `Busy`."""
+        with self._requests.admitted():
+            state, picture = workspace.snapshot()
+            return None if state.selection is None else find_shadow(picture.pixels, state.selection.mask)
 
     def erase(
         self, workspace: Workspace, eraser: str | None = None, grow: Pixels | None = None, feather: Pixels | None = None,

@@ -96,14 +96,14 @@ class ModelPool:
         from clickpaint.video import registry
         from clickpaint.video.network_erasers import KIND
 
-        folders, found = self.host.folders(KIND), []
+        folders, listings = self.host.folders(KIND), []
         for info in registry.VIDEO_ERASERS.values():
             reason = registry.video_eraser_unavailable(info.name, folders)
             state = "present" if reason is None else "missing"
-            found.append(
+            listings.append(
                 Listing(info.name, info.title, reason is None, reason or "", None, state, reason is not None and reason != info.file)
             )
-        return found
+        return listings
 
     def video_eraser_names(self, name: str | None = None) -> tuple[str, str]:
         """(video eraser, image eraser that it paints with, "" for none) that a name of either kind means; None for the setting's image

@@ -73,8 +73,8 @@ class Reading:
         began = time.perf_counter()
 
         def work(progress: Progress) -> Text:
-            found = ocr.find_lines(picture.pixels, self._pool.models, progress)
-            pairs = [(line, region) for line in found if (region := _region(line, picture.size)) is not None]
+            lines = ocr.find_lines(picture.pixels, self._pool.models, progress)
+            pairs = [(line, region) for line in lines if (region := _region(line, picture.size)) is not None]
             if not pairs:
                 raise InvalidInput("No text was found in this picture.", "Paint over it with the brush if there is some.")
             regions = tuple(region for _, region in pairs)

@@ -19,7 +19,7 @@ from clickpaint.session.selection import Adjustment, adjusted, check_mode, combi
 from clickpaint.session.steps import Answer, Series, State
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
-from clickpaint.studio.request import Requests, RunningRequest, segmented
+from clickpaint.studio.request import Owner, Requests, RunningRequest, segmented
 
 _AROUND = 0.4
 """A stroke that encloses this share of its box goes around something: a circle encloses 0.79 of it, a triangle half, a line nothing."""
@@ -179,10 +179,11 @@ class Selecting:
             workspace.hold_regions(answer.regions)
             return answer
 
-    def segment(self, picture: Picture, prompts: Prompts, segmenter: str | None = None) -> Segmented:
-        """Candidates for what was pointed at in a picture that belongs to no workspace. Raises as `select`."""
+    def segment(self, picture: Picture, prompts: Prompts, segmenter: str | None = None, owner: Owner | None = None) -> Segmented:
+        """Candidates for what was pointed at in a picture that belongs to no workspace; owner: the video that it is a frame of. Raises as
+        `select`."""
         prompts.checked(*picture.size)
-        with self._requests.run("select") as request:
+        with self._requests.run("select", owner) as request:
             return self._predicted(request, picture, prompts, self._pool.segmenter_name(segmenter))
 
     def segment_everything(self, picture: Picture, options: EverythingOptions, segmenter: str | None = None) -> Everything:

@@ -241,9 +241,9 @@ class VideoObjects:
             with self._views.clip(video) as clip:
                 picture = from_pixels(clip.frame(number))
             if selection.prompts is not None:
-                mask = self._selecting.segment(picture, selection.prompts, segmenter).candidates[0].mask
+                mask = self._selecting.segment(picture, selection.prompts, segmenter, video).candidates[0].mask
             else:
-                mask = self._word_masks.find_in(picture, selection.phrase, segmenter).mask
+                mask = self._word_masks.find_in(picture, selection.phrase, segmenter, owner=video).mask
         elif selection.adjustments:
             packed = video.record.mask(object_id, number, size)
             mask = np.zeros(size[::-1], bool) if packed is None else packed.mask

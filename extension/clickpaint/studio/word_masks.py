@@ -28,7 +28,7 @@ from clickpaint.session.steps import State
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.model_pool import ModelPool
 from clickpaint.studio.own_sampler import OwnSampler
-from clickpaint.studio.request import Requests, RunningRequest, segmented
+from clickpaint.studio.request import Owner, Requests, RunningRequest, segmented
 from clickpaint.studio.selecting import regions_of
 
 _LONGEST = 500
@@ -90,11 +90,11 @@ class WordMasks:
             return workspace.select("Find", place.mask, mode), place
 
     def find_in(
-        self, picture: Picture, phrase: str, segmenter: str | None = None, look: WordLook | None = None
-    ) -> PhraseMatch:  # fmt: skip
-        """Where a phrase is in a picture that belongs to no workspace. Raises as `find`."""
+        self, picture: Picture, phrase: str, segmenter: str | None = None, look: WordLook | None = None, owner: Owner | None = None
+    ) -> PhraseMatch:
+        """Where a phrase is in a picture that belongs to no workspace; owner: the video that it is a frame of. Raises as `find`."""
         phrase = _checked_phrase(phrase)
-        with self._requests.run("find") as request:
+        with self._requests.run("find", owner) as request:
             return self._match(request, picture, phrase, segmenter, look)
 
     def maps(self, workspace: Workspace, prompt: str, resolution: int = 0) -> list[SeenWord]:

@@ -118,13 +118,14 @@ def _advice(job: TrainingJob, estimates: dict[bool, MemoryEstimate], free: int) 
     settings, thrifty = job.settings, estimates[True]
     if settings.gradient_checkpointing == "off" and thrifty.total <= free:
         return Sentence("With gradient checkpointing it needs {thrifty} GB, which fits.", thrifty=_gigabytes(thrifty.total))
-    one = thrifty.kept // max(1, settings.batch_size)
+    each = thrifty.kept // max(1, settings.batch_size)
     room = free - thrifty.learned - _SPARE
-    if settings.batch_size > 1 and one <= room:
+    if settings.batch_size > 1 and each <= room:
         return Sentence(
-            "With gradient checkpointing batches of {most} fit; accumulation makes up for the rest.", most=max(1, room // max(1, one))
+            "With gradient checkpointing batches of {most} fit; accumulation makes up for the rest.",
+            most=max(1, room // max(1, each)),
         )
-    side = int((settings.resolution or 512) * (max(room, 0) / max(1, one)) ** 0.5) // 64 * 64
+    side = int((settings.resolution or 512) * (max(room, 0) / max(1, each)) ** 0.5) // 64 * 64
     if side >= _SMALLEST:
         return Sentence("With gradient checkpointing and one picture at a time a resolution of {side} fits.", side=side)
     if job.kind in WHOLE:

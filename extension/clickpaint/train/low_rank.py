@@ -57,12 +57,12 @@ def require_peft() -> None:
 
 def networks(checkpoint: Checkpoint, text: bool) -> dict[str, Any]:
     """The networks that change, by the names that kohya's trainer gives them."""
-    found: dict[str, Any] = {"lora_unet": checkpoint.unet}
+    networks: dict[str, Any] = {"lora_unet": checkpoint.unet}
     if text:
         several = len(checkpoint.text_encoders) > 1
         for number, encoder in enumerate(checkpoint.text_encoders, 1):
-            found[f"lora_te{number if several else ''}"] = encoder.inner
-    return found
+            networks[f"lora_te{number if several else ''}"] = encoder.inner
+    return networks
 
 
 def configuration(settings: TrainingSettings, text: bool) -> Any:

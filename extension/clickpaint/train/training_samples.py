@@ -39,7 +39,7 @@ class _LearnedControl(Control):
     def residuals(self, inputs: Inputs, timestep: torch.Tensor) -> Residuals | None:
         made = super().residuals(inputs, timestep)
         dtype = inputs.sample.dtype
-        return None if made is None else Residuals(tuple(one.to(dtype) for one in made.down), made.mid.to(dtype))
+        return None if made is None else Residuals(tuple(residual.to(dtype) for residual in made.down), made.mid.to(dtype))
 
 
 def sample_files(job: TrainingJob, step: int) -> list[Path]:

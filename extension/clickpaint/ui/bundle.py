@@ -109,19 +109,19 @@ def _parse(path: str, text: str) -> _Module:
     imports: list[str] = []
     exports: list[str] = []
 
-    def take(found: re.Match[str]) -> str:
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), found[3]))
+    def take(match: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match[3]))
         imports.append(target)
-        names = found[1]
-        return "\n" * found[0].count("\n") if names is None else f"const {{{_pairs(names)}}} = {_variable(target)};"
+        names = match[1]
+        return "\n" * match[0].count("\n") if names is None else f"const {{{_pairs(names)}}} = {_variable(target)};"
 
-    def give(found: re.Match[str]) -> str:
-        exports.append(found[1])
-        return found[0].removeprefix("export ")
+    def give(match: re.Match[str]) -> str:
+        exports.append(match[1])
+        return match[0].removeprefix("export ")
 
-    def give_list(found: re.Match[str]) -> str:
-        exports.extend(re.sub(r"(\S+)\s+as\s+(\S+)", r"\2: \1", one.strip()) for one in found[1].split(",") if one.strip())
-        return "\n" * found[0].count("\n")
+    def give_list(match: re.Match[str]) -> str:
+        exports.extend(re.sub(r"(\S+)\s+as\s+(\S+)", r"\2: \1", name.strip()) for name in match[1].split(",") if name.strip())
+        return "\n" * match[0].count("\n")
 
     body = _LIST.sub(give_list, _EXPORT.sub(give, _IMPORT.sub(take, text)))
     unknown = _UNKNOWN.search(_COMMENT.sub("", body)) or _DYNAMIC.search(_COMMENT.sub("", body))

@@ -178,7 +178,7 @@ def _answer(request: Request, file: _File) -> Response:
 
 def _coding(accepted: str) -> str:
     """The best that both sides know: br where its package is there (Gradio brings it), gzip, or "" for none."""
-    known = {one.split(";")[0].strip() for one in accepted.split(",") if not one.replace(" ", "").endswith(";q=0")}
+    known = {coding.split(";")[0].strip() for coding in accepted.split(",") if not coding.replace(" ", "").endswith(";q=0")}
     if "br" in known and importlib.util.find_spec("brotli") is not None:
         return "br"
     return "gzip" if "gzip" in known else ""

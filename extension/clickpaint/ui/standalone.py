@@ -106,7 +106,7 @@ def head(preferences: Mapping[str, Any]) -> str:
     """The title, the icon, the settings as they are now, and the translations of Gradio's labels, which a web UI puts into its pages by
     itself."""
     table = json.loads((PROJECT / "localizations" / "zh_CN.json").read_text("utf-8"))
-    data, values = (json.dumps(one).replace("<", "\\u003c") for one in ({"zh_CN": table}, preferences))
+    data, values = (json.dumps(content).replace("<", "\\u003c") for content in ({"zh_CN": table}, preferences))
     return f"""
 <title>Clickpaint</title>
 <link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">

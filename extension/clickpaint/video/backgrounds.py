@@ -132,12 +132,12 @@ class PaintedBackground:
 
     def _ways(self, numbers: range, step: int) -> dict[int, Way]:
         way = Way.still(self._whole)
-        found = {numbers[0]: way}
+        ways = {numbers[0]: way}
         for number in numbers[1:]:
             self._progress.check()
             way = way.after(self._scene, number - step, step, self._whole)
-            found[number] = way
-        return found
+            ways[number] = way
+        return ways
 
     def _painted(self, number: int, way: Way | None) -> _Plate:
         """A background that owes nothing to the frames before."""

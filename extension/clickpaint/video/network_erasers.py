@@ -207,8 +207,8 @@ class WanVace(WindowedEraser):
             prompt, padding="max_length", max_length=512, truncation=True, return_attention_mask=True, return_tensors="pt"
         )
         device = network.text_encoder.device
-        found = network.text_encoder(read.input_ids.to(device), read.attention_mask.to(device)).last_hidden_state
-        return torch.where(read.attention_mask.to(device)[..., None] > 0, found, torch.zeros_like(found))
+        states = network.text_encoder(read.input_ids.to(device), read.attention_mask.to(device)).last_hidden_state
+        return torch.where(read.attention_mask.to(device)[..., None] > 0, states, torch.zeros_like(states))
 
 
 def propainter_file(folders: Iterable[Path]) -> Path | None:

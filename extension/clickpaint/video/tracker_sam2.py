@@ -63,8 +63,8 @@ class Sam2Tracker:
         for number in numbers:
             progress.check()
             logits, score = self._with_less_memory(lambda: self._next(module, session, number, step))  # noqa: B023
-            ((found,),) = above(logits, (frames.size[1], frames.size[0]))
-            yield TrackedFrame(number, found, score * _steadiness(logits) if found.any() else 0.0)
+            ((tracked,),) = above(logits, (frames.size[1], frames.size[0]))
+            yield TrackedFrame(number, tracked, score * _steadiness(logits) if tracked.any() else 0.0)
 
     def _begun(self, module: Any, frames: Frames, start: int, mask: np.ndarray) -> Any:
         """A session that knows the object in frame `start`."""

@@ -71,9 +71,9 @@ class TrackedMasks:
         packed = uncompressed(*self._bits[number], self.size)
         return np.zeros(self.size[::-1], bool) if packed is None else packed.mask
 
-    def put(self, found: TrackedFrame) -> None:
-        self._bits[found.number] = compressed(found.mask)
-        self.confidence[found.number] = found.confidence
+    def put(self, tracked: TrackedFrame) -> None:
+        self._bits[tracked.number] = compressed(tracked.mask)
+        self.confidence[tracked.number] = tracked.confidence
 
     def doubtful(self) -> list[int]:
         """The numbers of the frames that should be looked at."""
@@ -101,8 +101,8 @@ def track(
     for number, lower, upper in territories(numbers, first, last):
         result.put(TrackedFrame(number, given[number], 1.0))
         for stop in (upper, lower - 1):
-            for found in tracker.follow(frames, number, given[number], stop, progress):
-                result.put(found)
+            for tracked in tracker.follow(frames, number, given[number], stop, progress):
+                result.put(tracked)
                 done += 1
                 progress.report(done / total, "Following the object", done=done, total=total, unit="frame")
     return result

@@ -86,19 +86,19 @@ export class SettingsDialog extends HTMLElement {
         const {key, label, help, fixed, restart} = setting, able = changeable && !fixed, id = `cp-setting-${key}`;
         const input = inputOf(setting, id);
         input.disabled = !able;
-        const told = h("p.cp-told", {role: "status", hidden: true});
+        const notice = h("p.cp-told", {role: "status", hidden: true});
         const back = iconButton("undo", `${t("settings.default")}: ${word(label)}`, () => this.#change(setting, null, row));
         back.hidden = !able || isDefault(setting);
         const notes = [help && word(help), fixed && t(`fixed.${fixed}`), restart && t("settings.restart")].filter(Boolean);
-        const texts = h("div.cp-setting-text", {}, h("label", {for: id}, word(label)), ...notes.map((note) => h("p.cp-note", {}, note)), told);
+        const texts = h("div.cp-setting-text", {}, h("label", {for: id}, word(label)), ...notes.map((note) => h("p.cp-note", {}, note)), notice);
         const row = h("div.cp-setting", {"data-key": key}, texts, h("div.cp-setting-input", {}, back, input));
         input.addEventListener("change", () => this.#change(setting, valueOf(setting, input), row));
         return row;
     }
 
     async #change(setting, value, row) {
-        const told = row.querySelector(".cp-told"), bad = (text) => (told.classList.add("cp-bad"), told.replaceChildren(text));
-        told.hidden = false;
+        const notice = row.querySelector(".cp-told"), bad = (text) => (notice.classList.add("cp-bad"), notice.replaceChildren(text));
+        notice.hidden = false;
         if (value === undefined) return bad(t("settings.number", {minimum: setting.minimum, maximum: setting.maximum}));
         try {
             const {settings} = await this.#api.changeSettings({[setting.key]: value});

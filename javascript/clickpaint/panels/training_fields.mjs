@@ -11,13 +11,13 @@ import {zh_CN} from "../language/training_settings_zh_CN.mjs";
  * @param {(values: Record<string, any>) => void} change told all that is said
  */
 export function fieldsOf(settings, values, change) {
-    const told = Object.fromEntries(Object.entries(values).filter(([name]) => settings.some((setting) => setting.name === name)));
+    const known = Object.fromEntries(Object.entries(values).filter(([name]) => settings.some((setting) => setting.name === name)));
     return settings.map((setting) => {
-        const input = inputOf(setting, told[setting.name]);
+        const input = inputOf(setting, known[setting.name]);
         input.addEventListener("change", () => {
-            if (input.value === "") delete told[setting.name];
-            else if (input.checkValidity()) told[setting.name] = input.value;
-            change({...told});
+            if (input.value === "") delete known[setting.name];
+            else if (input.checkValidity()) known[setting.name] = input.value;
+            change({...known});
         });
         return h("label", {}, h("span", {}, labelOf(setting.name)), input, h("small", {}, helpOf(setting)));
     });

@@ -21,8 +21,8 @@ export function fittingBand({width, height}, [left, top, right, bottom]) {
  * @param {string} action what the open tab does
  */
 export function bandOf(editor, action) {
-    const {options, state, capabilities} = editor, told = capabilities?.paint?.removal_prompt;
-    if (action !== "remove" || options.eraser !== "diffusion" || !told || !state.selection?.box || editor.clip) return null;
+    const {options, state, capabilities} = editor, prompt = capabilities?.paint?.removal_prompt;
+    if (action !== "remove" || options.eraser !== "diffusion" || !prompt || !state.selection?.box || editor.clip) return null;
     const {auto_edge, grow, feather} = options;
     return auto_edge ? fittingBand(editor.size, state.selection.box) : {grow: grow ?? 0, feather: feather ?? 0};
 }

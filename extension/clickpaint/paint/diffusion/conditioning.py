@@ -122,8 +122,8 @@ class Pairs(Conditioning):
             return first
         second = Conditioning(self.second, self.uncond, self.steps).text(branch, share)
 
-        def both(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-            return torch.cat([one] * self.count + [other] * self.count)
+        def both(first: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            return torch.cat([first] * self.count + [other] * self.count)
 
         pair = id(first), id(second)  # of texts that this object keeps
         if pair not in self._joined:
@@ -207,7 +207,7 @@ class _Encoder:
         return syntax.chunks(pieces, comma=_COMMA, padding=_END, word=word)
 
     def words_of(self, text: str) -> list[Word]:
-        tokenizer, found = self.checkpoint.text_encoders[0].tokenizer, []
+        tokenizer, words = self.checkpoint.text_encoders[0].tokenizer, []
         for number, chunk in enumerate(self.chunks(0, text)):
             learned = {place + k: (place, name) for place, name in chunk.words for k in range(len(self.words[name][0]))}
             beginning, places = "", list[int]()
@@ -219,9 +219,9 @@ class _Encoder:
                 ends = learned.get(place + 1, (-1, ""))[0] != start if place in learned else piece.endswith("</w>")
                 beginning = piece if place in learned else beginning + piece.removesuffix("</w>")
                 if ends:
-                    found.append(Word(beginning.lower(), tuple(places)))
+                    words.append(Word(beginning.lower(), tuple(places)))
                     beginning, places = "", []
-        return found
+        return words
 
 
 def _tokens(encoder: TextEncoder, text: str) -> list[int]:

@@ -55,7 +55,7 @@ class ByFrame(Part):
     def residuals(self, inputs: Inputs, moment: Moment) -> Residuals | None:
         import torch
 
-        found = []
+        residuals = []
         for number, own in enumerate(self.parts):
             added = [each for part in own if (each := part.residuals(*self._of(number, inputs, moment))) is not None]
             if not added:
@@ -63,14 +63,14 @@ class ByFrame(Part):
             total = added[0]
             for each in added[1:]:
                 total = total + each
-            found.append(total)
+            residuals.append(total)
         branches = len(inputs.branches)
 
         def joined(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             return torch.stack([row.unflatten(0, (branches, -1)) for row in rows], dim=1).flatten(0, 2)
 
-        down = tuple(joined(rows) for rows in zip(*(each.down for each in found), strict=True))
-        return Residuals(down, joined([each.mid for each in found]))
+        down = tuple(joined(rows) for rows in zip(*(each.down for each in residuals), strict=True))
+        return Residuals(down, joined([each.mid for each in residuals]))
 
     def model_input(self, inputs: Inputs, moment: Moment) -> Inputs:
         import torch

@@ -88,13 +88,13 @@ def _best(candidates: Sequence[Path], family: FlowFamily) -> Path | None:
 
 
 def _headers(folders: Sequence[Path]) -> list[tuple[Path, Mapping[str, Any]]]:
-    found = []
+    headers = []
     for file in files(folders, (".safetensors", ".sft", ".gguf")):
         try:
-            found.append((file, _header(file, file.stat().st_mtime_ns)))
+            headers.append((file, _header(file, file.stat().st_mtime_ns)))
         except (OSError, ClickpaintError):
             continue  # a damaged neighbour is no reason not to paint
-    return found
+    return headers
 
 
 @functools.lru_cache(maxsize=64)

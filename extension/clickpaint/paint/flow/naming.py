@@ -113,9 +113,9 @@ class Tensors:
             tensors: by the keys of `shapes`.
             wanted: names and modules' parameters, of whose shapes the file's tensors should be.
         """
-        found = {}
+        parameters = {}
         for name, parameter in wanted:
             place = self.place(name)
             if place.key in tensors:
-                found[name] = place.of(tensors[place.key], parameter.shape[0])
-        return found
+                parameters[name] = place.of(tensors[place.key], parameter.shape[0])
+        return parameters

@@ -55,12 +55,12 @@ class System:
 
 def systems(folders: Iterable[Path]) -> list[System]:
     """The systems in these folders by name; the first of a name counts. Nothing is loaded."""
-    found = [(path, index) for path in folders_in(folders) if (index := _index(path)) is not None]
+    indexed = [(path, index) for path in folders_in(folders) if (index := _index(path)) is not None]
     known: dict[str, System] = {}
-    for path, index in found:
+    for path, index in indexed:
         kind = KINDS.get(str(index["_class_name"]))
         if kind is not None:
-            partner = next((other for other, each in found if each["_class_name"] in kind.partners), None)
+            partner = next((other for other, each in indexed if each["_class_name"] in kind.partners), None)
             known.setdefault(path.name, System(path.name, kind, path, _reason(path, index, kind, partner), partner))
     return list(known.values())
 
