@@ -28,11 +28,10 @@ LOOSE = {"__init__", "__main__", "errors", "progress", "settings"}
 """Files of the package that need no room."""
 
 STUDIO = (
-    "tasks", "queue", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting", "own_sampler",
-    "systems", "painting", "generation", "steering",
-    "control_maps", "word_masks", "words", "several_pictures", "training_data", "trainings", "video_readers", "video_library", "animating",
-    "video_views", "video_work", "video_objects", "video_painting", "video_results", "videos", "downloads", "inventory", "own_files",
-    "studio", "touchup",
+    "tasks", "queue", "zipping", "model_pool", "map_cache", "request", "selecting", "reading", "erasing", "vitmatte", "extracting",
+    "own_sampler", "systems", "painting", "generation", "steering", "control_maps", "word_masks", "words", "several_pictures",
+    "training_data", "trainings", "video_readers", "video_library", "animating", "video_views", "video_work", "video_objects",
+    "video_painting", "video_results", "videos", "downloads", "inventory", "own_files", "studio", "touchup",
 )  # fmt: skip
 """The same order among the files of the studio."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import string
 from typing import Any
 
@@ -151,6 +152,11 @@ def _names(template: str) -> set[str]:
 def _compatible(value: Any) -> Any:
     """Paths, errors and the like as their text."""
     return value if value is None or isinstance(value, (str, bool, int, float, list, tuple, dict)) else str(value)
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error means that a disk has no room left."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def cannot_write(target: object, error: OSError) -> InvalidInput:

@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 
 _NOTHING: dict[str, Any] = {}
 _EVERY_SECONDS = 0.05
-_MOST_POINTS = 1000
-_MOST_STROKE_POINTS = 100_000
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
@@ -248,16 +246,16 @@ def _mask(studio: Studio, picture: Picture, body: schemas.CaptionPictureBody) ->
         return masks.from_file(translate.picture_bytes(body.mask), picture.size)
     if not body.points and body.box is None:
         return None
-    if len(body.points) > _MOST_POINTS:
-        raise InvalidInput("There are {count} points.", "Give at most {limit}.", count=len(body.points), limit=_MOST_POINTS)
+    if len(body.points) > schemas.MOST_POINTS:
+        raise InvalidInput("There are {count} points.", "Give at most {limit}.", count=len(body.points), limit=schemas.MOST_POINTS)
     prompts = Prompts(tuple(Point(point.x, point.y, point.label) for point in body.points), body.box)
     clicked = studio.selecting.segment(picture, prompts, body.segmenter)
     return clicked.candidates[0].mask
 
 
 def _check_strokes(strokes: Sequence[Sequence[Any]]) -> None:
-    if sum(len(stroke) for stroke in strokes) > _MOST_STROKE_POINTS:
-        raise InvalidInput("The trajectory has too many points.", "Give at most {limit}.", limit=_MOST_STROKE_POINTS)
+    if sum(len(stroke) for stroke in strokes) > schemas.MOST_STROKE_POINTS:
+        raise InvalidInput("The trajectory has too many points.", "Give at most {limit}.", limit=schemas.MOST_STROKE_POINTS)
 
 
 def _raw(raw: Raw) -> dict[str, Any]:

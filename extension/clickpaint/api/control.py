@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Response
 
 from clickpaint.api import control_schemas as schemas
 from clickpaint.api import translate
-from clickpaint.api.encode import answer, rgb_png
+from clickpaint.api.encode import PRIVATE, answer, rgb_png
 from clickpaint.api.error_responses import Unprocessable
 from clickpaint.api.schemas import StateAnswer
 from clickpaint.control import registry
@@ -24,7 +24,6 @@ from clickpaint.image import mask as masks
 from clickpaint.studio.control_maps import PreprocessorListing, WorkspaceMap
 from clickpaint.studio.studio import Studio
 
-_PRIVATE = {"Cache-Control": "private, no-store"}
 _VERSION = 3
 """Of sd-webui-controlnet's API."""
 _UNITS = 3
@@ -60,7 +59,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         responses={200: {"content": {"image/png": {}}}},
     )
     def shown(id: str, map: str) -> Response:
-        return Response(rgb_png(maps.made(studio.workspace(id), map).map.pixels), 200, _PRIVATE, "image/png")
+        return Response(rgb_png(maps.made(studio.workspace(id), map).map.pixels), 200, PRIVATE, "image/png")
 
     @router.post("/workspaces/{id}/control/{map}/keep", tags=tags, summary="Lay a map over the picture", response_model=StateAnswer)
     def keep(id: str, map: str, body: schemas.KeepBody | None = None, side: int | None = Depends(translate.mask_side)) -> Response:

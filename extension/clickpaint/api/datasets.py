@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from clickpaint.api import datasets_schemas as schemas
 from clickpaint.api import translate, uploads
-from clickpaint.api.encode import answer, zip_file
+from clickpaint.api.encode import PRIVATE, answer, zip_file
 from clickpaint.caption.caption_job import CaptionOptions
 from clickpaint.errors import ClickpaintError, InvalidInput
 from clickpaint.image import mask as masks
@@ -95,7 +95,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     )  # fmt: skip
     def thumbnail(name: str, id: str, what: Literal["picture", "map", "before"] = "picture") -> Response:
         """picture: what its mask leaves out is dimmed."""
-        return Response(data.thumbnail(name, id, what), 200, {"Cache-Control": "private, no-store"}, "image/jpeg")
+        return Response(data.thumbnail(name, id, what), 200, PRIVATE, "image/jpeg")
 
     @router.get(
         "/datasets/{name}/export", tags=tags, summary="A zip file for another trainer", response_class=StreamingResponse,

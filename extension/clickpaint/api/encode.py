@@ -18,6 +18,9 @@ from clickpaint.errors import with_codes
 from clickpaint.image import png
 from clickpaint.image.packed import PackedMask
 
+PRIVATE = {"Cache-Control": "private, no-store"}
+"""Headers of what only who asked may see, and what is another thing under the same address soon."""
+
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """JSON in ASCII: text from a request may hold what UTF-8 cannot (half of a surrogate pair)."""
@@ -30,7 +33,7 @@ _BLOCK = 1 << 18
 
 def zip_file(file: IO[bytes], name: str) -> Response:
     """A zip file to be saved under this name; it is closed when all of it is sent."""
-    headers = {"Cache-Control": "private, no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+    headers = {**PRIVATE, "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
     return StreamingResponse(_blocks(file), 200, headers, "application/zip")
 
 

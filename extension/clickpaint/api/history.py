@@ -7,13 +7,11 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
-from clickpaint.api import schemas
+from clickpaint.api import schemas, translate
 from clickpaint.api.access import Gate
-from clickpaint.api.encode import answer
-from clickpaint.errors import InvalidInput, NotFound
+from clickpaint.api.encode import PRIVATE, answer
+from clickpaint.errors import NotFound
 from clickpaint.studio.studio import Studio
-
-_MOST_IDS = 500
 
 
 def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
@@ -23,9 +21,7 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
     def history(request: Request, ids: str = "") -> Response:
         """The one changed last first. ids: separated by commas, only these; an id is known to nobody but those who opened the picture.
         Left out, all there are where the program serves one user (stand-alone, on this machine, without a token), otherwise none."""
-        named = [id for id in ids.split(",") if id]
-        if len(named) > _MOST_IDS:
-            raise InvalidInput("These are too many ids.", "Give at most {limit}.", limit=_MOST_IDS)
+        named = translate.ids_of(ids)
         if not named and not gate.one_user(request):
             return answer([])
         return answer(
@@ -50,4 +46,4 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
         data = studio.workspaces.thumbnail(id)
         if data is None:
             raise NotFound("There is no such workspace (any more).", "Open the picture again.")
-        return Response(data, 200, {"Cache-Control": "private, no-store"}, "image/jpeg")
+        return Response(data, 200, PRIVATE, "image/jpeg")

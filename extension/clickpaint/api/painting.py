@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Response
 
 from clickpaint.api import painting_schemas as schemas
 from clickpaint.api import translate
-from clickpaint.api.encode import answer, rgb_png
+from clickpaint.api.encode import PRIVATE, answer, rgb_png
 from clickpaint.api.schemas import StateAnswer
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image import mask as masks
@@ -23,8 +23,6 @@ from clickpaint.studio.studio import Studio
 
 _PALETTE = {"uncrop": "expand", "inpaint": "fill"}
 """Palette's names of tasks."""
-
-_PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
@@ -66,7 +64,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         results = studio.workspace(id).results
         if not 0 <= _index(index) < len(results):
             raise NotFound("There is no result {index} (any more).", "Paint first.", index=index)
-        return Response(rgb_png(results[_index(index)].pixels), 200, _PRIVATE, "image/png")
+        return Response(rgb_png(results[_index(index)].pixels), 200, PRIVATE, "image/png")
 
     @router.get(
         "/workspaces/{id}/preview",
@@ -83,7 +81,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             return Response(status_code=204)
         file = io.BytesIO()
         picture.convert("RGB").save(file, "JPEG", quality=80)
-        return Response(file.getvalue(), 200, _PRIVATE, "image/jpeg")
+        return Response(file.getvalue(), 200, PRIVATE, "image/jpeg")
 
     @router.get("/control-names", tags=tags, summary="What ControlNet units can name", response_model=schemas.ControlNamesAnswer)
     def control_names(ours: bool = False) -> Response:

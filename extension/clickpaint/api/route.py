@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from clickpaint.api import error_responses, json_body
 from clickpaint.api.access import Gate
 from clickpaint.api.pydantic_compat import Bounded, fields_of, schema_of, type_of
-from clickpaint.api.uploads import disk_full, no_temporary_space
-from clickpaint.errors import ClickpaintError, OutOfMemory, TooLarge
+from clickpaint.api.uploads import no_temporary_space
+from clickpaint.errors import ClickpaintError, OutOfMemory, TooLarge, disk_full
 from clickpaint.settings import MEGABYTE
 from clickpaint.weights.device import out_of_memory
 

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from clickpaint.api.pydantic_compat import Body, Integer, Number, Pixels, at_most, picture_file, points_at_most
+from clickpaint.studio.several_pictures import MOST_PICTURES
 
 MOST_POINTS = 1000
 MOST_STROKE_POINTS = 200_000
 MOST_OPERATIONS = 100
-MOST_PICTURES = 500
 
 Mode = Literal["replace", "add", "subtract", "intersect"]
 Box = tuple[Number, Number, Number, Number]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from clickpaint.api import trainings_schemas as schemas
-from clickpaint.api.encode import answer
+from clickpaint.api.encode import PRIVATE, answer
 from clickpaint.api.streams import Event, stream
 from clickpaint.errors import ClickpaintError, NotFound
 from clickpaint.studio.studio import Studio
@@ -119,7 +119,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         path = studio.trainings.get(id).job.folder / SAMPLES / file
         if _SAMPLE.fullmatch(file) is None or not path.is_file():
             raise NotFound("There is no sample {file}.", "See the training for those that there are.", file=file)
-        return Response(path.read_bytes(), 200, {"Cache-Control": "private, no-store"}, "image/png")
+        return Response(path.read_bytes(), 200, PRIVATE, "image/png")
 
 
 def _described(training: Training) -> dict[str, Any]:

@@ -29,11 +29,21 @@ from clickpaint.studio.selecting import Clicked, Everything, Segmented
 from clickpaint.studio.studio import Studio
 from clickpaint.studio.tasks import Task
 
+_MOST_IDS = 500
+
 _SILHOUETTE = 256
 """Pixels of the longer side of a candidate that is not the chosen one: enough for a button and for a look."""
 _URL_LETTERS = bytes.maketrans(b"-_", b"+/")
 _FORMATS = ("source", "png", "jpeg", "webp", "avif")
 _MOST_PIXELS = 512  # of growing, shrinking and feathering
+
+
+def ids_of(text: str) -> list[str]:
+    """Those of a query, separated by commas. Raises `InvalidInput` for too many."""
+    ids = [id for id in text.split(",") if id]
+    if len(ids) > _MOST_IDS:
+        raise InvalidInput("These are too many ids.", "Give at most {limit}.", limit=_MOST_IDS)
+    return ids
 
 
 def picture_bytes(text: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 
 from fastapi import Request
@@ -10,9 +9,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from clickpaint.api import json_body, translate
-from clickpaint.errors import ClickpaintError, InvalidInput, TooLarge
+from clickpaint.errors import ClickpaintError, InvalidInput, TooLarge, disk_full
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _JSON = "\0json"
 """In the place of a file name, for what a file name cannot be."""
 
@@ -60,11 +58,6 @@ def picture(upload: tuple[bytes, str]) -> tuple[bytes, str]:
     if not isinstance(image, str) or not isinstance(name, str):
         raise InvalidInput("The body has no image.", 'Send {"image": "…", "name": "…"} with the file in base64.')
     return translate.picture_bytes(image), name
-
-
-def disk_full(error: BaseException) -> bool:
-    """Whether the error means that a disk has no room left."""
-    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def no_temporary_space(error: BaseException) -> TooLarge:

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr
 from clickpaint.api.painting_schemas import EngineBody
 from clickpaint.api.pydantic_compat import Body, Integer, at_most, documented, picture_file
 from clickpaint.api.schemas import MOST_OPERATIONS, MOST_POINTS, Box, OperationBody, PointBody, TaskAnswer
+from clickpaint.studio.video_objects import MOST_OBJECTS
 
 MOST_FRAMES_AT_ONCE = 200
-MOST_OBJECTS = 32
 
 OPEN_BODY = {
     "required": True,

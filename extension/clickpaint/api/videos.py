@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from clickpaint.api import json_body, translate, video_answers, video_schemas
 from clickpaint.api.access import Gate
-from clickpaint.api.encode import answer, data_url, mask_png, zip_file
+from clickpaint.api.encode import PRIVATE, answer, data_url, mask_png, zip_file
 from clickpaint.api.painting import options_of
 from clickpaint.api.ranges import file_answer
 from clickpaint.api.receiving import receive
@@ -26,7 +26,6 @@ from clickpaint.session.open_video import SOURCE, OpenVideo
 from clickpaint.studio.studio import Studio
 from clickpaint.studio.tasks import Task
 
-_MOST_IDS = 500
 _LASTING = "private, max-age=31536000, immutable"
 _NO = ("", "0", "false")
 CLIP = {"requestBody": video_schemas.OPEN_BODY, "x-takes": "clip"}
@@ -54,9 +53,7 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
     def list_videos(request: Request, ids: str = "") -> Response:
         """The one changed last first. ids: separated by commas, only these; an id is known to nobody but those who opened the clip.
         Left out, all there are where the program serves one user (stand-alone, on this machine, without a token), otherwise none."""
-        named = [id for id in ids.split(",") if id]
-        if len(named) > _MOST_IDS:
-            raise InvalidInput("These are too many ids.", "Give at most {limit}.", limit=_MOST_IDS)
+        named = translate.ids_of(ids)
         if not named and not gate.one_user(request):
             return answer([])
         return answer([video_answers.stored(entry) for entry in library.listed(named or None)])
@@ -181,7 +178,7 @@ def add_routes(router: APIRouter, studio: Studio, gate: Gate) -> None:
         wanted = _optional(width, "width")
         if wanted is not None and wanted < selected.shape[1]:
             selected = resampled(selected, (wanted, max(round(selected.shape[0] * wanted / selected.shape[1]), 1)))
-        return Response(mask_png(selected), 200, {"Cache-Control": "private, no-store"}, "image/png")
+        return Response(mask_png(selected), 200, PRIVATE, "image/png")
 
     @router.get("/videos/{id}/objects/{object}/masks", tags=tags, summary="An object's masks in a zip file",
                 response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})  # fmt: skip

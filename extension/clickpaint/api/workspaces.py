@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Response
 
 from clickpaint.api import schemas, translate, uploads
-from clickpaint.api.encode import answer, rgb_png
+from clickpaint.api.encode import PRIVATE, answer, rgb_png
 from clickpaint.errors import InvalidInput, NotFound
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture_files import media_type
@@ -128,14 +128,14 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         number = _version(version)
         if box:
             part = workspace.part(number, _box(box, workspace.size_of(number)))
-            return Response(rgb_png(part), 200, {"Cache-Control": "private, no-store"}, "image/png")
+            return Response(rgb_png(part), 200, PRIVATE, "image/png")
         if longest:
             small = workspace.small_jpeg(number, _longest(longest))
-            return Response(small, 200, {"Cache-Control": "private, no-store"}, "image/jpeg")
+            return Response(small, 200, PRIVATE, "image/jpeg")
         picture = workspace.picture(number)
         wanted = translate.checked_format(format)
         name = picture.source.format if wanted == "source" else wanted.upper()
-        headers = {"Cache-Control": "private, no-store"}
+        headers = {**PRIVATE}
         if download not in ("", "0", "false"):
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file_name(workspace.name, name), safe='')}"
         return Response(studio.encode(picture, None if wanted == "source" else name, _quality(quality)), 200, headers, media_type(name))
@@ -160,7 +160,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     def mask(id: str, side: int | None = Depends(translate.mask_side)) -> Response:
         workspace = studio.workspace(id)
         data = translate.selection_png(workspace.state, workspace, side)
-        return Response(data, 200, {"Cache-Control": "private, no-store"}, "image/png")
+        return Response(data, 200, PRIVATE, "image/png")
 
     def travelled(workspace: Workspace, way: Callable[[Workspace], Travel], side: int | None) -> dict[str, Any]:
         travel = way(workspace)

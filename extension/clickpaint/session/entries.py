@@ -22,7 +22,9 @@ from clickpaint.session.manifest import FORMAT
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[A-Za-z0-9_-]{24}")
-_DAY = 24 * 3600.0
+DAY = 24 * 3600.0
+"""In seconds."""
+
 DAMAGED = (
     ValueError,
     KeyError,
@@ -103,7 +105,7 @@ class Entries:
         bounds, now = self._bounds(), time.time()
         entries = {id: measured(self._folder / id) for id in self.names()}
         for id, (changed, _) in entries.items():
-            if now - changed > bounds.days * _DAY and id not in opened:
+            if now - changed > bounds.days * DAY and id not in opened:
                 self.remove(id)
         entries = {id: measured for id, measured in entries.items() if (self._folder / id).is_dir()}
         gone, total = [], sum(nbytes for _, nbytes in entries.values())
@@ -149,7 +151,7 @@ class Entries:
             return None
         if not isinstance(manifest, dict) or manifest.get("id") != id or manifest.get("format") != FORMAT:
             raise ValueError("it is of another program's form")
-        return None if time.time() - measured(self._folder / id)[0] > self._bounds().days * _DAY else manifest
+        return None if time.time() - measured(self._folder / id)[0] > self._bounds().days * DAY else manifest
 
     def described(self, id: str) -> StoredWorkspace | None:
         """The entry for a list; None where there is none. One that is damaged is removed."""
@@ -182,5 +184,5 @@ class Entries:
 
 
 def is_id(name: str) -> bool:
-    """Whether a workspace could have this id."""
+    """Whether a workspace, or a video, could have this id."""
     return _ID.fullmatch(name) is not None

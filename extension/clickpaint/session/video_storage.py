@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 import shutil
 import threading
@@ -14,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clickpaint.errors import TooLarge
+from clickpaint.session.entries import DAY, is_id
 from clickpaint.session.open_video import MADE, RECORD, SOURCE, OpenVideo, gone
 from clickpaint.session.video_record import VideoFacts
 from clickpaint.video.describing import ClipFacts
 
 log = logging.getLogger(__name__)
 
-_ID = re.compile(r"[A-Za-z0-9_-]{24}")
-_DAY = 24 * 3600.0
-_ABANDONED = _DAY
+_ABANDONED = DAY
 """Seconds after which a half received file belongs to a program that died."""
 
 
@@ -141,7 +139,7 @@ class VideoStorage:
         """The video, which counts as used now. Raises `NotFound`."""
         with self._lock:
             video = self._open.get(id)
-            if video is None and _ID.fullmatch(id) and self._fresh(id):
+            if video is None and is_id(id) and self._fresh(id):
                 try:
                     video = self._open[id] = OpenVideo(self.folder / id)
                 except OSError:
@@ -156,11 +154,11 @@ class VideoStorage:
 
     def has(self, id: str) -> bool:
         """Whether there is such a video."""
-        return id in self._open or (_ID.fullmatch(id) is not None and (self.folder / id / RECORD).is_file())
+        return id in self._open or (is_id(id) and (self.folder / id / RECORD).is_file())
 
     def listed(self, ids: Iterable[str] | None = None) -> list[StoredVideo]:
         """Those there are, the one changed last first. ids: only these, as far as there are any; None for all."""
-        names = self._names() if ids is None else [id for id in dict.fromkeys(ids) if _ID.fullmatch(id)]
+        names = self._names() if ids is None else [id for id in dict.fromkeys(ids) if is_id(id)]
         entries = []
         for id in names:
             if not self._fresh(id):
@@ -178,7 +176,7 @@ class VideoStorage:
 
     def remove(self, id: str) -> bool:
         """Remove a video; what is under way for it finds it closed. Whether there was one."""
-        if not _ID.fullmatch(id):
+        if not is_id(id):
             return False
         with self._lock:
             video = self._open.pop(id, None)
@@ -205,7 +203,7 @@ class VideoStorage:
         entries = {}
         for id in self._names():
             changed, nbytes = self._measured(id)
-            if bounds.days > 0 and now - changed > bounds.days * _DAY and not self._in_use(id):
+            if bounds.days > 0 and now - changed > bounds.days * DAY and not self._in_use(id):
                 self.remove(id)
             else:
                 entries[id] = changed, nbytes
@@ -234,11 +232,11 @@ class VideoStorage:
 
     def _fresh(self, id: str) -> bool:
         days = self._bounds().days
-        return days <= 0 or time.time() - self._measured(id)[0] <= days * _DAY
+        return days <= 0 or time.time() - self._measured(id)[0] <= days * DAY
 
     def _names(self) -> list[str]:
         try:
-            return [entry.name for entry in self.folder.iterdir() if _ID.fullmatch(entry.name) and (entry / RECORD).is_file()]
+            return [entry.name for entry in self.folder.iterdir() if is_id(entry.name) and (entry / RECORD).is_file()]
         except OSError:
             return []
 

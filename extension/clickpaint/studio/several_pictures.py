@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
@@ -13,6 +12,7 @@ import numpy as np
 from clickpaint.errors import InvalidInput
 from clickpaint.image.mask import bounds
 from clickpaint.segment.base import Prompts
+from clickpaint.studio.zipping import zipped
 
 if TYPE_CHECKING:
     from clickpaint.image.geometry import Box
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from clickpaint.studio.selecting import Selecting
 
 MOST_PICTURES = 500
-_IN_MEMORY = 64 << 20
 _AROUND = 0.08
 """By this share of its sides a box is wider on each side."""
 
@@ -92,19 +91,15 @@ class SeveralPictures:
         """
         if not 1 <= len(pictures) <= MOST_PICTURES:
             raise InvalidInput("One file can hold 1 to {limit} pictures.", "Ask for fewer at once.", limit=MOST_PICTURES)
-        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
         taken: set[str] = set()
-        try:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for id, version in pictures:
-                    workspace = self._workspace(id)
-                    name = free_name(self._file_name(workspace.name, format or workspace.original.source.format), taken)
-                    archive.writestr(name, self._encode(workspace.picture(version), format, quality))
-        except BaseException:
-            file.close()
-            raise
-        file.seek(0)
-        return file
+
+        def fill(archive: zipfile.ZipFile) -> None:
+            for id, version in pictures:
+                workspace = self._workspace(id)
+                name = free_name(self._file_name(workspace.name, format or workspace.original.source.format), taken)
+                archive.writestr(name, self._encode(workspace.picture(version), format, quality))
+
+        return zipped(fill)
 
 
 def selection_behind(workspace: Workspace, version: int | None) -> np.ndarray | None:

@@ -29,14 +29,13 @@ from clickpaint.studio.request import Requests
 from clickpaint.studio.several_pictures import selection_behind
 from clickpaint.studio.word_masks import WordMasks
 from clickpaint.studio.words import Words
+from clickpaint.studio.zipping import zipped
 from clickpaint.train.dataset import inspection
 from clickpaint.train.dataset.collection import Collection, ExampleChange, NewExample, example_id
 from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set, save_data_set
 from clickpaint.train.dataset.inspection import Inspection
 from clickpaint.train.dataset.picture_reading import file_checksum, mask_of, read_mask, read_picture
 from clickpaint.train.dataset.zip_files import inner_folder, unpack_zip
-
-_IN_MEMORY = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -246,13 +245,13 @@ class TrainingData:
         data_set = self.collection.get(name)
         with self._requests.run("dataset"), tempfile.TemporaryDirectory(prefix="clickpaint-") as folder:
             save_data_set(data_set, Path(folder) / "set", layout)
-            file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+
+            def fill(archive: zipfile.ZipFile) -> None:
                 for path in sorted((Path(folder) / "set").rglob("*")):
                     if path.is_file():
                         archive.write(path, path.relative_to(Path(folder) / "set").as_posix())
-        file.seek(0)
-        return file
+
+            return zipped(fill)
 
     def take(self, name: str, data_set: DataSet) -> int:
         """Copy a data set into the collection, see `Collection.take`."""

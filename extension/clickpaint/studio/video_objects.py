@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,13 +27,13 @@ from clickpaint.studio.video_library import VideoLibrary, arranged, check_frame_
 from clickpaint.studio.video_views import VideoViews
 from clickpaint.studio.video_work import finished_or_kept
 from clickpaint.studio.word_masks import WordMasks
+from clickpaint.studio.zipping import zipped
 from clickpaint.video import registry
 from clickpaint.video.base import Frames
 from clickpaint.video.clips import masks_for, open_clip
 from clickpaint.video.tracking import Tracker, territories
 
 MOST_OBJECTS = 32
-_IN_MEMORY = 8 << 20
 _TOGETHER = 16
 """Frames that are stored at once."""
 
@@ -172,19 +171,17 @@ class VideoObjects:
             NotFound: there is no such object. TooLarge: there is no room for it.
         """
         check_object(video, object_id)
-        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
+        masks = video.masks([object_id])
+
+        def fill(archive: zipfile.ZipFile) -> None:
+            for number in range(video.facts.frames):
+                archive.writestr(f"{number:04d}.png", masks_.to_png(masks.mask(number)))
+
         try:
-            masks = video.masks([object_id])
-            with self._requests.admitted(), zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for number in range(video.facts.frames):
-                    archive.writestr(f"{number:04d}.png", masks_.to_png(masks.mask(number)))
-        except BaseException as error:
-            file.close()
-            if isinstance(error, OSError):
-                raise no_room(error) from error
-            raise
-        file.seek(0)
-        return file
+            with self._requests.admitted():
+                return zipped(fill)
+        except OSError as error:
+            raise no_room(error) from error
 
     def remove(self, video: OpenVideo, object_id: str) -> None:
         """Forget an object. Raises `NotFound`."""

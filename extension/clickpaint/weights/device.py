@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clickpaint.errors import InvalidInput, OutOfMemory
+from clickpaint.settings import MEGABYTE
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-MEGABYTE = 1 << 20
 _DIRECTML = "privateuseone"
 
 

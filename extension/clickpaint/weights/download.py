@@ -8,7 +8,6 @@ downloads, the other waits and shows the first one's progress.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import shutil
 from collections.abc import Iterator
@@ -16,14 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from clickpaint.errors import ClickpaintError, DownloadFailed, ModelMissing
+from clickpaint.errors import ClickpaintError, DownloadFailed, ModelMissing, disk_full
 from clickpaint.progress import SILENT, Progress
 from clickpaint.weights.catalog import ModelFile, unfinished
 from clickpaint.weights.folders import is_file
 from clickpaint.weights.transfer import Network, Transfer, Unusable, no_space, sum_of
 
 log = logging.getLogger(__name__)
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def download(file: ModelFile, folder: Path, network: Network, progress: Progress = SILENT) -> Path:
@@ -131,7 +129,7 @@ def _writing_to(folder: Path) -> Iterator[None]:
     except ClickpaintError:
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        if disk_full(error):
             raise no_space(folder, None, shutil.disk_usage(folder).free) from error
         raise DownloadFailed(
             "The download cannot be written into {folder}: {reason}.",
