@@ -8,7 +8,8 @@ from PIL import Image
 
 from clickpaint.image.geometry import Box
 from clickpaint.image.picture_files import decode, encode
-from tests.image.test_picture import HEIGHT, LOSSLESS, WIDTH, file_of, opened, photo
+from tests.image.files import file_of
+from tests.image.toys import HEIGHT, LOSSLESS, WIDTH, opened, photo
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])

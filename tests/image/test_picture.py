@@ -1,84 +1,22 @@
+"""Pictures through files and back: every sample that was not changed, and all that travels with them."""
+
 from __future__ import annotations
 
 import functools
 import io
 import struct
-import warnings
-import zlib
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from clickpaint.errors import InvalidInput, TooLarge
+from clickpaint.errors import InvalidInput
 from clickpaint.image import picture_files
 from clickpaint.image.picture import Picture, from_pixels
-from clickpaint.image.picture_files import Limits, decode, encode
-
-LOSSLESS = {
-    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
-    "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "RGB;16"),
-    "BMP": ("1", "L", "P", "RGB"),
-    "GIF": ("P",),
-    "WEBP": ("RGB", "RGBA"),
-}
-WIDTH, HEIGHT = 53, 37
-
-
-def rng():
-    return np.random.default_rng(0)
-
-
-def file_of(image: Image.Image, format: str, **options) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format, **options)
-    return out.getvalue()
-
-
-def opened(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data))
-
-
-def photo(mode: str = "RGB") -> Image.Image:
-    # Few enough colours that a palette has entries left.
-    image = Image.fromarray(rng().integers(0, 5, (HEIGHT, WIDTH, 3), np.uint8) * np.uint8(60))
-    if mode == "P":
-        return image.quantize(100)
-    if mode in ("LA", "RGBA"):
-        image = image.convert(mode)
-        image.putalpha(Image.fromarray(rng().integers(0, 256, (HEIGHT, WIDTH), np.uint8)))
-        return image
-    return image.convert(mode)
-
-
-def deep(format: str, channels: int) -> bytes:
-    array = rng().integers(0, 65536, (HEIGHT, WIDTH, channels), dtype=np.uint16)
-    return cv2.imencode({"PNG": ".png", "TIFF": ".tiff"}[format], array)[1].tobytes()
-
-
-def png(width: int, height: int, colour: int, bits: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG put together by hand."""
-    parts = [
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)),
-        *chunks,
-        (b"IDAT", zlib.compress(rows)),
-        (b"IEND", b""),
-    ]
-    body = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
-
-
-def sample(format: str, mode: str) -> bytes:
-    if mode == "LA;16":
-        array = rng().integers(0, 65536, (HEIGHT, WIDTH, 2), dtype=np.uint16).astype(">u2")
-        return png(WIDTH, HEIGHT, 4, 16, b"".join(b"\0" + row.tobytes() for row in array))
-    if mode.endswith(";16"):
-        return deep(format, {"I;16": 1, "RGB;16": 3, "RGBA;16": 4}[mode])
-    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
-    return file_of(photo(mode), format, **options)
+from clickpaint.image.picture_files import decode, encode
+from tests.image.files import file_of
+from tests.image.toys import HEIGHT, LOSSLESS, WIDTH, deep, opened, photo, png, rng, sample
 
 
 def samples_of(picture: Picture) -> np.ndarray:
@@ -456,97 +394,6 @@ def test_names_of_formats():
         encode(from_pixels(np.zeros((2, 2, 3), np.uint8)), "exe")
     with pytest.raises(InvalidInput, match="from 1 to 100"):
         encode(from_pixels(np.zeros((2, 2, 3), np.uint8)), "JPEG", quality=101)
-
-
-@pytest.mark.parametrize(("format", "width"), [("WEBP", 20_000), ("JPEG", 70_000), ("GIF", 70_000), ("AVIF", 70_000), ("HEIF", 70_000)])
-def test_what_is_too_wide_for_a_format_is_refused_in_our_words(format, width):
-    if format in ("AVIF", "HEIF"):
-        try:
-            encode(from_pixels(np.zeros((8, 8, 3), np.uint8)), format)
-        except InvalidInput:
-            pytest.skip("its encoder is not here")
-    with pytest.raises(InvalidInput) as refused:
-        encode(from_pixels(np.zeros((1, width, 3), np.uint8)), format)
-    assert refused.value.message == f"The picture of {width} × 1 pixels cannot be saved as {format}."
-
-
-def test_limits():
-    data = sample("PNG", "RGB")
-    with pytest.raises(TooLarge, match="MB allowed") as too_many_bytes:
-        decode(data, Limits(max_bytes=100))
-    assert too_many_bytes.value.data.items() >= {"bytes": len(data), "limit": 100}.items() and too_many_bytes.value.remedy
-    with pytest.raises(TooLarge, match="53 × 37") as too_many_pixels:
-        decode(data, Limits(max_pixels=WIDTH * HEIGHT - 1))
-    assert too_many_pixels.value.data.items() >= {"width": 53, "height": 37, "limit": WIDTH * HEIGHT - 1}.items()
-    assert decode(data, Limits(WIDTH * HEIGHT, len(data))).size == (WIDTH, HEIGHT)
-
-
-@pytest.mark.parametrize("side", [20_000, 100_000])
-def test_a_decompression_bomb_is_refused_by_its_header(side):
-    rows = zlib.compress(b"\0" * 1_000_000)
-    data = png(side, side, 0, 1, b"").replace(zlib.compress(b""), rows)
-    before = Image.MAX_IMAGE_PIXELS
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(TooLarge):
-            decode(data)
-    assert before == Image.MAX_IMAGE_PIXELS
-
-
-def test_only_our_limit_counts_not_pillows(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # as a host may have it
-    assert decode(sample("PNG", "RGB")).size == (WIDTH, HEIGHT)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"\0" * 100, b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"RIFF\0\0\0\0WEBP", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF89a", b"II*\0"],
-)
-def test_what_is_not_a_picture_is_refused_in_a_sentence(data):
-    with pytest.raises(InvalidInput) as error:
-        decode(data)
-    assert error.value.message.endswith(".") and error.value.remedy.endswith(".")
-
-
-@pytest.mark.parametrize("truncated_is_fine", [False, True])
-@pytest.mark.parametrize("format", ["PNG", "JPEG"])
-def test_cut_off_files_are_refused_whatever_the_host_told_pillow(format, truncated_is_fine, monkeypatch):
-    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", truncated_is_fine)
-    data = file_of(Image.fromarray(rng().integers(0, 256, (200, 300, 3), np.uint8)), format)
-    for share in (0.1, 0.5, 0.9, 0.999):
-        with pytest.raises(InvalidInput):
-            decode(data[: int(len(data) * share)])
-
-
-@pytest.mark.parametrize("format", ["WEBP", "TIFF", "BMP", "GIF"])
-def test_other_cut_off_files_are_refused(format):
-    data = file_of(Image.fromarray(rng().integers(0, 256, (200, 300, 3), np.uint8)), format)
-    for share in (0.1, 0.5, 0.9):
-        with pytest.raises(InvalidInput):
-            decode(data[: int(len(data) * share)])
-
-
-ANY_FILE = [(format, mode) for format, modes in LOSSLESS.items() for mode in modes] + [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK")]
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.sampled_from(ANY_FILE), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8))
-def test_a_damaged_file_is_either_read_or_refused(kind, damages):
-    data = bytearray(sample(*kind))
-    for place, value in damages:
-        data[int(place * (len(data) - 1))] = value
-    try:
-        picture = decode(bytes(data), Limits(max_pixels=1_000_000))
-    except InvalidInput:
-        return
-    assert picture.pixels.shape == (picture.height, picture.width, 3)
-    encode(picture, "PNG")
-
-
-def test_samples_of_32_bits_are_refused_with_a_remedy():
-    with pytest.raises(InvalidInput, match="32 bits") as error:
-        decode(file_of(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))
-    assert "16 or 8" in error.value.remedy
 
 
 @pytest.mark.parametrize("said", ["Steps: 20, Seed: 1", "一只猫\nSteps: 20"])

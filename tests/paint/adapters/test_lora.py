@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from clickpaint.errors import InvalidInput
 from clickpaint.paint.adapters.lora import Lora, applied
-from clickpaint.paint.adapters.lora_prompt import LoraUse, lora_uses
+from clickpaint.paint.adapters.lora_prompt import lora_uses
 from clickpaint.paint.checkpoint.opening import open_checkpoint
 from clickpaint.paint.diffusion.prompt import without_networks
 from tests.toys import checkpoint as toy
@@ -274,28 +274,6 @@ def test_layers_that_are_not_there_are_reported_and_left_out(checkpoint):
 def test_what_is_no_lora_is_refused():
     with pytest.raises(InvalidInput, match="is no LoRA"):
         Lora.of({"model.diffusion_model.out.0.weight": torch.zeros(1)}, "base")
-
-
-@pytest.mark.parametrize(
-    ("written", "uses"),
-    [
-        ("<lora:a>", [LoraUse("a", 1.0, 1.0)]),
-        ("x <lora:a:0.5>, <lyco:b c:-1>", [LoraUse("a", 0.5, 0.5), LoraUse("b c", -1.0, -1.0)]),
-        ("<lora:a:0.2:0.8>", [LoraUse("a", unet=0.8, text=0.2)]),
-        ("<lora:a:te=0.3:unet=0.9>", [LoraUse("a", unet=0.9, text=0.3)]),
-        ("<lora:a:0.3:unet=0.9>", [LoraUse("a", unet=0.9, text=0.3)]),
-        ("<lora:a:unet=0.9>", [LoraUse("a", unet=0.9, text=1.0)]),
-        ("no network", []),
-    ],
-)
-def test_prompts_ask_for_loras_as_in_the_web_ui(written, uses):
-    assert lora_uses(without_networks(written)[1]) == tuple(uses)
-
-
-def test_what_a_prompt_cannot_ask_for_is_said():
-    for written, message in (("<lora:a:loud>", "The weight of <lora:a> is no number"), ("<hypernet:a:1>", "<hypernet:a> is not known")):
-        with pytest.raises(InvalidInput, match=message):
-            lora_uses(without_networks(written)[1])
 
 
 @torch.no_grad()
@@ -613,23 +591,3 @@ def test_lbw_weighs_the_blocks(checkpoint, count):
             torch.testing.assert_close(changes[module].up, 0.5 * weights[place] * unet[name][1])
     for name, module in text_layers(checkpoint).items():
         torch.testing.assert_close(changes[module].up, 0.5 * 0.25 * text[name][1])
-
-
-@pytest.mark.parametrize(
-    ("written", "message"),
-    [
-        ("<lora:a:1:lbw=MIDD>", "lbw=MIDD, which is not a list of 12, 17, 20 or 26 numbers"),
-        ("<lora:a:1:lbw=1,2,3>", "lbw=1,2,3, which is not"),
-        ("<lora:a:1:dyn=few>", "dyn=few, which is no number of ranks"),
-        ("<lora:a:1:dyn=0>", "dyn=0, which is no"),
-        ("<lora:a:nan>", "The weight of <lora:a> is no number: 'nan'"),
-        ("<lora:a:1:inf>", "The weight of <lora:a> is no number: 'inf'"),
-        ("<lora:a:0,5>", "The weight of <lora:a> is no number: '0,5'"),
-        ("<lora:a:>", "The weight of <lora:a> is no number: ''"),
-        ("<lora:a:1:lbw=nan,0,0,0,1,1,1,1,1,1,1,1>", "which is not a list of 12"),
-        ("<lora:a:1:start=10>", "asked for with start=, which is not known here"),
-    ],
-)
-def test_what_a_prompt_asks_of_a_lora_in_vain_is_said(written, message):
-    with pytest.raises(InvalidInput, match=message):
-        lora_uses(without_networks(written)[1])
