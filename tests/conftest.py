@@ -29,6 +29,7 @@ LIBRARY = 200
 machine.bind_threads()
 machine.keep_memory()
 machine.spare_stubs()
+machine.spare_zeros()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import math
 import os
 import sys
@@ -104,25 +105,45 @@ def keep_memory() -> None:
 
 def spare_stubs() -> None:
     """Keeps Gradio, imported later, from writing a `.pyi` file beside each of its own at every import, for a second."""
-    if not any(isinstance(finder, _Stubless) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Stubless())
+
+    def without(module: ModuleType) -> None:
+        module.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]
+
+    when_imported("gradio.component_meta", without)
 
 
-class _Stubless(MetaPathFinder):
-    """Finds the one module of Gradio that writes the files, and takes the function away that does."""
+def spare_zeros() -> None:
+    """Keeps diffusers, imported later, from computing what a toy checkpoint multiplies by nothing."""
+    when_imported("diffusers.models.resnet", lambda module: importlib.import_module("tests.toys.skipping").skip_zeros(module))
+
+
+def when_imported(name: str, change: Callable[[ModuleType], None]) -> None:
+    """Calls `change` with the module of this name as soon as it is imported; asked for again, in place of what was asked for before."""
+    for finder in sys.meta_path:
+        if isinstance(finder, _Changing) and finder.name == name:
+            finder.change = change
+            return
+    sys.meta_path.insert(0, _Changing(name, change))
+
+
+class _Changing(MetaPathFinder):
+    """Finds one module, and has it changed once it is there."""
+
+    def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
+        self.name, self.change = name, change
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != "gradio.component_meta":
+        if fullname != self.name:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
 
-            def run_without(module: ModuleType) -> None:
+            def run_and_change(module: ModuleType) -> None:
                 run(module)
-                module.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]
+                self.change(module)
 
-            spec.loader.exec_module = run_without  # type: ignore[method-assign]
+            spec.loader.exec_module = run_and_change  # type: ignore[method-assign]
         return spec
 
 

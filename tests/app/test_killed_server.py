@@ -35,6 +35,7 @@ import os, sys
 from clickpaint.app.main import main
 from tests import machine
 machine.spare_stubs()
+machine.spare_zeros()
 if sys.platform == "linux":  # elsewhere the system's own libraries may not like to be forked once they are loaded
     import clickpaint.ui.standalone, clickpaint.api.router, gradio, torch, uvicorn
     from clickpaint.compat import torchvision

@@ -143,7 +143,7 @@ def _drawn(shape: str, rng: np.random.Generator) -> np.ndarray:
         y, x = np.mgrid[-1:1:500j, -1:1:500j]
         plane = (noise / noise.std() * 0.35 + 0.75 - np.hypot(x, y) > 0).astype(np.uint8)
         pieces, labels = cv2.connectedComponents(plane)
-        plane = (labels == 1 + np.argmax([(labels == label).sum() for label in range(1, pieces)])).astype(np.uint8)
+        plane = (labels == 1 + np.argmax(np.bincount(labels.ravel(), minlength=pieces)[1:])).astype(np.uint8)
     elif shape == "stroke":
         points = rng.integers(60, 440, (5, 2))
         cv2.polylines(plane, [points.astype(np.int32)], False, 1, 60)

@@ -13,6 +13,7 @@ from clickpaint.train import run_folder
 from clickpaint.train.run_types import TrainingTurns
 from clickpaint.train.training_run import TrainingRun
 from clickpaint.weights.device import Device
+from tests import machine
 from tests.train.toys import job, opened_checkpoint, opener, scene, turn
 
 STEPS = 6
@@ -64,6 +65,7 @@ def killed_after(moments: int, output: Path) -> bool:
 
 def main(folder: Path, most: int) -> None:
     torch.set_num_threads(1)
+    machine.spare_zeros()
     opened_checkpoint()  # made once, for all
     assert killed_after(10**6, folder / "whole" / "x.safetensors")
     lot, kills = random.Random(3), 0
