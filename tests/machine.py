@@ -14,6 +14,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 ONE_THREAD = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
@@ -113,8 +114,13 @@ def spare_stubs() -> None:
 
 
 def spare_zeros() -> None:
-    """Keeps diffusers, imported later, from computing what a toy checkpoint multiplies by nothing."""
-    when_imported("diffusers.models.resnet", lambda module: importlib.import_module("tests.toys.skipping").skip_zeros(module))
+    """Keeps diffusers and our own layers, imported later, from computing what a toy checkpoint multiplies by nothing."""
+
+    def skipping() -> Any:
+        return importlib.import_module("tests.toys.skipping")
+
+    when_imported("diffusers.models.resnet", lambda module: skipping().skip_zeros(module))
+    when_imported("clickpaint.paint.diffusion.lean_layers", lambda module: skipping().skip_zeros_in_lean_layers(module))
 
 
 def when_imported(name: str, change: Callable[[ModuleType], None]) -> None:

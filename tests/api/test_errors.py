@@ -13,8 +13,6 @@ from fastapi.testclient import TestClient
 
 from clickpaint import errors as all_errors
 from clickpaint.api import error_responses, schemas
-from clickpaint.api.access import LocalGate
-from clickpaint.api.router import create_router
 from clickpaint.errors import Sentence
 from tests.toys.studio import file_of, pixels
 
@@ -185,14 +183,14 @@ def test_running_out_of_memory_is_not_our_servers_fault(client, studio):
     assert problem(client.post("workspaces", files={"file": ("toy.png", b"x")}), 413)["error"] == "OutOfMemory"
 
 
-def test_a_host_keeps_its_own_errors(studio):
+def test_a_host_keeps_its_own_errors(app, router):
     app = FastAPI()
 
     @app.get("/own/{number}")
     def own(number: int):
         return number
 
-    app.include_router(create_router(studio, LocalGate(loopback=False)))
+    app.include_router(router)
     client = TestClient(app)
     assert "detail" in client.get("/own/x").json() and client.get("/nowhere").json() == {"detail": "Not Found"}
     problem(client.get("/clickpaint/v1/nowhere"), 404)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from clickpaint.api import schemas
 from clickpaint.api.access import LocalGate
-from clickpaint.api.router import PREFIX, create_router
+from clickpaint.api.router import PREFIX
 from clickpaint.image.picture_files import decode
 from tests.api.test_workspaces import IMAGE, checked_answer, opened
+from tests.toys.routes import app_of
 from tests.toys.studio import array_of, toy_studio
 
 
@@ -19,12 +21,13 @@ class Server:
 
     def __init__(self, folder, gate=None, **settings):
         self.studio = toy_studio(folder, offline=True, **settings)
-        app = FastAPI()
-        app.include_router(create_router(self.studio, gate or LocalGate(names=frozenset({"testserver"}))))
+        self.running = ExitStack()
+        app = self.running.enter_context(app_of(self.studio, gate or LocalGate(names=frozenset({"testserver"}))))
         self.client = TestClient(app, base_url=f"http://testserver{PREFIX}/", raise_server_exceptions=False)
 
     def stop(self):
         self.studio.shut_down()
+        self.running.close()
 
 
 @pytest.fixture

@@ -86,11 +86,18 @@ def test_the_same_picture_as_lama_cleaner(name: str, create: Create, monkeypatch
 
 @pytest.mark.parametrize("kind", [gan.FcfEraser, gan.MatEraser])
 def test_the_real_networks_load_and_paint(kind: type[Eraser], tmp_path: Path, toy_catalog: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """lama-cleaner's own classes, with random weights saved as the published files are; MAT with an eighth of its channels."""
-    mat = module("mat")
+    """lama-cleaner's own classes, with random weights saved as the published files are; with few of their channels."""
+    mat, fcf = module("mat"), module("fcf")
     channels, first = mat.nf, mat.FirstStage
     monkeypatch.setattr(mat, "nf", lambda stage: channels(stage) // 8)
     monkeypatch.setattr(mat, "FirstStage", functools.partial(first, dim=24))
+    whole, few = fcf.Generator, {"channel_base": 16384, "channel_max": 128}
+
+    def generator(*, synthesis_kwargs: dict[str, Any], encoder_kwargs: dict[str, Any], **more: Any) -> Any:
+        more |= {"z_dim": 128, "w_dim": 128}
+        return whole(synthesis_kwargs=synthesis_kwargs | few, encoder_kwargs=encoder_kwargs | few, **more)
+
+    monkeypatch.setattr(fcf, "Generator", generator)
     with kept_randomness(1):
         network = kind(Store(lambda _: []), Device(), ModelCache(lambda: 0)).build()  # type: ignore[call-arg, attr-defined]
     torch.save(network.state_dict(), tmp_path / {"mat": "Places_512_FullData_G.pth", "fcf": "places_512_G.pth"}[kind.name])

@@ -7,6 +7,7 @@ import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,17 +200,18 @@ def test_a_unit_sees_the_crop_or_a_finished_map(studio, folder):
     assert "shine" in studio.painting.control_names(ours=True)[1]
 
 
-def test_over_http(studio):
-    from fastapi import FastAPI
+@pytest.fixture
+def client(studio) -> Iterator[Any]:
     from fastapi.testclient import TestClient
 
     from clickpaint.api.access import LocalGate
-    from clickpaint.api.router import create_router
+    from tests.toys.routes import app_of
 
-    app = FastAPI()
-    app.include_router(create_router(studio, LocalGate(None, loopback=True, names=frozenset({"testserver"}))))
-    client = TestClient(app)
+    with app_of(studio, LocalGate(None, loopback=True, names=frozenset({"testserver"}))) as app:
+        yield TestClient(app)
 
+
+def test_over_http(client):
     def url(pixels: np.ndarray) -> str:
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG")
@@ -399,16 +401,7 @@ def test_the_map_of_a_word_is_shown_and_selected(studio):
         studio.word_masks.select(workspace, "a (red:1.2) ball", 3, resolution=128)
 
 
-def test_edits_and_word_maps_over_http(studio):
-    from fastapi import FastAPI
-    from fastapi.testclient import TestClient
-
-    from clickpaint.api.access import LocalGate
-    from clickpaint.api.router import create_router
-
-    app = FastAPI()
-    app.include_router(create_router(studio, LocalGate(None, loopback=True, names=frozenset({"testserver"}))))
-    client = TestClient(app)
+def test_edits_and_word_maps_over_http(studio, client):
     picture = {"image": base64.b64encode(studio.encode(from_pixels(drawing()), "PNG")).decode()}
     size = {"resolution": SIZE, "steps": 2, "seed": 3}
     words = {"task": "edit", "source_prompt": "a cat on a bed", "prompt": "a dog on a bed"}

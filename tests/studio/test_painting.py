@@ -6,11 +6,9 @@ import threading
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from clickpaint.api.access import LocalGate
-from clickpaint.api.router import create_router
 from clickpaint.errors import HostUnsupported, InvalidInput
 from clickpaint.hosts.model_family import ModelFamily
 from clickpaint.image.mask import bounds, grow
@@ -20,6 +18,7 @@ from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.segment.base import Point, Prompts
 from clickpaint.session.selection import Adjustment
 from clickpaint.studio.queue import BACKGROUND
+from tests.toys.routes import app_of
 from tests.toys.studio import array_of, file_of, pixels, toy_studio
 
 
@@ -268,9 +267,7 @@ def test_interrupting_leaves_the_picture_as_it_was(studio, workspace):
 
 @pytest.fixture
 def client(studio):
-    app = FastAPI()
-    app.include_router(create_router(studio, LocalGate()))
-    with TestClient(app, base_url="http://localhost") as client:
+    with app_of(studio, LocalGate()) as app, TestClient(app, base_url="http://localhost") as client:
         yield client
 
 

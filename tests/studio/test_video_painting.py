@@ -130,18 +130,16 @@ def test_the_background_becomes_a_picture_a_clip_or_what_a_prompt_says(folder, t
 
 
 def test_an_object_is_filled_over_http(folder, tmp_path):
-    from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
     from clickpaint.api.access import LocalGate
-    from clickpaint.api.router import PREFIX, create_router
+    from clickpaint.api.router import PREFIX
     from clickpaint.hosts.embedded import EmbeddedHost
     from clickpaint.studio.studio import Studio
+    from tests.toys.routes import app_of
 
     studio = Studio(EmbeddedHost(folder, environment={}, overrides={"device": "cpu"}))
-    try:
-        app = FastAPI()
-        app.include_router(create_router(studio, LocalGate()))
+    with app_of(studio, LocalGate()) as app:
         client = TestClient(app, base_url=f"http://127.0.0.1{PREFIX}/", client=("127.0.0.1", 5000))
         url = f"videos/{client.post('videos', json={'path': str(folder / 'clip')}).json()['id']}"
         client.put(f"{url}/objects/1", json={"frames": {"0": {"points": [{"x": 20, "y": 26}]}}})
@@ -164,5 +162,4 @@ def test_an_object_is_filled_over_http(folder, tmp_path):
         for number in (0, 2):
             before, after = (client.get(f"{url}/frames/{number}?format=png&version={version}").content for version in (0, 1))
             assert (before == after) == (number == 0)
-    finally:
-        studio.shut_down()
+    studio.shut_down()

@@ -292,7 +292,7 @@ def state_dict(
     return {key: value.clone() for key, value in _drawn(in_channels, dtype, seed, family, vocabulary, averaged).items()}
 
 
-@functools.lru_cache(maxsize=4)  # what stays in memory is some tens of megabytes each
+@functools.lru_cache(maxsize=2)  # what stays in memory is a hundred megabytes and more each
 def _drawn(in_channels: int, dtype: torch.dtype, seed: int, family: str, vocabulary: int, averaged: str) -> Weights:
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -20,12 +20,27 @@ def skip_zeros(resnet: ModuleType) -> None:
 
     @functools.wraps(plain)
     def forward(self: Any, input_tensor: Any, *arguments: Any, **named: Any) -> Any:
-        if not adds_nothing(self):
-            return plain(self, input_tensor, *arguments, **named)
-        shortcut = input_tensor if self.conv_shortcut is None else self.conv_shortcut(input_tensor)
-        return shortcut / self.output_scale_factor
+        return _shortcut(self, input_tensor) if adds_nothing(self) else plain(self, input_tensor, *arguments, **named)
 
     resnet.ResnetBlock2D.forward = forward
+
+
+def skip_zeros_in_lean_layers(lean_layers: ModuleType) -> None:
+    """The same where these compute such a block in place of diffusers.
+
+    Args:
+        lean_layers: clickpaint.paint.diffusion.lean_layers, just imported.
+    """
+    plain = lean_layers._residual
+
+    def residual(block: Any, usual: Any, activated: Any, input_tensor: Any, *arguments: Any, **named: Any) -> Any:
+        return _shortcut(block, input_tensor) if adds_nothing(block) else plain(block, usual, activated, input_tensor, *arguments, **named)
+
+    lean_layers._residual = residual
+
+
+def _shortcut(block: Any, input_tensor: Any) -> Any:
+    return (input_tensor if block.conv_shortcut is None else block.conv_shortcut(input_tensor)) / block.output_scale_factor
 
 
 def adds_nothing(block: Any) -> bool:
