@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clickpaint.hosts.model_family import ModelFamily
 from clickpaint.progress import Progress
 from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, TYPE_AND_PRESS, Visit, expect, serving
 from tests.toys.studio import ToyHost
@@ -174,6 +175,26 @@ def test_replace_and_remove_by_diffusion(tab: Visit, host: SlowHost) -> None:
     painted(tab, 2)
     assert host.jobs[-1].options.task == "remove"
     assert tab.pixel("picture", *BALL)[:3] == [host.jobs[-1].seed % 256] * 3, "whatever seed Gradio's field holds by now"
+
+
+def test_what_changes_nothing_is_not_seen_and_not_sent(tab: Visit, host: SlowHost) -> None:
+    host.family = ModelFamily("Flux Kontext", 64, "distilled CFG", 1.0, instructs=True, anew=True, shift=3.0)
+    tab.click(*BALL)
+    turn_to(tab, "Fill")
+    start(tab, "fill", denoising=0.4)
+    painted(tab, 1)
+    assert host.jobs[-1].options.sampling.denoising_strength == 0.4
+    fields = [tab.page.locator(f"#clickpaint_{name}") for name in ("denoising", "masked_content", "second_pass")]
+    for field in fields:
+        expect(field).to_be_visible()
+    turn_to(tab, "Instruct")
+    for field in fields:
+        expect(field).not_to_be_visible()
+    expect(tab.page.locator("#clickpaint_soft_inpainting")).to_be_visible()
+    start(tab, "instruct")
+    painted(tab, 2)
+    assert host.jobs[-1].options.task == "instruct" and host.jobs[-1].options.sampling.denoising_strength == 0.75
+    host.family = None
 
 
 def test_expand(tab: Visit, host: SlowHost) -> None:

@@ -68,7 +68,8 @@ def host(request, tmp_path_factory):
     helper = data / "extensions/clip-helper/scripts/clip_helper.py"
     helper.parent.mkdir(parents=True)
     helper.write_text(_CLIP)
-    running = RealHost(flavor, data, "--api", "--hypernetwork-dir", str(data / "models/hypernetworks"))
+    hypernetworks = () if flavor == "neo" else ("--hypernetwork-dir", str(data / "models/hypernetworks"))
+    running = RealHost(flavor, data, "--api", *hypernetworks)
     generations(running)  # the first img2img of a web UI may differ by a rounding from the next ones
     yield running
     running.stop()

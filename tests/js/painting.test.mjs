@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import {actingOnly} from "../../javascript/clickpaint/picture/acting.mjs";
 import {marginsFor} from "../../javascript/clickpaint/picture/expand_margins.mjs";
 import {Diffusion, paintBody} from "../../javascript/clickpaint/picture/diffusion.mjs";
 import {State} from "../../javascript/clickpaint/picture/state.mjs";
@@ -34,6 +35,18 @@ test("an edit by words sends only what its method takes", () => {
     assert.deepEqual(paintBody("edit", {...values, edit_method: "LEDITS++", prompt: "a man"}), {...shared, prompt: "a man", edit_method: "ledits", edits});
     assert.equal(paintBody("edit", {...values, edit_method: "DiffEdit", prompt: "x"}).mask_ratio, 2);
     assert.ok(!("mask_ratio" in paintBody("edit", {...values, edit_method: "SDEdit", prompt: "x"})));
+});
+
+test("what changes nothing on the loaded model is not sent", () => {
+    const idle = {instruct: {auto: ["denoising_strength", "refine"]}, fill: {auto: [], repaint: ["soft_inpainting"]}, edit: {ledits: ["cfg_scale"]}};
+    const paint = {idle, preset: {cfg_scale: 1}}, instruct = {task: "instruct", refine: true, denoising_strength: 0.3, soft_inpainting: true, steps: 4};
+    assert.deepEqual(actingOnly(instruct, paint, true), {task: "instruct", soft_inpainting: true, steps: 4});
+    assert.deepEqual(actingOnly(instruct, paint, false), {task: "instruct", steps: 4}, "the whole picture has no edge");
+    assert.deepEqual(actingOnly({task: "fill", engine: "repaint", soft_inpainting: true}, paint, true), {task: "fill", engine: "repaint"});
+    assert.deepEqual(actingOnly({task: "edit", edit_method: "ledits", cfg_scale: 5, source_prompt: "a", edits: [{}]}, paint, true), {task: "edit", edit_method: "ledits", edits: [{}]});
+    assert.deepEqual(actingOnly({task: "fill", negative_prompt: "rain", cfg_scale: 0}, paint, true), {task: "fill", cfg_scale: 0}, "a scale of 1 asks for the prompt alone");
+    assert.equal(actingOnly({task: "fill", negative_prompt: "rain", cfg_scale: 5}, paint, true).negative_prompt, "rain");
+    assert.deepEqual(actingOnly(instruct, null, true), instruct, "nothing is known yet");
 });
 
 test("presets add the least that gives the ratio, in steps that models paint in", () => {

@@ -43,6 +43,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 "styles": list(host.styles), "checkpoint": host.checkpoint, "native_size": host.native_size, "reason": host.reason,
                 "varies": studio.steering.varies(),
                 "family": None if host.family is None else asdict(host.family), "preset": asdict(host.preset),
+                "idle": studio.steering.idle(host),
                 "removal_prompt": studio.painting.removal_prompt(host),
             },
             "offline": setting("offline"), "public": host.public,

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from clickpaint.paint.acting import ModelTraits
+
+_UNET = re.compile(r"Stable Diffusion (1|2|XL)\b")
 
 Guidance = Literal["", "distilled CFG", "shift"]
 """What the web UI's "Distilled CFG Scale" is for a model: nothing, the guidance that was distilled into it (Flux dev), or the shift of
@@ -33,6 +39,19 @@ class ModelFamily:
     presets: tuple[str, ...] = ()
     anew: bool = False
     shift: float = 0.0
+
+    @property
+    def unet(self) -> bool:
+        """Whether it is one of Stable Diffusion 1, 2 or XL."""
+        return _UNET.match(self.name) is not None
+
+    def traits(self, schedules: bool | None = None) -> ModelTraits:
+        """What decides which options act on it. schedules: whether the host takes schedules, where that is known."""
+        from clickpaint.paint.acting import ModelTraits
+
+        known = self.unet or self.shift > 0
+        clip = self.name.startswith("Stable Diffusion") if known else None
+        return ModelTraits(self.unet if known else None, self.guidance, clip, schedules)
 
 
 @dataclass(frozen=True)

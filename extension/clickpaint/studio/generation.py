@@ -8,6 +8,7 @@ import numpy as np
 
 from clickpaint.errors import InvalidInput
 from clickpaint.image.picture import Picture, from_pixels
+from clickpaint.paint.acting import check_task
 from clickpaint.paint.context import MULTIPLE, scaled
 from clickpaint.paint.diffusion.frame_sampling import Motion
 from clickpaint.paint.paint_job import Painted, PaintOptions
@@ -61,7 +62,9 @@ class Generation:
         """
         _check_sides(width, height)
         running = self._systems.ready(options.system, "generate", options) if options.system else None
-        if running is not None and (width or height):
+        if running is None:
+            check_task(options, task="generate")
+        elif width or height:
             _check_sides(width, height, multiple=running.multiple())
 
         def work(progress: Progress) -> list[Painted]:
@@ -89,6 +92,8 @@ class Generation:
         _check_sides(width, height)
         if not 2 <= count <= _MOST_FRAMES:
             raise InvalidInput("A clip cannot have {value} frames.", "Give 2 to {limit}.", value=count, limit=_MOST_FRAMES)
+        if not options.system:  # which `opened` refuses
+            check_task(options, task="generate a clip")
         seed = options.sampling.first_seed()
 
         def work(progress: Progress) -> list[np.ndarray]:

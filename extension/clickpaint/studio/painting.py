@@ -19,6 +19,7 @@ from clickpaint.image.geometry import Box
 from clickpaint.image.packed import PackedMask
 from clickpaint.image.picture import Picture
 from clickpaint.image.soft_edge import SoftEdge
+from clickpaint.paint.acting import check_task
 from clickpaint.paint.agreement import agreement_for, check_file
 from clickpaint.paint.context import MULTIPLE
 from clickpaint.paint.in_picture import PaintedCanvas, PaintResult, Run, paint, refining
@@ -200,15 +201,19 @@ class Painting:
             raise HostUnsupported(can.reason or "This host cannot paint.", "Load a checkpoint first.")
         if options.system:
             self._systems.ready(options.system, options.task, options)  # refused before anybody waits
+        prompt = ""
         if options.task == "remove" and mask is not None and not options.system and options.engine in ("auto", "instruct"):
             prompt = self.removal_prompt(can)
-            if prompt:
-                options = as_instruction(options, mask, prompt)
-            elif options.engine == "instruct":
+            if not prompt and options.engine == "instruct":
                 raise InvalidInput(
                     "The checkpoint cannot be told to remove something.",
                     "Load Flux Kontext, Qwen-Image-Edit or Flux.2 Klein, or remove it with an eraser.",
                 )
+        if not options.system:
+            again = options if refined is None else replace(options, passes=replace(options.passes, refine=None))
+            check_task(again, task="instruct" if prompt else "", whole=mask is None, eraser=eraser)
+        if prompt and mask is not None:
+            options = as_instruction(options, mask, prompt)
         name = self._pool.eraser_name(eraser) if options.masking.content == "erased" else ""
         agreement = agreement_for(picture, options.task, options.jpeg_quality)
 

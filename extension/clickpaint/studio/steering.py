@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from clickpaint.caption.caption_job import Availability
 from clickpaint.caption.registry import Captioners
 from clickpaint.errors import Sentence
-from clickpaint.hosts.base import Host
+from clickpaint.hosts.base import Capabilities, Host
+from clickpaint.paint.acting import ModelTraits, idle_by_model, idle_by_task
+from clickpaint.paint.edit_options import EditMethod
+from clickpaint.paint.paint_job import Engine, Task
 from clickpaint.studio.own_sampler import OwnSampler
-
-_LOOKING = re.compile(r"Stable Diffusion (1|2|XL)\b")
-"""Families whose network can look at a reference picture."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,21 @@ class Steering:
     def varies(self) -> bool:
         """Whether the loaded network can look at what it varies, as far as is known."""
         family = self._host.capabilities().family
-        return family is None or _LOOKING.match(family.name) is not None
+        return family is None or family.unet
+
+    def idle(self, can: Capabilities) -> dict[str, dict[str, list[str]]]:
+        """Task → engine (of an edit: method) → the options that change nothing with the loaded model, by their flat names."""
+        schedules = bool(can.schedulers) if can.own_sampler else None
+        traits = ModelTraits(schedules=schedules) if can.family is None else can.family.traits(schedules)
+        by_model = idle_by_model(traits)
+        table = {
+            task: {engine: sorted(idle_by_task(task, engine) | by_model) for engine in get_args(Engine)}
+            for task in get_args(Task)
+            if task != "edit"
+        }
+        if can.family is not None and can.family.anew:  # it removes by an instruction
+            table["remove"] |= {engine: table["instruct"][engine] for engine in ("auto", "instruct")}
+        return table | {"edit": {method: sorted(idle_by_task("edit", method=method) | by_model) for method in get_args(EditMethod)}}
 
     def _reference(self) -> Availability:
         family = self._host.capabilities().family

@@ -5,10 +5,10 @@ from __future__ import annotations
 from clickpaint.errors import Sentence
 from clickpaint.hosts.base import Host
 from clickpaint.paint.paint_job import PaintOptions
-from clickpaint.paint.systems.acting import check_acting
 from clickpaint.paint.systems.kinds import KINDS
 from clickpaint.paint.systems.running import RunningSystem
 from clickpaint.paint.systems.system_folders import KIND, System, offered, require, systems
+from clickpaint.paint.systems.system_options import check_acting
 from clickpaint.studio.model_pool import ModelPool
 
 

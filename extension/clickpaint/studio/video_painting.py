@@ -13,6 +13,7 @@ import numpy as np
 from clickpaint.errors import InvalidInput
 from clickpaint.hosts.base import Host
 from clickpaint.image.soft_edge import SoftEdge, automatic
+from clickpaint.paint.acting import check_task
 from clickpaint.paint.in_frames import Frame, FramePainter, edge_of
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.progress import Progress
@@ -129,6 +130,7 @@ class VideoPainting:
     @contextmanager
     def _painter(self, options: PaintOptions, asked: ClipPainting, edge: SoftEdge, eraser: str | None) -> Iterator[FramePainter]:
         """The checkpoint, ready to paint within this block."""
+        check_task(options, eraser=eraser if options.task == "fill" else None)  # replacing erases in what it painted, too
         name = self._pool.eraser_name(eraser) if options.masking.content == "erased" else ""
         self._pool.make_room()
         with self._own_sampler.opened(options) as checkpoint:

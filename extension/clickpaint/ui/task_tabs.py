@@ -153,7 +153,7 @@ def _sampling(can: Capabilities) -> dict[str, Any]:
         strength = gr.Slider(0, 1, 0.75, step=0.01, label="Denoising strength", elem_id="clickpaint_denoising")
         widgets["denoising_strength"] = strength
         compat.html("<p></p>", elem_id="clickpaint_start")
-        for widget in (strength, *(widgets[name] for name in ("distilled_cfg_scale",) if name in widgets)):
+        for widget in (strength, *(widgets[name] for name in ("cfg_scale", "distilled_cfg_scale") if name in widgets)):
             compat.send(widget.change, {"do": "start"})
         widgets["batch_count"] = gr.Slider(1, 16, 1, step=1, label="Number of results", elem_id="clickpaint_batch_count")
         with gr.Row(elem_classes=["cp-seed"]):

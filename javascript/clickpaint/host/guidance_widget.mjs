@@ -2,14 +2,24 @@
  * puts into it later follows as well. */
 
 import {t} from "../language/language.mjs";
+import {idleOptions} from "../picture/acting.mjs";
 import {canvas} from "./elements.mjs";
-import {fillPrompt, number} from "./widgets.mjs";
+import {fillPrompt, number, promptOf} from "./widgets.mjs";
 
 /** From here on nothing of a picture is left in the noise that a sampling begins with. */
 const NOTHING_LEFT = 0.995;
 
 /** What the loaded model can do; null as long as nothing is known. */
 const painting = () => canvas()?.editor.capabilities?.paint ?? null;
+
+/** How the open tab's task is done: the engine, and an edit's method, by their names in the API. */
+const chosen = {engine: "auto", method: "p2p"};
+
+/** @param {{engine?: string, method?: string}} choice */
+export function chooseHow(choice) {
+    Object.assign(chosen, choice);
+    showGuidance();
+}
 
 /** What stands in the field of a slider; null where there is none. @param {string} id */
 function value(id) {
@@ -19,8 +29,10 @@ function value(id) {
 
 export function showGuidance() {
     const page = document.getElementById("clickpaint_page"), family = painting()?.family;
-    page?.classList.toggle("cp-guided", Boolean(family?.guidance)); // guidance that was distilled into a model, or its schedule's shift
     page?.classList.toggle("cp-edits", Boolean(family?.anew));
+    const task = canvas()?.workbench?.diffusion.action ?? "", how = task === "edit" ? chosen.method : chosen.engine;
+    const idle = idleOptions(painting(), task, how, {cfgScale: value("clickpaint_cfg_scale"), prompt: promptOf(task)});
+    if (page) page.dataset.idle = idle.join(" "); // the style sheet hides their fields
     showStart();
 }
 

@@ -1,8 +1,9 @@
 /** What the widgets beside the canvas send to it: data, which the server's page puts into each of them. See `ui.gradio_compat.send`. */
 
+import {METHODS, OF_THE_HOST} from "../picture/diffusion.mjs";
 import {marginsFor} from "../picture/expand_margins.mjs";
 import {canvas, steered, units} from "./elements.mjs";
-import {fillRemoval, showStart} from "./guidance_widget.mjs";
+import {chooseHow, fillRemoval, showGuidance} from "./guidance_widget.mjs";
 import {receive} from "./webui.mjs";
 import {shownValues} from "./widgets.mjs";
 
@@ -59,12 +60,14 @@ const HANDLERS = {
         for (const [id, wanted] of Object.entries(only)) document.getElementById(id)?.classList.toggle("cp-hidden", engine !== wanted);
         const panel = document.querySelector("clickpaint-control"), ours = engine !== host;
         if (panel) /** @type {any} */ (panel).ours = ours;
+        chooseHow({engine: OF_THE_HOST.has(engine) ? "auto" : engine.toLowerCase()});
         if (ours) canvas()?.workbench.api.prepareCheckpoint().catch(() => {}); // only a head start: painting says what is wrong
         return [];
     },
 
     /** How an edit by words is done. `only`: as for `engine`. */
     method({only}, [method]) {
+        chooseHow({method: METHODS[method] ?? "p2p"});
         for (const [id, wanted] of Object.entries(only)) document.getElementById(id)?.classList.toggle("cp-hidden", method !== wanted);
         return [];
     },
@@ -83,7 +86,7 @@ const HANDLERS = {
 
     /** What a sampling starts with was changed. */
     start() {
-        showStart();
+        showGuidance();
         return [];
     },
 

@@ -1,13 +1,14 @@
 /** Painting with the host's checkpoint: what is asked for, the results to choose from, and how it looks meanwhile. */
 
 import {ApiError} from "../server/api.mjs";
+import {actingOnly} from "./acting.mjs";
 
 const PERIOD = 700;
 const SECOND_PASS = {Automatic: null, On: true, Off: false};
-const OF_THE_HOST = new Set(["Automatic", "Web UI"]);
+export const OF_THE_HOST = new Set(["Automatic", "Web UI"]);
 const CLIP_TASKS = new Set(["remove", "fill", "replace"]);
 /** As the page lists them; see ui/words_tab.py. @type {Record<string, string>} */
-const METHODS = {"Prompt-to-Prompt": "p2p", "LEDITS++": "ledits", "DiffEdit": "diffedit", "SDEdit": "sdedit"};
+export const METHODS = {"Prompt-to-Prompt": "p2p", "LEDITS++": "ledits", "DiffEdit": "diffedit", "SDEdit": "sdedit"};
 /** @type {Record<string, string>} */
 const INVERSIONS = {"By noise of its own (DDPM)": "ddpm", "By DDIM": "ddim", "From its seed": "seed"};
 const WHOLE = ["expand", "instruct", "edit", "vary"];
@@ -170,7 +171,8 @@ export class Diffusion extends EventTarget {
      * @param {any[]} [control]
      */
     paint(task, values, control = []) {
-        const {editor} = this, body = paintBody(task, values, control);
+        const {editor} = this, asked = paintBody(task, values, control);
+        const body = actingOnly(asked, editor.capabilities?.paint, editor.clip !== null || Boolean(editor.state.selection));
         if (body.masked_content === "erased" && editor.options.eraser !== "diffusion") body.eraser = editor.options.eraser;
         if (editor.clip) return editor.clip.paint(task, body);
         const ask = (id) => {

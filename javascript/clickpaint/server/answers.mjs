@@ -41,7 +41,7 @@
  * @property {boolean} offline
  * @property {boolean} public
  * @property {Record<string, number>} limits of the settings, by their keys
- * @property {{available: boolean, varies: boolean, own_sampler: boolean, checkpoints: string[], checkpoint: string | null, reason: string, family: {name: string, guidance: string, instructs: boolean, anew: boolean, shift: number} | null, preset: {distilled_cfg_scale: number}, removal_prompt: string}} paint
+ * @property {{available: boolean, varies: boolean, own_sampler: boolean, checkpoints: string[], checkpoint: string | null, reason: string, family: {name: string, guidance: string, instructs: boolean, anew: boolean, shift: number} | null, preset: {cfg_scale: number, distilled_cfg_scale: number}, idle: Record<string, Record<string, string[]>>, removal_prompt: string}} paint
  *
  * @typedef {object} Problem the body of an error
  * @property {string} [error] the kind, such as "NotFound"

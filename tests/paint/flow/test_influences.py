@@ -71,11 +71,15 @@ def test_every_influence_of_the_table_acts_or_is_refused(family, tokenizers, tmp
     plain = painted()
     silent = [name for name, options in ACTS.items() if np.array_equal(painted(**options), plain)]
     assert silent == []
-    assert np.array_equal(painted(distilled_cfg_scale=9.0), plain) != (family in TOLD)
     refused: list[tuple[str, dict[str, Any]]] = [
         ("cannot look at a reference picture", {"task": "vary"}), ("without skipping layers of CLIP", {"clip_skip": 2}),
         ("depth", {"engine": "depth"}), ("is not for flow-matching", {"sampler": "DDIM"}),
     ]  # fmt: skip
+    refused += [("image_cfg_scale", {"image_cfg_scale": 4.0}), ("negative_prompt", {"cfg_scale": 1.0, "negative_prompt": "rain"})]
+    if family in TOLD:
+        assert not np.array_equal(painted(distilled_cfg_scale=9.0), plain)
+    else:
+        refused.append(("change nothing: distilled_cfg_scale", {"distilled_cfg_scale": 9.0}))
     if not checkpoint.kind.instructs:
         refused.append(("cannot look at a reference picture", {"reference_picture": picture(SIDE, SIDE)}))
     for words, options in refused:

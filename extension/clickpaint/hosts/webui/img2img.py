@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from clickpaint.hosts.webui import failures, image_stitch, model_state, within
 from clickpaint.hosts.webui.loaded_family import family_of, preset_for
 from clickpaint.hosts.webui.probe import flavor, loaded_model, sampler_names
 from clickpaint.hosts.webui.runner import runner_for
+from clickpaint.paint.acting import ModelTraits, idle_by_model, refuse_idle
 from clickpaint.paint.infotext import own_fields
-from clickpaint.paint.paint_job import ModelOptions, Painted, PaintJob
+from clickpaint.paint.paint_job import ModelOptions, Painted, PaintJob, PaintOptions
 from clickpaint.progress import Progress
 
 _FILL = {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}
@@ -34,6 +36,8 @@ def paint(job: PaintJob, progress: Progress) -> list[Painted]:
         Interrupted: the user asked to stop, here or with the web UI's own button.
         OutOfMemory: the web UI's device ran out of memory.
     """
+    _ready()  # which model it is, is known only then
+    _check_acting(job.options)
     return _painted(job, lambda p: _under_way(progress, job))
 
 
@@ -104,6 +108,21 @@ def preview() -> Image.Image | None:
 
     shared.state.set_current_image()
     return shared.state.current_image
+
+
+def _check_acting(options: PaintOptions) -> None:
+    """Raise `InvalidInput` where something is set that changes nothing in an img2img of the loaded model."""
+    model = loaded_model()
+    family = None if model is None else family_of(model)
+    scale = options.sampling.cfg_scale or (Preset() if family is None else preset_for(family)).cfg_scale
+    negative = scale != 1 or " AND " in options.prompt.positive
+    traits = replace(
+        ModelTraits(schedules=flavor().schedulers) if family is None else family.traits(flavor().schedulers), negative=negative
+    )
+    idle = {*idle_by_model(traits), *(("soft_inpainting",) if options.task == "instruct" else ())}
+    if not flavor().distilled:
+        idle.add("distilled_cfg_scale")
+    refuse_idle(options, idle, f"{'the model' if family is None else family.name} ({flavor().name})")
 
 
 def _parameters(job: PaintJob) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from clickpaint.errors import CorruptModel, HostUnsupported, InvalidInput
 from clickpaint.image.geometry import Box
 from clickpaint.image.mask import bounds
 from clickpaint.paint import infotext
+from clickpaint.paint.acting import ModelTraits, idle_by_model, refuse_idle
 from clickpaint.paint.agreement import SameLuma
 from clickpaint.paint.diffusion import samplers
 from clickpaint.paint.diffusion.conditioning import Words
@@ -132,7 +133,17 @@ def set_up(checkpoint: AnyCheckpoint, options: PaintOptions, tools: Tools) -> Se
     default = checkpoint.kind.memoryless[0] if engine.remembers_nothing else engine.sampler or model.sampler
     sampler, schedule = model.resolve(options.sampling.sampler or default, options.sampling.scheduler)
     plain = replace(options, prompt=replace(options.prompt, positive=prompt), edit=replace(options.edit, source=source))
+    _check_acting(checkpoint, model, plain, engine)
     return Setup(checkpoint, model, engine, plain, networks, sampler, schedule, tools)
+
+
+def _check_acting(checkpoint: AnyCheckpoint, model: Model, options: PaintOptions, engine: Engine) -> None:
+    """Raise `InvalidInput` where something is set that changes nothing on the checkpoint."""
+    kind = checkpoint.kind
+    guided = model.guidance(options).branches != ("cond",) or options.edit.method in ("diffedit", "ledits")  # which ask for both anyway
+    traits = ModelTraits(unet=hasattr(checkpoint, "unet"), guidance=getattr(kind, "guidance", ""), negative=guided)
+    idle = idle_by_model(traits) - (set() if options.reference.acts else {"reference_fidelity"})
+    refuse_idle(options, idle, f"{kind.title} ({engine.name})")
 
 
 def _check_references(checkpoint: AnyCheckpoint, options: PaintOptions) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from clickpaint.errors import HostUnsupported, InvalidInput, NotFound, Sentence
-from clickpaint.paint.systems.acting import acting
 from clickpaint.paint.systems.kinds import KINDS, SystemKind
+from clickpaint.paint.systems.system_options import acting
 from clickpaint.weights.folders import folders_in, is_file
 
 KIND = "diffusers"

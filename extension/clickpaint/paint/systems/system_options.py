@@ -1,14 +1,12 @@
-"""Which options act with a system: what would change nothing there is refused."""
+"""Which options act with a system, which paints in a checkpoint's place; see `paint.acting`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from clickpaint.errors import InvalidInput
 from clickpaint.paint import flat_options
+from clickpaint.paint.acting import refuse_idle
 from clickpaint.paint.paint_job import PaintOptions
 
 if TYPE_CHECKING:
@@ -43,15 +41,7 @@ def acting(pipeline: str, task: str) -> frozenset[str]:
 def check_acting(options: PaintOptions, system: System, task: str) -> None:
     """Raises `InvalidInput` that names the options that would change nothing with this system at that task of its."""
     able = system.acts(task)
-    idle = [
-        name
-        for name, value in flat_options.values_of(options).items()
-        if name not in able and (isinstance(value, np.ndarray) or value != flat_options.DEFAULTS[name])
-    ]
-    if options.masking.content.startswith("latent") and "masked_content" in able:
-        idle.append("masked_content")
-    if idle:
-        raise InvalidInput(
-            "With the system {name} these change nothing: {options}.", "Leave them out, or let the checkpoint paint.",
-            name=system.name, options=", ".join(idle),
-        )  # fmt: skip
+    idle = {name for name in flat_options.DEFAULTS if name not in able}
+    if options.masking.content.startswith("latent"):
+        idle.add("masked_content")
+    refuse_idle(options, idle, system.name, remedy="Leave them out, or let the checkpoint paint.")
