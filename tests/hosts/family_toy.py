@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from tests.toys import checkpoint
 from tests.toys import flow as toy
+from tests.toys.packed import in_eight_bits, in_four_bits, written_gguf
 
 WIDTHS = {"z_image": 384, "flux": 256, "chroma": 256}
 """Of the transformers; an attention head is 128 wide, and Z-Image's has to be a multiple of 384 for its feed-forward part to be whole."""
@@ -96,6 +98,35 @@ def write(kind: str, folder: Path) -> Path:
     if kind in ("flux", "kontext"):
         weights |= toy.under("text_encoders.clip_l.transformer.", checkpoint.text_encoder())
     return toy.save(folder / NAMES[kind], weights, torch.float16)
+
+
+PACKED = {"gguf": "toy-flux1-dev-Q8_0.gguf", "nf4": "toy-flux1-dev-nf4.safetensors", "fp8": "toy-flux1-dev-fp8.safetensors"}
+"""Names of Flux toys with packed weights: a transformer alone, and two files with everything."""
+
+
+def write_packed(how: str, models: Path) -> list[Path]:
+    """A Flux toy with its weights packed, below the web UI's folder of models; gives what goes with it in files of its own."""
+    checkpoints = models / "Stable-diffusion"
+    plain = load_file(write("flux", checkpoints))
+    prefix = "model.diffusion_model."
+    transformer = {key.removeprefix(prefix): value.float() for key, value in plain.items() if key.startswith(prefix)}
+    rest = {key: value for key, value in plain.items() if not key.startswith(prefix)}
+    if how != "gguf":
+        packed = in_eight_bits(transformer) if how == "fp8" else in_four_bits(transformer, nested=False)
+        toy.save(checkpoints / PACKED[how], toy.under(prefix, packed) | rest)
+        return []
+    written_gguf(checkpoints / PACKED[how], transformer, "Q8_0")
+    parts = {
+        "VAE/toy-ae": "vae.",
+        "text_encoder/toy-t5": "text_encoders.t5xxl.transformer.",
+        "text_encoder/toy-clip": "text_encoders.clip_l.transformer.",
+    }
+    files = []
+    for name, before in parts.items():
+        file = models / f"{name}.safetensors"
+        file.parent.mkdir(exist_ok=True)
+        files.append(toy.save(file, {key.removeprefix(before): value for key, value in rest.items() if key.startswith(before)}))
+    return files
 
 
 def _mirror(weights: toy.Weights, first: str, last: str, width: int, sign: int) -> None:

@@ -6,13 +6,14 @@ Set CLICKPAINT_NEO_DIR to an installation to run these; see `tests/hosts/real.py
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.hosts import family_toy
-from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of, prepare
+from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of, prepare, python_of
 
 pytestmark = pytest.mark.skipif(FOLDERS["neo"] not in os.environ, reason=f"{FOLDERS['neo']} names no web UI to try")
 WISH = {"steps": 4, "seed": 11, "resolution": 128, "refine": False, "grow": 0, "feather": 0, "prompt": "a tree"}
@@ -27,7 +28,9 @@ def host(tmp_path_factory):
     prepare(data, Path(os.environ[FOLDERS["neo"]]), extension=True)
     for kind in FAMILIES:
         family_toy.write(kind, data / "models/Stable-diffusion")
+    parts = {how: family_toy.write_packed(how, data / "models") for how in family_toy.PACKED}
     running = RealHost("neo", data, "--api")
+    running.parts = parts
     yield running
     running.stop()
 
@@ -99,3 +102,33 @@ def test_instructions_and_reference_pictures(host, family):
     ours, said = painted(host, task="instruct", engine="instruct", **reference)
     assert "Clickpaint engine: instruct" in said and (ours[INSIDE] != picture()[INSIDE]).any()
     assert weights(host) == before
+
+
+@pytest.mark.parametrize("how", family_toy.PACKED)
+def test_packed_weights_serve_the_web_ui_and_our_sampler_where_they_lie(host, how):
+    """Packed by the web UI's own loader; afterwards it generates what it generated before."""
+    python = [python_of(Path(os.environ[FOLDERS["neo"]])), "-c", "import bitsandbytes"]
+    if how == "nf4" and subprocess.run(python, capture_output=True, check=False).returncode:
+        pytest.skip("this web UI has no bitsandbytes")
+    chosen = {"sd_model_checkpoint": family_toy.PACKED[how], "forge_additional_modules": [str(part) for part in host.parts[how]]}
+    assert host.request("POST", "/sdapi/v1/options", chosen)[0] == 200
+    plain = {"sampler_name": "Euler", "scheduler": "Beta", "cfg_scale": 1.0}
+    host.generate(**plain)
+    before = host.generate(**plain)
+    theirs, _ = painted(host, sampler="Euler", denoising_strength=0.6)
+    taken = weights(host)
+    status, answer = host.request(
+        "POST",
+        f"/clickpaint/v1/workspaces/{opened(host)}/paint",
+        {**WISH, "engine": "inpaint", "sampler": "Euler", "denoising_strength": 0.6},
+    )
+    if status == 200:
+        ours, said = painted(host, engine="inpaint", sampler="Euler", denoising_strength=0.6)
+        assert "Clickpaint engine: inpaint" in said
+        for after in (theirs, ours):
+            assert (after[INSIDE] != picture()[INSIDE]).any(axis=-1).mean() > 0.9
+    else:
+        assert status == 409 and answer["remedy"], answer
+    assert weights(host) == taken, "a fill added weights"
+    assert np.array_equal(host.generate(**plain), before), "something of the fill leaked into the host"
+    assert host.request("POST", "/sdapi/v1/options", {"forge_additional_modules": []})[0] == 200
