@@ -35,6 +35,11 @@ STUDIO = (
 )  # fmt: skip
 """The same order among the files of the studio."""
 
+CHANGING = {
+    "push", "select", "undo", "redo", "add_result", "add_expanded", "add_cropped", "hold_regions", "hold_results", "forget_oldest", "turn",
+}  # fmt: skip
+"""Methods of a workspace that its use-cases alone may call, each in its turn."""
+
 HEAVY = ("torch", "torchvision", "cv2", "diffusers", "transformers", "gradio", "scipy", "segment_anything", "lama_cleaner", "timm")
 """Imported in the function that needs them, never by importing a module of the package."""
 
@@ -146,6 +151,29 @@ def test_the_files_of_the_studio_import_only_those_before_them():
             if STUDIO.index(inner) > STUDIO.index(file.stem):
                 wrong.append((file.stem, name))
     assert wrong == []
+
+
+def changes_of_workspaces(source: str) -> list[str]:
+    """What a module does to a workspace or a video by itself."""
+    changes = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Assign, ast.AugAssign)):
+            targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else [node.target]
+        else:
+            targets = [node.func] if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in CHANGING else []
+        changes += [
+            ast.unparse(target) for target in targets if re.match(r"(workspace|video)\.|.*\.workspace\(.*\)\.", ast.unparse(target))
+        ]
+    return changes
+
+
+def test_only_use_cases_change_a_workspace():
+    assert changes_of_workspaces("workspace.chat = ()") == ["workspace.chat"]
+    assert changes_of_workspaces("studio.workspace(id).undo()") == ["studio.workspace(id).undo"]
+    assert changes_of_workspaces("studio.undo(workspace)\nstate = workspace.state") == []
+    faces = [file for module, file in modules().items() if room(module) in ("api", "ui", "cli", "app", "hosts")]
+    changed = {file.name: changes_of_workspaces(file.read_text(encoding="utf-8")) for file in faces}
+    assert {name: changes for name, changes in changed.items() if changes} == {}
 
 
 SAME_FACE = {
@@ -314,6 +342,21 @@ def test_every_command_of_the_readme_exists():
             assert command[1] == "-m" and command[2] in ("pytest", "venv", "ruff", "pyrefly"), f"who checks {shlex.join(command)}?"
         places = [word for word in command if re.match(r"(tests|extension)/", word)]
         assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_every_option_of_every_command_says_what_it_is():
+    import argparse
+
+    from clickpaint.app.main import build_parser
+
+    silent, parsers = [], [("clickpaint", build_parser())]
+    for name, parser in parsers:  # which grows as commands of commands are met
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += [(f"{name} {command}", inner) for command, inner in action.choices.items()]
+            elif action.option_strings and not action.help:
+                silent.append((name, action.option_strings[-1]))
+    assert len(parsers) > 40 and silent == []
 
 
 def test_the_licence_is_whole():

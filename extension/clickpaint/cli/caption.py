@@ -37,8 +37,8 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     caption.add_argument("--captioner", metavar="NAME", help=SETTINGS["captioner"].help)
     caption.add_argument("--length", type=int, metavar="N", help=f"words, {SHORTEST} to {LONGEST}")
-    caption.add_argument("--sentiment", choices=SENTIMENTS, default="natural")
-    caption.add_argument("--factuality", choices=FACTUALITIES, default="factual")
+    caption.add_argument("--sentiment", choices=SENTIMENTS, default="natural", help="in which mood (%(default)s)")
+    caption.add_argument("--factuality", choices=FACTUALITIES, default="factual", help="what is there, or a story about it (%(default)s)")
     caption.add_argument("--language", choices=LANGUAGES, default="English", metavar="LANGUAGE", help=f"one of {', '.join(LANGUAGES)}")
     caption.add_argument("--wiki", action="store_true", help="add what is generally known; needs a text model")
     caption.add_argument("--prompt", action="store_true", help="as a prompt for Stable Diffusion")
@@ -46,7 +46,7 @@ def add_commands(commands: Any) -> None:
     caption.add_argument("--everything", action="store_true", help="describe all regions")
     caption.add_argument("--labels", type=Path, metavar="FILE", help="with --everything: the picture with all regions labelled goes there")
     caption.add_argument("--json", action="store_true", help="all that is known, as JSON")
-    caption.add_argument("--seed", type=int, default=0, metavar="N")
+    caption.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn among wordings (%(default)d)")
 
 
 def caption_pictures(options: argparse.Namespace) -> int:
