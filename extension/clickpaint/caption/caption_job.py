@@ -27,7 +27,10 @@ class CaptionOptions:
 
     Attributes:
         captioner: its name, None for the setting's.
-        candidates: wordings to show.
+        region: how much around the object is shown to it, and how the rest looks.
+        style: how it is to be said.
+        candidates: wordings to show, 1 to 8.
+        seed: of what is drawn among wordings, 0 to 2**32 - 1.
         context: also describe the whole picture, and let CLIP put wordings last that fit it better than the region.
         tags: also tags.
         refine: let a text model say it; None: where there is one and the style asks for more than a caption.
@@ -63,10 +66,13 @@ class Raw:
     """What a captioner says.
 
     Attributes:
+        captioner: its name.
         wordings: best first.
         seen: CLIP's similarity of each, empty without a CLIP.
         box: around what was described, None for the whole picture.
         context: of the whole picture, "" where that was not asked for.
+        tags: of the object, none where they were not asked for.
+        milliseconds: that it took.
     """
 
     captioner: str
@@ -80,10 +86,14 @@ class Raw:
 
 @dataclass(frozen=True)
 class Caption:
-    """raw, and what a text model made of it.
+    """What was said of something.
 
     Attributes:
+        raw: what the captioner said.
+        style: that was asked for.
+        refined: what a text model made of it; None where none did.
         failure: why it made nothing of it, though it was asked to.
+        milliseconds: that all of it took.
     """
 
     raw: Raw
@@ -127,7 +137,14 @@ class Panorama:
     """Everything in a picture.
 
     Attributes:
+        captioner: its name.
+        size: (width, height) of the picture.
+        regions: that got a caption, with it.
+        context: what the whole picture shows.
+        paragraph: all of it in one, "" where that was not asked for.
+        words: lines that are written in the picture.
         overview: uint8 [H, W, 3], with labels.
+        milliseconds: that it took.
         failure: why the paragraph is not a text model's.
     """
 
@@ -142,7 +159,7 @@ class Panorama:
     failure: ClickpaintError | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """See `caption.everything.as_json`."""
+        """See `caption.all_regions.as_json`."""
         return as_json(self.size, self.regions, self.context, self.paragraph, self.words)
 
 
@@ -151,9 +168,14 @@ class PanoramaOptions:
     """How all of a picture is to be described.
 
     Attributes:
+        captioner: its name, None for the setting's.
+        region: how much around each region is shown to it.
         style: of the captions.
+        sieve: which regions are described.
+        regions: how they are looked for.
         paragraph: join everything in one.
         text: read what is written in the picture.
+        seed: of what is drawn among wordings.
     """
 
     captioner: str | None = None
@@ -168,7 +190,12 @@ class PanoramaOptions:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether something can be had here, and why not."""
+    """Whether something can be had here.
+
+    Attributes:
+        available: whether it can.
+        reason: why not, "" where it can.
+    """
 
     available: bool
     reason: str = ""

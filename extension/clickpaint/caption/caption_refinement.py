@@ -47,7 +47,10 @@ class TextRequest:
     """One request to a text model.
 
     Attributes:
+        messages: the conversation so far, oldest first.
         tokens: at most so many come back.
+        temperature: of the sampling, 0 for always the likeliest token.
+        seed: of the sampling.
         words: (fewest, most), where decoding can hold to it.
     """
 

@@ -38,7 +38,13 @@ class CaptionerInfo:
     """A captioner as a list shows it.
 
     Attributes:
-        reason: why it is not available.
+        name: of its folder, or one of the built-in ones.
+        title: for people.
+        family: of its architecture ("blip", "florence2").
+        captions: whether it says what a crop shows.
+        answers: whether it answers questions about one.
+        available: whether it would work now.
+        reason: why it would not.
     """
 
     name: str
@@ -55,6 +61,9 @@ class Surroundings:
     """What of the host is needed here.
 
     Attributes:
+        folders: by the kind of models in them.
+        device: on which to compute now.
+        setting: by its key.
         caption: `Host.caption`.
         silent: why it cannot now, as a sentence; "" if it can, None where the host has no captioner.
     """

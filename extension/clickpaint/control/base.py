@@ -107,7 +107,10 @@ class Tools:
     """What preprocessors with weights work with.
 
     Attributes:
+        store: where the files of weights lie.
+        device: on which the networks compute.
         models: a loaded network is kept there, under ("control", name).
+        progress: told of loading and of steps.
     """
 
     store: Store
@@ -128,7 +131,7 @@ class Preprocessor:
         name: the registry's and API's ("depth").
         label: the one in its list and in infotexts ("depth_midas"); both work everywhere.
         aliases: further names that are understood.
-        types: the control types it is listed under (`registry.TYPES`).
+        types: the control types it is listed under, by sd-webui-controlnet's names for them.
         detect: None where it cannot run in any environment, `reason` then says why and `instead` what to take.
         parameters: in the order of the API's threshold a, b, c.
         resolution: the default one; None where the picture's size is kept.

@@ -42,7 +42,9 @@ class Source:
         rgb: uint8 [H, W, 3], the pixels that belong to the samples.
         alpha: uint8 [H, W], the alpha that belongs to them, or None.
         samples: None where they are the RGB pixels themselves.
+        icc: its colour profile, empty for none; exif and xmp: its metadata, as they stand in files, empty for none.
         text: a PNG's text; of all formats the infotext, as "parameters".
+        dpi: (across, down) in pixels an inch, None where it was not said.
         extras: what only this format's writer understands.
         losses: what of the file will be missing.
     """

@@ -30,7 +30,12 @@ ENDINGS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What `decode` takes at most: pixels = width × height, bytes of the file."""
+    """What `decode` takes.
+
+    Attributes:
+        max_pixels: width × height at most.
+        max_bytes: of the file at most.
+    """
 
     max_pixels: int = 64_000_000
     max_bytes: int = 256 << 20

@@ -125,6 +125,7 @@ class Embedding:
 
     Attributes:
         segmenter: the key of the segmenter that made it; only that one can read `data`.
+        width, height: of the picture, in pixels.
         nbytes: what it costs in the cache.
     """
 

@@ -99,7 +99,7 @@ class Requests:
         """Run a use-case in this block. It can be seen and interrupted from the first moment on, also while it waits.
 
         Args:
-            kind: one of `queue.KINDS`.
+            kind: one of `tasks.KINDS`.
             workspace: whose it is, a picture's or a video; None for one without.
 
         Raises:

@@ -127,7 +127,7 @@ class VideoResults:
         """Let `make` change what is between the marks; the next version of the video.
 
         Args:
-            kind: one of `queue.KINDS`.
+            kind: one of `tasks.KINDS`.
             label: the step, for people.
             make: is given the frames between the marks, and the masks of the objects in them, each by its number there.
             objects: their ids; empty for all.

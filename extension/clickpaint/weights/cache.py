@@ -22,7 +22,12 @@ class Sized(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """One thing in a cache and what it costs."""
+    """One thing in a cache.
+
+    Attributes:
+        key: that it is kept under.
+        nbytes: of memory that it takes.
+    """
 
     key: Any
     nbytes: int

@@ -1,4 +1,4 @@
-"""The adapters in a host's folders, as what `paint.diffusion.painting.Tools` asks for."""
+"""The adapters in a host's folders, as what `paint.diffusion.sampling.Tools` asks for."""
 
 from __future__ import annotations
 
