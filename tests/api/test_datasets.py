@@ -11,7 +11,8 @@ from PIL import Image
 
 from clickpaint.api import datasets_schemas as schemas
 from clickpaint.api import schemas as common
-from clickpaint.train.dataset.examples import LAYOUTS, open_data_set
+from clickpaint.train.dataset.examples import LAYOUTS
+from clickpaint.train.dataset.layout_reading import open_data_set
 from clickpaint.train.dataset.picture_reading import mask_of, read_picture
 from tests.api.test_workspaces import IMAGE, RED, checked_answer, data_url, opened
 

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from clickpaint.train.dataset.collection import Collection, NewExample
-from clickpaint.train.dataset.examples import DataSet, open_data_set
+from clickpaint.train.dataset.examples import DataSet
+from clickpaint.train.dataset.layout_reading import open_data_set
 from clickpaint.train.dataset.picture_reading import mask_of, read_picture
 from tests.browser.conftest import BALL_RADIUS, Visit, expect, photograph, serving
 from tests.browser.test_accessible import AXE, violations

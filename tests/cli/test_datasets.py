@@ -7,7 +7,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from clickpaint.train.dataset.examples import open_data_set
+from clickpaint.train.dataset.layout_reading import open_data_set
 from clickpaint.train.dataset.picture_reading import mask_of
 from tests.cli.test_cli import DISC, drawing, run
 

@@ -15,8 +15,10 @@ from clickpaint.errors import InvalidInput
 from clickpaint.train.dataset import loading
 from clickpaint.train.dataset.buckets import Item, bucket_sizes, plan_epoch
 from clickpaint.train.dataset.collection import Collection, ExampleChange, NewExample
-from clickpaint.train.dataset.examples import LAYOUTS, DataSet, TrainingExample, open_data_set, save_data_set
+from clickpaint.train.dataset.examples import LAYOUTS, DataSet, TrainingExample
 from clickpaint.train.dataset.inspection import inspect
+from clickpaint.train.dataset.layout_reading import open_data_set
+from clickpaint.train.dataset.layout_writing import save_data_set
 from clickpaint.train.dataset.parquet_files import parquet_files, unpack
 from clickpaint.train.dataset.picture_reading import mask_of, measures, read_picture
 

@@ -234,7 +234,7 @@ def _said(through: WorkedThrough, what: str) -> int:
 
 
 def export_set(options: argparse.Namespace) -> int:
-    from clickpaint.train.dataset.examples import save_data_set
+    from clickpaint.train.dataset.layout_writing import save_data_set
 
     saved = save_data_set(studio_of(options).training_data.data_set(options.data), options.output, options.layout)
     left = "".join(f" {count} x {part} left out." for part, count in saved.without.items())
@@ -246,7 +246,7 @@ def import_set(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from clickpaint.train.dataset.collection import checked_name
-    from clickpaint.train.dataset.examples import open_data_set
+    from clickpaint.train.dataset.layout_reading import open_data_set
     from clickpaint.train.dataset.parquet_files import parquet_files, unpack
 
     studio = studio_of(options)

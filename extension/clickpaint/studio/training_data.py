@@ -32,8 +32,10 @@ from clickpaint.studio.words import Words
 from clickpaint.studio.zipping import zipped
 from clickpaint.train.dataset import inspection
 from clickpaint.train.dataset.collection import Collection, ExampleChange, NewExample, example_id
-from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set, save_data_set
+from clickpaint.train.dataset.examples import DataSet, TrainingExample
 from clickpaint.train.dataset.inspection import Inspection
+from clickpaint.train.dataset.layout_reading import open_data_set
+from clickpaint.train.dataset.layout_writing import save_data_set
 from clickpaint.train.dataset.picture_reading import file_checksum, mask_of, read_mask, read_picture
 from clickpaint.train.dataset.zip_files import inner_folder, unpack_zip
 

@@ -24,7 +24,8 @@ from clickpaint.studio.own_sampler import OwnSampler
 from clickpaint.studio.queue import WORK, Compute
 from clickpaint.studio.tasks import Task, Tasks
 from clickpaint.train.dataset.collection import checked_name
-from clickpaint.train.dataset.examples import DataSet, open_data_set
+from clickpaint.train.dataset.examples import DataSet
+from clickpaint.train.dataset.layout_reading import open_data_set
 from clickpaint.train.estimate import Fit, estimate, fitting, with_checkpointing
 from clickpaint.train.planned_turns import turns_of
 from clickpaint.train.run_types import OpenedForTraining, StepReport

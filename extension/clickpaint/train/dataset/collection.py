@@ -20,8 +20,8 @@ from clickpaint.image import mask as masks
 from clickpaint.image import png
 from clickpaint.image.picture_files import ENDINGS
 from clickpaint.image.whole_file import write_whole
-from clickpaint.train.dataset.examples import DataSet, TrainingExample, open_data_set
-from clickpaint.train.dataset.layout_reading import NOTES, one_line
+from clickpaint.train.dataset.examples import DataSet, TrainingExample
+from clickpaint.train.dataset.layout_reading import NOTES, one_line, open_data_set
 from clickpaint.train.dataset.layout_writing import imagefolder_row, readable_copy, safe_name
 from clickpaint.train.dataset.picture_reading import mask_of
 

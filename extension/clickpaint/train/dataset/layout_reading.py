@@ -39,8 +39,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 Notes = Mapping[str, Any]
 
 
-def read_layout(folder: Path) -> DataSet:
-    """See `examples.open_data_set`."""
+def open_data_set(folder: Path) -> DataSet:
+    """The data set in a folder, in whichever of the usual layouts it lies.
+
+    Read are: pictures with NAME.txt or NAME.caption beside them, OneTrainer's NAME-masklabel.png and NAME-condlabel.png, kohya's folders
+    N_concept with masks in a folder "masks" or in alpha channels, Hugging Face's imagefolder (metadata.jsonl or metadata.csv), tables of
+    `image`, `conditioning_image`, `text` and of `original_image`, `edit_prompt`, `edited_image`, and what the authors of ControlNet
+    (prompt.json, source, target) and of InstructPix2Pix (a folder for each prompt.json) published.
+
+    Raises:
+        NotFound: there is no such folder.
+        InvalidInput: there is no data set in it, or one that names files that are not there.
+    """
     if not folder.is_dir():
         raise NotFound("There is no folder {folder}.", "Name the folder of a data set.", folder=folder)
     try:

@@ -18,7 +18,7 @@ from PIL import Image
 from clickpaint.errors import InvalidInput, cannot_write
 from clickpaint.image import picture_files
 from clickpaint.image.picture import from_pixels
-from clickpaint.train.dataset.examples import LAYOUTS, DataSet, SavedDataSet, TrainingExample
+from clickpaint.train.dataset.examples import LAYOUTS, DataSet, TrainingExample
 from clickpaint.train.dataset.layout_reading import BEFORE_LABEL, MASK_LABEL, NOTES
 from clickpaint.train.dataset.picture_reading import mask_of, read_picture
 
@@ -96,8 +96,35 @@ class _Writing:
         return path
 
 
-def write_layout(data_set: DataSet, folder: Path, layout: str) -> SavedDataSet:
-    """See `examples.save_data_set`."""
+@dataclass(frozen=True)
+class SavedDataSet:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        examples: how many.
+        without: how many of them (or of the others) had something that the layout has no place for, by what it is: "mask", "control map",
+            "before", "example".
+    """
+
+    folder: Path
+    examples: int
+    without: dict[str, int]
+
+
+def save_data_set(data_set: DataSet, folder: Path, layout: str) -> SavedDataSet:
+    """Write a data set into a new or empty folder; all of it or nothing.
+
+    Pictures that every trainer reads are copied as they are, others become PNG. Captions have the trigger word in them.
+
+    Args:
+        data_set: what to write.
+        folder: is made; may be there if nothing is in it.
+        layout: one of `LAYOUTS`.
+
+    Raises:
+        InvalidInput: an unknown layout, a folder that has something in it or cannot be written, or nothing that the layout could hold.
+    """
     if layout not in LAYOUTS:
         raise InvalidInput("The layout {layout!r} is unknown.", "Choose one of {layouts}.", layout=layout, layouts=", ".join(LAYOUTS))
     chosen, without = _chosen(data_set, layout)
