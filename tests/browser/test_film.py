@@ -174,6 +174,7 @@ def test_a_clip_from_the_file_to_the_file(
     tab.key(" ")
     expect(on.button("Pause")).to_be_visible()
     on.wait("f.player.pictures?.before && f.frame !== 6")
+    expect(on.button("Pause")).to_have_attribute("aria-busy", "false")
     tab.key(" ")
     expect(on.button("Play")).to_be_visible()
     played = [address for address in asked if address.startswith("parts/")]

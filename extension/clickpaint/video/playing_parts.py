@@ -163,6 +163,6 @@ def _samples(av: Any, reader: Any, heard: Any, rate: int, source: AvClip, first:
                 if begin < stop:
                     whole[:, begin:stop] = values[:, begin - place : stop - place]
                 at += values.shape[1]
-    except av.error.FFmpegError:
-        pass  # damaged: what is there can be heard
+    except (av.error.FFmpegError, ValueError):
+        pass  # damaged, or of another kind from here on: what is there can be heard
     return whole

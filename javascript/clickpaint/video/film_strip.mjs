@@ -66,6 +66,7 @@ export class FilmStrip {
         if (info === null) return;
         const {frame, times, player, work, current, corrected} = clip, {in_mark, out_mark, frames} = info;
         if (player.playing !== this.#playing) this.#showPlaying((this.#playing = player.playing));
+        this.play.setAttribute("aria-busy", `${player.waiting}`);
         this.time.textContent = `${moment(times[frame])} · ${t("clip.number", {n: frame, last: frames - 1})}`;
         this.back.disabled = frame === 0;
         this.forth.disabled = frame === frames - 1;

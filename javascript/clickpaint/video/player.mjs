@@ -47,6 +47,11 @@ export class Player {
         return drawn && {now: drawn, before: before && here(before) ? new FramePicture(before, info) : null};
     }
 
+    /** Whether what is to be played is not here yet. */
+    get waiting() {
+        return this.playing && !this.#flipped && !(this.#now && this.#now.element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA);
+    }
+
     toggle() {
         if (this.playing) return this.stop();
         return this.clip.editor.report("preview", this.start());
@@ -116,6 +121,7 @@ export class Player {
             asked = element.requestVideoFrameCallback(step);
         };
         element.onended = () => step(0);
+        element.onwaiting = element.onplaying = () => clip.tell();
         next();
     }
 
