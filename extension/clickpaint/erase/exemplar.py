@@ -12,19 +12,16 @@ which as many as possible go together with their neighbours', and the copies joi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clickpaint.erase import seamless
+from clickpaint.erase.patch_pyramid import RADIUS, SEARCH_PIXELS, SECOND_SEARCH_PIXELS, Level, pyramid, upsampled, within
 from clickpaint.erase.structure import structure
 from clickpaint.progress import Progress
 
-RADIUS = 3
-"""Patches are squares of 2 · RADIUS + 1 pixels."""
 COMPONENTS = 24
-TEXTURE_WEIGHT = 5.0
 LAYOUT = (1.8, 0.4)
 """What it costs to take a patch from elsewhere: standard deviations of the picture per length of its longer side, along y
 and along x. A photograph is more alike along its rows: road continues as road, a skyline as a skyline. Little along x: it would
@@ -33,12 +30,6 @@ LAYOUT_FADES = 0.5
 """By how much that counts less on every level from the third: what lies where is settled by then, and grain repeats in rows."""
 CONFIDENCE = 1.3
 """By how much a vote weighs less per pixel further inside the hole."""
-SEARCH_PIXELS = 16_000
-SEARCH_AREA = 700_000
-"""Levels with more hole pixels than the one, or more pixels than the other, take their matches from the next coarser level
-as they are: where a patch comes from is settled by then, and it is copied at full resolution."""
-COARSE_PIXELS = 40_000
-"""The coarsest level has at most about this many pixels."""
 COHERENCE = 4
 """How often each patch looks around for a displacement that many of its neighbours share."""
 AGREEMENT = 1.5
@@ -51,74 +42,6 @@ _AROUND = [(-1, 0), (1, 0), (0, -1), (0, 1), (-2, -2), (-2, 2), (2, -2), (2, 2),
 _CHUNK = 1024
 _SAMPLES = 4000
 _STEPS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
-
-
-@dataclass(eq=False)
-class _Level:
-    """One scale.
-
-    Attributes:
-        planes: float32 [h, w, 3], [h, w] and [h, w]: RGB and two of texture, 0..255, 0 where nothing is known.
-        hole: bool [h, w].
-        targets: flat indices of all pixels whose patch touches the hole.
-        sources: bool [h, w], where a whole patch is known.
-    """
-
-    planes: list[np.ndarray]
-    hole: np.ndarray
-    targets: np.ndarray
-    sources: np.ndarray
-
-    @cached_property
-    def channels(self) -> np.ndarray:
-        """float32 [h, w, 5], all planes, the hole filled as well as is known so far."""
-        import cv2
-
-        return cv2.merge([*cv2.split(self.planes[0]), *self.planes[1:]])
-
-    @property
-    def searched(self) -> bool:
-        return len(self.targets) <= SEARCH_PIXELS and self.hole.size <= SEARCH_AREA
-
-    @cached_property
-    def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of the targets, int32."""
-        rows, columns = np.divmod(self.targets.astype(np.int32), np.int32(self.hole.shape[1]))
-        return rows, columns
-
-    @cached_property
-    def known(self) -> np.ndarray:
-        """Flat indices of the sources."""
-        return np.flatnonzero(self.sources)
-
-    @cached_property
-    def _positions(self) -> np.ndarray:
-        """Where each pixel is among the targets; -1 for all others, and last the one beyond the picture."""
-        position = np.full(self.hole.size + 1, -1, np.int32)
-        position[self.targets] = np.arange(len(self.targets))
-        return position
-
-    def at(self, pixels: np.ndarray) -> np.ndarray:
-        """Which of the targets the flat indices are; -1 where none is."""
-        return self._positions[pixels]
-
-    def beside(self, dy: int, dx: int) -> np.ndarray:
-        """Which of the targets is so far from each of them, -1 where none is. The same array in every call."""
-        if (dy, dx) not in self._beside:
-            rows, columns = self.places
-            height, width = self.hole.shape
-            inside = _within(rows + dy, columns + dx, height, width)
-            self._beside[dy, dx] = self._positions[np.where(inside, self.targets + dy * width + dx, -1)]
-        return self._beside[dy, dx]
-
-    @cached_property
-    def _beside(self) -> dict[tuple[int, int], np.ndarray]:
-        return {}
-
-
-def _within(rows: np.ndarray, columns: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Which places (int32) lie in the picture. As unsigned numbers negative ones are huge: one comparison less for each."""
-    return (rows.view(np.uint32) < height) & (columns.view(np.uint32) < width)
 
 
 @dataclass(eq=False)
@@ -143,19 +66,34 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0, 
 
     The same input and seed give the same result. Raises `Interrupted` within a fraction of a second.
     """
-    levels = _pyramid(crop, hole, progress)
+    levels = pyramid(crop, hole, progress)
     if not levels:
         return None
+    plain = crop.astype(np.float32)
+    whole = _copied(plain, levels, SEARCH_PIXELS, seed, progress if grain == 1 else progress.part(0, 0.6))
+    if grain < 1:
+        again = [replace(level) for level in levels]
+        second = _copied(plain, again, SECOND_SEARCH_PIXELS, seed + 1, progress.part(0.6, 0.9))
+        sure = structure(whole, second, hole, progress.part(0.9, 1))
+        whole = sure + grain * (whole - sure)
+    return np.where(hole[..., None], np.clip(np.rint(whole), 0, 255).astype(np.uint8), crop)
+
+
+def _copied(picture: np.ndarray, levels: list[Level], most: int, seed: int, progress: Progress) -> np.ndarray:
+    """`picture` (float32 [h, w, 3]) with its hole filled from around it.
+
+    most: `Level.searched`.
+    """
     rng = np.random.default_rng(seed)
-    first = levels[0]
+    first, hole = levels[0], levels[-1].hole
     first.channels = seamless.membrane(first.channels, first.hole, progress)
     matches = np.zeros(first.hole.size, np.int64)
     matches[first.targets] = rng.choice(first.known, len(first.targets))
     for number, level in enumerate(levels):
         share = progress.part(number / (len(levels) + 1), (number + 1) / (len(levels) + 1))
         if number > 0:
-            matches = _upsampled(matches, levels[number - 1], level, rng)
-            if not level.searched:
+            matches = upsampled(matches, levels[number - 1], level, rng)
+            if not level.searched(most):
                 continue
         trust = min(TRUST * 4.0 ** (len(levels) - 1 - number), 1.0)  # the same distance in this level's pixels
         if number > 0:
@@ -176,20 +114,16 @@ def fill(crop: np.ndarray, hole: np.ndarray, progress: Progress, seed: int = 0, 
     share = progress.part(len(levels) / (len(levels) + 1), 1)
     share.report(0, "Joining patches")
     rows, columns = np.divmod(matches.reshape(hole.shape), hole.shape[1])
-    whole = seamless.merged(crop.astype(np.float32), hole, rows, columns, TRUST, share)
-    if grain < 1:
-        smooth = structure(whole, hole, share)
-        whole = smooth + grain * (whole - smooth)
-    return np.where(hole[..., None], np.clip(np.rint(whole), 0, 255).astype(np.uint8), crop)
+    return seamless.merged(picture, hole, rows, columns, TRUST, share)
 
 
-def _join(level: _Level, matches: np.ndarray, trust: float, progress: Progress) -> None:
+def _join(level: Level, matches: np.ndarray, trust: float, progress: Progress) -> None:
     """Fill the level with the pixels that its matches stand for."""
     rows, columns = np.divmod(matches.reshape(level.hole.shape), level.hole.shape[1])
     level.channels = np.clip(seamless.merged(level.channels, level.hole, rows, columns, trust, progress), 0, 255)
 
 
-def _coherent(level: _Level, axes: _Axes, table: np.ndarray, matches: np.ndarray, progress: Progress) -> np.ndarray:
+def _coherent(level: Level, axes: _Axes, table: np.ndarray, matches: np.ndarray, progress: Progress) -> np.ndarray:
     """The matches with fewer seams: each patch may take a neighbour's displacement, and prefers what many around it have.
 
     After Ashikhmin 2001, "Synthesizing Natural Textures".
@@ -218,7 +152,7 @@ def _coherent(level: _Level, axes: _Axes, table: np.ndarray, matches: np.ndarray
             new = offer[where]
             down = (new + 0x8000) >> 16
             new_rows, new_columns = rows[where] + down, columns[where] + (new - (down << 16))
-            inside = _within(new_rows, new_columns, height, width)
+            inside = within(new_rows, new_columns, height, width)
             flat = new_rows * width + new_columns
             inside[inside] = usable[flat[inside]]
             where, flat, new = where[inside], flat[inside], new[inside]
@@ -234,61 +168,6 @@ def _coherent(level: _Level, axes: _Axes, table: np.ndarray, matches: np.ndarray
     return result
 
 
-def _pyramid(crop: np.ndarray, hole: np.ndarray, progress: Progress) -> list[_Level]:
-    """Coarsest first; so many that the hole is only a few pixels wide in the first."""
-    import cv2
-
-    depth = float(cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3).max())
-    known = (~hole).astype(np.float32)
-    gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    around = cv2.erode(known, np.ones((3, 3), np.uint8))  # a gradient across the rim says nothing
-    texture = [np.abs(cv2.Sobel(gray, cv2.CV_32F, dx, dy, scale=0.25)) * around for dx, dy in ((1, 0), (0, 1))]
-    weight = cv2.blur(around, (15, 15)) + 1e-6
-    texture = [TEXTURE_WEIGHT * cv2.blur(channel, (15, 15)) / weight for channel in texture]
-    planes = [crop.astype(np.float32), *texture]
-    levels: list[_Level] = []
-    while True:
-        progress.check()
-        for plane in planes:
-            plane[known == 0] = 0
-        level = _level(planes, known)
-        if level is None:
-            break
-        levels.append(level)
-        height, width = known.shape
-        if (depth <= 2 * RADIUS and height * width <= COARSE_PIXELS) or min(height, width) < 8 * RADIUS:
-            break
-        size = ((width + 1) // 2, (height + 1) // 2)
-        share = _halved(known, size)
-        of_known = 1 / np.maximum(share, 1e-6)
-        planes = [_halved(plane, size) * (of_known[..., None] if plane.ndim == 3 else of_known) for plane in planes]
-        known = (share > 0.999).astype(np.float32)
-        depth /= 2
-    return levels[::-1]
-
-
-def _halved(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    import cv2
-
-    odd = plane.shape[0] % 2, plane.shape[1] % 2
-    even = cv2.copyMakeBorder(plane, 0, odd[0], 0, odd[1], cv2.BORDER_REPLICATE) if any(odd) else plane
-    return cv2.resize(even, size, interpolation=cv2.INTER_AREA)
-
-
-def _level(planes: list[np.ndarray], known: np.ndarray) -> _Level | None:
-    import cv2
-
-    hole = known == 0
-    side = 2 * RADIUS + 1
-    touched = cv2.dilate(hole.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    sources = ~touched
-    sources[:RADIUS] = sources[-RADIUS:] = False
-    sources[:, :RADIUS] = sources[:, -RADIUS:] = False
-    if not sources.any():
-        return None
-    return _Level(planes, hole, np.flatnonzero(touched), sources)
-
-
 def _patches(channels: np.ndarray, where: np.ndarray) -> np.ndarray:
     """The patches around the flat indices `where`, [n, side² · channels]; over the border the picture's edge repeats."""
     width = channels.shape[1]
@@ -300,23 +179,7 @@ def _patches(channels: np.ndarray, where: np.ndarray) -> np.ndarray:
     return lines[rows, columns * channels.shape[2]].reshape(len(where), -1)
 
 
-def _upsampled(matches: np.ndarray, below: _Level, level: _Level, rng: np.random.Generator) -> np.ndarray:
-    """The matches of a level from those of the next coarser one."""
-    width, small = level.hole.shape[1], below.hole.shape[1]
-    rows, columns = np.divmod(level.targets, width)
-    coarse = matches[(rows // 2) * small + columns // 2]
-    coarse_rows, coarse_columns = np.divmod(coarse, small)
-    result = np.zeros(level.hole.size, np.int64)
-    match_rows = np.minimum(coarse_rows * 2 + rows % 2, level.hole.shape[0] - 1)
-    match_columns = np.minimum(coarse_columns * 2 + columns % 2, width - 1)
-    nearest = match_rows * width + match_columns
-    lost = ~level.sources.reshape(-1)[nearest]
-    nearest[lost] = rng.choice(level.known, int(lost.sum()))
-    result[level.targets] = nearest
-    return result
-
-
-def _components(level: _Level, layout: float) -> _Axes:
+def _components(level: Level, layout: float) -> _Axes:
     """The principal components of the sources' patches. layout: how much their place counts."""
     sample = _patches(level.channels, level.known[:: -(-len(level.known) // _SAMPLES)])
     mean = sample.mean(axis=0)
@@ -324,7 +187,7 @@ def _components(level: _Level, layout: float) -> _Axes:
     return _Axes(mean, vectors[:, ::-1][:, :COMPONENTS].astype(np.float32), layout * float(np.sqrt(sample.var(axis=0).sum())))
 
 
-def _features(level: _Level, where: np.ndarray, axes: _Axes) -> np.ndarray:
+def _features(level: Level, where: np.ndarray, axes: _Axes) -> np.ndarray:
     """The patches around `where` by their principal components and their place, so that squared distance counts both."""
     features = np.empty((len(where), axes.vectors.shape[1] + 2), np.float32)
     middle = axes.mean @ axes.vectors
@@ -341,7 +204,7 @@ def _place(shape: tuple[int, ...], where: np.ndarray) -> np.ndarray:
 
 
 def _search(
-    level: _Level, axes: _Axes, table: np.ndarray, matches: np.ndarray, rng: np.random.Generator, progress: Progress
+    level: Level, axes: _Axes, table: np.ndarray, matches: np.ndarray, rng: np.random.Generator, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Better matches for the level as it is filled now, and their squared distances, both [h · w]. table: all features."""
     height, width = level.hole.shape
@@ -353,7 +216,7 @@ def _search(
     best = ((wanted - table.take(nearest, axis=0)) ** 2).sum(axis=1)
 
     def offer(new_rows: np.ndarray, new_columns: np.ndarray, of: np.ndarray | None = None) -> None:
-        inside = _within(new_rows, new_columns, height, width)
+        inside = within(new_rows, new_columns, height, width)
         where = np.flatnonzero(inside if of is None else inside & of)
         new_rows, new_columns = new_rows[where], new_columns[where]
         flat = new_rows * width + new_columns
@@ -382,7 +245,7 @@ def _search(
     return result, distances
 
 
-def _vote(level: _Level, matches: np.ndarray, distances: np.ndarray, tolerance: float, progress: Progress) -> None:
+def _vote(level: Level, matches: np.ndarray, distances: np.ndarray, tolerance: float, progress: Progress) -> None:
     """Set every hole pixel to the mean of what the patches over it say, the sure ones weighing more.
 
     tolerance: the share of the patches that are good; distances beyond theirs hardly count.
