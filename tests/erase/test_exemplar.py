@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from clickpaint.erase import exemplar, seamless
+from clickpaint.erase.structure import structure
 from clickpaint.progress import SILENT
 from tests.benchmarks.truth import rim_step, variance_ratio
 
@@ -48,6 +49,19 @@ def test_without_grain_the_structure_is_left_and_nearer_to_the_truth() -> None:
     assert errors[0.0] < 0.7 * errors[1.0]
     assert np.abs(results[0.5].astype(float) - (results[0.0] / 2 + results[1.0] / 2)).max() <= 1
     assert rim_step(results[0.0], mask) <= 1.2 * rim_step(truth, mask)
+
+
+def test_of_two_fillings_stays_what_they_agree_in() -> None:
+    x = np.mgrid[:100, :130][1]
+    drawing = np.repeat(np.where(x // 2 % 10 == 0, 20.0, 240.0)[..., None], 3, axis=2).astype(np.float32)
+    hole = np.zeros(drawing.shape[:2], bool)
+    hole[30:70, 40:90] = True
+    np.testing.assert_allclose(structure(drawing, drawing, hole, SILENT), drawing, atol=12)  # 5 % of a line
+    rng = np.random.default_rng(3)
+    first, second = (np.where(hole[..., None], rng.normal(128, 30, drawing.shape), 128).astype(np.float32) for _ in range(2))
+    sure = structure(first, second, hole, SILENT)
+    assert np.abs(sure[hole] - 128).mean() < 6
+    np.testing.assert_array_equal(sure[~hole], first[~hole])
 
 
 def test_no_rim_shows_where_the_light_changes() -> None:
