@@ -15,6 +15,8 @@ def test_what_can_be_used(client, tmp_path):
     model_schemas.CapabilitiesAnswer(**answer)
     assert (answer["host"], answer["device"], answer["offline"]) == ("toy", "cpu (float32)", True)
     assert answer["defaults"] == {"segmenter": "classic", "eraser": "classic", "grow": 0, "feather": 0}
+    assert answer["automatic"] == {"segmenter": "classic", "eraser": "classic"}
+    assert {engine["name"] for engine in answer["erasers"] if "grain" in engine["options"]} == {"classic", "patchmatch"}
     assert answer["paint"]["available"] is False and answer["paint"]["reason"]
     engines = {engine["name"]: engine for engine in answer["segmenters"] + answer["erasers"]}
     assert engines["classic"]["available"] and not engines["lama"]["available"]

@@ -29,6 +29,7 @@ class CapabilitiesAnswer(BaseModel):
     trackers: list[EngineAnswer]
     video_erasers: list[EngineAnswer]
     defaults: dict[str, Any]
+    automatic: dict[str, str] = Field(..., description="What auto stands for now.")
     limits: dict[str, int]
     paint: dict[str, Any]
     offline: bool

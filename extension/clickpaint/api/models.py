@@ -36,6 +36,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
                 "segmenter": studio.pool.segmenter_name(), "eraser": studio.pool.eraser_name(),
                 **{name: AUTO if setting(f"erase_{name}") < 0 else setting(f"erase_{name}") for name in ("grow", "feather")},
             },
+            "automatic": {"segmenter": studio.pool.segmenter_name("auto"), "eraser": studio.pool.eraser_name("auto")},
             "limits": {key: setting(key) for key in _LIMITS},
             "paint": {
                 "available": host.paint, "own_sampler": host.own_sampler, "caption": host.caption, "controlnet": host.controlnet,

@@ -309,7 +309,8 @@ export class Editor extends EventTarget {
 
     /** Whether the eraser that will remove from the picture can leave grain out of what it fills. */
     get choosesGrain() {
-        const name = this.options.eraser ?? this.capabilities?.defaults.eraser;
+        const {automatic, defaults} = this.capabilities ?? {}, chosen = this.options.eraser ?? defaults?.eraser;
+        const name = chosen === "auto" ? automatic?.eraser : chosen;
         return !this.clip && (this.capabilities?.erasers.find((engine) => engine.name === name)?.options?.includes("grain") ?? false);
     }
 
@@ -317,11 +318,11 @@ export class Editor extends EventTarget {
      * A widget says something else.
      *
      * @param {string} name
-     * @param {any} value "auto" and "" for the server's choice
+     * @param {any} value "" for the server's choice; "auto" too, but of the eraser, of which it means the best one whatever the settings say
      */
     setOption(name, value) {
         const chosen = name === "segmenter" ? this.engineName("segmenters", value) : name === "eraser" ? this.engineName("erasers", value) : value;
-        this.options[name] = chosen === "auto" || chosen === "" ? null : chosen;
+        this.options[name] = (chosen === "auto" && name !== "eraser") || chosen === "" ? null : chosen;
         if (name === "segmenter") this.clickMilliseconds = Infinity;
         if (name === "preview") this.hover(null);
         this.changed();

@@ -38,6 +38,7 @@
  * @property {Engine[]} erasers
  * @property {Engine[]} trackers
  * @property {{segmenter: string, eraser: string}} defaults
+ * @property {{segmenter: string, eraser: string}} automatic what "auto" stands for
  * @property {boolean} offline
  * @property {boolean} public
  * @property {Record<string, number>} limits of the settings, by their keys
