@@ -12,11 +12,10 @@ from clickpaint.compat.interruptible import interruptible
 from clickpaint.compat.randomness import kept_randomness
 from clickpaint.control.base import Tools
 from clickpaint.erase.neural_eraser import size_of
-from clickpaint.errors import CorruptModel
 from clickpaint.weights import catalog
 from clickpaint.weights import device as devices
 from clickpaint.weights.device import Device
-from clickpaint.weights.load_weights import load_state_dict, load_torchscript
+from clickpaint.weights.load_weights import load_state_dict, load_torchscript, wrong_weights
 
 if TYPE_CHECKING:
     import torch
@@ -96,13 +95,7 @@ class Network:
             try:
                 network.load_state_dict(self.fit(state, network), strict=self.strict)
             except (RuntimeError, KeyError) as error:  # torch's own words for names and shapes that do not fit
-                raise CorruptModel(
-                    "The file {file} does not hold the weights of {model}.",
-                    "Download it again, or put the right file in its place.",
-                    model=self.model,
-                    reason=str(error)[:500],
-                    file=path.name,
-                ) from error
+                raise wrong_weights(self.model, path, error) from error
             network = network.requires_grad_(False).to(device.torch).eval()
         return network, size_of(network)
 

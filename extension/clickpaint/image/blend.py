@@ -60,15 +60,7 @@ def inpaint(
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or mask.dtype != bool:
         raise TypeError(f"expected uint8 [H, W, 3] and bool [H, W], got {pixels.dtype} {pixels.shape} and {mask.dtype} {mask.shape}")
-    if mask.shape != pixels.shape[:2]:
-        raise InvalidInput(
-            "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
-            "Give a mask of the picture's size.",
-            width=mask.shape[1],
-            height=mask.shape[0],
-            picture_width=pixels.shape[1],
-            picture_height=pixels.shape[0],
-        )
+    masks.check_size(mask, (pixels.shape[1], pixels.shape[0]))
     if not (0 <= grow < math.inf and 0 <= feather < math.inf):
         raise InvalidInput(
             "The mask cannot grow by {grow:g} and be feathered by {feather:g} pixels.", "Give 0 or more.", grow=grow, feather=feather

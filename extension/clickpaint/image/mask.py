@@ -228,6 +228,19 @@ def from_file(data: bytes, size: tuple[int, int], limits: Limits = Limits()) -> 
     return mask[np.ix_(rows, columns)]
 
 
+def check_size(mask: np.ndarray, size: tuple[int, int]) -> None:
+    """Raises `InvalidInput` where a mask, bool [H, W], is none of a picture of this size, (width, height)."""
+    if mask.shape != size[::-1]:
+        raise InvalidInput(
+            "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
+            "Give a mask of the picture's size.",
+            width=mask.shape[1],
+            height=mask.shape[0],
+            picture_width=size[0],
+            picture_height=size[1],
+        )
+
+
 def to_png(mask: np.ndarray) -> bytes:
     """A PNG of one 8-bit channel, 255 = selected."""
     import cv2

@@ -15,7 +15,7 @@ import numpy as np
 from clickpaint.errors import InvalidInput
 from clickpaint.image import blend
 from clickpaint.image.geometry import Box
-from clickpaint.image.mask import bounds
+from clickpaint.image.mask import bounds, check_size
 from clickpaint.image.soft_edge import SoftEdge, automatic
 from clickpaint.image.transparency import painted_over
 from clickpaint.paint.agreement import Agreement
@@ -198,15 +198,7 @@ def _canvas(pixels: np.ndarray, mask: np.ndarray | None, options: PaintOptions) 
         return _Canvas(pixels, everything, everything, everything.astype(np.float32))
     if mask is None or not mask.any():
         raise InvalidInput("Nothing is selected.", "Click on an object first.")
-    if mask.shape != pixels.shape[:2]:
-        raise InvalidInput(
-            "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
-            "Give a mask of the picture's size.",
-            width=mask.shape[1],
-            height=mask.shape[0],
-            picture_width=pixels.shape[1],
-            picture_height=pixels.shape[0],
-        )
+    check_size(mask, (pixels.shape[1], pixels.shape[0]))
     task = options.task if options.task in ("replace", "expand") else "fill"
     fitting = automatic((pixels.shape[1], pixels.shape[0]), task, bounds(mask), options.sampling.denoising_strength)
     grow = fitting.grow if options.masking.grow is None else options.masking.grow

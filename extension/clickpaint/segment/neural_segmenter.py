@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from clickpaint.errors import CorruptModel, InvalidInput
+from clickpaint.errors import InvalidInput
 from clickpaint.image.packed import DeferredMask, resampled
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, DeferredCandidate, Embedding, Prompts
@@ -20,7 +20,7 @@ from clickpaint.segment.resizing import resized
 from clickpaint.segment.upscale import FourTimes, above, stable
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
-from clickpaint.weights.load_weights import load_state_dict
+from clickpaint.weights.load_weights import load_state_dict, wrong_weights
 from clickpaint.weights.store import Store
 
 if TYPE_CHECKING:
@@ -211,13 +211,7 @@ class NeuralSegmenter(ABC):
             try:
                 module, dense_pe = self._build(state)
             except (RuntimeError, KeyError) as error:  # torch's own words for keys and shapes that do not fit
-                raise CorruptModel(
-                    "The file {file} does not hold the weights of {model}.",
-                    "Download it again, or put the right file in its place.",
-                    model=self.model,
-                    reason=str(error)[:500],
-                    file=path.name,
-                ) from error
+                raise wrong_weights(self.model, path, error) from error
             module = module.requires_grad_(False).to(self._device.torch).eval()  # eval last: TinyViT gathers its biases there
             held = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
             return Network(module, dense_pe(module)), held

@@ -21,6 +21,7 @@ from clickpaint.control.openpose import drawn
 from clickpaint.control.pose_drawing import PARTS
 from clickpaint.errors import InvalidInput, NotFound, Sentence
 from clickpaint.image.geometry import Box
+from clickpaint.image.mask import check_size
 from clickpaint.image.picture import Picture, from_pixels
 from clickpaint.progress import Progress
 from clickpaint.session.steps import State
@@ -142,7 +143,7 @@ class ControlMaps:
         """The map, laid over what the workspace shows, as its next result; opacity: 0 to 1. Raises `InvalidInput`, `NotFound`."""
         made = self.made(workspace, id)
         with self._requests.run("keep", workspace) as request, request.turn():
-            _check_size(made, workspace)
+            _check_picture(made, workspace)
             pixels = overlay(made.map.pixels, workspace.picture().pixels, opacity)
             state = workspace.add_result(pixels, "Control map", Box(0, 0, *workspace.size), workspace.state.selection)
         self._picture_changed(workspace)
@@ -168,7 +169,7 @@ class ControlMaps:
         if (brightness is None) == (color is None):
             raise InvalidInput("It is not said what to select by.", "Give either a range of brightness, or a colour.")
         with self._requests.run("select", workspace) as request, request.turn():
-            _check_size(made, workspace)
+            _check_picture(made, workspace)
             if brightness is not None:
                 mask = mask_by_brightness(made.map.pixels, made.size, *brightness)
             else:
@@ -232,15 +233,8 @@ class ControlMaps:
     def _detect(self, request: RunningRequest, picture: Picture, mask: np.ndarray | None, options: MapOptions) -> ControlMap:
         if options.background and mask is None:
             raise InvalidInput("Nothing is selected.", "Click on an object first, or ask for a map of the whole picture.")
-        if mask is not None and mask.shape != picture.pixels.shape[:2]:
-            raise InvalidInput(
-                "The mask is {width} x {height} pixels.",
-                "It must be {picture_width} x {picture_height}.",
-                width=mask.shape[1],
-                height=mask.shape[0],
-                picture_width=picture.width,
-                picture_height=picture.height,
-            )
+        if mask is not None:
+            check_size(mask, picture.size)
         resolution = options.perfect_resolution(picture.size) if options.pixel_perfect else None
         wanted = [
             (layer.preprocessor, registry.request(layer.preprocessor, layer.values, resolution or layer.resolution, mask, layer.seed))
@@ -287,7 +281,7 @@ class ControlMaps:
             return "unavailable"
 
 
-def _check_size(made: WorkspaceMap, workspace: Workspace) -> None:
+def _check_picture(made: WorkspaceMap, workspace: Workspace) -> None:
     if made.size != workspace.size:
         raise InvalidInput("The picture has another size than when this map was made.", "Make the map again.")
 

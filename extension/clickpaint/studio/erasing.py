@@ -122,15 +122,7 @@ class Erasing:
         shadow: bool = False, grain: float | None = None,
     ) -> ErasedPicture:  # fmt: skip
         """The picture without what `mask`, bool [H, W], selects; see `erase`. Raises `InvalidInput`."""
-        if mask.shape != picture.pixels.shape[:2]:
-            raise InvalidInput(
-                "The mask is {width} x {height} pixels.",
-                "It must be {picture_width} x {picture_height}.",
-                width=mask.shape[1],
-                height=mask.shape[0],
-                picture_width=picture.width,
-                picture_height=picture.height,
-            )
+        masks.check_size(mask, picture.size)
         with self._requests.run("erase") as request:
             eraser = self._pool.eraser_name(eraser)
             options = self._options(eraser, picture.size, grow, feather, grain)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from clickpaint.errors import CorruptModel
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment import sam2
 from clickpaint.segment.resizing import resized
@@ -17,7 +16,7 @@ from clickpaint.video.base import Frames
 from clickpaint.video.tracking import TrackedFrame
 from clickpaint.weights.cache import ModelCache
 from clickpaint.weights.device import Device, release, retrying
-from clickpaint.weights.load_weights import load_state_dict
+from clickpaint.weights.load_weights import load_state_dict, wrong_weights
 from clickpaint.weights.store import Store
 
 if TYPE_CHECKING:
@@ -116,11 +115,7 @@ class Sam2Tracker:
             try:
                 module = self._build(state)
             except (RuntimeError, KeyError) as error:  # torch's own words for keys and shapes that do not fit
-                raise CorruptModel(
-                    "The file {file} does not hold the weights of {model}.",
-                    "Download it again, or put the right file in its place.",
-                    model=self.model, reason=str(error)[:500], file=path.name,
-                ) from error  # fmt: skip
+                raise wrong_weights(self.model, path, error) from error
             module = module.requires_grad_(False).to(self._device.torch).eval()
             return module, sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
 

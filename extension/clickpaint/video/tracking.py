@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from clickpaint.errors import InvalidInput
+from clickpaint.image.mask import check_size
 from clickpaint.progress import SILENT, Progress
 from clickpaint.video.base import Frames
 from clickpaint.video.mask_bits import compressed, uncompressed
@@ -128,11 +129,6 @@ def _check(frames: Frames, given: Mapping[int, np.ndarray]) -> None:
     for number, mask in given.items():
         if not 0 <= number < len(frames):
             raise InvalidInput("There is no frame {number}.", "They go from 0 to {last}.", number=number, last=len(frames) - 1)
-        if mask.shape != frames.size[::-1]:
-            raise InvalidInput(
-                "The mask is {width} × {height}, the picture {picture_width} × {picture_height}.",
-                "Give a mask of the picture's size.",
-                width=mask.shape[1], height=mask.shape[0], picture_width=frames.size[0], picture_height=frames.size[1],
-            )  # fmt: skip
+        check_size(mask, frames.size)
         if not mask.any():
             raise InvalidInput("The mask of frame {number} selects nothing.", "Give one that does.", number=number)

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _REPLACE = "Download it again, or put the right file there."
 
 
+def wrong_weights(model: str, path: Path, error: Exception) -> CorruptModel:
+    """What is said of a file whose tensors are not those of the model in the catalog that it is named after."""
+    return CorruptModel(
+        "The file {file} does not hold the weights of {model}.",
+        "Download it again, or put the right file in its place.",
+        model=model,
+        reason=str(error)[:500],
+        file=path.name,
+    )
+
+
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a weight file, on the CPU: safetensors, or a pickle read with `weights_only=True`, which runs no code.
 
