@@ -51,7 +51,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
         return stream(request, news, _EVERY_SECONDS)
 
-    @router.post("/interrupt", tags=tags, summary="Stop what is under way", response_model=schemas.Interrupted)
+    @router.post("/interrupt", tags=tags, summary="Stop what is under way", response_model=schemas.InterruptedAnswer)
     async def interrupt(body: schemas.InterruptBody | None = None) -> Response:
         workspace = body.workspace if body is not None else None
         if workspace is not None:

@@ -311,7 +311,7 @@ class ErasePictureAnswer(BaseModel):
     losses: list[LossAnswer] = Field(..., description="What of the file that came in is not in this one.")
 
 
-class Interrupted(BaseModel):
+class InterruptedAnswer(BaseModel):
     interrupted: int
 
 
