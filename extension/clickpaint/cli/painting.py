@@ -221,10 +221,9 @@ def _generate_clip(options: argparse.Namespace) -> int:
     from clickpaint.cli.files import with_bar
     from clickpaint.paint.diffusion.frame_sampling import Motion
     from clickpaint.video.clip_writing import check_target, check_writable, write_clip
-    from clickpaint.video.new_clip import NewClip
+    from clickpaint.video.new_clip import NewClip, check_rate
 
-    if not 0.1 <= options.fps <= 120:
-        raise InvalidInput("A clip cannot show {value} frames a second.", "Give 0.1 to 120.", value=f"{options.fps:g}")
+    check_rate(options.fps)
     target = Path(options.output or "generated.gif")
     check_target(target, [])
     check_writable(target)

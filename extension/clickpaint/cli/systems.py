@@ -9,7 +9,6 @@ from typing import Any
 from clickpaint.cli.files import Outputs, existing, place_for, printable, with_bar
 from clickpaint.cli.options import add_command, add_host_options, studio_of
 from clickpaint.cli.painting import add_number
-from clickpaint.errors import InvalidInput
 from clickpaint.paint import flat_options
 
 
@@ -41,10 +40,9 @@ def add_commands(commands: Any) -> None:
 
 def animate_picture(options: argparse.Namespace) -> int:
     from clickpaint.video.clip_writing import check_target, check_writable, write_clip
-    from clickpaint.video.new_clip import NewClip
+    from clickpaint.video.new_clip import NewClip, check_rate
 
-    if not 0.1 <= options.fps <= 120:
-        raise InvalidInput("A clip cannot show {value} frames a second.", "Give 0.1 to 120.", value=f"{options.fps:g}")
+    check_rate(options.fps)
     file = existing(options.picture)
     target = Path(options.output) if options.output else file.with_name(f"{file.stem}_animated.gif")
     check_target(target, [file])

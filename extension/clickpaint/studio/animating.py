@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 from pathlib import PurePosixPath
 
-from clickpaint.errors import InvalidInput
 from clickpaint.paint.paint_job import PaintOptions
 from clickpaint.session.open_video import SOURCE, OpenVideo
 from clickpaint.session.workspace import Workspace
 from clickpaint.studio.generation import Generation
 from clickpaint.studio.video_library import VideoLibrary
 from clickpaint.video.clip_writing import write_clip
-from clickpaint.video.new_clip import NewClip
+from clickpaint.video.new_clip import NewClip, check_rate
 
 
 class Animating:
@@ -32,8 +31,7 @@ class Animating:
         Raises:
             As `Generation.animate` and `VideoLibrary.open`.
         """
-        if not 0.1 <= fps <= 120:
-            raise InvalidInput("A clip cannot show {value} frames a second.", "Give 0.1 to 120.", value=f"{fps:g}")
+        check_rate(fps)
         picture = workspace.picture()
         made = self._generation.animate(picture, options, system, frames, fps, motion, workspace)
         ending = ".gif" if importlib.util.find_spec("av") is None else ".mp4"

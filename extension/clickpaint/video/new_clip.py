@@ -8,6 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from clickpaint.errors import InvalidInput
+
+
+def check_rate(rate: float) -> None:
+    """Raises `InvalidInput` for frames a second that no clip can have; before its frames are made."""
+    if not 0.1 <= rate <= 120:
+        raise InvalidInput("A clip cannot show {value} frames a second.", "Give 0.1 to 120.", value=f"{rate:g}")
+
 
 @dataclass(eq=False)
 class NewClip:
@@ -15,7 +23,7 @@ class NewClip:
 
     Attributes:
         frames: uint8 [H, W, 3] each, all of one size, at least one.
-        rate: frames a second.
+        rate: frames a second, as `check_rate` wants it.
     """
 
     frames: Sequence[np.ndarray]

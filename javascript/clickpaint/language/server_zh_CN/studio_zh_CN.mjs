@@ -2,7 +2,6 @@
 
 export const zh_CN = {
     "A clip cannot have {value} frames.": "片段不能有 {value} 帧。",
-    "A clip cannot show {value} frames a second.": "视频每秒不能有 {value} 帧。",
     "A clip's {name} cannot be {value}.": "视频的 {name} 不能是 {value}。",
     "A film strip of {count} pictures, {height} pixels high, cannot be made.": "无法制作由 {count} 张图组成、高 {height} 像素的胶片条。",
     "A side cannot be {value} pixels.": "边长不能是 {value} 像素。",
@@ -31,7 +30,6 @@ export const zh_CN = {
     "Free some space or choose another folder in the settings, or let the browser download it.": "请腾出空间，或在设置中选择其他文件夹，也可以用浏览器下载。",
     "Give --class-prompt or --class-data.": "请提供 --class-prompt 或 --class-data。",
     "Give 0 to {last}.": "请给出 0 到 {last}。",
-    "Give 0.1 to 120.": "请给出 0.1 到 120。",
     "Give 2 to {limit}.": "请提供 2 到 {limit} 之间的值。",
     "Give a multiple of {multiple} from 64 to {limit}.": "请给出 64 到 {limit} 之间的 {multiple} 的倍数。",
     "Give at least one.": "请至少给出一个。",

@@ -2,12 +2,14 @@
 
 export const zh_CN = {
     "A clip cannot be written to {ending} files.": "无法把片段写成 {ending} 文件。",
+    "A clip cannot show {value} frames a second.": "视频每秒不能有 {value} 帧。",
     "All frames of a clip must have one size.": "一个片段的所有帧必须大小相同。",
     "Choose one of auto, {trackers}.": "请从 auto、{trackers} 中选择。",
     "Close other programs, cut the clip into shorter ones, or choose the eraser propagation.": "请关闭其他程序，把片段剪短，或选择去除器 propagation。",
     "Every {value} frames cannot be painted.": "无法每 {value} 帧绘制一次。",
     "Frame {number} is {width} × {height}, the first one {first_width} × {first_height}.": "第 {number} 帧为 {width} × {height}，第一帧为 {first_width} × {first_height}。",
     "Frame {number} of {file} cannot be read.": "无法读取 {file} 的第 {number} 帧。",
+    "Give 0.1 to 120.": "请给出 0.1 到 120。",
     "Give 1 to 1000.": "请提供 1 到 1000 之间的值。",
     "Give a video, not sound alone.": "请提供视频，而不只是声音。",
     "Give masks of the frames' size, or at least of their proportions.": "请提供与帧大小相同、或至少比例相同的蒙版。",
