@@ -271,6 +271,14 @@ def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
         tab.page.locator(".cp-actions").get_by_role("button", name="Save").click()
     assert saved.value.suggested_filename == "moves.gif"
 
+    # a browser that takes no parts gets the whole
+    tab.page.evaluate("() => { globalThis.MediaSource = globalThis.ManagedMediaSource = undefined }")
+    with tab.page.expect_response("**/videos/*/file?version=0"):
+        on.button("Play").click()
+    on.wait("f.player.pictures && !f.player.waiting")
+    on.button("Pause").click()
+    on.ask("f.player.forget()")
+
     # without the package that makes films, or in a browser that plays none
     tab.page.route("**/videos/*/parts", lambda route: route.fulfill(status=409, json={"error": "ModelMissing", "message": "No."}))
     on.button("Play").click()
