@@ -271,6 +271,9 @@ def test_a_clip_is_filled_by_what_the_open_tab_says_and_played_frame_by_frame(
         tab.page.locator(".cp-actions").get_by_role("button", name="Save").click()
     assert saved.value.suggested_filename == "moves.gif"
 
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    expect(on.slider, "on a telephone it is in sight with the picture").to_be_in_viewport(ratio=1)
+
     # a browser that takes no parts gets the whole
     tab.page.evaluate("() => { globalThis.MediaSource = globalThis.ManagedMediaSource = undefined }")
     with tab.page.expect_response("**/videos/*/file?version=0"):
