@@ -50,8 +50,11 @@ def test_keys_work_after_the_button_beside_the_picture_a_slider_and_the_comparis
     tab = opened(visit, photo)
     tab.click(*BALL)
     button = tab.page.locator("#clickpaint_remove")
-    button.click()
+    with tab.page.expect_request(lambda request: request.url.partition("?")[0].endswith("/erase")) as asked:
+        button.click()
     removed(tab)
+    assert asked.value.post_data_json["grain"] == 1
+    expect(tab.page.locator("#clickpaint_grain"), "classic still removes").to_be_visible()
     assert tab.page.evaluate("() => document.activeElement.closest('#clickpaint_remove, body') !== null")
     tab.page.mouse.move(2, 2)
     undone(tab)

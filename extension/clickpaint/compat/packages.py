@@ -11,4 +11,7 @@ Installed = Callable[[str], bool]
 
 def installed(package: str) -> bool:
     """See `Installed`; imports nothing, but may look through all folders that packages lie in."""
-    return importlib.util.find_spec(package) is not None
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # it is there without a spec, as OpenCV is while another thread imports it
+        return True
