@@ -101,7 +101,7 @@ def test_what_the_page_loads_first_is_prepared_before_the_first_visitor_comes(ca
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         serving._announce(f"http://127.0.0.1:{server.server_port}/?token=secret", browser=False)
         server.shutdown()
     api = "/clickpaint/v1"

@@ -81,8 +81,8 @@ def serving(studio: Any) -> Iterator[str]:
         assert answers.wait(120), "the server did not start"
         yield f"http://127.0.0.1:{port}/"
         server.should_exit = True
+        studio.shut_down()  # first, as the server waits for those who still ask it for something
         thread.join(60)
-        studio.shut_down()
 
 
 @pytest.fixture(scope="session")

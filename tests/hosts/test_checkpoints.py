@@ -21,7 +21,7 @@ from tests.toys import checkpoint as toy  # noqa: E402
 
 @pytest.fixture(scope="module")
 def weights():
-    return toy.state_dict(4), toy.state_dict(9)
+    return toy.state_dict(4, vocabulary=64), toy.state_dict(9, vocabulary=64)
 
 
 def save(weights: dict, file: Path) -> Path:

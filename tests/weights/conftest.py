@@ -35,8 +35,8 @@ def server(monkeypatch):
 
 @pytest.fixture
 def network():
-    """Impatient, and without waiting between attempts."""
-    return Network(timeout=1.0, retries=2, sleep=lambda seconds: None)
+    """Patient, as a busy machine is slow, but without waiting between attempts."""
+    return Network(timeout=60.0, retries=2, sleep=lambda seconds: None)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import types
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def test_comes_through(behaviour, size_known, server, model, network, body, tmp_
     if not size_known and behaviour in ("more_than_promised", "too_short_length", "too_long_length"):
         pytest.skip("without a known size a server that lies about it cannot be told from one that does not")
     file = model(f"/{behaviour}") if size_known else model(f"/{behaviour}", size=None)
+    network = replace(network, timeout=0.5) if behaviour == "stalls" else network
     assert download(file, tmp_path, network).read_bytes() == body
     assert leftovers(tmp_path) == ["toy.pt"]
 
@@ -130,7 +132,7 @@ def test_wrong_bytes_are_described_and_not_kept(server, model, network, body, tm
 
 def test_waiting_between_attempts_is_done_by_who_was_asked(server, model, tmp_path):
     waited = []
-    patient = Network(timeout=1.0, retries=1, backoff=7.0, sleep=waited.append)
+    patient = Network(timeout=60.0, retries=1, backoff=7.0, sleep=waited.append)
     download(model("/busy"), tmp_path, patient)
     assert 10.0 < sum(waited) < 18.0 and max(waited) <= 0.1
 
@@ -154,6 +156,7 @@ def test_md5_where_no_sha256_is_known(model, network, body, tmp_path):
     ],
 )
 def test_says_why_it_failed_and_leaves_nothing_that_counts(behaviour, said, model, network, tmp_path):
+    network = replace(network, timeout=0.1) if behaviour == "never_answers" else network
     with pytest.raises(DownloadFailed, match=said) as caught:
         download(model(f"/{behaviour}"), tmp_path, network)
     assert caught.value.remedy
@@ -184,7 +187,7 @@ def test_the_next_address_is_asked_and_goes_on_with_the_bytes(server, model, net
 
 def test_a_mirror_is_put_before_the_address(server, model, network, body, tmp_path):
     file = model("/x", urls=("https://far.example/toy.pt",))
-    mirrored = Network(mirror=server.url("/good/"), timeout=1.0)
+    mirrored = Network(mirror=server.url("/good/"), timeout=60.0)
     assert download(file, tmp_path, mirrored).read_bytes() == body
     assert server.requests[0][0] == "/good/https://far.example/toy.pt"
 
@@ -331,7 +334,7 @@ from clickpaint.weights.transfer import Network
 url, folder, sha256, size = sys.argv[1:]
 file = ModelFile("toy", "Toy", "eraser", "lama", "lama", "toy.pt", "none", "", urls=(url,), bytes=int(size), sha256=sha256)
 print("began", flush=True)
-print(download(file, Path(folder), Network(timeout=5)), flush=True)
+print(download(file, Path(folder), Network(timeout=60)), flush=True)
 """
 
 
