@@ -10,6 +10,10 @@ from clickpaint.video.flow import Flow, grid, sampled
 
 STILL = 0.2
 """Pixels; a camera that seems to move less stands still, and nothing has to be resampled."""
+APART = 2.0
+"""Pixels by which something must miss the camera's motion to be another layer of the scene."""
+SECOND = 0.08
+"""Share of the trusted flow from which on that is looked for."""
 _SAMPLES = 4000
 _LEAST = 0.25
 _STEPS = 3
@@ -30,8 +34,10 @@ class Camera:
     share: float
 
 
-def camera(flow: Flow, texture: np.ndarray, scale: tuple[float, float]) -> Camera | None:
-    """The homography that most of the flow follows (RANSAC); None where there is none, as at a cut.
+def scene_planes(flow: Flow, texture: np.ndarray, scale: tuple[float, float]) -> tuple[Camera | None, Camera | None]:
+    """The homography that most of the flow follows, and that which most of the rest does (RANSAC, one after the other), as of a wall and
+    of the floor before it: the layers of Wang, Adelson 1994, "Representing Moving Images with Layers". None where there is none, as at
+    a cut.
 
     Args:
         flow: between two frames, at the size of work.
@@ -45,7 +51,7 @@ def camera(flow: Flow, texture: np.ndarray, scale: tuple[float, float]) -> Camer
     if len(where) < 24:
         where = np.flatnonzero(flow.trusted)
     if len(where) < 24 or flow.trusted.mean() < 0.02:
-        return None
+        return None, None
     where = where[:: max(1, len(where) // _SAMPLES)]
     rows, columns = np.divmod(where, flow.trusted.shape[1])
     here = np.stack([columns, rows], axis=1).astype(np.float64)
@@ -53,17 +59,37 @@ def camera(flow: Flow, texture: np.ndarray, scale: tuple[float, float]) -> Camer
     # A pixel's centre lies at half a pixel at any size.
     here, there = ((points + 0.5) * scale - 0.5 for points in (here, there))
     moved = there - here
-    if (np.linalg.norm(moved, axis=1) < STILL * max(scale)).mean() > 0.5:
-        return Camera(np.eye(3), 1.0)
+    still = np.linalg.norm(moved, axis=1) < STILL * max(scale)
+    if still.mean() > 0.5:
+        return Camera(np.eye(3), 1.0), None
+    found = _homography(here, there, scale)
+    if found is None:
+        return None, None
+    first, inliers = found
+    if first.share < _LEAST:
+        shift = np.median(moved, axis=0)
+        return Camera(np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1.0]]), first.share), None
+    missed = np.linalg.norm(cv2.perspectiveTransform(here[None], first.matrix)[0] - there, axis=1)
+    others = ~inliers & (missed > APART * max(scale))
+    if others.mean() < SECOND:
+        return first, None
+    second = _homography(here[others], there[others], scale)
+    if second is None or second[0].share < 0.5:
+        return first, None
+    return first, Camera(second[0].matrix, second[0].share * float(others.mean()))
+
+
+def _homography(here: np.ndarray, there: np.ndarray, scale: tuple[float, float]) -> tuple[Camera, np.ndarray] | None:
+    """The homography that most of the points follow, and which do, bool [n]."""
+    import cv2
+
+    if len(here) < 24:
+        return None
     cv2.setRNGSeed(1)
     matrix, inliers = cv2.findHomography(here, there, cv2.RANSAC, 0.75 * max(scale), maxIters=500, confidence=0.995)
     if matrix is None or not np.isfinite(matrix).all():
         return None
-    share = float(inliers.mean())
-    if share < _LEAST:
-        shift = np.median(moved, axis=0)
-        return Camera(np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1.0]]), share)
-    return Camera(matrix, share)
+    return Camera(matrix, float(inliers.mean())), inliers.ravel() > 0
 
 
 def transformed(matrix: np.ndarray, places: np.ndarray) -> np.ndarray:

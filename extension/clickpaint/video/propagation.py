@@ -7,7 +7,7 @@ How well a layer agrees with what is visible around the hole says how far it is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from clickpaint.image.geometry import Box
 from clickpaint.progress import Progress
 from clickpaint.video.flow import NOTHING, completed, grid, sampled
 from clickpaint.video.motion import refined, transformed
-from clickpaint.video.scene import Scene
+from clickpaint.video.scene import Motion, Scene
 
 REACH = 40
 """Frames that are looked at in each direction."""
@@ -116,7 +116,7 @@ def layers_of(part: Part, scene: Scene, progress: Progress, reach: int = REACH) 
             ]
             if not offers:
                 continue
-            layer = _better(offers)
+            layer = reduce(_better, offers)  # the camera's, the other layer's, the flow's
             useful = layer.valid & (need > 0)
             if not useful.any():
                 continue
@@ -135,8 +135,9 @@ class _Walker:
         self.scene, self.step, self.number, self.alive = scene, step, part.number, True
         self._here = grid(part.box.width, part.box.height, part.box.left, part.box.top)
         self._along: np.ndarray = self._here
-        self._before: list[np.ndarray] = []
-        self._matrix: np.ndarray | None = np.eye(3)
+        self._before: list[np.ndarray | None] = []
+        self._matrices: list[np.ndarray | None] = [np.eye(3), np.eye(3)]
+        self._steps: list[np.ndarray | None] = [None, None]
 
     def go(self) -> bool:
         """To the next frame; False where there is none, or where it shows something else."""
@@ -150,23 +151,43 @@ class _Walker:
             return False
         self._before = self._maps()
         self._along = self.scene.follow(self._along, self.number, self.step)
-        self._matrix = None if self._matrix is None or motion.camera is None else motion.camera.matrix @ self._matrix
+        steps = self._layers(motion)
+        self._matrices = [None if a is None or b is None else b @ a for a, b in zip(self._matrices, steps, strict=True)]
+        self._steps = steps
         self.number = after
         return True
 
-    def _maps(self) -> list[np.ndarray]:
-        """Along the flow, and with the camera where it has not been lost."""
-        return [self._along] if self._matrix is None else [self._along, transformed(self._matrix, self._here)]
+    def _layers(self, motion: Motion) -> list[np.ndarray | None]:
+        """How the layer that was the camera's where this began, and the other one, move to the next frame."""
+        both = [None if layer is None else layer.matrix for layer in (motion.camera, motion.second)]
+        first, second = self._steps
+        if both[0] is None or both[1] is None or first is None or second is None:
+            return both
+        kept = _apart(both[0], first, self._here) + _apart(both[1], second, self._here)
+        swapped = _apart(both[1], first, self._here) + _apart(both[0], second, self._here)
+        return both if kept <= swapped else both[::-1]
+
+    def _maps(self) -> list[np.ndarray | None]:
+        """Along the flow, with the camera and with the scene's other layer; None where that has been lost."""
+        return [self._along, *(None if matrix is None else transformed(matrix, self._here) for matrix in self._matrices)]
 
     def offers(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The maps, float32 [h, w, 2] each, that lead from the part into the frame; and by how many pixels of the flow's size what is
         there comes from elsewhere, float32 [h, w]: then it is not the background, but something that passes in front of it."""
         scale = max(self.scene.scale)
         result = []
-        for now, before in zip(self._maps(), self._before, strict=False):
+        for now, before in zip(self._maps(), self._before, strict=True):
+            if now is None or before is None:
+                continue
             back = self.scene.follow(now, self.number, -self.step)
             result.append((now, length_of(back - before) / scale))
-        return result[::-1]
+        return result[1:] + result[:1]
+
+
+def _apart(one: np.ndarray, other: np.ndarray, places: np.ndarray) -> float:
+    """By how many pixels two homographies differ at the corners of `places` (float32 [h, w, 2])."""
+    corners = places[:: max(len(places) - 1, 1), :: max(places.shape[1] - 1, 1)]
+    return float(length_of(transformed(one, corners) - transformed(other, corners)).mean())
 
 
 def layer_at(
@@ -254,11 +275,8 @@ def _expected_error(colours: np.ndarray, wanted: np.ndarray, judged: np.ndarray)
     return completed(local, np.minimum(weight * 4, 1) * (weight > 0.02))
 
 
-def _better(offers: list[Layer]) -> Layer:
-    """Of the layers of one frame the better one, pixel by pixel; the camera's where both are as good."""
-    if len(offers) == 1:
-        return offers[0]
-    first, second = offers
+def _better(first: Layer, second: Layer) -> Layer:
+    """Of two layers of one frame the better one, pixel by pixel; the first where both are as good."""
     take = second.valid & (~first.valid | (second.error < 0.8 * first.error - 1))
     return Layer(
         first.number,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from clickpaint.image import mask as masks_
-from clickpaint.image.channels import length_of, scaled
+from clickpaint.image.channels import chosen, length_of, scaled
 from clickpaint.video.base import Frames, Masks, Recent
-from clickpaint.video.flow import Flow, both_ways, completed, grid, sampled, work_size
-from clickpaint.video.motion import Camera, camera, transformed
+from clickpaint.video.flow import CONTAMINATED, Flow, both_ways, completed, grid, sampled, work_size
+from clickpaint.video.layer_edges import second_layer
+from clickpaint.video.motion import Camera, scene_planes, transformed
 from clickpaint.video.side_by_side import MOST
 
 HALO = 2
@@ -31,11 +32,13 @@ class Motion:
     Attributes:
         flow: float32 [h, w, 2] at the size of work, in its pixels, completed everywhere.
         camera: see `Camera`; None where the flow follows none.
+        second: the motion of the scene's other layer, as of a floor before a wall; None where there is only one.
         cut: nothing of the one is to be found in the other.
     """
 
     flow: np.ndarray
     camera: Camera | None
+    second: Camera | None
     cut: bool
 
 
@@ -102,20 +105,35 @@ class Scene:
         import cv2
 
         texture = np.abs(cv2.Sobel(gray, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(gray, cv2.CV_32F, 0, 1))
-        found = camera(flow, texture, self.scale)
+        found, second = scene_planes(flow, texture, self.scale)
         visible = ~hole
         trusted = float(flow.trusted[visible].mean()) if visible.any() else 0.0
-        height, width = hole.shape
-        base = np.zeros((height, width, 2), np.float32)
-        if found is not None:
-            here = grid(width, height)
-            scale = np.array(self.scale, np.float32)
-            base = (transformed(found.matrix, (here + 0.5) * scale - 0.5) + 0.5) / scale - 0.5 - here
-        # What is hidden moves as its surroundings do, beyond what the camera does; what passes by beside it counts little.
-        beyond = flow.vectors - base
-        known = flow.trusted / (1 + length_of(beyond) ** 2 / PASSES**2)
-        residual = completed(beyond, known) if flow.trusted.any() else np.zeros_like(base)
-        return Motion((base + residual).astype(np.float32), found, trusted < CUT)
+        if not flow.trusted.any():
+            return Motion(self._at_work(found), found, second, trusted < CUT)
+        flows = [self._at_work(found)]
+        if second is not None:
+            flows.append(self._at_work(second))
+        missed = [length_of(flow.vectors - of_layer) for of_layer in flows]
+        belongs = [flow.trusted] if second is None else [flow.trusted & (missed[0] <= missed[1]), flow.trusted & (missed[0] > missed[1])]
+        # What is hidden moves as its surroundings do, beyond what their layer does; what passes by beside it counts little.
+        whole = [
+            of_layer + completed(flow.vectors - of_layer, own / (1 + miss**2 / PASSES**2))
+            for of_layer, miss, own in zip(flows, missed, belongs, strict=True)
+        ]
+        if second is None:
+            return Motion(whole[0], found, None, trusted < CUT)
+        # Between two layers there is an edge, also behind the object.
+        hidden = masks_.grow(hole, CONTAMINATED + 2) & ~flow.trusted
+        return Motion(chosen(second_layer(belongs[0], belongs[1], hidden), whole[1], whole[0]), found, second, trusted < CUT)
+
+    def _at_work(self, layer: Camera | None) -> np.ndarray:
+        """A layer's motion at the size of work, float32 [h, w, 2]."""
+        here = grid(*self._work)
+        if layer is None:
+            return np.zeros_like(here)
+        scale = np.array(self.scale, np.float32)
+        there = transformed(layer.matrix, scaled(here, scale, 0.5 * scale - 0.5))
+        return scaled(there, 1 / scale, 0.5 / scale - 0.5) - here
 
     def follow(self, places: np.ndarray, number: int, step: int) -> np.ndarray:
         """Where `places` (float32 [h, w, 2], in pixels of frame `number`) are in the frame `number + step`, step 1 or -1."""
