@@ -33,6 +33,15 @@ class PackedMask:
         packed = packed_fields(mask)
         return None if packed is None else cls(*packed)
 
+    @classmethod
+    def of_rows(cls, size: tuple[int, int], box: Box, rows: np.ndarray, area: int) -> PackedMask:
+        """From the whole mask's `rows`. box, area: the mask's."""
+        first = box.left // 8
+        bits = rows[box.top : box.bottom, first : -(-box.right // 8)]
+        if box.left % 8:
+            bits = np.packbits(np.unpackbits(bits, axis=1)[:, box.left - 8 * first : box.right - 8 * first], axis=1)
+        return cls(size, box, bits.copy(), area)  # which holds nothing else
+
     @property
     def inside(self) -> np.ndarray:
         """The mask within the box, bool [box.height, box.width], a new array."""

@@ -211,8 +211,8 @@ def _in_crop(
             for score, mask in zip(known[chosen], stable, strict=True):
                 if mask is None:
                     continue
-                region = Region.scored(mask, score, size, (crop.left, crop.top))
-                if region is not None and not grid.cut_off(_boxes([region]), crop, size)[0]:
+                region = Region(size, mask.box.shifted(crop.left, crop.top), mask.bits, mask.area, score)
+                if crop.size == size or not grid.cut_off(_boxes([region]), crop, size)[0]:
                     yield region
     progress.report(1.0, _TEXT, done=len(points), total=len(points))
 
@@ -235,15 +235,20 @@ def _cleaned(regions: list[Region], options: EverythingOptions) -> list[Region]:
 
 def _without_copies(regions: list[Region]) -> list[Region]:
     kept: list[Region] = []
+    areas = np.zeros(len(regions))  # of those kept, so that only what is as large is compared
     for region in regions:
-        if not any(_same(region, other) for other in kept):
+        known = areas[: len(kept)]
+        alike = np.flatnonzero(np.minimum(known, region.area) > _SAME * np.maximum(known, region.area))
+        if not any(_same(region, kept[index]) for index in alike):
+            areas[len(kept)] = region.area
             kept.append(region)
     return kept
 
 
 def _same(a: Region, b: Region) -> bool:
+    """Of two that are about as large."""
     common = a.box.intersection(b.box)
-    if common is None or min(a.area, b.area) <= _SAME * max(a.area, b.area):
+    if common is None or common.area <= _SAME * max(a.area, b.area):
         return False
     parts = [region.inside[common.shifted(-region.box.left, -region.box.top).slices] for region in (a, b)]
     shared = int(np.count_nonzero(parts[0] & parts[1]))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from clickpaint.errors import InvalidInput
-from clickpaint.image.packed import DeferredMask, resampled
+from clickpaint.image.packed import DeferredMask, PackedMask, resampled
 from clickpaint.progress import SILENT, Progress
 from clickpaint.segment.base import Candidate, DeferredCandidate, Embedding, Prompts
 from clickpaint.segment.resizing import resized
@@ -163,8 +163,8 @@ class NeuralSegmenter(ABC):
             decoded = [self._decoded(embedding, Given(points=part, labels=label)) for part, label in parts]
             return torch.cat([logits[:, 1:] for logits, _ in decoded]), torch.cat([scores[:, 1:] for _, scores in decoded])
 
-    def stable_masks(self, embedding: Embedding, logits: Tensor, offset: float, least: float) -> Iterator[np.ndarray | None]:
-        """For each of the low-resolution logits [N, 256, 256] its mask, bool [H, W]; None for those that `upscale.stable` leaves out."""
+    def stable_masks(self, embedding: Embedding, logits: Tensor, offset: float, least: float) -> Iterator[PackedMask | None]:
+        """For each of the low-resolution logits [N, 256, 256] its mask; None for those that `upscale.stable` leaves out."""
         return stable(self._unpadded(embedding, logits), (embedding.height, embedding.width), offset, least)
 
     @property

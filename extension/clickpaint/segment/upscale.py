@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clickpaint.image.geometry import Box
+from clickpaint.image.packed import PackedMask
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -70,7 +73,7 @@ def above(field: Tensor | FourTimes, size: tuple[int, int], thresholds: Sequence
     yield from ([_sparse(logits, size, threshold, rows, columns) for threshold in thresholds] for logits in field)
 
 
-def stable(field: Tensor | FourTimes, size: tuple[int, int], offset: float, least: float) -> Iterator[np.ndarray | None]:
+def stable(field: Tensor | FourTimes, size: tuple[int, int], offset: float, least: float) -> Iterator[PackedMask | None]:
     """Where `field`, resized as `above` does, is above 0, for each of it that changes little when it is cut higher or lower.
 
     Args:
@@ -80,7 +83,8 @@ def stable(field: Tensor | FourTimes, size: tuple[int, int], offset: float, leas
         least: lowest stability, 0..1.
 
     Returns:
-        N times the mask, bool [H, W] on the CPU; None for those less stable. On a card, what is not kept never leaves it.
+        N times the mask; None for those less stable, and those that select nothing. On a card, what is not kept never leaves it, and
+        what is kept leaves it as bits.
     """
     if isinstance(field, FourTimes) and field.samples.device.type != "cpu":
         field = field.whole()
@@ -88,20 +92,36 @@ def stable(field: Tensor | FourTimes, size: tuple[int, int], offset: float, leas
         yield from _stable_on_card(field, size, offset, least)
         return
     for mask, inner, outer in above(field, size, (0.0, offset, -offset)):
-        yield mask if np.count_nonzero(inner) / max(np.count_nonzero(outer), 1) >= least else None
+        kept = np.count_nonzero(inner) / max(np.count_nonzero(outer), 1) >= least
+        yield PackedMask.of(mask) if kept else None
 
 
-def _stable_on_card(field: Tensor, size: tuple[int, int], offset: float, least: float) -> Iterator[np.ndarray | None]:
-    """As `stable`: only the counts, and of the masks those that are kept, leave the card."""
+def _stable_on_card(field: Tensor, size: tuple[int, int], offset: float, least: float) -> Iterator[PackedMask | None]:
+    """As `stable`: only the counts, and of the masks that are kept their bits, leave the card."""
     import torch
     from torch.nn import functional
 
     for part in field.split(max(1, _PIXELS_AT_ONCE // (size[0] * size[1]))):
         full = functional.interpolate(part[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-        inner, outer = torch.stack([(full > threshold).sum((1, 2)) for threshold in (offset, -offset)]).cpu().numpy()
-        keep = inner / outer.clip(min=1) >= least
-        masks = iter((full > 0)[torch.from_numpy(keep).to(full.device)].cpu().numpy())
-        yield from (next(masks) if kept else None for kept in keep)
+        masks = full > 0
+        down, across = masks.any(2).byte(), masks.any(1).byte()  # of bool there is no argmax
+        counts = [(full > offset).sum((1, 2)), (full > -offset).sum((1, 2)), masks.sum((1, 2))]
+        edges = [across.argmax(1), down.argmax(1), size[1] - across.flip(1).argmax(1), size[0] - down.flip(1).argmax(1)]
+        numbers = torch.stack([*counts, *edges], 1).cpu().numpy()
+        keep = (numbers[:, 0] / numbers[:, 1].clip(min=1) >= least) & (numbers[:, 2] > 0)
+        rows = iter(_bits(masks[torch.from_numpy(keep).to(full.device)]).cpu().numpy())
+        for kept, (_, _, area, *box) in zip(keep, numbers.tolist(), strict=True):
+            yield PackedMask.of_rows((size[1], size[0]), Box(*box), next(rows), area) if kept else None
+
+
+def _bits(masks: Tensor) -> Tensor:
+    """`numpy.packbits` of the rows of masks, bool [N, H, W]: uint8 [N, H, ceil(W / 8)]."""
+    import torch
+    from torch.nn import functional
+
+    eights = functional.pad(masks.byte(), (0, -masks.shape[2] % 8)).unflatten(2, (-1, 8))
+    places = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=masks.device)
+    return (eights * places).sum(3, dtype=torch.uint8)
 
 
 def _dense(field: Tensor, size: tuple[int, int], thresholds: Sequence[float]) -> list[np.ndarray]:
