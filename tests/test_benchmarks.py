@@ -48,3 +48,12 @@ def test_the_benchmark_of_clips_runs(capsys):
     assert video.main(["--size", "48", "32", "--count", "2", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["clips"]
     assert len(rows) == 7 and not any(row["outside"] for row in rows)
+
+
+def test_the_benchmark_of_clicks_says_what_they_cost_beside_the_decoder(capsys, monkeypatch):
+    pytest.importorskip("torch")
+    from tests.benchmarks import click
+
+    monkeypatch.setattr(click, "SIZES", ((120, 80),))
+    assert click.main(["--overhead", "--clicks", "1"]) in (0, 1)
+    assert "120 x 80: overhead beside the decoder" in capsys.readouterr().out

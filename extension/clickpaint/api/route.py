@@ -22,6 +22,9 @@ from clickpaint.weights.device import out_of_memory
 log = logging.getLogger(__name__)
 
 
+_BLOCK = MEGABYTE
+"""Bytes of a body that are handed on together: a file on its way to the disk is written by another thread, once for each block."""
+
 SMALL = 2 * MEGABYTE
 """Bytes of a body that brings no picture: 100,000 points of strokes have 1.6 MB."""
 
@@ -94,15 +97,28 @@ class _Guarded(Request):
     """A request whose body is counted while it is read, and whose JSON is parsed by `json_body`."""
 
     def __init__(self, request: Request, limit: int) -> None:
-        received = 0
+        received, follows = 0, list[Any]()
 
-        async def receive() -> Any:
+        async def arrived() -> Any:
             nonlocal received
             message = await request.receive()
             received += len(message.get("body", b""))
             if received > limit:
                 raise _answered(413, too_large(limit))
             return message
+
+        async def receive() -> Any:
+            message = follows.pop() if follows else await arrived()
+            blocks, length = [message.get("body", b"")], len(message.get("body", b""))
+            while length < _BLOCK and message["type"] == "http.request" and message.get("more_body"):
+                more = await arrived()
+                if more["type"] != "http.request":  # the sender is gone; first comes what was sent
+                    follows.append(more)
+                    break
+                message = more
+                blocks.append(message.get("body", b""))
+                length += len(blocks[-1])
+            return {**message, "body": b"".join(blocks)} if len(blocks) > 1 else message
 
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > limit:

@@ -214,7 +214,7 @@ def _samples(image: Any, info: dict[Any, Any]) -> Samples:
         image, key = image.convert(mode), None
     if mode not in ("L", "RGB"):
         key = None
-    return Samples(mode, np.array(image), key=(key,) if isinstance(key, int) else key)
+    return Samples(mode, np.asarray(image), key=(key,) if isinstance(key, int) else key)
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
