@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,3 +62,21 @@ def test_other_errors_stay_what_they_are(web):
 
     for error in (raised(ours), raised(lambda: "text".nothing), ValueError("x")):  # type: ignore[attr-defined]
         assert probe.explained(error) is error
+
+
+def test_a_fork_without_a_name_that_we_log_or_ask_by_keeps_the_tab(web, monkeypatch, caplog):
+    from clickpaint.hosts.webui import credentials
+
+    # as in SD.Next, which calls its arguments otherwise and logs in its own way
+    monkeypatch.delattr(web.errors, "report")
+    arguments = SimpleNamespace()
+    monkeypatch.setattr(web.shared, "cmd_opts", arguments)
+    assert credentials.token_for_page() == "" and credentials.origin_allowed("http://a", "b") is False
+    arguments.auth, arguments.cors_origins = "me:secret", "http://a"
+    assert credentials.takes_passwords() and credentials.origin_allowed("http://a", "b")
+    assert credentials.token_for_page() == "", "the page asks for a login of its own"
+    try:
+        raise ValueError("broken on purpose")
+    except ValueError:
+        probe.report("the tab could not be made")
+    assert "the tab could not be made" in caplog.text and "broken on purpose" in caplog.text

@@ -75,7 +75,7 @@ def _studio() -> Studio:
 
 
 def _tab() -> list[tuple[Any, str, str]]:
-    from clickpaint.hosts.webui import credentials, hooks, within
+    from clickpaint.hosts.webui import credentials, probe, within
 
     try:
         from clickpaint.ui import tab
@@ -83,7 +83,7 @@ def _tab() -> list[tuple[Any, str, str]]:
         with within.unserved():
             return [(tab.build(front(), below=_send_row, paste=_paste, token=credentials.token_for_page()), TITLE, ELEMENT)]
     except Exception as error:  # a tab that says what is wrong helps; one that is missing does not
-        hooks.report("the tab could not be made")
+        probe.report("the tab could not be made")
         return [(_broken(error), TITLE, ELEMENT)]
 
 

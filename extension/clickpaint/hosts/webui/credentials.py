@@ -10,6 +10,8 @@ import re
 import secrets
 from typing import Any
 
+from clickpaint.hosts.webui.probe import argument
+
 PAGE_HEADER = "x-clickpaint-page"
 """What the script of our tab sends with each request: the page's token, or any text where the page has none."""
 
@@ -22,9 +24,7 @@ def _page_token() -> str:
 def token_for_page() -> str:
     """What our tab holds in its HTML while the API asks for passwords and the page for no login: whoever is shown the page may use the
     tab. Empty where nothing is asked for, and where the page's own login says who may. New in every process."""
-    from modules import shared
-
-    login = shared.cmd_opts.gradio_auth or shared.cmd_opts.gradio_auth_path
+    login = argument("gradio_auth", "gradio_auth_path", "auth", "auth_file")
     return _page_token() if _passwords() and not login else ""
 
 
@@ -80,12 +80,10 @@ def origin_allowed(origin: str | None, host: str) -> bool:
     """Whether a page of this origin may ask: the web UI's own, and those it was started to allow."""
     if origin is None:
         return True
-    from modules import shared
-
     if origin.lower().partition("://")[2] == host.lower():
         return True
-    allowed = [origin for origin in (shared.cmd_opts.cors_allow_origins or "").split(",") if origin]
-    pattern = shared.cmd_opts.cors_allow_origins_regex
+    allowed = [origin for origin in (argument("cors_allow_origins", "cors_origins") or "").split(",") if origin]
+    pattern = argument("cors_allow_origins_regex", "cors_regex")
     return origin in allowed or "*" in allowed or bool(pattern and re.fullmatch(pattern, origin))
 
 
@@ -94,6 +92,4 @@ def _login_on(app: Any) -> bool:
 
 
 def _passwords() -> list[str]:
-    from modules import shared
-
-    return [pair for pair in (shared.cmd_opts.api_auth or "").split(",") if ":" in pair]
+    return [pair for pair in (argument("api_auth", "auth") or "").split(",") if ":" in pair]

@@ -42,10 +42,3 @@ def register(
     # middle of its start. A thread's stack is short.
     with ThreadPoolExecutor(1, "clickpaint-register") as pool:
         pool.submit(add_all).result()
-
-
-def report(what: str) -> None:
-    """Put an exception into the web UI's log the way it shows its own."""
-    from modules import errors
-
-    errors.report(f"Clickpaint: {what}", exc_info=True)

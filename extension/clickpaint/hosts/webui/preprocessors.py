@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clickpaint.hosts.webui import hooks
+from clickpaint.hosts.webui import probe
 
 if TYPE_CHECKING:
     from clickpaint.control.base import ControlMap
@@ -65,7 +65,7 @@ def register(make: Make) -> None:
             if registry is not None:
                 _add_to(registry, make)
     except Exception:  # a ControlNet of another make must not end the web UI's start
-        hooks.report("the preprocessors for one object could not be added to ControlNet")
+        probe.report("the preprocessors for one object could not be added to ControlNet")
 
 
 def _extensions() -> Registry | None:

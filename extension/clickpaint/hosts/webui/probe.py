@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,21 @@ def flavor() -> Flavor:
     reforge = forge and importlib.util.find_spec("ldm_patched") is not None and importlib.util.find_spec("backend") is None
     taken = inspect.signature(processing.StableDiffusionProcessingImg2Img).parameters
     return Flavor("reForge" if reforge else "Forge" if forge else "A1111", forge, "scheduler" in taken, "distilled_cfg_scale" in taken)
+
+
+def argument(*names: str) -> Any:
+    """What an argument of the command line says, by the first of the names that different web UIs have for it; None for nothing."""
+    options = _module("modules.shared").cmd_opts
+    return next((value for name in names if (value := getattr(options, name, None))), None)
+
+
+def report(what: str) -> None:
+    """Put the exception that is being handled into the web UI's log the way it shows its own."""
+    errors = _module("modules.errors")
+    if hasattr(errors, "report"):
+        errors.report(f"Clickpaint: {what}", exc_info=True)
+    else:  # SD.Next shows what its own log takes
+        logging.getLogger("clickpaint").exception("%s", what)
 
 
 def sampler_names() -> list[str]:

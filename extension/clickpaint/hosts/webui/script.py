@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from clickpaint.errors import ClickpaintError, Interrupted, InvalidInput
-from clickpaint.hosts.webui import hooks
+from clickpaint.hosts.webui import probe
 
 if TYPE_CHECKING:
     from clickpaint.paint.in_picture import Run
@@ -91,7 +91,7 @@ def _tell(p: Any, error: Exception) -> None:
     """The generation goes on; its page, its infotext and the log say why it was not touched up."""
     from clickpaint.hosts.webui import failures
 
-    hooks.report("the picture stays as it was generated")
+    probe.report("the picture stays as it was generated")
     reason = str(error) if isinstance(error, ClickpaintError) else failures.reason(error)
     p.extra_generation_params[_FAILED] = " ".join(reason.split())
     p.comment(f"Clickpaint: {reason}")
