@@ -292,7 +292,7 @@ def test_what_forge_has_loaded_of_todays_models_is_painted_with_where_it_lies(en
     with held.using(source, "cpu") as checkpoint:
         for row in alias_report(checkpoint, source.tensors()):
             assert (row.aliased_tensors, row.aliased_bytes) == (row.tensors, row.bytes), row
-        result = paint_with(checkpoint, job(picture(), square(), sampler="", steps=2, cfg_scale=1.0))[0]
+        result = paint_with(checkpoint, job(picture(), square(), sampler="", steps=2, cfg_scale=1.0, negative_prompt=""))[0]
     assert result.pixels.std() > 3
     assert all(torch_equal(tensor, before[key]) for key, tensor in source.tensors().items())
     assert all(parameter.is_meta for module in checkpoint.modules() for parameter in module.parameters())

@@ -15,7 +15,7 @@ from clickpaint.errors import HostFailed, HostUnsupported, Interrupted, OutOfMem
 from clickpaint.hosts.model_family import Preset
 from clickpaint.hosts.webui import failures, image_stitch, model_state, within
 from clickpaint.hosts.webui.loaded_family import family_of, preset_for
-from clickpaint.hosts.webui.probe import flavor, loaded_model, sampler_names
+from clickpaint.hosts.webui.probe import accepted, begin_job, flavor, loaded_model, sampler_names
 from clickpaint.hosts.webui.runner import runner_for
 from clickpaint.paint.acting import ModelTraits, idle_by_model, refuse_idle
 from clickpaint.paint.infotext import own_fields
@@ -66,10 +66,10 @@ def _painted(job: PaintJob, around: Callable[[Any], AbstractContextManager[None]
 
     _ready()  # which family it is, is known only then
     runner, arguments = runner_for(job)
-    parameters = _parameters(job)
+    parameters, kind = _parameters(job), processing.StableDiffusionProcessingImg2Img
     with (
         within.options_kept(list(parameters["override_settings"])),
-        closing(processing.StableDiffusionProcessingImg2Img(**parameters)) as p,
+        closing(kind(**accepted(kind, parameters))) as p,
     ):
         p.is_api = True  # scripts must not take values of the page's widgets
         p.scripts = runner
@@ -259,7 +259,7 @@ def _under_way(progress: Progress, job: PaintJob) -> Iterator[None]:
     """Tell the web UI that a job is under way (its own Interrupt and Skip reach it) and us how far it is."""
     from modules import shared
 
-    shared.state.begin(job="clickpaint")
+    begin_job("clickpaint")
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(done, progress, job), name="clickpaint-progress", daemon=True)
     watcher.start()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clickpaint.errors import HostUnsupported
 from clickpaint.hosts.webui.low_bits import in_low_bits
-from clickpaint.hosts.webui.probe import flavor, loaded_model
+from clickpaint.hosts.webui.probe import checkpoint_name, flavor, loaded_model
 from clickpaint.paint.checkpoint.pipeline import PipelineSource, is_stable_diffusion
 from clickpaint.paint.checkpoint.quantised import kept_packed
 from clickpaint.paint.checkpoint.source import Source, places
@@ -26,7 +26,7 @@ def source_of(model: Any | None, before: Source | None) -> Source:
     kind = PipelineSource if is_stable_diffusion(model) else WebUISource
     if isinstance(before, kind):
         return before
-    return WebUISource() if kind is WebUISource else PipelineSource(_model, lambda: _model().sd_checkpoint_info.name_for_extra)
+    return WebUISource() if kind is WebUISource else PipelineSource(_model, lambda: checkpoint_name(_model()))
 
 
 class WebUISource:
@@ -38,7 +38,7 @@ class WebUISource:
     @property
     def name(self) -> str:
         model = loaded_model()
-        return "the web UI's checkpoint" if model is None else model.sd_checkpoint_info.name_for_extra
+        return "the web UI's checkpoint" if model is None else checkpoint_name(model)
 
     @property
     def prediction(self) -> Prediction | None:

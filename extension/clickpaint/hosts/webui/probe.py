@@ -126,6 +126,29 @@ def loaded_model() -> Any | None:
     return None if model is None or type(model).__name__ == "FakeInitialModel" else model
 
 
+def checkpoint_name(model: Any) -> str:
+    """What a loaded model's file is called, without ending."""
+    info = model.sd_checkpoint_info
+    return getattr(info, "name_for_extra", None) or str(info.name)  # SD.Next has only the second
+
+
+def accepted(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that the class of a web UI's takes when it is made; what a fork dropped is left out."""
+    known: set[str] = set()
+    for base in kind.__mro__:
+        parameters = inspect.signature(base).parameters.values()
+        known |= {parameter.name for parameter in parameters}
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
+            break  # otherwise it hands the rest on
+    return {name: value for name, value in values.items() if name in known}
+
+
+def begin_job(title: str) -> None:
+    """Tell the web UI that a job is under way."""
+    state = _module("modules.shared").state
+    state.begin(**{"title" if "title" in inspect.signature(state.begin).parameters else "job": title})  # SD.Next's is the first
+
+
 def native_size(model: Any) -> int:
     """Side in pixels of the square that a loaded checkpoint was trained on."""
     if getattr(model, "is_sd1", False):
