@@ -43,7 +43,7 @@ test("what changes nothing on the loaded model is not sent", () => {
     assert.deepEqual(actingOnly(instruct, paint, true), {task: "instruct", soft_inpainting: true, steps: 4});
     assert.deepEqual(actingOnly(instruct, paint, false), {task: "instruct", steps: 4}, "the whole picture has no edge");
     assert.deepEqual(actingOnly({task: "fill", engine: "repaint", soft_inpainting: true}, paint, true), {task: "fill", engine: "repaint"});
-    assert.deepEqual(actingOnly({task: "edit", edit_method: "ledits", cfg_scale: 5, source_prompt: "a", edits: [{}]}, paint, true), {task: "edit", edit_method: "ledits", edits: [{}]});
+    assert.deepEqual(actingOnly({task: "edit", edit_method: "ledits", cfg_scale: 5, prompt: "a"}, paint, true), {task: "edit", edit_method: "ledits", prompt: "a"});
     assert.deepEqual(actingOnly({task: "fill", negative_prompt: "rain", cfg_scale: 0}, paint, true), {task: "fill", cfg_scale: 0}, "a scale of 1 asks for the prompt alone");
     assert.equal(actingOnly({task: "fill", negative_prompt: "rain", cfg_scale: 5}, paint, true).negative_prompt, "rain");
     assert.deepEqual(actingOnly(instruct, null, true), instruct, "nothing is known yet");

@@ -31,6 +31,7 @@ torch = pytest.importorskip("torch")
 from tests.hosts import control_toy  # noqa: E402
 
 SIZE = 64
+PLAIN = grouped(prompt="a ball", steps=2, seed=7, resolution=SIZE)
 FAST = grouped(prompt="a ball", steps=2, seed=7, resolution=SIZE, grow=0, feather=0, denoising_strength=1.0)
 
 
@@ -78,6 +79,7 @@ def test_a_variation_of_an_object_and_of_the_whole_picture(studio):
     picture, options = from_pixels(drawing()), flat_options.changed(FAST, task="vary", denoising_strength=0.6)
     inside = studio.painting.paint_picture(picture, square(), options).pictures[0].pixels
     assert np.array_equal(inside[~square()], drawing()[~square()]) and not np.array_equal(inside, drawing())
+    options = flat_options.changed(PLAIN, task="vary", denoising_strength=0.6)
     whole = studio.painting.paint_picture(picture, None, options).pictures[0].pixels
     assert (whole != drawing()).any(axis=2)[~square()].any()
 
@@ -101,12 +103,12 @@ def test_an_inpainting_checkpoint_and_an_instructed_one_are_recognised(studio):
     studio.host.choose_checkpoint("inpainting")
     painted = studio.painting.paint_picture(picture, square(), FAST).pictures[0]
     assert not (painted.pixels != drawing()).any(axis=2)[~square()].any()
-    options = flat_options.changed(FAST, task="instruct")
+    options = flat_options.changed(PLAIN, task="instruct")
     with pytest.raises(InvalidInput, match="instruct"):
         studio.painting.paint_picture(picture, None, options)
     studio.host.choose_checkpoint("instructed")
     whole = studio.painting.paint_picture(picture, None, options).pictures[0]
-    part = studio.painting.paint_picture(picture, square(), options).pictures[0]
+    part = studio.painting.paint_picture(picture, square(), flat_options.changed(options, grow=0, feather=0)).pictures[0]
     assert (whole.pixels != drawing()).any(axis=2)[~square()].any()
     assert not (part.pixels != drawing()).any(axis=2)[~square()].any()
 
@@ -241,7 +243,8 @@ def test_over_http(client):
 
 def test_on_the_command_line(folder, tmp_path, capsys):
     Image.fromarray(drawing()).save(tmp_path / "a.png")
-    common = ["--data-dir", str(folder), "--device", "cpu", "--steps", "2", "--resolution", "64", "-p", "x", "--seed", "5"]
+    alone = ["--data-dir", str(folder), "--device", "cpu", "--steps", "2", "-p", "x", "--seed", "5"]
+    common = [*alone, "--resolution", "64"]
     assert main(["fill", str(tmp_path / "a.png"), "--box", "16,16,48,48", "--count", "2", *common]) == 0
     assert "seed 5, 6" in capsys.readouterr().out
     with Image.open(tmp_path / "a_filled.png") as first, Image.open(tmp_path / "a_filled_2.png") as second:
@@ -250,9 +253,9 @@ def test_on_the_command_line(folder, tmp_path, capsys):
     with Image.open(tmp_path / "a_expanded.png") as wide:
         assert wide.size == (114, 64)
     out = tmp_path / "new.png"
-    assert main(["generate", "--width", "64", "--height", "64", "-o", str(out), *common]) == 0
+    assert main(["generate", "--width", "64", "--height", "64", "-o", str(out), *alone]) == 0
     assert out.exists()
-    clip = ["generate", "--width", "64", "--height", "64", *common, "--frames", "3", "--motion", "8,0"]
+    clip = ["generate", "--width", "64", "--height", "64", *alone, "--frames", "3", "--motion", "8,0"]
     assert main([*clip, "--steps", "4", "-o", str(tmp_path / "clip.gif")]) == 0
     with Image.open(tmp_path / "clip.gif") as moving:
         assert (moving.n_frames, moving.size, moving.info["duration"]) == (3, (64, 64), 120)
@@ -305,7 +308,7 @@ def test_the_checkpoint_is_opened_once_for_a_painting_of_two_passes(studio, monk
     assert len(opened) == 1
     studio.painting.refine(workspace, 1, FAST)
     assert len(opened) == 2
-    studio.generation.generate(FAST, SIZE, SIZE)
+    studio.generation.generate(flat_options.changed(PLAIN, resolution=0), SIZE, SIZE)
     assert len(opened) == 3
 
 

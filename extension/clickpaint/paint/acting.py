@@ -155,6 +155,4 @@ def check_task(options: PaintOptions, *, task: str = "", whole: bool = False, er
         idle.add("eraser")
     if options.masking.content == "original" and task in ("edit", *SHOWN):
         idle.discard("masked_content")  # which is what they begin with
-    if task == "edit" and options.edit.method == "ledits" and options.edit.edits:
-        idle.add("source_prompt")  # which edits there are is said
     refuse_idle(options, idle, painter, eraser)

@@ -27,6 +27,5 @@ export function actingOnly(body, paint, masked) {
     const said = {cfgScale: body.cfg_scale, prompt: body.prompt}, how = (body.task === "edit" ? body.edit_method : body.engine) ?? "auto";
     const idle = new Set(idleOptions(paint, body.task, how, said));
     if (!masked && ["instruct", "edit", "vary"].includes(body.task)) idle.add("soft_inpainting");
-    if (body.edits?.length) idle.add("source_prompt"); // which edits there are is said
     return Object.fromEntries(Object.entries(body).filter(([name]) => !idle.has(name)));
 }

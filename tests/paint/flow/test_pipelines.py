@@ -52,7 +52,9 @@ def mask() -> np.ndarray:
 
 
 def wanted(**options: Any):
-    return job(picture(SIZE, SIZE), mask(), "original", **{"strength": 0.75, "sampler": "", "steps": 4, **options})
+    guided = options.get("cfg_scale", 1.0) > 1  # otherwise a negative prompt is not asked for
+    usual = {"strength": 0.75, "sampler": "", "steps": 4, **({} if guided else {"negative_prompt": ""})}
+    return job(picture(SIZE, SIZE), mask(), "original", **{**usual, **options})
 
 
 def texts(checkpoint, job):
