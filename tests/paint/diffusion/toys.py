@@ -98,6 +98,7 @@ def square(size: int = SIZE) -> np.ndarray:
 def job(
     pixels: np.ndarray, mask: np.ndarray, content: Any = "original", strength: float = 0.75, seed: int = 5, count: int = 1, **options: Any
 ) -> PaintJob:  # fmt: skip
-    options = {"prompt": "a red house", "negative_prompt": "blurry", "steps": 6, "sampler": "DDIM", **options}
+    negative = "" if options.get("cfg_scale") == 1 else "blurry"  # of which nothing is asked then
+    options = {"prompt": "a red house", "negative_prompt": negative, "steps": 6, "sampler": "DDIM", **options}
     soft = options.pop("soft", None)
     return PaintJob(pixels, mask, grouped(**options), content, strength, seed, count, soft)
