@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import io
 import itertools
@@ -57,32 +58,44 @@ def photograph(ball: tuple[int, int] = BALL, colour: str = "#d22b2b", seed: int 
     return file.getvalue()
 
 
+_ports: list[socket.socket] = []
+"""Bound ones that no server uses now. At an address where a server was before, a browser has the scripts, and has them compiled: a first
+visit takes four times the processor time of a reload."""
+_packed: dict[Any, Any] = {}
+"""Gradio's files as all servers of a run send them."""
+
+
 @contextmanager
 def serving(studio: Any) -> Iterator[str]:
-    """The stand-alone program on this studio; gives the address where it answers."""
+    """The stand-alone program on this studio; gives the address where it answers, which may be that of a program before."""
     uvicorn = pytest.importorskip("uvicorn")
     pytest.importorskip("gradio")
     from clickpaint.api.access import LocalGate
-    from clickpaint.ui.standalone import create_app
+    from clickpaint.ui import shell, standalone
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        answers = threading.Event()
+    if not _ports:
+        _ports.append(socket.create_server(("127.0.0.1", 0)))
+        atexit.register(_ports[0].close)
+    port = _ports.pop()
+    answers = threading.Event()
 
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: Any = None) -> None:
-                await super().startup(sockets)
-                answers.set()
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            answers.set()
 
-        server = Server(uvicorn.Config(create_app(studio, LocalGate()), log_level="error", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        assert answers.wait(120), "the server did not start"
-        yield f"http://127.0.0.1:{port}/"
-        server.should_exit = True
-        studio.shut_down()  # first, as the server waits for those who still ask it for something
-        thread.join(60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(standalone, "ShellMiddleware", functools.partial(shell.ShellMiddleware, packed=_packed))
+        app = standalone.create_app(studio, LocalGate())
+    server = Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [port.dup()]}, daemon=True)
+    thread.start()
+    assert answers.wait(120), "the server did not start"
+    yield f"http://127.0.0.1:{port.getsockname()[1]}/"
+    server.should_exit = True
+    studio.shut_down()  # first, as the server waits for those who still ask it for something
+    thread.join(60)
+    _ports.append(port)
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +104,15 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
-_lasting: dict[str, dict[str, list[Window]]] = {}
-"""Windows that the modules of a run use one after another, by the address of the server, which lives as long, and by their options."""
+@pytest.fixture(scope="session")
+def open_windows(chromium: Any) -> Iterator[dict[str, dict[str, list[Window]]]]:
+    """Windows that the modules of a run use one after another, by the address and by their options."""
+    windows: dict[str, dict[str, list[Window]]] = {}
+    yield windows
+    asyncio.events._set_running_loop(chromium[1])
+    for window in itertools.chain.from_iterable(itertools.chain(*(known.values() for known in windows.values()))):
+        window.context.close()
+    asyncio.events._set_running_loop(None)
 
 
 @pytest.fixture(scope="session")
@@ -103,11 +123,7 @@ def address(chromium: Any, data_folder: Path) -> Iterator[str]:
 
     host = EmbeddedHost(data_folder, overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
     with serving(Studio(host)) as address:
-        _lasting[address] = {}
         yield address
-        asyncio.events._set_running_loop(chromium[1])
-        for window in itertools.chain(*_lasting.pop(address).values()):
-            window.context.close()
 
 
 def expect(locator: Any, message: str | None = None) -> Any:
@@ -199,12 +215,51 @@ FORGET = """() => {
 }"""
 
 
+REMAKE = """async () => {
+    const answer = await (await fetch(location.href)).text();
+    if (answer !== window.served) return false; // the page would begin with something else
+    const joined = new Promise((done) => document.addEventListener('clickpaint:joined', () => done(true), {once: true}));
+    const served = new DOMParser().parseFromString(answer, 'text/html');
+    const gradio = document.querySelector('gradio-app'), page = gradio.parentElement;
+    gradio.remove();
+    for (const part of ['.cp-header', '.cp-main']) {
+        document.querySelector(part).replaceWith(document.importNode(served.querySelector(part), true));
+    }
+    gradio.replaceChildren();
+    page.append(gradio); // which takes down what it had made, and makes all of it once more
+    scrollTo(0, 0);
+    return Promise.race([joined, new Promise((done) => setTimeout(() => done(false), 60_000))]);
+}"""
+"""Makes all that the page's HTML holds anew, as a reload does, without loading and compiling a hundred scripts. What it leaves are the
+scripts, in which nothing is kept (but the language), and what `BEGUN` looks at. False: only a reload will do."""
+
+BEGUN = """() => {
+    const {editor} = document.querySelector('clickpaint-canvas');
+    const fields = [...document.querySelectorAll('gradio-app :is(input, textarea, select)')];
+    const {clickpaintPreferences: preferences} = globalThis;
+    return JSON.stringify([
+        [document.title, document.documentElement.lang, document.body.className, document.activeElement.tagName, scrollX, scrollY],
+        [...document.body.children].map((one) => `${one.tagName}#${one.id}.${one.className}`).filter((one) => !one.startsWith('SCRIPT')),
+        fields.map((one) => [one.closest('[id^=clickpaint]').id, one.type, one.value, one.checked, one.disabled]),
+        [...document.querySelectorAll('.label-wrap, [role=tab]')].map((one) => [one.textContent, one.className, one.ariaSelected]),
+        [{...localStorage}, {...sessionStorage}, preferences],
+        [editor.options, editor.radius, editor.tool.name, editor.ready, editor.state.version, editor.regions, editor.clip],
+        [...document.querySelectorAll('dialog[open], .cp-toast, .cp-notice:not([hidden])')].map((one) => one.className),
+    ]);
+}"""
+"""Where the page stands, in words: at the beginning of every test as after the first visit."""
+
+
 class Window:
-    """A browser's window with one tab on the page, which tests use one after another: a reload costs a fourth of a new window."""
+    """A browser's window with one tab on the page, which tests use one after another: a reload costs a fourth of a new window, and making
+    the page anew half of a reload."""
 
     def __init__(self, browser: Any, address: str, options: dict[str, Any]) -> None:
         self.address, self.faults, self.expected = address, [], ()
         self.free, self._heard = True, True
+        self._permissions: list[str] = []
+        self._look: dict[str, Any] | None = None
+        self._begun = ""
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(BOUND)
@@ -217,25 +272,46 @@ class Window:
         """The page as it is at the first visit. `expected`: what the browser may log meanwhile; `look`: as `LOOK`."""
         self.page.set_viewport_size(look["viewport"])
         self.page.emulate_media(color_scheme=look["color_scheme"], reduced_motion=look["reduced_motion"])
-        self.context.clear_permissions()
-        self.context.grant_permissions(look["permissions"])
-        if self.page.url == "about:blank":
-            self.page.goto(self.address)
-        else:
+        if self._permissions != look["permissions"]:
+            self._permissions = look["permissions"]
+            self.context.clear_permissions()
+            self.context.grant_permissions(self._permissions)
+        visited = self.page.url != "about:blank"
+        if visited:
             self._heard = False  # Gradio complains of its own requests that a reload ends
             self.page.unroute_all(behavior="ignoreErrors")
             self.page.mouse.move(0, 0)
-            self.page.reload()
-        self.page.wait_for_selector(".cp-sample")
-        self.page.wait_for_function("() => document.querySelector('#clickpaint_remove.cp-idle')")  # Gradio's part has come, too
+        if not (visited and look == self._look and self.remade()):
+            self.load(look)
         self.free, self._heard, self.faults, self.expected = False, True, [], expected
         return Visit(self.page)
+
+    def load(self, look: dict[str, Any]) -> None:
+        """The page as at a first visit."""
+        answer = self.page.goto(self.address) if self.page.url != self.address else self.page.reload()
+        self._wait()
+        self.page.evaluate("(served) => { window.served = served }", answer.text())
+        self._look, self._begun = look, self.page.evaluate(BEGUN)
+
+    def remade(self) -> bool:
+        """Whether the page stands where it stood after it was loaded, without being loaded again."""
+        if not self.page.evaluate(REMAKE):
+            return False
+        self._wait()
+        return self.page.evaluate(BEGUN) == self._begun
+
+    def _wait(self) -> None:
+        self.page.wait_for_selector(".cp-sample")
+        self.page.wait_for_function("() => document.querySelector('#clickpaint_remove.cp-idle')")  # Gradio's part has come, too
 
     def rest(self) -> None:
         """Until the next module: a page that nobody looks at asks and draws all the same."""
         self._heard = False
         self.page.unroute_all(behavior="ignoreErrors")
         self.page.goto("about:blank")
+        devtools = self.context.new_cdp_session(self.page)
+        devtools.send("Storage.clearDataForOrigin", {"origin": self.address.rstrip("/"), "storageTypes": "all"})
+        devtools.detach()
 
     def end(self) -> list[str]:
         """What went wrong since `begin`; the picture is given up."""
@@ -267,16 +343,12 @@ LOOK: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def windows(browser: Any, address: str) -> Iterator[dict[str, list[Window]]]:
-    """The open windows of a module's tests, by their options: a new one has nothing in its cache, and costs three times a reload."""
-    lasting = _lasting.get(address)
-    windows: dict[str, list[Window]] = {} if lasting is None else lasting
+def windows(browser: Any, address: str, open_windows: dict[str, dict[str, list[Window]]]) -> Iterator[dict[str, list[Window]]]:
+    """The open windows at a module's address, by their options: a new one has nothing in its cache, and costs three times a reload."""
+    windows = open_windows.setdefault(address, {})
     yield windows
     for window in itertools.chain(*windows.values()):
-        if lasting is None:
-            window.context.close()
-        else:
-            window.rest()
+        window.rest()
 
 
 @pytest.fixture

@@ -81,11 +81,13 @@ def test_keys_work_after_the_button_beside_the_picture_a_slider_and_the_comparis
     undone(tab)
 
 
-def test_text_fields_keep_their_keys(visit: Callable[..., Visit], photo: bytes) -> None:
+def test_the_button_of_a_tab_is_called_as_the_tab_whose_text_fields_keep_their_keys(visit: Callable[..., Visit], photo: bytes) -> None:
     tab = opened(visit, photo)
     tab.click(*BALL)
-    area = tab.area
-    turn_to(tab, "Fill")
+    area, button = tab.area, tab.page.locator(".cp-remove")
+    for name in ("Remove", "Replace", "Expand", "Instruct", "Fill"):
+        turn_to(tab, name)
+        expect(button).to_have_text(name)
     prompt = tab.page.locator("#clickpaint_fill_prompt textarea")
     prompt.focus()
     tab.stage.hover()
@@ -108,15 +110,6 @@ def test_control_and_enter_start_what_the_open_tab_does(visit: Callable[..., Vis
         prompt.press("Control+Enter")
     asked = request.value.post_data_json
     assert asked["task"] == "fill" and asked["prompt"] == "a red kite"
-
-
-def test_the_button_of_a_tab_is_called_as_the_tab(visit: Callable[..., Visit], photo: bytes) -> None:
-    tab = opened(visit, photo)
-    tab.click(*BALL)
-    button = tab.page.locator(".cp-remove")
-    for name in ("Remove", "Fill", "Replace", "Expand", "Instruct"):
-        turn_to(tab, name)
-        expect(button).to_have_text(name)
 
 
 def test_messages_leave_by_esc_and_by_themselves_and_say_a_thing_once(visit: Callable[..., Visit], photo: bytes) -> None:
@@ -202,15 +195,6 @@ def test_nothing_moves_for_whoever_does_not_want_that(visit: Callable[..., Visit
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').ants.phase > 0")
 
 
-@pytest.mark.parametrize("locale", ["en", "zh-CN"])
-def test_the_hint_fits(visit: Callable[..., Visit], photo: bytes, locale: str) -> None:
-    tab = opened(visit, photo, locale=locale)
-    tab.click(*BALL)
-    hint = tab.page.locator(".cp-hint")
-    expect(hint).to_contain_text("Shift")
-    assert hint.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "its end is cut off"
-
-
 OVERLAPS = """() => {
     const bars = [...document.querySelectorAll('.cp-bar')].filter((bar) => bar.getClientRects().length), found = [];
     for (const [i, a] of bars.entries()) for (const b of bars.slice(i + 1)) {
@@ -232,9 +216,12 @@ WIDTHS = {"en": (390, 500, 640, 700, 760, 800, 900, 960, 1000, 1080, 1180, 1280,
 
 
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
-def test_bars_never_lie_over_each_other_and_save_is_in_sight(visit: Callable[..., Visit], photo: bytes, locale: str) -> None:
+def test_the_hint_fits_bars_never_overlap_and_save_is_in_sight(visit: Callable[..., Visit], photo: bytes, locale: str) -> None:
     tab = opened(visit, photo, locale=locale)
     tab.click(*BALL)
+    hint = tab.page.locator(".cp-hint")
+    expect(hint).to_contain_text("Shift")
+    assert hint.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "its end is cut off"
     tab.js("(e.state.prompts = {...e.state.prompts, candidates: [0, 1, 2].map(() => e.state.prompts.candidates[0])}, e.changed())")
     for width in WIDTHS[locale]:
         tab.page.set_viewport_size({"width": width, "height": 860})

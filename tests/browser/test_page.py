@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from tests.browser.conftest import BALL, BALL_RADIUS, SIZE, expect, photograph
+from tests.browser.conftest import BALL, BALL_RADIUS, LOOK, SIZE, expect, photograph
+from tests.browser.test_painting import turn_to
 from tests.toys.text import GROUND, LEVEL, sign
 
 DISK = np.pi * BALL_RADIUS**2
@@ -548,7 +550,7 @@ def test_the_modules_do_the_same_one_by_one(visit: Any, photo: bytes, monkeypatc
     scripts = "() => performance.getEntriesByType('resource').map(({name}) => name).filter((name) => name.includes('clickpaint/static'))"
     assert len([name for name in together.page.evaluate(scripts) if ".mjs" in name]) == 1
     monkeypatch.setenv("CLICKPAINT_MODULES", "1")
-    apart = visit(alone=True)
+    apart = visit()
     assert len([name for name in apart.page.evaluate(scripts) if ".mjs" in name]) > 50
     shown = []
     for tab in (together, apart):
@@ -591,3 +593,32 @@ def test_the_canvas_is_usable_before_gradio_has_come_and_then_all_rests(visit: A
     tab.page.locator("#clickpaint_remove").click()
     tab.page.wait_for_function("() => document.querySelector('clickpaint-canvas').editor.state.version === 1")
     tab.page.wait_for_function(NOBODY_ELSE)  # Gradio, too, which would count on for ever how long it has been loading
+
+
+SKELETON = """() => [...document.body.querySelectorAll('*')].filter((one) => !one.matches('script, style, option')).map((one) => {
+    const text = [...one.childNodes].map((child) => child.data?.trim() ?? '').join('');
+    return [one.localName, ...one.classList, one.hidden, one.value, one.checked, one.disabled, one.ariaPressed, text].join(' ');
+})"""
+
+
+def test_a_page_made_anew_is_as_one_loaded_anew(visit: Any, windows: Any) -> None:
+    """What nearly every test begins with, whatever the one before left."""
+    tab = visit()
+    window = next(one for one in itertools.chain(*windows.values()) if one.page is tab.page)
+    window.load(LOOK)
+    tab.page.wait_for_load_state("networkidle")
+    loaded = tab.page.evaluate(SKELETON)
+    for name in ("Fill", "Expand"):
+        turn_to(tab, name)
+        tab.page.locator(f"#clickpaint_{name.lower()}_prompt textarea").fill("a kite")
+    tab.page.locator("#clickpaint_maps").get_by_text("Control map", exact=True).click()
+    tab.page.wait_for_selector("clickpaint-maps .cp-make")
+    tab.js("(c.toasts.bad('Something is wrong.'), e.setRadius(99), e.setOption('grow', 7), c.actions.help())")
+    tab.page.evaluate("() => { document.body.classList.add('dark'); localStorage.left = 'here' }")
+    assert tab.page.evaluate(SKELETON) != loaded
+    window.end()
+    tab.page.evaluate("() => document.body.classList.remove('dark')")
+    assert window.remade()
+    tab.page.wait_for_function(f"(loaded) => `${{({SKELETON})()}}` === `${{loaded}}`", arg=loaded)
+    tab.page.evaluate("() => document.body.append(document.createElement('p'))")
+    assert not window.remade(), "what it cannot undo is seen"

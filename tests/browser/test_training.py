@@ -126,7 +126,7 @@ def test_clicked_pictures_go_into_a_data_set_and_out_in_every_layout(
     expect(panel.locator(".cp-set-example img[src]")).to_have_count(3)
     if AXE.exists():
         tab.page.evaluate(AXE.read_text("utf-8"))
-        assert violations(tab) == [], "the data sets"
+        assert violations(tab, "dialog[open]") == [], "the data sets"
         tab.page.emulate_media(color_scheme="dark")
 
     words = panel.locator(".cp-set-example textarea")
@@ -152,7 +152,7 @@ def test_clicked_pictures_go_into_a_data_set_and_out_in_every_layout(
     if AXE.exists():
         tab.page.keyboard.press("k")
         tab.page.locator("dialog.cp-keep[open]").wait_for()
-        assert violations(tab) == [], "the question of what to keep"
+        assert violations(tab, "dialog[open]") == [], "the question of what to keep"
         tab.page.keyboard.press("Escape")
     keep(tab, "balls", "remove the ball", 3, "edit")
     pair = collection.get("balls").examples[-1]
@@ -198,7 +198,7 @@ def test_a_data_set_is_learned_in_the_page(visit: Callable[..., Visit], data_fol
     expect(panel.locator(".cp-note")).to_contain_text("for 100000 steps at 64 px")
     if AXE.exists():
         tab.page.evaluate(AXE.read_text("utf-8"))
-        assert violations(tab) == [], "all that a training can be told"
+        assert violations(tab, "dialog[open]") == [], "all that a training can be told"
     panel.locator("summary").click()
     panel.get_by_role("button", name="Start", exact=True).click()
     now = panel.locator(".cp-learn-now")
@@ -213,9 +213,9 @@ def test_a_data_set_is_learned_in_the_page(visit: Callable[..., Visit], data_fol
     expect(now.locator("img[src]")).to_have_count(1)
     if AXE.exists():
         tab.page.evaluate(AXE.read_text("utf-8"))
-        assert violations(tab) == [], "a training"
+        assert violations(tab, "dialog[open]") == [], "a training"
         tab.page.emulate_media(color_scheme="dark")
-        assert violations(tab) == [], "a training in the dark"
+        assert violations(tab, "dialog[open]") == [], "a training in the dark"
     now.get_by_role("button", name="Go on").click()
     expect(now).to_contain_text("left")
     now.get_by_role("button", name="Stop").click()

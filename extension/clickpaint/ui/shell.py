@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeAlias
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,6 +46,9 @@ here gives no more frames once nothing is seen to run.
 _KEPT = ("/assets/", "/static/js/")
 _MOST_KEPT = 32 << 20
 _FOREVER = "private, max-age=31536000, immutable"
+_Packing: TypeAlias = tuple[str, str, str]
+"""A file's path, its query, and the codings that a browser takes."""
+_Answer: TypeAlias = tuple[Message, bytes]
 
 
 def with_canvas(page: bytes, head: str, header: str, canvas: str) -> bytes:
@@ -80,12 +83,12 @@ class ShellMiddleware:
     Args:
         app: what is to be served.
         page: makes a page of ours from Gradio's.
+        packed: where its files are kept, by their address and how they are packed; None for a place of its own.
     """
 
-    def __init__(self, app: ASGIApp, page: Callable[[bytes], bytes]) -> None:
+    def __init__(self, app: ASGIApp, page: Callable[[bytes], bytes], packed: dict[_Packing, _Answer] | None = None) -> None:
         self._app, self._page = app, page
-        self._kept: OrderedDict[tuple[str, ...], tuple[Message, bytes]] = OrderedDict()
-        self._size = 0
+        self._packed: dict[_Packing, _Answer] = {} if packed is None else packed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -102,7 +105,7 @@ class ShellMiddleware:
     async def _file(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         key = (path, scope["query_string"].decode("latin-1"), headers.get("accept-encoding", ""))
-        kept = self._kept.get(key)
+        kept = self._packed.get(key)
         if kept is None:
 
             def keep(start: Message, body: bytes) -> tuple[Message, bytes]:
@@ -116,11 +119,10 @@ class ShellMiddleware:
             await send(kept[0])
             await send({"type": "http.response.body", "body": kept[1]})
 
-    def _keep(self, key: tuple[str, ...], answer: tuple[Message, bytes]) -> None:
-        self._size += len(answer[1])
-        self._kept[key] = answer
-        while self._size > _MOST_KEPT:
-            self._size -= len(self._kept.popitem(last=False)[1][1])
+    def _keep(self, key: _Packing, answer: _Answer) -> None:
+        self._packed[key] = answer
+        while sum(len(body) for _, body in self._packed.values()) > _MOST_KEPT:
+            del self._packed[next(iter(self._packed))]
 
     def _finish_page(self, start: Message, body: bytes) -> tuple[Message, bytes]:
         headers = MutableHeaders(raw=list(start["headers"]))
