@@ -32,6 +32,14 @@ POLLING = 20
 browser draw sixty of them a second, for as long as it takes."""
 
 
+IDLE = """async ([polling, bound]) => {
+    for (let looks = 0; document.querySelector('clickpaint-canvas').editor.changes.pending; looks++) {
+        if (looks * polling > bound) throw new Error('what was asked for is not done');
+        await new Promise((done) => setTimeout(done, polling));
+    }
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+
 TYPE_AND_PRESS = """([fields, button]) => {
     for (const [place, value] of fields) {
         const field = document.querySelector(place);
@@ -149,10 +157,7 @@ class Visit:
 
     def idle(self) -> None:
         """Until all that was asked for is done and drawn."""
-        self.page.wait_for_function(
-            "() => { const {editor} = document.querySelector('clickpaint-canvas'); return !editor.changes.pending }"
-        )
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.evaluate(IDLE, [POLLING, BOUND])
 
     def js(self, expression: str) -> Any:
         """`expression` over the canvas element `c`, its workbench `w` and its editor `e`."""
@@ -258,8 +263,7 @@ class Window:
         self.address, self.faults, self.expected = address, [], ()
         self.free, self._heard = True, True
         self._permissions: list[str] = []
-        self._look: dict[str, Any] | None = None
-        self._begun = ""
+        self._scheme = self._begun = ""
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(BOUND)
@@ -281,7 +285,7 @@ class Window:
             self._heard = False  # Gradio complains of its own requests that a reload ends
             self.page.unroute_all(behavior="ignoreErrors")
             self.page.mouse.move(0, 0)
-        if not (visited and look == self._look and self.remade()):
+        if not (visited and look["color_scheme"] == self._scheme and self.remade()):
             self.load(look)
         self.free, self._heard, self.faults, self.expected = False, True, [], expected
         return Visit(self.page)
@@ -291,7 +295,7 @@ class Window:
         answer = self.page.goto(self.address) if self.page.url != self.address else self.page.reload()
         self._wait()
         self.page.evaluate("(served) => { window.served = served }", answer.text())
-        self._look, self._begun = look, self.page.evaluate(BEGUN)
+        self._scheme, self._begun = look["color_scheme"], self.page.evaluate(BEGUN)
 
     def remade(self) -> bool:
         """Whether the page stands where it stood after it was loaded, without being loaded again."""

@@ -33,29 +33,19 @@ def address(folder: Path) -> Iterator[str]:
 
 
 def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_it(
-    visit: Callable[..., Visit], photo: bytes, folder: Path
+    visit: Callable[..., Visit], photo: bytes, folder: Path, toy_checkpoint_file: Callable[..., Path]
 ) -> None:
     pytest.importorskip("diffusers")
-    from safetensors.torch import save_file
-
-    from tests.toys import checkpoint as toy
-
     tab = visit()
     tab.open(photo)
     turn_to(tab, "Fill")
     place = tab.page.locator("clickpaint-checkpoint")
     models = folder / "models" / "Stable-diffusion"
     place.get_by_text(str(models)).wait_for()  # where its owner finds it
-
-    def weights(channels: int, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({key: tensor.float().contiguous() for key, tensor in toy.state_dict(channels).items()}, str(file))
-
-    weights(4, folder / "chosen" / "a.safetensors")
-    place.locator("input[type=file]").set_input_files(str(folder / "chosen" / "a.safetensors"))
+    place.locator("input[type=file]").set_input_files(str(toy_checkpoint_file(folder / "chosen" / "a.safetensors")))
     choice = place.locator("select")
     expect(choice).to_have_value("a.safetensors")
-    weights(8, models / "instructed.safetensors")
+    toy_checkpoint_file(models / "instructed.safetensors", 8)
     tab.page.evaluate("() => document.querySelector('clickpaint-checkpoint').load()")
     expect(choice.locator("option")).to_have_count(2)
 
@@ -210,13 +200,9 @@ def found_by_the_checkpoint(tab: Visit) -> None:
 
 
 def test_without_a_checkpoint_there_is_what_can_be_had_and_a_file_is_found_by_itself(
-    visit: Callable[..., Visit], photo: bytes, folder: Path
+    visit: Callable[..., Visit], photo: bytes, folder: Path, toy_checkpoint_file: Callable[..., Path]
 ) -> None:
     pytest.importorskip("diffusers")
-    from safetensors.torch import save_file
-
-    from tests.toys import checkpoint as toy
-
     models = folder / "models" / "Stable-diffusion"
     for file in models.glob("*.safetensors"):
         file.unlink()
@@ -238,6 +224,5 @@ def test_without_a_checkpoint_there_is_what_can_be_had_and_a_file_is_found_by_it
     expect(tab.page.locator("clickpaint-control")).to_contain_text("models/ControlNet")
     expect(tab.page.locator("clickpaint-control")).not_to_contain_text("web UI")
 
-    models.mkdir(parents=True, exist_ok=True)
-    save_file({key: tensor.float().contiguous() for key, tensor in toy.state_dict(4).items()}, str(models / "come.safetensors"))
+    toy_checkpoint_file(models / "come.safetensors")
     expect(place.locator("select"), "without a reload").to_have_value("come.safetensors")
