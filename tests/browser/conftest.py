@@ -74,16 +74,16 @@ _packed: dict[Any, Any] = {}
 
 
 @contextmanager
-def serving(studio: Any) -> Iterator[str]:
-    """The stand-alone program on this studio; gives the address where it answers, which may be that of a program before."""
+def serving(studio: Any, *, new: bool = False) -> Iterator[str]:
+    """The stand-alone program on this studio; gives the address where it answers, which may be that of a program before. new: never."""
     uvicorn = pytest.importorskip("uvicorn")
     pytest.importorskip("gradio")
     from clickpaint.api.access import LocalGate
     from clickpaint.ui import shell, standalone
 
-    if not _ports:
+    if new or not _ports:
         _ports.append(socket.create_server(("127.0.0.1", 0)))
-        atexit.register(_ports[0].close)
+        atexit.register(_ports[-1].close)
     port = _ports.pop()
     answers = threading.Event()
 
@@ -103,7 +103,8 @@ def serving(studio: Any) -> Iterator[str]:
     server.should_exit = True
     studio.shut_down()  # first, as the server waits for those who still ask it for something
     thread.join(60)
-    _ports.append(port)
+    if not (new or thread.is_alive()):
+        _ports.append(port)
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Proxy]:
     from clickpaint.studio.studio import Studio
 
     host = EmbeddedHost(tmp_path, overrides={"device": "cpu", "segmenter": "classic", "eraser": "classic"})
-    with serving(Studio(host)) as address:
+    with serving(Studio(host), new=True) as address:
         running = Proxy(address, request.param)
         yield running
         running.shutdown()
