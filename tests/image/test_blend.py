@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -179,6 +181,26 @@ def test_a_fill_that_breaks_its_contract_is_found_out():
             blend.inpaint(noise(9, 9), mask, wrong, rules=RULES)
     with pytest.raises(TypeError, match="expected uint8"):
         blend.inpaint(noise(9, 9).astype(float), mask, paint(0), rules=RULES)
+
+
+def test_nothing_is_copied_before_the_network_has_filled_the_hole():
+    """While it computes, which takes the most memory, the result of a large picture would lie beside it."""
+    pixels, mask = np.zeros((2000, 1500, 3), np.uint8), np.zeros((2000, 1500), bool)
+    mask[900:950, 700:750] = True
+    held = []
+
+    def fill(crop, hole, progress):
+        held.append(tracemalloc.get_traced_memory()[0])
+        return np.full_like(crop, 9)
+
+    tracemalloc.start()
+    try:
+        result = blend.inpaint(pixels, mask, fill, rules=CropRules())
+    finally:
+        tracemalloc.stop()
+    assert held[0] < pixels.nbytes / 4 and result[925, 725, 0] == 9 and not pixels.any() and mask.sum() == 2500
+    nothing = blend.inpaint(pixels, np.zeros_like(mask), fill, rules=CropRules())
+    assert nothing is not pixels and nothing.flags.writeable and not np.shares_memory(nothing, pixels) and len(held) == 1
 
 
 def test_the_work_does_not_grow_with_the_picture(peak_memory):

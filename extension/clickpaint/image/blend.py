@@ -68,8 +68,9 @@ def inpaint(
     size = pixels.shape[1], pixels.shape[0]
     reach = math.ceil(grow + feather)
 
-    out = pixels.copy()
-    left = mask.copy()  # what is still to be filled
+    # Copies are made when they are first written to: while the network of the only group computes, which is the most, there are none.
+    out = pixels
+    left = mask  # what is still to be filled
 
     def plan_of(box: Box) -> CropPlan:
         return plan_crop(box.padded(reach).clipped(*size), size, rules)
@@ -92,7 +93,10 @@ def inpaint(
         result = fill(crop, plan.mask_to_work(holes), part)
         if result.shape != (*plan.work_size[::-1], 3) or result.dtype != np.uint8:
             raise TypeError(f"fill returned {result.dtype} {result.shape} instead of uint8 {(*plan.work_size[::-1], 3)}")
+        out = pixels.copy() if out is pixels else out
         out[plan.box.slices] = composite(out[plan.box.slices], plan.restore(result), alpha(own, grow, feather))
-        left[box.slices] = False
+        if end < costs[-1]:
+            left = mask.copy() if left is mask else left
+            left[box.slices] = False
     progress.check()
-    return out
+    return pixels.copy() if out is pixels else out

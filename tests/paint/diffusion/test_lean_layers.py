@@ -41,6 +41,28 @@ def test_a_network_answers_the_same_and_looks_at_its_prompt_once(family):
     assert not any("forward" in vars(module) for module in unet.modules())
 
 
+def test_a_vae_answers_the_same_and_activates_where_it_normalises():
+    """In its last layers a tensor is a third of all that a picture takes beside the weights. Gradients need what was there."""
+    vae, places = random_checkpoint().vae, []
+    block = next(module for module in vae.decoder.modules() if type(module).__name__ == "ResnetBlock2D")
+    block.norm1.register_forward_hook(lambda module, asked, answer: places.append(answer.data_ptr()))
+    block.conv1.register_forward_pre_hook(lambda module, asked: places.append(asked[0].data_ptr()))
+    latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        usual = vae.decode(latents).sample
+        assert places.pop() != places.pop()
+        with lean([vae]):
+            assert torch.equal(vae.decode(latents).sample, usual)
+        assert places.pop() == places.pop()
+    gradients = []
+    for networks in ([], [vae]):
+        asked = latents.clone().requires_grad_()
+        with lean(networks):
+            vae.decode(asked).sample.square().sum().backward()
+        gradients.append(asked.grad)
+    assert torch.equal(*gradients) and gradients[0].abs().max() > 0
+
+
 def test_attention_that_is_set_and_arguments_that_are_rare_are_heeded():
     unet = random_checkpoint().unet
     context = torch.randn(2, 77, 32, generator=torch.Generator().manual_seed(1))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from clickpaint.errors import CorruptModel
+from clickpaint.paint.diffusion.lean_layers import lean
 
 if TYPE_CHECKING:
     import torch
@@ -66,10 +67,14 @@ class Coder:
     def _finite(self, work: Callable[[Any], torch.Tensor]) -> torch.Tensor:
         import torch
 
-        result = work(self._vae)
+        def computed() -> torch.Tensor:
+            with lean([self._vae]):
+                return work(self._vae)
+
+        result = computed()
         if not torch.isfinite(result).all() and self._vae.dtype != torch.float32:
             self._vae = copy.deepcopy(self._vae).float()
-            result = work(self._vae)
+            result = computed()
         if not torch.isfinite(result).all():
             raise CorruptModel("The VAE of {model} answers with NaN.", "Choose another VAE.", model=self._name)
         return result

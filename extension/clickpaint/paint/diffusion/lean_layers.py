@@ -123,10 +123,11 @@ def _is_plain_residual(block: Any) -> bool:
     return (
         block.upsample is None
         and block.downsample is None
-        and block.time_embedding_norm == "default"
+        and block.time_embedding_norm in ("default", "group")  # a U-Net's, a VAE's
         and not block.skip_time_act
         and block.output_scale_factor == 1
         and type(block.nonlinearity).__name__ == "SiLU"
+        and {type(block.norm1).__name__, type(block.norm2).__name__} == {"GroupNorm"}
     )
 
 
@@ -166,12 +167,13 @@ def _residual(
     """diffusers' `ResnetBlock2D.forward`."""
     if block.training or rest or more:
         return usual(block, input_tensor, temb, *rest, **more)
-    states = block.conv1(_silu(block.norm1(input_tensor)))
+    states = block.conv1(_activated(block.norm1(input_tensor)))
     if block.time_emb_proj is not None:
         temb = block.time_emb_proj(activated(temb))[:, :, None, None]
-    if temb is not None:
+    if temb is not None and block.time_embedding_norm == "default":
         states = states + temb
-    states = block.conv2(_silu(block.norm2(states)))
+    states = block.norm2(states)  # what it was made of is let go before the next is made
+    states = block.conv2(_activated(states))
     return (input_tensor if block.conv_shortcut is None else block.conv_shortcut(input_tensor)) + states
 
 
@@ -179,6 +181,14 @@ def _silu(values: torch.Tensor) -> torch.Tensor:
     from torch.nn.functional import silu
 
     return silu(values)
+
+
+def _activated(normalised: torch.Tensor) -> torch.Tensor:
+    """The same of what a norm has just made, in its place: in a VAE's last layers each of these tensors is a third of all the memory
+    that a picture takes beside the weights."""
+    from torch.nn.functional import silu
+
+    return silu(normalised, inplace=not normalised.requires_grad)
 
 
 def _by_head(states: torch.Tensor, heads: int) -> torch.Tensor:
