@@ -256,7 +256,7 @@ def test_start_and_end_paint_what_diffusers_pipeline_paints(toolbox, monkeypatch
 @pytest.mark.parametrize("names", [["canny"], ["depth"], ["canny", "openpose"]], ids=["canny", "depth", "canny + pose"])
 def test_the_maps_shine_through_what_is_painted(names, toolbox):
     checkpoint, mask = toy_checkpoint(), square()
-    plain = job(picture() // 4 + 96, mask, "latent noise", 1.0, steps=8, cfg_scale=1.0)
+    plain = job(picture() // 4 + 96, mask, "latent noise", 1.0, steps=8, cfg_scale=1.0, negative_prompt="")
     units = tuple(ControlUnit(name, "tracing", weight=1 / len(names)) for name in names)
     with_maps = replace(plain, options=replace(plain.options, control=units))
     before, after = (paint_with(checkpoint, one, tools=tools(toolbox))[0].pixels.astype(int) for one in (plain, with_maps))
