@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clickpaint.errors import CorruptModel, InvalidInput, NotFound
@@ -179,12 +180,12 @@ def as_forge_holds_low_bits(tensors):
 
         @staticmethod
         def dequantize_pytorch(parameter):
-            return (parameter.data.half() * 0.05).reshape(parameter.shape)
+            return (parameter.data.half() * 0.05).reshape([int(side) for side in parameter.shape])
 
     class ParameterGGUF(torch.nn.Parameter):
         def __new__(cls, data, shape=None):
             made = super().__new__(cls, data, requires_grad=False)
-            made.gguf_cls, made.real_shape = Ternary, shape
+            made.gguf_cls, made.real_shape = Ternary, shape if shape is None else tuple(map(np.uint64, shape))  # as gguf reads them
             return made
 
         @property
@@ -227,7 +228,7 @@ def test_what_forge_holds_in_low_bits_is_what_it_stands_for(monkeypatch):
     import torch
 
     from clickpaint.errors import HostUnsupported
-    from clickpaint.hosts.webui import loaded_checkpoint
+    from clickpaint.hosts.webui import loaded_checkpoint, low_bits
     from clickpaint.paint.checkpoint.opening import open_any
     from tests.paint.flow.test_opening import answers
     from tests.toys import flow as toy
@@ -236,6 +237,8 @@ def test_what_forge_holds_in_low_bits_is_what_it_stands_for(monkeypatch):
     whole, prefix = toy.flux_file(), "model.diffusion_model."
     own = {key.removeprefix(prefix): tensor for key, tensor in whole.items() if key.startswith(prefix)}
     packed, meant = as_forge_holds_low_bits(own)
+    blocks = next(low_bits.HostBlocks(parameter) for parameter in packed.values() if hasattr(parameter, "gguf_cls"))
+    assert {type(side) for side in blocks.shape} == {int}, "with numpy 1, unsigned sides divide to fractions"
     rest = {key: tensor for key, tensor in whole.items() if not key.startswith(prefix)}
     modules = {"model.diffusion_model": grown(own | packed), "": grown(rest)}
     monkeypatch.setattr(

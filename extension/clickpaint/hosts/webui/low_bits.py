@@ -24,7 +24,7 @@ class HostBlocks(Packing):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.parameter.shape)
+        return tuple(int(side) for side in self.parameter.shape)  # gguf's are unsigned, and divide to fractions
 
     @property
     def stored(self) -> tuple[Tensor, ...]:
@@ -54,7 +54,7 @@ def in_low_bits(parameter: Any) -> Any:
         return parameter.data if parameter.gguf_cls is None else packed(HostBlocks(parameter))
     if not hasattr(parameter, "bnb_quantized"):
         return parameter
-    if not parameter.bnb_quantized:  # until it is first on the card
+    if not parameter.bnb_quantized or parameter.quant_state is None:  # until it is first on the card, and never without one
         return parameter.data
     state, more = parameter.quant_state, {}
     if state.nested:
