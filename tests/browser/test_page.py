@@ -596,10 +596,11 @@ def test_the_canvas_is_usable_before_gradio_has_come_and_then_all_rests(visit: A
     tab.page.wait_for_function(NOBODY_ELSE)  # Gradio, too, which would count on for ever how long it has been loading
 
 
-SKELETON = """() => [...document.body.querySelectorAll('*')].filter((one) => !one.matches('script, style, option')).map((one) => {
+SKELETON = """() => [...document.body.querySelectorAll(':not(script, style, option, .cp-past-text span)')].map((one) => {
     const text = [...one.childNodes].map((child) => child.data?.trim() ?? '').join('');
     return [one.localName, ...one.classList, one.hidden, one.value, one.checked, one.disabled, one.ariaPressed, text].join(' ');
 })"""
+"""All that the page has, but for how many minutes ago a picture was open."""
 
 ALL_THERE = """async () => {
     await document.querySelector('clickpaint-canvas').started;
