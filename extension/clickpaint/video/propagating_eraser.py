@@ -28,6 +28,8 @@ MARGIN = 24
 SLIVER = 40
 """Pixels; less than that is not worth a key frame of its own, it is filled in each frame as its surroundings want."""
 _LONGEST_SEGMENT = 48
+_SIDE_BY_SIDE = 300
+"""Frames of a clip up to which several threads work: with them memory grows by a few dozen kilobytes a frame, without it does not."""
 GRAIN = 0.8
 """Share of the missing noise that is added: coding blurs what lies around, too."""
 
@@ -62,7 +64,8 @@ class PropagatingEraser:
         for start in range(0, len(frames), segment):
             numbers = range(start, min(start + segment, len(frames)))
             share = progress.part(numbers.start / len(frames), numbers.stop / len(frames))
-            threads = threads_for(max(_bytes_at_work(scene.hole(number), reach) for number in numbers), options.budget)
+            each = max(_bytes_at_work(scene.hole(number), reach) for number in numbers)
+            threads = threads_for(each, options.budget) if len(frames) <= _SIDE_BY_SIDE else 1
             works = []
             share.report(0.0, "Looking behind the object", done=start, total=len(frames), unit="frame")
             for work in in_order(partial(_seen_elsewhere, scene, reach, share), numbers, threads):
