@@ -73,6 +73,21 @@ def test_what_is_done_anyway_is_not_refused():
     assert changed_by(usual) == set()
 
 
+def test_nothing_asked_for_is_nothing_to_refuse():
+    """No growth around no mask, and the negative prompt that a program sends with every request, where the scale is set to 1."""
+    check_task(grouped(task="vary", grow=0, feather=0), whole=True)
+    checkpoint, switched_off = (
+        random_checkpoint(4),
+        grouped(prompt="a red house", steps=1, cfg_scale=1.0, seed=4, resolution=48, refine=False),
+    )
+
+    def painted(options) -> np.ndarray:
+        made = paint(picture(64, 64), square(), options, lambda job, progress: paint_with(checkpoint, job, progress=progress), native=48)
+        return next(made.pictures())
+
+    assert np.array_equal(painted(changed(switched_off, negative_prompt="blurry")), painted(switched_off))
+
+
 def test_what_acts_on_a_model_follows_from_its_family():
     klein, dev = ModelFamily("Flux.2 Klein", shift=3.0, cfg_scale=1.0), ModelFamily("Flux", guidance="distilled CFG", shift=3.0)
     assert idle_by_model(klein.traits()) == {"distilled_cfg_scale", "token_merging_ratio", "image_cfg_scale", "clip_skip"}

@@ -114,7 +114,10 @@ def idle_by_model(model: ModelTraits) -> frozenset[str]:
 
 def changed_by(options: PaintOptions, eraser: str | None = None) -> set[str]:
     """The options that were set to something else than what is done anyway."""
-    usual = {**flat_options.DEFAULTS, "clip_skip": (None, 1), "token_merging_ratio": (None, 0), "refine": (None, False)}
+    usual = {
+        **flat_options.DEFAULTS, "clip_skip": (None, 1), "token_merging_ratio": (None, 0), "refine": (None, False),
+        "grow": (flat_options.DEFAULTS["grow"], 0), "feather": (flat_options.DEFAULTS["feather"], 0),
+    }  # fmt: skip
     changed = {name for name, value in flat_options.values_of(options).items() if not _same(value, usual[name])}
     if eraser is not None:
         changed.add("eraser")

@@ -27,7 +27,7 @@ from clickpaint.session.workspace import Workspace
 log = logging.getLogger(__name__)
 
 _THUMBNAIL = 320
-_REST, _LONGEST_REST = 1.0, 5.0
+_REST, _LONGEST_REST = 0.3, 2.0
 """Seconds without another click after which a click is written, and those after which it is in any case: they come in series, and making
 and packing whole masks would take the processor from the next one."""
 

@@ -122,6 +122,8 @@ def _check_acting(options: PaintOptions) -> None:
     idle = {*idle_by_model(traits), *(("soft_inpainting",) if options.task == "instruct" else ())}
     if not flavor().distilled:
         idle.add("distilled_cfg_scale")
+    if options.sampling.cfg_scale:  # who sets it to 1 has switched the negative prompt off, and programs send theirs with every request
+        idle.discard("negative_prompt")
     refuse_idle(options, idle, f"{'the model' if family is None else family.name} ({flavor().name})")
 
 

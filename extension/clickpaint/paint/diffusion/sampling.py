@@ -143,6 +143,8 @@ def _check_acting(checkpoint: AnyCheckpoint, model: Model, options: PaintOptions
     guided = model.guidance(options).branches != ("cond",) or options.edit.method in ("diffedit", "ledits")  # which ask for both anyway
     traits = ModelTraits(unet=hasattr(checkpoint, "unet"), guidance=getattr(kind, "guidance", ""), negative=guided)
     idle = idle_by_model(traits) - (set() if options.reference.acts else {"reference_fidelity"})
+    if options.sampling.cfg_scale:  # who sets it to 1 has switched the negative prompt off, and programs send theirs with every request
+        idle -= {"negative_prompt"}
     refuse_idle(options, idle, f"{kind.title} ({engine.name})")
 
 
