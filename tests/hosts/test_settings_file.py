@@ -30,6 +30,8 @@ def another(setting: Setting) -> Any:
         return not setting.default
     if isinstance(setting.default, int):
         return setting.default + 1 if setting.maximum is None or setting.default < setting.maximum else setting.default - 1
+    if isinstance(setting.default, float):
+        return setting.default / 2
     return "another"
 
 

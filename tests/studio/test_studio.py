@@ -147,7 +147,7 @@ def test_without_a_session(studio):
     result = erased.picture
     assert erased.eraser == "classic" and (result.pixels[red] == FILLED).all() and (result.pixels[~red] == image[~red]).all()
     assert len(studio.selecting.segment_everything(picture, EverythingOptions()).regions) == 3
-    with pytest.raises(InvalidInput, match="60 x 40"):
+    with pytest.raises(InvalidInput, match="60 × 40"):
         studio.erasing.erase_picture(picture, red[:-1])
     assert (picture.pixels == image).all()
 

@@ -224,7 +224,7 @@ def _job(side: int, steps: int) -> PaintJob:
     pixels = np.random.default_rng(0).integers(0, 256, (side // 16, side // 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
     mask = np.zeros((side, side), bool)
     mask[side // 4 : 3 * side // 4, side // 4 :] = True
-    options = grouped(prompt="a red house", negative_prompt="blurry", steps=steps)
+    options = grouped(prompt="a red house", steps=steps)
     return PaintJob(pixels, mask, options, masked_content="original", strength=1.0, seed=5, count=1)
 
 
