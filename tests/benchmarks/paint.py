@@ -171,7 +171,7 @@ def edits(checkpoint: Checkpoint, side: int, steps: int) -> None:
         paint_with(checkpoint, PaintJob(pixels, everywhere, options, "original", 1.0, 1))
 
     def edit(method: str) -> None:
-        options = grouped(task="edit", edit_method=method, source_prompt="a red house", prompt="a blue house", steps=steps, mask_ratio=1.0)
+        options = grouped(task="edit", edit_method=method, source_prompt="a red house", prompt="a blue house", steps=steps)
         paint_with(checkpoint, PaintJob(pixels, everywhere, options, "original", 1.0, 1))
 
     plain, looks, p2p, ledits, mask = turns(
