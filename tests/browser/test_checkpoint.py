@@ -63,6 +63,7 @@ def test_without_a_checkpoint_the_page_says_where_one_goes_and_then_paints_with_
 
     edited_by_words(tab)
     varied_and_steered(tab)
+    reference_pictures_move_up(tab, photo)
     found_by_the_checkpoint(tab)
 
     choice.select_option("instructed.safetensors")
@@ -140,6 +141,39 @@ def varied_and_steered(tab: Visit) -> None:
     tab.page.unroute("**/paint")
     turn_to(tab, "Words", "edit")
     expect(steering, "an edit by words follows neither").to_be_hidden()
+
+
+def reference_pictures_move_up(tab: Visit, photo: bytes) -> None:
+    """With a model that edits and is shown several: the one that is taken away leaves no gap."""
+
+    def several(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "adjustable": False, "reference": {"available": True, "reason": ""}})
+
+    again = "() => document.dispatchEvent(new CustomEvent('clickpaint:models'))"
+    turn_to(tab, "Instruct")
+    steering = tab.page.locator("clickpaint-steering")
+    tab.page.route("**/steering", several)
+    tab.page.evaluate(again)
+    steering.locator("[name=reference]").select_option("look:")
+    shown, places = steering.locator("img[src]:visible"), steering.locator(".cp-picture-choice:visible")
+    sent = "() => document.querySelector('clickpaint-steering').steered('instruct')"
+    kept = []
+    for i, angle in enumerate((0, 90, 180)):
+        stream = io.BytesIO()
+        Image.open(io.BytesIO(photo)).rotate(angle, expand=True).save(stream, "PNG")
+        places.nth(i).locator("input").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": stream.getvalue()})
+        expect(shown).to_have_count(i + 1)
+        kept.append(shown.nth(i).get_attribute("src"))
+    steering.get_by_role("button", name="Take away").first.click()
+    expect(shown).to_have_count(2)
+    assert tab.page.evaluate(sent) == {"reference_picture": kept[1], "further_references": [kept[2]]}
+    for _ in range(2):
+        steering.get_by_role("button", name="Take away").first.click()
+    expect(shown).to_have_count(0)
+    steering.locator("[name=reference]").select_option("")
+    tab.page.unroute("**/steering")
+    tab.page.evaluate(again)
 
 
 def painted_in_a_clip(tab: Visit) -> None:

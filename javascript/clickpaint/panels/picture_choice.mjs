@@ -63,11 +63,17 @@ export class PictureChoice {
     }
 
     #set(value) {
+        this.show(value);
+        this.element.dispatchEvent(new Event("change", {bubbles: true}));
+    }
+
+    /** Without telling of a change. @param {string | null} value a data URL; null for none */
+    show(value) {
+        if (value === this.value) return;
         this.value = value;
         this.shown.hidden = this.drop.hidden = value === null;
         if (value === null) this.shown.removeAttribute("src");
         else this.shown.src = value;
-        this.element.dispatchEvent(new Event("change", {bubbles: true}));
     }
 }
 

@@ -148,6 +148,7 @@ export class SteeringPanel extends HTMLElement {
         this.#seen("guide_scale", guide !== "none");
         this.#guiding.element.hidden = guide !== "picture";
         this.#lack(lacking ? known.guides[guide] : null);
+        if (!known.adjustable) this.#moveUp();
         const looks = known.reference.available, adjusts = looks && known.adjustable, note = this.reference.querySelector(".cp-note");
         for (const name of ["weight", "start", "end"]) this.#seen(`reference_${name}`, adjusts && reference !== "");
         this.#seen("reference_fidelity", adjusts && reference === LOOK);
@@ -157,6 +158,12 @@ export class SteeringPanel extends HTMLElement {
         note.textContent = looks ? (action === "vary" && reference ? t("steering.reference.vary") : "") : said(known.reference, "reason");
         note.hidden = !note.textContent;
         this.reference.querySelector(".cp-lacking").hidden = !adjusts || known.adapters.length > 0 || reference === "";
+    }
+
+    /** One of several reference pictures that is taken away leaves no gap, in which the next ones would be neither seen nor sent. */
+    #moveUp() {
+        const places = [this.#resembled, ...this.#further], values = places.map(({value}) => value).filter((value) => value !== null);
+        places.forEach((place, i) => place.show(values[i] ?? null));
     }
 
     #seen(name, shown) {
