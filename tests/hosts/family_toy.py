@@ -1,4 +1,4 @@
-"""Checkpoints of today's families that Forge Neo's own loader takes, and what it has to be taught for their sizes.
+"""Checkpoints of today's families that Forge's and Forge Neo's own loaders take, and what these have to be taught for their sizes.
 
 Each file has everything in it, under the keys of its makers. Flux and Z-Image give back about what they are given, so that a picture stays
 one; Chroma is random.
@@ -28,9 +28,8 @@ NAMES = {
 
 
 def teach_families() -> None:
-    """Make Neo's own loader accept these sizes; it must be called after `initialize_forge`."""
+    """Make the own loader of Forge or Neo accept these sizes; it must be called after `initialize_forge`."""
     from backend import utils
-    from backend.nn.llm import llama
     from huggingface_guess import detection, model_list
 
     detect = detection.detect_unet_config
@@ -47,11 +46,36 @@ def teach_families() -> None:
             }  # fmt: skip
         if kind in ("flux", "chroma") and tensors[f"{prefix}img_in.weight"].shape[0] == WIDTHS["flux"]:
             found |= {"hidden_size": WIDTHS["flux"], "num_heads": WIDTHS["flux"] // HEAD, "context_in_dim": TOKENS}
+            found |= {
+                "depth": _blocks(tensors, f"{prefix}double_blocks."),
+                "depth_single_blocks": _blocks(tensors, f"{prefix}single_blocks."),
+            }
             if kind == "chroma":
                 found |= {"out_dim": WIDTHS["chroma"], "hidden_dim": 48, "n_layers": 1}
         return found
 
     detection.detect_unet_config = detected
+    if hasattr(model_list, "ZImage"):
+        _teach_z_image()
+    if not hasattr(model_list, "Chroma"):
+        _teach_forge_chroma()
+    read = utils.read_arbitrary_config  # not in backend.loader, which may not be imported before the options exist
+
+    def configured(folder: Any) -> Any:
+        found = read(folder)
+        if found.get("model_type") == "qwen3":
+            return {}
+        if found.get("model_type") == "t5":
+            found |= {"d_model": TOKENS, "d_ff": 2 * TOKENS, "num_layers": 2, "num_heads": 2, "d_kv": TOKENS // 2}
+        return found
+
+    utils.read_arbitrary_config = configured
+
+
+def _teach_z_image() -> None:
+    from backend.nn.llm import llama
+    from huggingface_guess import model_list
+
     model_list.ZImage.unet_config = {**model_list.ZImage.unet_config, "dim": WIDTHS["z_image"]}
 
     @dataclass
@@ -64,17 +88,22 @@ def teach_families() -> None:
 
     Small.head_dim = 16
     llama.Qwen3_4BConfig = Small
-    read = utils.read_arbitrary_config  # not in backend.loader, which may not be imported before the options exist
 
-    def configured(folder: Any) -> Any:
-        found = read(folder)
-        if found.get("model_type") == "qwen3":
-            return {}
-        if found.get("model_type") == "t5":
-            found |= {"d_model": TOKENS, "d_ff": 2 * TOKENS, "num_layers": 2, "num_heads": 2, "d_kv": TOKENS // 2}
-        return found
 
-    utils.read_arbitrary_config = configured
+def _teach_forge_chroma() -> None:
+    """Forge takes Chroma for a Flux and writes the sizes of its guidance over what was detected."""
+    from backend.nn import chroma
+
+    network = chroma.IntegratedChromaTransformer2DModel
+
+    def made(**config: Any) -> Any:
+        return network(**{**config, "guidance_out_dim": WIDTHS["chroma"], "guidance_hidden_dim": 48, "guidance_n_layers": 1})
+
+    chroma.IntegratedChromaTransformer2DModel = made
+
+
+def _blocks(tensors: Any, prefix: str) -> int:
+    return len({key.removeprefix(prefix).split(".")[0] for key in tensors if key.startswith(prefix)})
 
 
 def write(kind: str, folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Today's families in a real Forge Neo, on toy checkpoints of them: through the web UI's own sampler and through ours.
+"""Today's families in a real Forge and Forge Neo, on toy checkpoints of them: through the web UI's own sampler and through ours.
 
-Set CLICKPAINT_NEO_DIR to an installation to run these; see `tests/hosts/real.py`.
+Set CLICKPAINT_FORGE_DIR or CLICKPAINT_NEO_DIR to an installation to run these; see `tests/hosts/real.py`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,26 @@ import pytest
 from tests.hosts import family_toy
 from tests.hosts.real import FOLDERS, RealHost, file_of, picture, pixels_of, prepare, python_of
 
-pytestmark = pytest.mark.skipif(FOLDERS["neo"] not in os.environ, reason=f"{FOLDERS['neo']} names no web UI to try")
 WISH = {"steps": 4, "seed": 11, "resolution": 128, "refine": False, "grow": 0, "feather": 0, "prompt": "a tree"}
 FAMILIES = {"z_image": "Z-Image", "flux": "Flux", "chroma": "Chroma", "kontext": "Flux Kontext"}
+KNOWN = {"neo": tuple(FAMILIES), "forge": ("flux", "chroma")}
+"""The families of a web UI: Forge has no Z-Image, and gives Kontext no reference picture."""
 INSIDE = np.zeros((128, 128), bool)
 INSIDE[32:64, 32:64] = True
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    data = tmp_path_factory.mktemp("neo")
-    prepare(data, Path(os.environ[FOLDERS["neo"]]), extension=True)
-    for kind in FAMILIES:
+def _skipped(flavor):
+    return pytest.mark.skipif(FOLDERS[flavor] not in os.environ, reason=f"{FOLDERS[flavor]} names no web UI to try")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(flavor, marks=_skipped(flavor)) for flavor in KNOWN])
+def host(request, tmp_path_factory):
+    data = tmp_path_factory.mktemp(request.param)
+    prepare(data, Path(os.environ[FOLDERS[request.param]]), extension=True)
+    for kind in KNOWN[request.param]:
         family_toy.write(kind, data / "models/Stable-diffusion")
     parts = {how: family_toy.write_packed(how, data / "models") for how in family_toy.PACKED}
-    running = RealHost("neo", data, "--api")
+    running = RealHost(request.param, data, "--api")
     running.parts = parts
     yield running
     running.stop()
@@ -38,6 +43,8 @@ def host(tmp_path_factory):
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(host, request):
     """One of them is loaded, and generates with a fixed seed afterwards what it generated before."""
+    if request.param not in KNOWN[host.flavor]:
+        pytest.skip(f"{host.flavor} knows no {FAMILIES[request.param]}")
     assert host.request("POST", "/sdapi/v1/options", {"sd_model_checkpoint": family_toy.NAMES[request.param]})[0] == 200
     plain = {"sampler_name": "Euler", "scheduler": "Beta", "cfg_scale": 1.0}
     host.generate(**plain)
@@ -107,7 +114,7 @@ def test_instructions_and_reference_pictures(host, family):
 @pytest.mark.parametrize("how", family_toy.PACKED)
 def test_packed_weights_serve_the_web_ui_and_our_sampler_where_they_lie(host, how):
     """Packed by the web UI's own loader; afterwards it generates what it generated before."""
-    python = [python_of(Path(os.environ[FOLDERS["neo"]])), "-c", "import bitsandbytes"]
+    python = [python_of(Path(os.environ[FOLDERS[host.flavor]])), "-c", "import bitsandbytes"]
     if how == "nf4" and subprocess.run(python, capture_output=True, check=False).returncode:
         pytest.skip("this web UI has no bitsandbytes")
     chosen = {"sd_model_checkpoint": family_toy.PACKED[how], "forge_additional_modules": [str(part) for part in host.parts[how]]}
