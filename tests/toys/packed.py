@@ -35,7 +35,7 @@ def in_eight_bits(weights: toy.Weights) -> toy.Weights:
     out = {}
     for key, tensor in weights.items():
         if tensor.ndim == 2 and _packs(key):
-            scale = tensor.abs().max() / 448
+            scale = tensor.abs().max().clamp(min=1e-6) / 448  # one of zeros has a scale, too
             out |= {key: (tensor / scale).to(torch.float8_e4m3fn), key.removesuffix("weight") + "scale_weight": scale.reshape(1)}
         else:
             out[key] = tensor
