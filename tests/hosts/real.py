@@ -88,7 +88,11 @@ class RealHost:
                 # one thread, so that sums are added in one order and a seed gives the same picture to the bit
                 env={**mine, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **(environment or {})},
             )  # fmt: skip
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:  # an interrupt as well: a web UI that is left behind holds gigabytes
+            self.stop()
+            raise
 
     @property
     def log(self) -> str:
@@ -105,7 +109,6 @@ class RealHost:
             if self._process.poll() is not None:
                 break
             time.sleep(0.3)
-        self.stop()
         raise RuntimeError(f"{self.flavor} did not start:\n{self.log[-4000:]}")
 
     def stop(self) -> None:
