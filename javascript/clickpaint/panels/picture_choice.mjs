@@ -22,7 +22,8 @@ export class PictureChoice {
         this.input = h("input", {type: "file", accept: "image/*", hidden: true, "aria-label": label});
         this.input.addEventListener("change", () => this.#take(this.input.files?.[0] ?? null));
         this.shown = h("img", {alt: label, hidden: true});
-        this.drop = h("button.cp-text", {type: "button", hidden: true, onclick: () => this.#set(null)}, t("steering.picture.drop"));
+        const away = t("steering.picture.drop");
+        this.drop = h("button.cp-text", {type: "button", hidden: true, title: away, "aria-label": away, onclick: () => this.#set(null)}, "×");
         this.element = h(
             "div.cp-picture-choice",
             {role: "group", "aria-label": label},
