@@ -43,7 +43,7 @@ def florence2(folder: Path) -> Any:
 
 def smolvlm(folder: Path) -> Any:
     transformers = library()
-    films = transformers.SmolVLMVideoProcessor(size={"longest_edge": 32}, max_image_size={"longest_edge": 32})
+    films = transformers.SmolVLMVideoProcessor(size={"longest_edge": 16}, max_image_size={"longest_edge": 16})
     with without_num2words():
         return _idefics(folder, "SmolVLM", films)
 
@@ -59,10 +59,10 @@ def _idefics(folder: Path, name: str, *more: Any) -> Any:
     tokenizer.padding_side = "left"
     config = getattr(transformers, f"{name}Config")(
         text_config={"model_type": "llama", **_text(tokenizer)}, scale_factor=2, image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        vision_config={"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32,
-                       "patch_size": 8}, pad_token_id=0,
+        vision_config={"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16,
+                       "patch_size": 4}, pad_token_id=0,
     )  # fmt: skip
-    pictures = getattr(transformers, f"{name}ImageProcessor")(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    pictures = getattr(transformers, f"{name}ImageProcessor")(size={"longest_edge": 32}, max_image_size={"longest_edge": 16})
     processor = getattr(transformers, f"{name}Processor")(pictures, tokenizer, *more, image_seq_len=4, chat_template=CHAT)
     return _saved(folder, seeded(getattr(transformers, f"{name}ForConditionalGeneration"), config), processor)
 
